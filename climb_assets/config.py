@@ -1,0 +1,313 @@
+"""The configuration: one strict, frozen tree, read from one YAML file over a named profile.
+
+What belongs here: every setting, its type, its bounds and the source of its default. A profile
+(``profiles/*.yaml``) or the user's ``climb.yaml`` changes values; no other module holds a magic number.
+`runtime` says how fast, never what: it enters no fingerprint.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from climb_assets.errors import ConfigError
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+CONFIG_VARIABLE = "CLIMB_CONFIG"
+PROFILES = Path(__file__).parent / "profiles"
+
+
+class Section(BaseModel):
+    """A part of the tree: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Corpus(Section):
+    """How raw files become documents."""
+
+    raw: Path = Path("data_lake/raw")
+    text_column: str = "text"
+    min_characters: int = Field(200, ge=1, description="shorter texts are filtered (corpora.md section 3)")
+    max_record_bytes: int = Field(64 * 2**20, ge=1024, description="a longer record is quarantined, not held in memory")
+    max_expansion: int = Field(1000, ge=1, description="a compressed file may unpack to this many times its size")
+    part_documents: int = Field(2048, ge=1, description="documents in one part, the slice that a crash can lose")
+    search_eval: Share = Field(0.05, description="share of source articles held out for tasks that decide")
+    report_eval: Share = Field(0.05, description="share of source articles held out for tasks that only report")
+    split_seed: int = 0
+
+
+class Tokenizer(Section):
+    """The tokenizer, frozen with the search: proxy rankings do not transfer across tokenizers (DoReMi #18)."""
+
+    path: Path | None = Field(None, description="a tokenizers JSON file; without one, a byte-level BPE is trained")
+    name: str | None = Field(None, description="a Hugging Face tokenizer name, for machines with a hub")
+    vocabulary: int = Field(8192, ge=512, le=65536, description="entries of the trained BPE (corpora.md section 2)")
+    training_bytes: int = Field(30_000_000, ge=10_000, description="text the BPE is trained on: seconds (corpora.md section 2)")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.path is not None and self.name is not None:
+            raise ValueError("give tokenizer.path or tokenizer.name, not both")
+        return self
+
+
+class Encoder(Section):
+    """The sentence-transformers model that embeds documents."""
+
+    model: str = Field("data_lake/models/all-MiniLM-L6-v2", description="a folder, or any sentence-transformers name; the paper: NovaSearch/stella_en_400M_v5")
+    revision: str | None = Field(None, description="commit of a hub model; pin it")
+    max_tokens: int = Field(128, ge=8, description="tokens of a document that are embedded (design.md 8; NVIDIA's recipe: 512)")
+    batch_tokens: int = Field(4096, ge=64, description="padded tokens in one batch")
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+
+
+class Quality(Section):
+    """How documents are scored on the paper's four dimensions, each 0-5, higher is better (appendix D.11)."""
+
+    scorer: Literal["rules", "fasttext"] = "rules"
+    models: dict[Name, Path] = Field(default_factory=dict, description="dimension: fastText .bin file")
+
+    @model_validator(mode="after")
+    def _models_given(self) -> Self:
+        if (self.scorer == "fasttext") != bool(self.models):
+            raise ValueError("quality.models names the .bin files of quality.scorer: fasttext, and only of that")
+        return self
+
+
+class Clusters(Section):
+    """k-means, pruning and merging."""
+
+    count: int = Field(1000, ge=2, description="K_init (paper section 3.1)")
+    iterations: int = Field(20, ge=1, description="Lloyd iterations of FAISS")
+    sample_per_cluster: int = Field(256, ge=1, description="documents per centroid that k-means is fitted on (FAISS' default)")
+    seed: int = 42
+    prune: dict[Name, float] = Field(
+        default={"quality": 3.0, "educational_value": 3.0, "informational_value": 3.0, "advertisement": 3.0},
+        description="least mean score of a cluster that is kept, per dimension (paper section 3.1: 3.0)",
+    )
+    merge_distance: float | None = Field(1.5, gt=0, description="Ward linkage distance (paper section 3.1: 1.5)")
+    domains: int | None = Field(None, ge=2, description="merge to this number of domains instead of at a distance")
+    terms: int = Field(6, ge=1, description="c-TF-IDF terms that name a domain")
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Self:
+        if (self.merge_distance is None) == (self.domains is None):
+            raise ValueError("give exactly one of clusters.merge_distance and clusters.domains; set the other to null")
+        return self
+
+
+class Predictor(Section):
+    """LightGBM as published (section 3.1), completed from NVIDIA's 8_predict.py."""
+
+    kind: Literal["lightgbm"] = "lightgbm"
+    trees: int = Field(1000, ge=1, description="8_predict.py: num_iterations")
+    learning_rate: float = Field(0.01, gt=0, description="8_predict.py")
+    max_depth: int = Field(4, ge=1, description="paper section 3.1")
+    min_leaf: int = Field(5, ge=1, description="paper section 3.1: at least 5 samples per leaf")
+    l1: float = Field(1.0, ge=0, description="8_predict.py: reg_alpha")
+    l2: float = Field(1.0, ge=0, description="8_predict.py: reg_lambda")
+    early_stopping: int = Field(20, ge=1, description="paper section 3.1: rounds")
+    validation: Share = Field(0.1, gt=0, description="8_predict.py: 90/10 split")
+
+
+class Search(Section):
+    """The iterative search (paper section 2.2), as published."""
+
+    seed: int = 42
+    iterations: tuple[int, ...] = Field((64, 32, 16), description="candidates per iteration, 4:2:1 (section 3.1)")
+    temperature: float = Field(0.5, gt=0, description="5_mixture.py: prior ** temperature, renormalised")
+    strength: tuple[float, float] = Field((0.1, 5.0), description="5_mixture.py: Dirichlet strengths, log-spaced")
+    strengths: int = Field(15, ge=1, description="5_mixture.py: number of strengths")
+    max_usage: float = Field(15.0, gt=1, description="5_mixture.py: a weight is at most this times the domain's prior")
+    min_weight: float = Field(2e-4, ge=0, lt=0.1, description="5_mixture.py: smaller weights become 0; also the rounding step")
+    pool: int = Field(100_000, ge=100, description="8_predict.py: mixtures that the predictor ranks")
+    top: int = Field(128, ge=1, description="8_predict.py: N = max(M * M, this), the pool's head that M are drawn from")
+    predictor: Predictor = Predictor()
+
+    @model_validator(mode="after")
+    def _plan(self) -> Self:
+        if not self.iterations or len(self.iterations) > 30 or min(self.iterations) < 1:
+            raise ValueError("search.iterations lists 1 to 30 positive numbers of candidates")
+        if not 0 < self.strength[0] <= self.strength[1]:
+            raise ValueError("search.strength is (least, largest), both positive")
+        return self
+
+
+class Training(Section):
+    """A language model and how it is trained: WSD as in the paper's appendix C.2."""
+
+    hidden: int = Field(ge=16, description="hidden size")
+    layers: int = Field(ge=1)
+    heads: int = Field(ge=1)
+    intermediate: int = Field(ge=16, description="width of the SwiGLU block")
+    sequence: int = Field(256, ge=16, description="tokens in one packed sequence")
+    batch: int = Field(16, ge=1, description="sequences in one step")
+    tokens: int = Field(ge=1, description="training tokens; rounded up to whole steps")
+    learning_rate: float = Field(gt=0, description="peak")
+    final_learning_rate: float = Field(0.2, gt=0, le=1, description="share of the peak at the end (C.2: 5e-5 to 1e-5)")
+    warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps")
+    decay: float = Field(0.3, ge=0, le=1, description="share of the steps in the linear decay")
+    weight_decay: float = Field(0.1, ge=0, description="6_train.sh")
+    betas: tuple[float, float] = Field((0.9, 0.95), description="6_train.sh")
+    clip: float = Field(1.0, gt=0, description="6_train.sh")
+
+    @model_validator(mode="after")
+    def _shape(self) -> Self:
+        if self.hidden % self.heads or (self.hidden // self.heads) % 2:
+            raise ValueError("hidden must be heads times an even number")
+        if self.warmup + self.decay > 1:
+            raise ValueError("warmup + decay is at most 1")
+        return self
+
+
+class TextTask(Section):
+    """Bits per byte of held-out text of some sources."""
+
+    kind: Literal["text"]
+    sources: tuple[str, ...] = Field(min_length=1)
+    split: Literal["search_eval", "report_eval"] = "search_eval"
+    documents: int = Field(64, ge=1, description="documents at most, per source")
+
+
+class ChoiceTask(Section):
+    """Multiple choice from a JSONL file: records {context, choices, gold}."""
+
+    kind: Literal["choice"]
+    path: Path
+    split: Literal["search_eval", "report_eval"] = "search_eval"
+    items: int = Field(200, ge=1, description="items at most, a fixed random subset")
+
+
+Task = Annotated[TextTask | ChoiceTask, Field(discriminator="kind")]
+
+
+class Mixture(Section):
+    """The data set that is written for the target."""
+
+    tokens: int = Field(ge=1, description="token budget of the target model")
+    max_epochs: float = Field(4.0, gt=0, description="a domain is repeated at most this often (Olmix: k = 4)")
+    shard_documents: int = Field(20_000, ge=1, description="documents in one exported Parquet file")
+    seed: int = 42
+
+
+class Comparison(Section):
+    """The target models that judge the mixture."""
+
+    training: Training
+    seeds: tuple[int, ...] = Field((0, 1, 2), min_length=2)
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+
+
+class Runtime(Section):
+    """How fast, never what."""
+
+    workers: int | None = Field(None, ge=1, description="processes that train proxies; default: one a core")
+    threads: int | None = Field(None, ge=1, description="threads of FAISS and of the encoder; default: one a core")
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+class Config(Section):
+    """The whole tree."""
+
+    profile: Name = "demo"
+    lake: Path = Path("data_lake")
+    corpus: Corpus = Corpus()
+    tokenizer: Tokenizer = Tokenizer()
+    encoder: Encoder = Encoder()
+    quality: Quality = Quality()
+    clusters: Clusters = Clusters()
+    search: Search = Search()
+    proxy: Training
+    tasks: dict[Name, Task]
+    objectives: dict[Name, dict[Name, Annotated[float, Field(gt=0)]]] = Field(min_length=1)
+    mixture: Mixture
+    target: Comparison
+    runtime: Runtime = Runtime()
+
+    @model_validator(mode="after")
+    def _tasks_exist(self) -> Self:
+        for objective, weights in self.objectives.items():
+            if not weights:
+                raise ValueError(f"objectives.{objective} is empty; give it tasks with weights")
+            for task in weights:
+                if task not in self.tasks:
+                    raise ValueError(f"objectives.{objective} names task {task!r}, which is not among tasks: {sorted(self.tasks)}")
+                if self.tasks[task].split != "search_eval":
+                    raise ValueError(f"objectives.{objective} names task {task!r}, which is only for the report; set its split to search_eval")
+        return self
+
+
+def load_config(path: Path | None = None, profile: str | None = None) -> Config:
+    """Read the configuration; relative paths in it are relative to the file's folder.
+
+    Parameters
+    ----------
+    path
+        The YAML file; default: ``$CLIMB_CONFIG``, else ``climb.yaml`` beside the packages.
+    profile
+        Overrides the file's profile.
+
+    Raises
+    ------
+    ConfigError
+        Names the key that is wrong and what to do.
+    """
+    path = Path(path or os.environ.get(CONFIG_VARIABLE) or Path(__file__).parents[1] / "climb.yaml").resolve()
+    values = _read_yaml(path, "give another with --config")
+    name = profile or values.get("profile", "demo")
+    known = sorted(p.stem for p in PROFILES.glob("*.yaml"))
+    if name not in known:
+        raise ConfigError(f"profile {name!r} is not known; choose one of {', '.join(known)}")
+    merged = _merge(_read_yaml(PROFILES / f"{name}.yaml", "reinstall the package"), values) | {"profile": name}
+    try:
+        return _resolve(Config.model_validate(merged), path.parent)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, path)) from None
+
+
+def _read_yaml(path: Path, advice: str) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"cannot read {path} ({error.strerror}); {advice}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    if values is not None and not isinstance(values, dict):
+        raise ConfigError(f"{path} must hold keys and values, not a {type(values).__name__}")
+    return values or {}
+
+
+WHOLE = ("tasks", "objectives")  # replaced as a whole: a user's list of tasks is not added to the profile's
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(base.get(key), dict) and key not in WHOLE
+        merged[key] = _merge(base[key], value) if both else value
+    return merged
+
+
+def _resolve(section: Any, folder: Path) -> Any:
+    """Return the section with every relative path made absolute."""
+    if isinstance(section, Path):
+        return (folder / section).resolve()
+    if isinstance(section, dict):
+        return {key: _resolve(value, folder) for key, value in section.items()}
+    if isinstance(section, BaseModel):
+        return section.model_copy(update={name: _resolve(getattr(section, name), folder) for name in type(section).model_fields})
+    return section
+
+
+def _explain(error: ValidationError, path: Path) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"] if part not in ("text", "choice")) or "the file"
+    if first["type"] == "extra_forbidden":
+        return f"{path}: unknown key {key!r}; remove it or see docs/config.md for the names"
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"{path}: {key}: {first['msg'].removeprefix('Value error, ')}{more}"

@@ -1,0 +1,33 @@
+"""One exception tree. Every error a user can cause says in one sentence what is wrong and what to do.
+
+What belongs here: exception classes only. The command line turns any `ClimbError` into one line and
+exit code 2; the Dagster layer turns it into `dg.Failure(allow_retries=False)`, except `TransientError`.
+"""
+
+
+class ClimbError(Exception):
+    """Base of everything this project raises on purpose."""
+
+
+class ConfigError(ClimbError):
+    """The configuration is wrong: an unknown key, a value out of range, a file that is not there."""
+
+
+class CorpusError(ClimbError):
+    """The raw corpus cannot be used: absent, empty, or changed while it was being read."""
+
+
+class MissingArtifact(ClimbError):
+    """An artefact that is needed has not been made yet."""
+
+
+class CorruptArtifact(ClimbError):
+    """An artefact's bytes are not the bytes its manifest promises."""
+
+
+class ComputeError(ClimbError):
+    """A computation cannot give a meaningful result: fewer documents than clusters, a domain without text."""
+
+
+class TransientError(ClimbError):
+    """Something outside failed and may work when tried again: a dead worker, a full disk."""

@@ -1,0 +1,45 @@
+"""Parquet in and out, one way: zstd, page checksums, row groups of bounded size.
+
+What belongs here: reading and writing tables of the lake. Schemas belong to the stage that writes them.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+ROW_GROUP = 65_536
+
+
+def write_table(path: Path, table: pa.Table | Iterable[pa.RecordBatch], schema: pa.Schema | None = None) -> int:
+    """Write a table, or a stream of batches of one schema, atomically; return the number of rows."""
+    batches: Iterable[pa.RecordBatch] = table.to_batches(ROW_GROUP) if isinstance(table, pa.Table) else table
+    schema = table.schema if isinstance(table, pa.Table) else schema
+    assert schema is not None, "a stream of batches needs its schema"
+    temporary = path.with_name(f".{path.name}.tmp")
+    rows = 0
+    with pq.ParquetWriter(temporary, schema, compression="zstd", write_page_checksum=True) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+            rows += batch.num_rows
+    temporary.replace(path)
+    return rows
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> int:
+    """Write a list of records under a schema; return their number."""
+    return write_table(path, pa.Table.from_pylist(rows, schema=schema))
+
+
+def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """Read a whole table, page checksums verified."""
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        return file.read(columns=columns)
+
+
+def iterate_batches(path: Path, rows: int, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """Yield batches of at most `rows` rows in file order, page checksums verified."""
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        yield from file.iter_batches(batch_size=rows, columns=columns)
