@@ -265,9 +265,13 @@ def load_config(path: Path | None = None, profile: str | None = None) -> Config:
         raise ConfigError(f"profile {name!r} is not known; choose one of {', '.join(known)}")
     merged = _merge(_read_yaml(PROFILES / f"{name}.yaml", "reinstall the package"), values) | {"profile": name}
     try:
-        return _resolve(Config.model_validate(merged), path.parent)
+        config: Config = _resolve(Config.model_validate(merged), path.parent)
     except ValidationError as error:
         raise ConfigError(_explain(error, path)) from None
+    folder = path.parent / config.encoder.model
+    if not folder.is_dir():  # a model's name at a hub
+        return config
+    return config.model_copy(update={"encoder": config.encoder.model_copy(update={"model": str(folder.resolve())})})
 
 
 def _read_yaml(path: Path, advice: str) -> dict[str, Any]:

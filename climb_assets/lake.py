@@ -141,8 +141,8 @@ class Artifact:
         """What may differ between equal runs: seconds, throughput, host."""
         return json.loads((self.path / RUN_FACTS).read_text())
 
-    def file(self, name: str) -> Path:
-        """Return the path of one data file after its checksum was verified.
+    def file(self, name: str, *, again: bool = False) -> Path:
+        """Return the path of one data file after its checksum was verified; `again`: even if it was before.
 
         Raises
         ------
@@ -154,7 +154,7 @@ class Artifact:
         record = self.manifest["files"].get(name)
         if record is None:
             raise MissingArtifact(f"{self.asset} holds no file {name!r}; it has {sorted(self.manifest['files'])}")
-        verify_file(self.path / name, record["sha256"])
+        verify_file(self.path / name, record["sha256"], again=again)
         return self.path / name
 
     def json(self, name: str) -> Any:
@@ -162,11 +162,24 @@ class Artifact:
         return json.loads(self.file(name).read_text())
 
     def verify(self) -> None:
-        """Verify every file and the data version; see `file` for the errors."""
+        """Verify every file and the manifest; see `file` and `verify_manifest` for the errors."""
         for name in self.manifest["files"]:
             self.file(name)
+        self.verify_manifest()
+
+    def verify_manifest(self) -> None:
+        """Verify that the manifest's data version and fingerprint follow from what it records.
+
+        Raises
+        ------
+        CorruptArtifact
+            They do not: the manifest was edited.
+        """
         if data_version_of(self.manifest["files"]) != self.data_version:
             raise CorruptArtifact(f"{self.path / MANIFEST} promises a data version that its files do not have")
+        recorded = {name: self.manifest[name] for name in ("asset", "partition", "inputs", "config", "code")}
+        if not Order(**recorded).fingerprint == self.fingerprint == self.path.name:
+            raise CorruptArtifact(f"{self.path / MANIFEST} records other inputs, settings or code than its fingerprint")
 
 
 def data_version_of(files: Mapping[str, Mapping[str, Any]]) -> str:
@@ -177,8 +190,8 @@ def data_version_of(files: Mapping[str, Mapping[str, Any]]) -> str:
 _VERIFIED: dict[tuple[str, int, int, int], str] = {}
 
 
-def verify_file(path: Path, sha256: str) -> None:
-    """Check a file against its SHA-256; a file that was verified and not touched since is not read again.
+def verify_file(path: Path, sha256: str, *, again: bool = False) -> None:
+    """Check a file against its SHA-256; one that this process hashed and nobody touched is read only if `again`.
 
     Raises
     ------
@@ -190,7 +203,7 @@ def verify_file(path: Path, sha256: str) -> None:
     except FileNotFoundError:
         raise CorruptArtifact(f"{path} is gone; run `climb up` to make it again") from None
     key = (str(path), stat.st_size, stat.st_mtime_ns, stat.st_ino)
-    if key not in _VERIFIED:
+    if again or key not in _VERIFIED:
         _VERIFIED[key] = sha256_file(path)
     if _VERIFIED[key] != sha256:
         raise CorruptArtifact(f"{path} is not what its manifest promises; delete its folder and run `climb up`")
@@ -244,6 +257,23 @@ class Lake:
         """Return the partition keys that have a current artefact, sorted."""
         folder = self.root / "refs" / asset
         return sorted(path.name for path in folder.iterdir() if path.name[0] not in "._") if folder.is_dir() else []
+
+    def all_of(self, asset: str) -> list[Artifact]:
+        """Return every finished artefact of an asset, current or not, in path order."""
+        folders = (self.root / "artifacts" / asset).glob("*/*")
+        found = [self._open(folder) for folder in sorted(folders) if not folder.name.startswith(".")]
+        return [artifact for artifact in found if artifact is not None]
+
+    def with_data_version(self, asset: str, partition: str | None, data_version: str) -> Artifact | None:
+        """Return an artefact that holds this data: the current one if it does, else any other, else None."""
+        current = self.current(asset, partition)
+        if current is not None and current.data_version == data_version:
+            return current
+        for folder in sorted(self._folder(asset, partition).glob("[0-9a-f]*")):
+            artifact = self._open(folder)
+            if artifact is not None and artifact.data_version == data_version:
+                return artifact
+        return None
 
     def point(self, artifact: Artifact) -> None:
         """Make an artefact the current one of its asset and partition."""

@@ -1,0 +1,44 @@
+"""Assets of the audit stage. Bodies only; the compute lies beside."""
+
+import dagster as dg
+
+from climb_assets.assets import Climb, declare, result
+from climb_assets.audit.bundle import write_bundle
+from climb_assets.audit.closure import Closure, trace
+from climb_assets.config import Config
+from climb_assets.errors import MissingArtifact
+from climb_assets.lake import Artifact, Draft
+from climb_assets.proxy.swarm import MODELS
+from climb_assets.tables import read_table
+from climb_assets.workshop import Workshop
+
+
+def audit_bundle(context: dg.AssetExecutionContext, climb: Climb) -> dg.MaterializeResult:
+    """Everything an auditor needs, in one folder: documents, raw files, lineage, parameters, checksums, report."""
+    objective = context.partition_key
+
+    def write(draft: Draft) -> None:
+        roots = [climb.get(asset, objective) for asset in ("mixed_corpus", "target_comparison")]
+        closure = trace(climb.lake, roots)
+        draft.summary |= write_bundle(objective, closure, trained_models(climb, closure), draft.path)
+
+    made = climb.make("audit_bundle", objective, write)
+    return result(made, {"report": dg.MetadataValue.md(made.artifact.file("report.md").read_text())})
+
+
+def trained_models(climb: Workshop, closure: Closure) -> list[Artifact]:
+    """Return the models, from the proxy store, that the results in a closure were measured on."""
+    found: dict[str, Artifact] = {}
+    for artifact in closure.artefacts.values():
+        if artifact.asset in ("proxy_results", "target_comparison"):
+            for row in read_table(artifact.file("models.parquet")).to_pylist():
+                model = climb.lake.find(MODELS, None, row["fingerprint"])
+                if model is None or model.data_version != row["data_version"]:
+                    raise MissingArtifact(f"the model {row['fingerprint']} of mixture {row['key']} is not in the proxy store")
+                found[model.fingerprint] = model
+    return list(found.values())
+
+
+def audit_assets(config: Config) -> list[dg.AssetsDefinition]:
+    """Return the assets of this stage."""
+    return [declare(audit_bundle, config)]

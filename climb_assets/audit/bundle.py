@@ -1,0 +1,122 @@
+"""The audit bundle: one folder that answers which documents, code and parameters made a mixture.
+
+What belongs here: collecting from manifests and writing it down. The bundle names everything by hash, so that
+`verification` can hold the lake against it.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from climb_assets.audit.closure import Closure
+from climb_assets.errors import ConfigError
+from climb_assets.lake import Artifact, sha256_file
+from climb_assets.tables import read_table, write_table
+
+CHECKSUMS = "SHA256SUMS"
+
+
+def write_bundle(objective: str, closure: Closure, proxies: Sequence[Artifact], out: Path) -> dict[str, Any]:
+    """Write the bundle of one objective.
+
+    Parameters
+    ----------
+    closure
+        Everything its mixed corpus and its comparison rest on.
+    proxies
+        The trained models behind the results, from the proxy store.
+
+    Returns
+    -------
+    Facts: artefacts, raw files, documents.
+    """
+    artefacts = closure.artefacts
+    documents = _documents(artefacts[f"mixed_corpus@{objective}"], artefacts)
+    write_table(out / "documents.parquet", documents)
+    raw = _raw_files(artefacts)
+    _write(out / "raw_files.json", raw)
+    _write(out / "lineage.json", _lineage(closure, proxies))
+    _write(out / "parameters.json", {name: made.manifest["config"] for name, made in sorted(artefacts.items())})
+    (out / "report.md").write_text(_report(objective, artefacts, len(raw), documents.num_rows))
+    for name in ("selection.json", "weights.parquet"):
+        shutil.copyfile(artefacts[f"optimal_mixture@{objective}"].file(name), out / name)
+    shutil.copyfile(artefacts[f"target_comparison@{objective}"].file("comparison.parquet"), out / "comparison.parquet")
+    sums = [f"{sha256_file(path)}  {path.name}" for path in sorted(out.iterdir()) if path.is_file()]
+    (out / CHECKSUMS).write_text("\n".join(sums) + "\n")
+    return {"artefacts": len(artefacts), "proxies": len(proxies), "raw_files": len(raw), "documents": documents.num_rows}
+
+
+def _write(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
+
+
+def _documents(mixed: Artifact, artefacts: Mapping[str, Artifact]) -> pa.Table:
+    """Return every document of the mixed corpus: identity, raw file, record, domain, copies."""
+    sample = read_table(mixed.file("sample.parquet"))
+    wanted = set(zip(sample["shard"].to_pylist(), sample["id"].to_pylist(), strict=True))
+    origin = {}
+    for name, artifact in artefacts.items():
+        if artifact.asset == "corpus_shards":
+            table = read_table(artifact.file("documents.parquet"), ["id", "file", "record", "source", "licence"])
+            for row in table.to_pylist():
+                key = (name.partition("@")[2], row.pop("id"))
+                if key in wanted:
+                    origin[key] = row
+    return pa.Table.from_pylist([row | origin[row["shard"], row["id"]] for row in sample.to_pylist()])
+
+
+def _raw_files(artefacts: Mapping[str, Artifact]) -> list[dict[str, Any]]:
+    shards = [artifact for artifact in artefacts.values() if artifact.asset == "raw_shards"]
+    files = [record for artifact in shards for record in artifact.json("files.json")["files"]]
+    return sorted(files, key=lambda record: str(record["path"]))
+
+
+def _lineage(closure: Closure, proxies: Sequence[Artifact]) -> dict[str, Any]:
+    nodes = {name: _node(artifact) for name, artifact in closure.artefacts.items()}
+    models = [_node(model) for model in sorted(proxies, key=lambda model: model.fingerprint)]
+    return {"nodes": nodes, "edges": closure.edges, "outside": closure.outside, "proxy_models": models}
+
+
+def _node(artifact: Artifact) -> dict[str, Any]:
+    kept = ("asset", "partition", "fingerprint", "data_version", "code_version", "code", "inputs", "files")
+    return {key: artifact.manifest[key] for key in kept}
+
+
+def _report(objective: str, artefacts: Mapping[str, Artifact], raw_files: int, documents: int) -> str:
+    """Return the report that a person reads first."""
+    mixture = artefacts[f"optimal_mixture@{objective}"]
+    selection = mixture.json("selection.json")
+    rows = read_table(mixture.file("weights.parquet")).to_pylist()
+    lines = [f"# Audit of the mixture for {objective}", ""]
+    lines += [f"Data version {artefacts[f'mixed_corpus@{objective}'].data_version}: {documents} documents", ""]
+    lines += [f"It rests on {len(artefacts)} artefacts and {raw_files} raw files; see lineage.json.", ""]
+    lines += ["| domain | name | weight | share of the corpus |", "|---|---|---|---|"]
+    lines += [f"| {row['domain']} | {row['name']} | {row['weight']:.4f} | {row['prior']:.4f} |" for row in rows]
+    lines += ["", f"Predicted loss {selection['predicted']:.4f} bits per byte; best measured {selection['best_measured']:.4f}.", ""]
+    lines += ["| against | measure | difference | interval | verdict |", "|---|---|---|---|---|"]
+    for row in read_table(artefacts[f"target_comparison@{objective}"].file("comparison.parquet")).to_pylist():
+        interval = f"{row['low']:+.4f} to {row['high']:+.4f}"
+        lines.append(f"| {row['arm']} | {row['measure']} | {row['difference']:+.4f} | {interval} | {row['verdict']} |")
+    return "\n".join(lines) + "\n"
+
+
+def export_bundle(bundle: Artifact, folder: Path) -> Path:
+    """Copy a bundle out of the lake, its checksums verified, and return the folder.
+
+    Raises
+    ------
+    ConfigError
+        The folder holds something that is no bundle.
+    """
+    if folder.exists():
+        if any(folder.iterdir()) and not (folder / CHECKSUMS).is_file():
+            raise ConfigError(f"{folder} is not an audit bundle; move it away")
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    for name in bundle.manifest["files"]:
+        shutil.copyfile(bundle.file(name), folder / name)
+    return folder

@@ -1,0 +1,97 @@
+"""Verification: are the bytes, the fingerprints and the lineage still what the manifests say?
+
+What belongs here: re-hashing and comparing. It changes nothing and trusts nothing but the manifests of the lake
+and the rule by which a fingerprint is made.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from climb_assets.audit.closure import Closure, name_of, trace
+from climb_assets.errors import ClimbError
+from climb_assets.lake import Artifact, sha256_file
+from climb_assets.recipes import RECIPES
+from climb_assets.workshop import Workshop
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was looked at, and every difference found, one sentence each."""
+
+    artefacts: int
+    files: int
+    bytes: int
+    differences: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the form that `climb verify --json` prints."""
+        return asdict(self)
+
+
+def verify_lake(workshop: Workshop) -> Verification:
+    """Verify every current artefact, all it rests on, the trained proxies and the raw files."""
+    lake = workshop.lake
+    differences: list[str] = []
+    current = [artifact for artifact in _current(workshop, differences)]
+    closure = Closure()
+    try:
+        closure = trace(lake, current)
+    except ClimbError as error:
+        differences.append(str(error))
+    everything = {artifact.path: artifact for artifact in [*current, *closure.artefacts.values(), *lake.all_of("proxy_models")]}
+    everything |= {artifact.path: artifact for artifact in [*lake.all_of("proxy_scores"), *lake.all_of("proxy_tasks")]}
+    for artifact in everything.values():
+        differences += _differences(artifact)
+    differences += _raw_differences(workshop)
+    files = [record for artifact in everything.values() for record in artifact.manifest["files"].values()]
+    return Verification(len(everything), len(files), sum(record["bytes"] for record in files), tuple(dict.fromkeys(differences)))
+
+
+def _current(workshop: Workshop, differences: list[str]) -> Iterator[Artifact]:
+    for recipe in RECIPES:
+        for partition in workshop.lake.partitions(recipe.asset) if recipe.dimension else [None]:
+            try:
+                artifact = workshop.lake.current(recipe.asset, partition)
+            except ClimbError as error:
+                differences.append(str(error))
+                continue
+            if artifact is not None:
+                yield artifact
+            elif partition is not None:
+                differences.append(f"{recipe.asset}@{partition} is referred to and is not there")
+
+
+def _differences(artifact: Artifact) -> Iterator[str]:
+    for name in artifact.manifest["files"]:
+        try:
+            artifact.file(name, again=True)
+        except ClimbError as error:
+            yield str(error)
+    try:
+        artifact.verify_manifest()
+    except ClimbError as error:
+        yield str(error)
+    extra = {path.relative_to(artifact.path).as_posix() for path in artifact.path.rglob("*") if path.is_file()}
+    for name in sorted(extra - {"manifest.json", "run.json"} - artifact.manifest["files"].keys()):
+        yield f"{artifact.path / name} is not named by its manifest ({name_of(artifact)})"
+
+
+def _raw_differences(workshop: Workshop) -> Iterator[str]:
+    """Compare the raw files with the checksums that their shard was read by."""
+    raw = workshop.config.corpus.raw
+    for shard in workshop.lake.partitions("raw_shards"):
+        artifact = workshop.lake.current("raw_shards", shard)
+        if artifact is None:
+            continue
+        try:
+            files = artifact.json("files.json")["files"]
+        except ClimbError:
+            continue  # reported with the artefact itself
+        for record in files:
+            path = raw / record["path"]
+            if not path.is_file():
+                if record["sha256"] != "unreadable":
+                    yield f"{path} is gone; it was read with sha256 {record['sha256']}"
+            elif record["sha256"] not in ("unreadable", sha256_file(path)):
+                yield f"{path} is not the file that was read (sha256 {record['sha256']})"

@@ -1,0 +1,120 @@
+"""DuckDB over the lake: named views of the current artefacts, read-only and locked down.
+
+What belongs here: the views and the connection. Tables enter as Arrow data sets, so no path and no name of a
+partition ever becomes SQL text, and the connection can be shut off from every file.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from climb_assets.errors import ConfigError, MissingArtifact
+from climb_assets.lake import Artifact, Lake
+
+LOCKED_DOWN = """
+SET python_enable_replacements = false;
+SET enable_external_access = false;
+SET lock_configuration = true;
+"""
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+def _partitioned(asset: str, file: str, key: str) -> Callable[[Lake], ds.Dataset]:
+    """Return a maker of the data set of one file of all partitions, with the partition key as a column."""
+
+    def build(lake: Lake) -> ds.Dataset:
+        artifacts = [lake.get(asset, partition) for partition in lake.partitions(asset)]
+        if not artifacts:
+            raise MissingArtifact(f"{asset} has not been made; run `climb up --to {asset}`")
+        format = ds.ParquetFileFormat()
+        fragments = [_fragment(format, artifact, file, key) for artifact in artifacts]
+        schema = fragments[0].physical_schema.append(pa.field(key, pa.string()))
+        return ds.FileSystemDataset(fragments, schema, format, filesystem=fragments[0].filesystem)
+
+    return build
+
+
+def _fragment(format: ds.ParquetFileFormat, artifact: Artifact, file: str, key: str) -> ds.Fragment:
+    from pyarrow.fs import LocalFileSystem
+
+    expression = ds.field(key) == artifact.partition
+    return format.make_fragment(str(artifact.file(file)), filesystem=LocalFileSystem(), partition_expression=expression)
+
+
+def _whole(asset: str, file: str) -> Callable[[Lake], ds.Dataset]:
+    return lambda lake: ds.dataset(str(lake.get(asset).file(file)))
+
+
+BASE: dict[str, Callable[[Lake], ds.Dataset]] = {
+    "shards": _whole("corpus_manifest", "shards.parquet"),
+    "duplicates": _whole("corpus_manifest", "duplicates.parquet"),
+    "documents": _partitioned("corpus_shards", "documents.parquet", "shard"),
+    "accounts": _partitioned("corpus_shards", "accounts.parquet", "shard"),
+    "quarantine": _partitioned("corpus_shards", "quarantine.parquet", "shard"),
+    "tokens": _partitioned("tokenized_shards", "documents.parquet", "shard"),
+    "quality": _partitioned("quality_scores", "scores.parquet", "shard"),
+    "assignments": _partitioned("cluster_assignments", "assignments.parquet", "shard"),
+    "cluster_statistics": _whole("cluster_statistics", "clusters.parquet"),
+    "cluster_domains": _whole("domains", "clusters.parquet"),
+    "domains": _whole("domains", "domains.parquet"),
+    "candidates": _partitioned("mixture_candidates", "candidates.parquet", "iteration"),
+    "proxy_results": _partitioned("proxy_results", "results.parquet", "iteration"),
+    "proxy_curves": _partitioned("proxy_results", "curves.parquet", "iteration"),
+    "mixtures": _partitioned("optimal_mixture", "weights.parquet", "objective"),
+    "comparisons": _partitioned("target_comparison", "comparison.parquet", "objective"),
+    "mixed_corpus": _partitioned("mixed_corpus", "sample.parquet", "objective"),
+}
+
+# Views over the tables above; a query that names one needs its tables.
+DERIVED: dict[str, tuple[str, tuple[str, ...]]] = {
+    "clusters": (
+        "CREATE VIEW clusters AS SELECT * FROM cluster_statistics LEFT JOIN cluster_domains USING (cluster)",
+        ("cluster_statistics", "cluster_domains"),
+    ),
+}
+
+
+def view_names() -> list[str]:
+    """Return the names that a query can use, sorted."""
+    return sorted([*BASE, *DERIVED])
+
+
+def query_lake(lake: Lake, query: str) -> "duckdb.DuckDBPyRelation":
+    """Run one SELECT over the views; only the tables that it names are opened, their checksums verified.
+
+    Raises
+    ------
+    ConfigError
+        The query is not one SELECT, or DuckDB refuses it.
+    MissingArtifact
+        A view's assets have not been made yet.
+    """
+    import duckdb
+
+    connection = duckdb.connect(":memory:", config={"autoinstall_known_extensions": False, "autoload_known_extensions": False})
+    try:
+        statements = connection.extract_statements(query)
+        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+            raise ConfigError("give one SELECT statement; the lake is read-only")
+        wanted = {name.strip('"').lower() for name in connection.get_table_names(query)}
+        for name in [needed for derived in wanted & DERIVED.keys() for needed in DERIVED[derived][1]]:
+            wanted.add(name)
+        for name in sorted(wanted & BASE.keys()):
+            connection.register(name, BASE[name](lake))
+        for name in sorted(wanted & DERIVED.keys()):
+            connection.execute(DERIVED[name][0])
+        connection.execute(LOCKED_DOWN)
+        return connection.sql(query)
+    except duckdb.Error as error:
+        message = " ".join(str(error).split())
+        raise ConfigError(f"{message} (views: {', '.join(view_names())})") from None
+
+
+def as_rows(relation: "duckdb.DuckDBPyRelation") -> list[dict[str, Any]]:
+    """Return a result as records."""
+    rows: list[dict[str, Any]] = relation.to_arrow_table().to_pylist()
+    return rows

@@ -1,0 +1,212 @@
+"""From clusters to domains: poor clusters are pruned, near ones merged (paper section 3.1, NVIDIA's 3_prune.py).
+
+What belongs here: the decision which cluster is part of which domain, and what a domain is then said to hold.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from climb_assets.clusters.agreement import measure_agreement
+from climb_assets.clusters.kmeans import write_array
+from climb_assets.clusters.statistics import COUNTS, SOURCES, ShardTables, tally_clusters, top_sources
+from climb_assets.clusters.terms import domain_terms
+from climb_assets.config import Clusters
+from climb_assets.errors import ComputeError, ConfigError
+from climb_assets.lake import canonical_json, write_atomically
+from climb_assets.tables import read_table, write_table
+
+EMPTY = "empty"
+NAME_TERMS = 3  # terms that make up a domain's name
+
+
+@dataclass(frozen=True)
+class DomainInputs:
+    """What domains are made from.
+
+    Parameters
+    ----------
+    statistics
+        clusters.parquet of the cluster statistics.
+    centroids
+        (clusters, dimension)
+    shards
+        Tables of all shards, for terms and sources.
+    duplicates
+        duplicates.parquet of the corpus manifest.
+    """
+
+    statistics: Path
+    centroids: NDArray[np.float32]
+    shards: Sequence[ShardTables]
+    duplicates: Path
+
+
+@dataclass(frozen=True)
+class Partition:
+    """The decision: domain of each cluster (-1 where pruned), and why a cluster is pruned (None where kept)."""
+
+    domain_of: NDArray[np.int64]
+    pruned_by: list[str | None]
+
+    @property
+    def domains(self) -> int:
+        """Number of domains."""
+        return int(self.domain_of.max()) + 1
+
+
+def form_domains(statistics: pa.Table, centroids: NDArray[np.float32], settings: Clusters) -> Partition:
+    """Prune and merge clusters.
+
+    A cluster is pruned when it holds no train document or when its mean score is below ``clusters.prune`` in any
+    dimension. The centroids of the others are merged by Ward linkage, unweighted as in NVIDIA's recipe, up to a
+    distance or to a number of domains. Domains are numbered by their tokens, most first.
+
+    Raises
+    ------
+    ConfigError
+        A threshold names a dimension that has no score.
+    ComputeError
+        Fewer than two domains are left.
+    """
+    pruned_by = _prune(statistics, len(centroids), settings.prune)
+    kept = np.array([cluster for cluster, reason in enumerate(pruned_by) if reason is None], np.int64)
+    if not len(kept):
+        raise ComputeError(_explain_pruned(statistics, settings.prune))
+    labels = _merge(centroids[kept], settings)
+    if labels.max() == labels.min():
+        advice = "lower clusters.merge_distance" if settings.domains is None else "raise clusters.count"
+        raise ComputeError(
+            f"the {len(kept)} clusters that are kept form one domain, and a mixture needs two; "
+            f"{advice} or lower the thresholds in clusters.prune"
+        )
+    tokens = dict(zip(statistics["cluster"].to_pylist(), statistics["tokens"].to_pylist(), strict=True))
+    domain_of = np.full(len(centroids), -1, np.int64)
+    domain_of[kept] = _number_by_supply(labels, np.array([tokens[cluster] for cluster in kept.tolist()]))
+    return Partition(domain_of, pruned_by)
+
+
+def _prune(statistics: pa.Table, clusters: int, thresholds: dict[str, float]) -> list[str | None]:
+    """Return for each cluster the dimensions that it fails, joined, or None."""
+    reasons: list[str | None] = [EMPTY] * clusters
+    for dimension in thresholds:
+        if f"mean_{dimension}" not in statistics.column_names:
+            known = [name.removeprefix("mean_") for name in statistics.column_names if name.startswith("mean_")]
+            raise ConfigError(f"clusters.prune names {dimension!r}, which is not scored; known: {', '.join(known)}")
+    for row in statistics.to_pylist():
+        failed = [name for name, least in sorted(thresholds.items()) if row[f"mean_{name}"] < least]
+        reasons[row["cluster"]] = ", ".join(failed) or None
+    return reasons
+
+
+def _explain_pruned(statistics: pa.Table, thresholds: dict[str, float]) -> str:
+    best = {name: max(statistics[f"mean_{name}"].to_pylist()) for name in sorted(thresholds)}
+    strictest = min(best, key=lambda name: best[name] - thresholds[name])
+    return (
+        f"every cluster is pruned; lower clusters.prune.{strictest}, now {thresholds[strictest]}: "
+        f"the best cluster's mean is {best[strictest]:.2f}"
+    )
+
+
+def _merge(centroids: NDArray[np.float32], settings: Clusters) -> NDArray[np.int64]:
+    """Return a label for each centroid; equal labels are one domain."""
+    from scipy.cluster.hierarchy import fcluster, linkage
+
+    if len(centroids) == 1:
+        return np.zeros(1, np.int64)
+    tree = linkage(centroids.astype(np.float64), "ward")
+    rule = (settings.merge_distance, "distance") if settings.domains is None else (settings.domains, "maxclust")
+    labels: NDArray[np.int64] = fcluster(tree, *rule).astype(np.int64)
+    return labels
+
+
+def _number_by_supply(labels: NDArray[np.int64], tokens: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Replace labels by ranks: most tokens first, ties by the first cluster."""
+    _, first, codes = np.unique(labels, return_index=True, return_inverse=True)
+    supply = np.bincount(codes, weights=tokens)
+    rank = np.empty(len(first), np.int64)
+    rank[np.lexsort((first, -supply))] = np.arange(len(first))
+    return rank[codes]
+
+
+def write_domains(inputs: DomainInputs, settings: Clusters, out: Path) -> dict[str, Any]:
+    """Form the domains and write ``clusters.parquet``, ``domains.parquet``, ``centroids.npy`` and ``agreement.json``.
+
+    A domain's prior is its share of the tokens of all domains; its centroid is the mean of its clusters', weighted by
+    documents.
+
+    Returns
+    -------
+    Facts: domains, kept and pruned clusters, and the token share that is pruned.
+    """
+    statistics = read_table(inputs.statistics)
+    partition = form_domains(statistics, inputs.centroids, settings)
+    tally = tally_clusters(inputs.shards, inputs.duplicates)
+    terms = domain_terms(inputs.shards, inputs.duplicates, partition.domain_of, settings.terms)
+    table = _describe(statistics, tally, partition, terms)
+    _write_clusters(partition, out)
+    write_table(out / "domains.parquet", table)
+    weights = np.zeros(len(inputs.centroids))
+    weights[statistics["cluster"].to_numpy()] = statistics["documents"].to_numpy()
+    write_array(out / "centroids.npy", _mean_centroids(inputs.centroids, weights, partition))
+    agreement = measure_agreement(tally, partition.domain_of)
+    write_atomically(out / "agreement.json", canonical_json(agreement).encode())
+    kept = partition.domain_of >= 0
+    tokens = sum(statistics["tokens"].to_pylist())
+    return {
+        "domains": partition.domains,
+        "clusters_kept": int(kept.sum()),
+        "clusters_pruned": int((~kept).sum()),
+        "pruned_token_share": round(1 - sum(table["tokens"].to_pylist()) / tokens, 6),
+    }
+
+
+def _describe(statistics: pa.Table, tally: pa.Table, partition: Partition, terms: list[list[str]]) -> pa.Table:
+    """Return domains.parquet's table: counts, prior, mean scores and sources of each domain."""
+    group = partition.domain_of[statistics["cluster"].to_numpy()]
+    kept = group >= 0
+
+    def summed(values: NDArray[Any]) -> NDArray[Any]:
+        return np.bincount(group[kept], weights=values[kept], minlength=partition.domains)
+
+    counts = {name: summed(statistics[name].to_numpy()).astype(np.int64) for name in COUNTS}
+    documents = statistics["documents"].to_numpy()
+    means = [name for name in statistics.column_names if name.startswith("mean_")]
+    sources = top_sources(tally, partition.domain_of[tally["cluster"].to_numpy()].tolist())
+    domains = range(partition.domains)
+    return pa.table(
+        {
+            "domain": pa.array(domains, pa.int32()),
+            "name": [" ".join(terms[i][:NAME_TERMS]) or f"domain {i}" for i in domains],
+            "terms": pa.array(terms, pa.list_(pa.string())),
+            "clusters": pa.array(np.bincount(group[kept], minlength=partition.domains), pa.int32()),
+            **counts,
+            "prior": counts["tokens"] / counts["tokens"].sum(),
+            **{name: summed(statistics[name].to_numpy() * documents) / counts["documents"] for name in means},
+            "sources": pa.array([sources[i] for i in domains], SOURCES),
+        }
+    )
+
+
+def _write_clusters(partition: Partition, out: Path) -> None:
+    domain_of = partition.domain_of
+    columns = {
+        "cluster": pa.array(range(len(domain_of)), pa.int32()),
+        "domain": pa.array(domain_of, pa.int32(), mask=domain_of < 0),
+        "pruned_by": pa.array(partition.pruned_by, pa.string()),
+    }
+    write_table(out / "clusters.parquet", pa.table(columns))
+
+
+def _mean_centroids(
+    centroids: NDArray[np.float32], weights: NDArray[np.float64], partition: Partition
+) -> NDArray[np.float32]:
+    member = partition.domain_of[:, None] == np.arange(partition.domains)
+    shares = member * weights[:, None]
+    means: NDArray[np.float64] = (shares / shares.sum(axis=0)).T @ centroids
+    return means.astype(np.float32)

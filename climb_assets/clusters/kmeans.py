@@ -1,0 +1,213 @@
+"""k-means over document vectors: the sample, the fit, the assignment.
+
+What belongs here: everything between vectors and clusters. What the clusters hold belongs to `statistics`, which of
+them are kept to `domains`.
+"""
+
+import io
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from climb_assets.config import Clusters
+from climb_assets.errors import ComputeError, CorruptArtifact
+from climb_assets.lake import canonical_json, write_atomically
+from climb_assets.randomness import derived_seed
+from climb_assets.tables import read_table, write_table
+
+BLOCK = 8192  # vectors that are compared with all centroids at a time; bounds memory only
+ASSIGNMENTS = pa.schema([("id", pa.string()), ("cluster", pa.int32()), ("distance", pa.float32())])
+
+
+@dataclass(frozen=True)
+class ShardVectors:
+    """A shard's documents.parquet and, row for row, its vectors.npy."""
+
+    shard: str
+    documents: Path
+    vectors: Path
+
+
+def sample_vectors(shards: list[ShardVectors], duplicates: Path, size: int, seed: int) -> NDArray[np.float32]:
+    """Draw the vectors that k-means is fitted on.
+
+    The sample is the train documents whose seeded hash of the id is smallest, in the order of that hash: it depends
+    on which documents there are, not on how they are spread over shards or on the order of these. k-means
+    gives other centroids for another order of the same rows, so the order is part of the sample.
+
+    Parameters
+    ----------
+    duplicates
+        duplicates.parquet of the corpus manifest; these documents are left out.
+    size
+        Documents that are drawn, if there are as many.
+
+    Returns
+    -------
+    Unit vectors (at most `size`, dimension).
+    """
+    keys = np.empty(0, np.uint64)
+    places = np.empty((0, 2), np.int64)  # shard, row
+    for number, (shard, excluded) in enumerate(zip(shards, _excluded(shards, duplicates), strict=True)):
+        rows, hashes = _candidates(shard, excluded, seed)
+        keys = np.concatenate([keys, hashes])
+        places = np.concatenate([places, np.column_stack([np.full(len(rows), number), rows])])
+        smallest = np.argsort(keys, kind="stable")[:size]
+        keys, places = keys[smallest], places[smallest]
+    return _gather(shards, places)
+
+
+def _excluded(shards: list[ShardVectors], duplicates: Path) -> Iterator[set[str]]:
+    table = read_table(duplicates, ["shard", "id"]).to_pydict()
+    for shard in shards:
+        yield {document for name, document in zip(table["shard"], table["id"], strict=True) if name == shard.shard}
+
+
+def _candidates(shard: ShardVectors, excluded: set[str], seed: int) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+    table = read_table(shard.documents, ["id", "split"]).to_pydict()
+    rows = [
+        row
+        for row, (document, split) in enumerate(zip(table["id"], table["split"], strict=True))
+        if split == "train" and document not in excluded
+    ]
+    digits = bytes.fromhex("".join(table["id"][row][:16] for row in rows))  # an id is a hash already
+    salt = np.uint64(derived_seed(seed, "k-means sample"))
+    return np.array(rows, np.int64), _mix(np.frombuffer(digits, ">u8").astype(np.uint64) ^ salt)
+
+
+def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Scramble 64-bit numbers one to one (the finaliser of SplitMix64)."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+def _gather(shards: list[ShardVectors], places: NDArray[np.int64]) -> NDArray[np.float32]:
+    if not len(places):
+        raise ComputeError(
+            "the corpus has no train document; add raw files or lower corpus.search_eval and report_eval"
+        )
+    loaded = [np.load(shard.vectors, mmap_mode="r", allow_pickle=False) for shard in shards]
+    sample = np.empty((len(places), loaded[0].shape[1]), np.float32)
+    for number, vectors in enumerate(loaded):
+        chosen = np.flatnonzero(places[:, 0] == number)
+        sample[chosen] = vectors[places[chosen, 1]]
+    return _normalised(sample)
+
+
+def _normalised(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return vectors of length 1; half precision leaves them a thousandth off."""
+    unit: NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit
+
+
+def fit_centroids(vectors: NDArray[np.float32], settings: Clusters, threads: int | None, out: Path) -> dict[str, Any]:
+    """Fit k-means with FAISS (paper section 3.1) and write ``centroids.npy`` and ``objective.json``.
+
+    Parameters
+    ----------
+    vectors
+        Unit vectors (documents, dimension); every one is used.
+    threads
+        Threads of FAISS; does not change the result.
+
+    Returns
+    -------
+    Facts: clusters, sampled documents, dimension, and the final mean squared distance to the centroid.
+
+    Raises
+    ------
+    ComputeError
+        A vector is not finite, or there are fewer documents than clusters.
+    """
+    import faiss
+
+    documents, dimension = vectors.shape
+    if documents < settings.count:
+        raise ComputeError(
+            f"corpus has {documents} documents but clusters.count is {settings.count}; "
+            "lower clusters.count or add documents"
+        )
+    if not np.isfinite(vectors).all():
+        raise ComputeError(
+            "the embeddings hold values that are not finite; use encoder.precision: float32 and run `climb up`"
+        )
+    kmeans = faiss.Kmeans(
+        dimension,
+        settings.count,
+        niter=settings.iterations,
+        seed=derived_seed(settings.seed, "k-means"),
+        min_points_per_centroid=1,
+        max_points_per_centroid=math.ceil(documents / settings.count),  # else FAISS silently takes a sample of its own
+    )
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(threads or before)
+    try:
+        kmeans.train(np.ascontiguousarray(vectors))
+    finally:
+        faiss.omp_set_num_threads(before)
+    assert kmeans.centroids is not None and kmeans.obj is not None  # both are set by train
+    objective = [round(float(value) / documents, 6) for value in kmeans.obj]
+    write_array(out / "centroids.npy", kmeans.centroids)
+    write_atomically(out / "objective.json", canonical_json({"mean_squared_distance": objective}).encode())
+    facts = {"clusters": settings.count, "sampled": documents, "dimension": dimension}
+    return facts | {"mean_squared_distance": objective[-1]}
+
+
+def write_array(path: Path, array: NDArray[np.float32]) -> None:
+    """Write an array to an npy file, atomically."""
+    buffer = io.BytesIO()
+    np.save(buffer, array.astype(np.float32), allow_pickle=False)
+    write_atomically(path, buffer.getvalue())
+
+
+def read_centroids(path: Path) -> NDArray[np.float32]:
+    """Return the centroids (clusters, dimension) that `fit_centroids` wrote."""
+    centroids: NDArray[np.float32] = np.load(path, allow_pickle=False)
+    return centroids
+
+
+def assign_shard(documents: Path, vectors: Path, centroids: NDArray[np.float32], out: Path) -> dict[str, Any]:
+    """Write ``assignments.parquet``: the nearest centroid of each document and the Euclidean distance to it.
+
+    Of centroids that are equally near, the lowest id is taken.
+
+    Raises
+    ------
+    CorruptArtifact
+        The vectors do not belong to the documents.
+    """
+    ids = read_table(documents, ["id"]).column("id").combine_chunks()
+    loaded = np.load(vectors, mmap_mode="r", allow_pickle=False)
+    if len(ids) != len(loaded) or loaded.shape[1] != centroids.shape[1]:
+        raise CorruptArtifact(
+            f"{vectors} has shape {loaded.shape} for {len(ids)} documents and centroids of {centroids.shape[1]}; "
+            "delete its folder and run `climb up`"
+        )
+    total = np.zeros(1)
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for start in range(0, len(ids), BLOCK):
+            block = _normalised(np.asarray(loaded[start : start + BLOCK], np.float32))
+            cluster, distance = nearest_centroids(block, centroids)
+            total[0] += distance.sum(dtype=np.float64)
+            columns = [ids[start : start + BLOCK], pa.array(cluster), pa.array(distance)]
+            yield pa.RecordBatch.from_arrays(columns, schema=ASSIGNMENTS)
+
+    rows = write_table(out / "assignments.parquet", batches(), ASSIGNMENTS)
+    return {"documents": rows, "mean_distance": round(float(total[0]) / rows, 6) if rows else None}
+
+
+def nearest_centroids(
+    vectors: NDArray[np.float32], centroids: NDArray[np.float32]
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Return id (n) and Euclidean distance (n) of the centroid nearest to each vector (n, dimension)."""
+    squared = np.square(centroids).sum(axis=1) - 2 * vectors @ centroids.T  # less |x|^2, the same for every centroid
+    cluster = squared.argmin(axis=1).astype(np.int32)
+    return cluster, np.linalg.norm(vectors - centroids[cluster], axis=1)

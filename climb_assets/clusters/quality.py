@@ -1,0 +1,180 @@
+"""Quality of documents on the paper's dimensions, each 0 to 5, higher is better.
+
+What belongs here: scoring one document at a time. What a poor score does to a cluster belongs to `domains`.
+
+Two scorers share one interface. `FastTextScorer` runs classifiers with the conventions of NVIDIA's released ones
+(3_prune.py of the NeMo Curator tutorial). `RuleScorer` needs no download: it reads each dimension as the prompt does
+that those classifiers were distilled from (paper, appendix D.11: start at 0, add a point per condition), with
+conditions that can be counted in the text.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from climb_assets.clusters.signals import Signals, read_signals
+from climb_assets.config import Quality
+from climb_assets.errors import ComputeError, ConfigError
+from climb_assets.tables import iterate_batches, write_table
+
+DIMENSIONS = ("quality", "educational_value", "informational_value", "advertisement")
+
+
+class QualityScorer(Protocol):
+    """What scores documents."""
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """Names of the columns of `score`."""
+        ...
+
+    def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return scores (texts, dimensions), 0 to 5, higher is better (advertisement: 5 = no promotion at all)."""
+        ...
+
+
+def _ramp(values: NDArray[np.float64], none: float, full: float) -> NDArray[np.float64]:
+    """Return 0 at `none`, 1 at `full`, linear between; `none` may be the larger."""
+    return np.clip((values - none) / (full - none), 0, 1)
+
+
+class RuleScorer:
+    """Transparent rules: five conditions a dimension, one point each, partly met conditions count in part.
+
+    The signals are those of Gopher (arXiv 2112.11446, appendix A), C4 and FineWeb; the ramps were set so that
+    encyclopaedic prose scores 3 to 5 and unsolicited mail fails the advertisement dimension.
+    """
+
+    dimensions = DIMENSIONS
+
+    def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return scores (texts, 4)."""
+        signals = read_signals(texts)
+        rules = (self._quality, self._education, self._information, self._advertisement)
+        return np.stack([np.sum(rule(signals), axis=0) for rule in rules], axis=1).astype(np.float32)
+
+    @staticmethod
+    def _quality(s: Signals) -> list[NDArray[np.float64]]:
+        """Is it coherent natural language?"""
+        return [
+            _ramp(s.words, 20, 100),  # Gopher: at least 50 words
+            _ramp(s.stop_share, 0.10, 0.30),  # function words hold sentences together; lists and tables lack them
+            _ramp(s.letter_share, 0.65, 0.90),  # Gopher: four words in five have a letter
+            _ramp(s.sentence_words, 3, 10) * _ramp(s.sentence_words, 80, 40),  # C4: sentences that end
+            _ramp(s.repeated_lines, 0.30, 0.05) * _ramp(s.distinct_share, 0.20, 0.40),  # Gopher: repetition
+        ]
+
+    @staticmethod
+    def _education(s: Signals) -> list[NDArray[np.float64]]:
+        """Could somebody learn a subject from it?"""
+        return [
+            _ramp(s.reasoning, 0.2, 1.5),  # per 100 words: because, therefore, for example
+            _ramp(s.definitions, 0.1, 1.0),  # per 100 words: is a, refers to, known as
+            _ramp(s.teaching, 0.1, 1.5),  # per 100 words: theory, method, explain, introduction
+            _ramp(s.personal_share, 0.08, 0.02),  # a text on a subject speaks little of I and you
+            _ramp(s.sentence_words, 5, 15),  # explanations need full sentences
+        ]
+
+    @staticmethod
+    def _information(s: Signals) -> list[NDArray[np.float64]]:
+        """Does it hold much that is specific?"""
+        return [
+            _ramp(s.stop_share, 0.60, 0.45),  # share of content words
+            _ramp(s.distinct_share, 0.35, 0.60),
+            _ramp(s.long_share, 0.10, 0.25),
+            _ramp(s.numbers + s.names, 0.5, 6.0),  # per 100 words
+            _ramp(s.words, 30, 200),  # enough room to say something
+        ]
+
+    @staticmethod
+    def _advertisement(s: Signals) -> list[NDArray[np.float64]]:
+        """Is it free of promotion?"""
+        return [
+            _ramp(s.selling, 2.0, 0.2),  # per 100 words: buy, discount, guarantee
+            _ramp(s.urging, 0.5, 0.0),  # per 100 words: click here, order now, limited time
+            _ramp(s.shouting, 4.0, 0.5),  # per 100 words: exclamation marks and capitals
+            _ramp(s.links, 1.5, 0.1),  # per 100 words: addresses of sites and people
+            _ramp(s.money, 1.5, 0.1),  # per 100 words: prices and percentages off
+        ]
+
+
+NEWLINE = "<newline>"
+PUNCTUATION = re.compile(r"([.!?,'/()])")
+LABEL = "__label__"
+
+
+def prepare_for_fasttext(text: str) -> str:
+    """Return the text as NVIDIA's classifiers expect it: one lower-case line, punctuation set apart (3_prune.py)."""
+    return " ".join(PUNCTUATION.sub(r" \1 ", text.replace("\n", NEWLINE)).lower().split())
+
+
+class FastTextScorer:
+    """One fastText classifier a dimension, with labels ``__label__-1`` to ``__label__5``; the likeliest is the score.
+
+    Raises
+    ------
+    ConfigError
+        A model is not there, or its labels are not of this kind.
+    """
+
+    def __init__(self, models: Mapping[str, Path]) -> None:
+        self.dimensions = tuple(sorted(models))
+        self._models = [_load_fasttext(name, models[name]) for name in self.dimensions]
+
+    def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return scores (texts, models); -1 is a label as good as any."""
+        lines = [prepare_for_fasttext(text) for text in texts]
+        scores = np.empty((len(texts), len(self._models)), np.float32)
+        for column, model in enumerate(self._models):
+            if lines:
+                labels, _ = model.predict(lines)
+                scores[:, column] = [float(label[0].removeprefix(LABEL)) for label in labels]
+        return scores
+
+
+def _load_fasttext(name: str, path: Path) -> Any:
+    import fasttext
+
+    try:
+        model = fasttext.load_model(str(path))
+    except ValueError as error:
+        raise ConfigError(f"quality.models.{name}: {error}; give a fastText .bin file") from None
+    allowed = {f"{LABEL}{score}" for score in range(-1, 6)}
+    if not set(model.labels) <= allowed:
+        raise ConfigError(
+            f"quality.models.{name}: {path} has labels other than {LABEL}-1 to {LABEL}5; give a quality model"
+        )
+    return model
+
+
+def load_scorer(settings: Quality) -> QualityScorer:
+    """Return the scorer of the configuration."""
+    return FastTextScorer(settings.models) if settings.scorer == "fasttext" else RuleScorer()
+
+
+def score_shard(documents: Path, scorer: QualityScorer, part_documents: int, out: Path) -> dict[str, Any]:
+    """Write ``scores.parquet``: id and one float32 column per dimension, in document order.
+
+    Returns
+    -------
+    Facts: documents and the mean of each dimension.
+    """
+    schema = pa.schema([("id", pa.string())] + [(name, pa.float32()) for name in scorer.dimensions])
+    total = np.zeros(len(scorer.dimensions))
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for batch in iterate_batches(documents, part_documents, ["id", "text"]):
+            scores = scorer.score(batch.column("text").to_pylist())
+            if not np.isfinite(scores).all():
+                raise ComputeError(f"a quality score in {documents} is not finite; check quality.models")
+            total[:] += scores.sum(axis=0, dtype=np.float64)
+            yield pa.RecordBatch.from_arrays([batch.column("id"), *map(pa.array, scores.T)], schema=schema)
+
+    rows = write_table(out / "scores.parquet", batches(), schema)
+    means = dict(zip(scorer.dimensions, (round(float(value) / max(rows, 1), 4) for value in total), strict=True))
+    return {"documents": rows, "means": means}

@@ -1,0 +1,135 @@
+"""What can be counted in a text that says something of its quality.
+
+What belongs here: one pass over a text, giving plain numbers. What they are worth is for `quality` to say.
+English, as the paper's corpus is.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+OPENING = 200  # words in which distinct ones are counted: their share falls with the length of a text
+
+WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
+SENTENCE_END = re.compile(r"[.!?:;][\"')\]\u201d]*(?:\s|$)")
+NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+NAME = re.compile(r"(?<=[a-z,] )[A-Z][a-z]+")  # a capital inside a sentence
+SHOUT = re.compile(r"!|\b[A-Z]{4,}\b")
+LINK = re.compile(r"https?://|www\.|\w@\w")
+MONEY = re.compile(r"[$\u00a3\u20ac] ?\d|\d%|\b(?:USD|dollars)\b")
+
+
+def _phrases(text: str) -> re.Pattern[str]:
+    return re.compile(rf"\b(?:{'|'.join(phrase.strip() for phrase in text.split(','))})\b")
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+DEFINITION = _phrases("""
+    is an?, are the, is the, is one of, are an?, was an?, was the, refers? to, known as, defined as, defined by,
+    called, consists? of, means that, such as
+""")
+URGING = _phrases("""
+    click here, click below, call now, call today, order now, order today, act now, buy now, sign up, apply now,
+    subscribe, limited time, risk[- ]free, money[- ]back, no obligation, free trial, free gift, free shipping,
+    free quote, free copy, unsubscribe, opt[- ]out, be removed, special offer, visit our, our products?, our
+    customers, our services, our mailing list, our web ?site, toll[- ]free, contact us, don't miss, best price
+""")
+STOP = _words("""
+    a about after all also an and any are as at be because been before being between both but by can could did
+    do does each for from had has have he her here him his how i if in into is it its may me more most my no nor
+    not now of on one only or other our out over own same she should so some such than that the their them then
+    there these they this those through to too under up us very was we were what when where which while who whom
+    why will with would you your
+""")
+PERSONAL = _words("i i'm i've i'll i'd me my mine you you're you've you'll you'd your yours we'll let's")
+REASONING = _words("""
+    because therefore thus hence since although however whereas consequently instance example examples similarly
+    moreover furthermore if unless otherwise accordingly then so
+""")
+TEACHING = _words("""
+    theory theories theorem proof definition method methods principle principles explain explains explained
+    describe describes described introduction chapter section history study studies studied science scientific
+    research analysis system process structure function concept concepts learn learning understand understanding
+    teach knowledge develop developed development model models problem problems question questions result
+    results note defined term terms form forms general particular specific common different following used using
+""")
+SELLING = _words("""
+    buy buying sale sales offer offers offered discount discounts price prices pricing cheap cheapest guarantee
+    guaranteed guarantees shop shopping deal deals bonus save savings earn income profit profits investment
+    credit loan loans mortgage cash payment payments customer customers purchase shipping subscribe subscription
+    promotion promotional advertisement advertising marketing sponsor sponsored winner prize opportunity billing
+    refund insurance casino viagra
+""")
+
+
+@dataclass(frozen=True)
+class Signals:
+    """Numbers of n texts, each (n,). Shares are of words, lines or characters; rates are per 100 words."""
+
+    words: NDArray[np.float64]
+    stop_share: NDArray[np.float64]
+    letter_share: NDArray[np.float64]  # characters in words, of all but white space
+    long_share: NDArray[np.float64]  # words of more than seven letters
+    distinct_share: NDArray[np.float64]  # of the opening
+    personal_share: NDArray[np.float64]
+    sentence_words: NDArray[np.float64]
+    repeated_lines: NDArray[np.float64]
+    numbers: NDArray[np.float64]
+    names: NDArray[np.float64]
+    reasoning: NDArray[np.float64]
+    definitions: NDArray[np.float64]
+    teaching: NDArray[np.float64]
+    selling: NDArray[np.float64]
+    urging: NDArray[np.float64]
+    shouting: NDArray[np.float64]
+    links: NDArray[np.float64]
+    money: NDArray[np.float64]
+
+
+def read_signals(texts: Sequence[str]) -> Signals:
+    """Count in each text."""
+    counted = [_count(text) for text in texts]
+    return Signals(*np.array(counted, np.float64).reshape(len(texts), -1 if texts else len(Signals.__annotations__)).T)
+
+
+def _count(text: str) -> tuple[float, ...]:
+    """Return the numbers of one text in the order of `Signals`."""
+    lowered = text.lower()
+    words = WORD.findall(lowered)
+    count = len(words) or 1
+    opening = words[:OPENING]
+    lines = [line for line in map(str.strip, text.split("\n")) if line]
+    visible = len("".join(text.split())) or 1
+
+    def share(vocabulary: frozenset[str]) -> float:
+        return sum(map(vocabulary.__contains__, words)) / count
+
+    def rate(pattern: re.Pattern[str], where: str) -> float:
+        return 100 * len(pattern.findall(where)) / count
+
+    return (
+        len(words),
+        share(STOP),
+        sum(map(len, words)) / visible,
+        sum(len(word) > 7 for word in words) / count,
+        len(set(opening)) / (len(opening) or 1),
+        share(PERSONAL),
+        len(words) / (len(SENTENCE_END.findall(text)) or 1),
+        1 - len(set(lines)) / (len(lines) or 1),
+        rate(NUMBER, text),
+        rate(NAME, text),
+        100 * share(REASONING),
+        rate(DEFINITION, lowered),
+        100 * share(TEACHING),
+        100 * share(SELLING),
+        rate(URGING, lowered),
+        rate(SHOUT, text),
+        rate(LINK, lowered),
+        rate(MONEY, text),
+    )

@@ -1,0 +1,111 @@
+"""What the clusters hold: documents, tokens, bytes, quality and sources, computed by DuckDB over the shards' tables.
+
+What belongs here: counting. Only train documents that no earlier shard has are counted; their text is never read.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from climb_assets.errors import ComputeError
+from climb_assets.tables import write_table
+
+TOP_SOURCES = 5
+SOURCES = pa.list_(pa.struct([("source", pa.string()), ("documents", pa.int64())]))
+COUNTS = ("documents", "tokens", "bytes")
+
+# Means come from sums of decimals, which unlike sums of floats do not depend on the order that threads add in.
+# The columns of the scores are taken as they are in the file, so that no name is pasted into the query.
+TALLY = """
+    SELECT a.cluster, d.source, count(*) AS documents, sum(t.tokens)::BIGINT AS tokens, sum(d.bytes)::BIGINT AS bytes,
+           sum(a.distance::DECIMAL(18, 9)) AS distance,
+           sum(COLUMNS(s.* EXCLUDE (id))::DECIMAL(18, 9))
+    FROM read_parquet($documents) d
+    JOIN read_parquet($assignments) a ON a.id = d.id
+    JOIN read_parquet($tokens) t ON t.id = d.id
+    JOIN read_parquet($scores) s ON s.id = d.id
+    WHERE d.split = 'train'
+      AND NOT EXISTS (FROM read_parquet($duplicates) x WHERE x.shard = $shard AND x.id = d.id)
+    GROUP BY a.cluster, d.source
+"""
+
+
+@dataclass(frozen=True)
+class ShardTables:
+    """The tables of one shard: documents, tokens (documents.parquet of the tokenised shard), assignments, scores."""
+
+    shard: str
+    documents: Path
+    tokens: Path
+    assignments: Path
+    scores: Path
+
+
+def tally_clusters(shards: Sequence[ShardTables], duplicates: Path) -> pa.Table:
+    """Return one row per cluster and source: documents, tokens, bytes, and the sums of distance and scores."""
+    import duckdb
+
+    tallies = []
+    with duckdb.connect() as connection:
+        for shard in shards:
+            paths = {name: str(getattr(shard, name)) for name in ("documents", "tokens", "assignments", "scores")}
+            parameters = paths | {"duplicates": str(duplicates), "shard": shard.shard}
+            tallies.append(connection.sql(TALLY, params=parameters).to_arrow_table())
+    if not sum(tally.num_rows for tally in tallies):
+        raise ComputeError(
+            "the corpus has no train document; add raw files or lower corpus.search_eval and report_eval"
+        )
+    return _summed(pa.concat_tables(tallies), ["cluster", "source"])
+
+
+def _summed(tally: pa.Table, by: list[str]) -> pa.Table:
+    """Add up the rows that are equal in `by`, in the order of `by`; a missing source comes last."""
+    sums = [name for name in tally.column_names if name not in ("cluster", "source")]
+    summed = tally.group_by(by, use_threads=False).aggregate([(name, "sum") for name in sums])
+    return summed.rename_columns([*by, *sums]).sort_by([(name, "ascending") for name in by])
+
+
+def top_sources(tally: pa.Table, group: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
+    """Return the largest sources of each group, given the group of every row of the tally."""
+    counted: dict[int, dict[str, int]] = {}
+    rows = zip(group, tally["source"].to_pylist(), tally["documents"].to_pylist(), strict=True)
+    for key, source, documents in rows:
+        of_group = counted.setdefault(key, {})
+        if source is not None:
+            of_group[source] = of_group.get(source, 0) + documents
+    return {
+        key: [
+            {"source": source, "documents": documents}
+            for source, documents in sorted(of_group.items(), key=lambda item: (-item[1], item[0]))[:TOP_SOURCES]
+        ]
+        for key, of_group in counted.items()
+    }
+
+
+def compute_statistics(shards: Sequence[ShardTables], duplicates: Path, out: Path) -> dict[str, Any]:
+    """Write ``clusters.parquet``: one row per cluster that holds a train document, by cluster.
+
+    Parameters
+    ----------
+    duplicates
+        duplicates.parquet of the corpus manifest.
+
+    Returns
+    -------
+    Facts: clusters, documents, tokens, bytes.
+    """
+    tally = tally_clusters(shards, duplicates)
+    clusters = _summed(tally.drop_columns("source"), ["cluster"])
+    sources = top_sources(tally, tally["cluster"].to_pylist())
+    columns: dict[str, Any] = {"cluster": clusters["cluster"]} | {name: clusters[name] for name in COUNTS}
+    documents = clusters["documents"].to_numpy()
+    for name in clusters.column_names[1 + len(COUNTS) :]:
+        columns[f"mean_{name}"] = np.array(clusters[name].cast(pa.float64())) / documents
+    columns["sources"] = pa.array([sources[cluster] for cluster in clusters["cluster"].to_pylist()], SOURCES)
+    write_table(out / "clusters.parquet", pa.table(columns))
+    return {"clusters": clusters.num_rows} | {name: pc.sum(clusters[name]).as_py() for name in COUNTS}

@@ -1,0 +1,164 @@
+"""One raw shard in; documents, quarantine and accounts out.
+
+What belongs here: what is decided among the records of a shard (duplicates, lengths, accounts) and the
+promise that nothing is lost: per file, kept + filtered + quarantined = read. Formats are `readers`, the normal
+form is `documents`, duplicates between shards are `manifest`.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from climb_assets.config import Corpus
+from climb_assets.corpus.documents import DOCUMENTS, SPLITS, Document, make_document
+from climb_assets.corpus.listing import UNREADABLE, RawFile, ShardDigest, hash_file
+from climb_assets.corpus.readers import read_records
+from climb_assets.corpus.records import WHOLE_FILE, Fault, Record
+from climb_assets.errors import ComputeError, CorpusError, TransientError
+from climb_assets.tables import write_rows
+
+QUARANTINE = pa.schema(
+    [("file", pa.string()), ("record", pa.int64()), ("reason", pa.string()), ("detail", pa.string())]
+)
+
+OUTCOMES = ("kept", "filtered_short", "filtered_duplicate", "quarantined")
+
+ACCOUNTS = pa.schema(
+    [("file", pa.string()), ("sha256", pa.string()), *((name, pa.int64()) for name in ("bytes", "read", *OUTCOMES))]
+)
+
+
+def ingest_shard(raw: Path, shard: str, digest: ShardDigest, settings: Corpus, out: Path) -> dict[str, Any]:
+    """Read a shard and write ``documents.parquet``, ``quarantine.parquet`` and ``accounts.parquet`` into `out`.
+
+    Memory holds one part (`settings.part_documents` documents, or about `settings.max_record_bytes` of text)
+    and 16 bytes a document, by which exact duplicates are found; the first of them is kept.
+
+    Returns
+    -------
+    documents, read, kept, filtered_short, filtered_duplicate, quarantined, bytes (of the kept texts),
+    by_split (documents), reasons (quarantined records).
+
+    Raises
+    ------
+    CorpusError
+        A file is not what `digest` says: it changed since or meanwhile.
+    TransientError
+        The device failed in the middle of a file.
+    ComputeError
+        The accounts of a file do not add up, which is a defect of this program.
+    """
+    seen: set[bytes] = set()
+    accounts: list[dict[str, Any]] = []
+    reasons = Counter[str]()
+    splits = dict.fromkeys(SPLITS, 0)
+    size = 0
+    with (
+        PartWriter(out / "documents.parquet", DOCUMENTS, settings) as documents,
+        PartWriter(out / "quarantine.parquet", QUARANTINE, settings) as quarantine,
+    ):
+        for file in digest.files:
+            account = dict.fromkeys(("read", *OUTCOMES), 0)
+            for item in _read_file(raw, file, settings):
+                account["read"] += 1
+                outcome = _judge(item, file.path, settings, seen)
+                if isinstance(outcome, Document):
+                    documents.append(outcome, outcome.bytes)
+                    splits[outcome.split] += 1
+                    size += outcome.bytes
+                    account["kept"] += 1
+                elif isinstance(outcome, Fault):
+                    quarantine.append((file.path, outcome.row, outcome.reason, outcome.detail), len(outcome.detail))
+                    reasons[outcome.reason] += 1
+                    account["quarantined"] += 1
+                else:
+                    account[outcome] += 1
+            _check_account(file, account)
+            accounts.append({"file": file.path, "sha256": file.sha256, "bytes": file.bytes, **account})
+    write_rows(out / "accounts.parquet", accounts, ACCOUNTS)
+    totals = {name: sum(account[name] for account in accounts) for name in ("read", *OUTCOMES)}
+    facts = {"bytes": size, "by_split": splits, "reasons": dict(sorted(reasons.items()))}
+    return {"shard": shard, "documents": totals["kept"], **totals, **facts}
+
+
+def _judge(item: Record | Fault, file: str, settings: Corpus, seen: set[bytes]) -> Document | Fault | str:
+    """Return the document that is kept, the fault, or the name of the filter."""
+    if isinstance(item, Fault):
+        return item
+    document = make_document(item, file, settings)
+    if len(document.text) < settings.min_characters:
+        return "filtered_short"
+    key = bytes.fromhex(document.id)
+    if key in seen:
+        return "filtered_duplicate"
+    seen.add(key)
+    return document
+
+
+def _read_file(raw: Path, file: RawFile, settings: Corpus) -> Iterator[Record | Fault]:
+    """Yield what a file holds, then make sure that it was the file of the digest."""
+    if file.sha256 == UNREADABLE:
+        yield Fault(WHOLE_FILE, "unreadable_file", "a link, not a regular file, or not allowed to be read")
+        return
+    path = raw / file.path
+    try:
+        yield from read_records(path, settings)
+    except OSError as error:
+        raise TransientError(f"reading {path} failed ({error.strerror}); check the disk and run again") from None
+    found = hash_file(path)
+    if found is None or found.sha256 != file.sha256:
+        raise CorpusError(f"{path} changed while it was being read; run again when nothing writes to it")
+
+
+def _check_account(file: RawFile, account: dict[str, int]) -> None:
+    if account["read"] != sum(account[name] for name in OUTCOMES):
+        raise ComputeError(f"the accounts of {file.path} do not add up ({account}); please report this")
+
+
+class PartWriter:
+    """Writes one Parquet file part by part, atomically: `tables.write_table`, for rows that are pushed.
+
+    Parameters
+    ----------
+    path, schema
+        The table.
+    settings
+        Bounds a part: its rows, and the bytes of its texts.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema, settings: Corpus) -> None:
+        self._path, self._schema, self._settings = path, schema, settings
+        self._temporary = path.with_name(f".{path.name}.tmp")
+        self._rows: list[tuple[Any, ...]] = []
+        self._bytes = 0
+
+    def __enter__(self) -> Self:
+        self._writer = pq.ParquetWriter(self._temporary, self._schema, compression="zstd", write_page_checksum=True)
+        return self
+
+    def append(self, row: tuple[Any, ...], size: int) -> None:
+        """Add a row, its cells in the order of the schema, that holds `size` bytes of text."""
+        self._rows.append(row)
+        self._bytes += size
+        if len(self._rows) >= self._settings.part_documents or self._bytes >= self._settings.max_record_bytes:
+            self._flush()
+
+    def _flush(self) -> None:
+        columns = zip(self._schema, zip(*self._rows, strict=True), strict=True)
+        arrays = [pa.array(cells, field.type) for field, cells in columns]
+        self._writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
+        self._rows, self._bytes = [], 0
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None and self._rows:
+            self._flush()
+        self._writer.close()
+        if kind is None:
+            self._temporary.replace(self._path)

@@ -1,0 +1,133 @@
+"""The roll-up of all shards: how much there is, and which documents an earlier shard already has.
+
+What belongs here: totals over finished shards. Nothing here reads a text.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from climb_assets.errors import ComputeError, CorpusError
+from climb_assets.tables import read_table, write_rows, write_table
+
+VERSIONS = ("corpus_version", "tokens_version", "embeddings_version", "quality_version")
+COUNTS = ("documents", "duplicates", "tokens", "bytes", "read", "filtered", "quarantined")
+
+SHARDS = pa.schema(
+    [("shard", pa.string()), *((name, pa.int64()) for name in COUNTS), *((name, pa.string()) for name in VERSIONS)]
+)
+DUPLICATES = pa.schema([("shard", pa.string()), ("id", pa.string()), ("first_shard", pa.string())])
+
+
+@dataclass(frozen=True)
+class ShardParts:
+    """The finished tables of one shard.
+
+    Parameters
+    ----------
+    shard
+        Its name.
+    documents, tokens, accounts
+        ``documents.parquet`` of the corpus shard and of the tokenized shard, ``accounts.parquet``.
+    versions
+        Data version of each artefact: the keys are `VERSIONS`.
+    """
+
+    shard: str
+    documents: Path
+    tokens: Path
+    accounts: Path
+    versions: Mapping[str, str]
+
+
+def build_manifest(shards: Sequence[ShardParts], out: Path) -> dict[str, Any]:
+    """Write ``shards.parquet`` and ``duplicates.parquet`` into `out`.
+
+    A document counts where it comes first in the order of shard names; elsewhere it is a duplicate and is in no
+    total. So per shard documents + duplicates + filtered + quarantined = read.
+
+    Returns
+    -------
+    shards, and the totals of documents, duplicates, tokens, bytes, read, filtered, quarantined.
+
+    Raises
+    ------
+    ComputeError
+        A shard's tokens and documents are not the same documents.
+    CorpusError
+        No shard holds a document.
+    """
+    import duckdb
+
+    ordered = sorted(shards, key=lambda parts: parts.shard)
+    with duckdb.connect(config={"enable_external_access": False, "preserve_insertion_order": False}) as connection:
+        connection.execute("CREATE TABLE documents (shard INTEGER, id UUID, tokens BIGINT, bytes BIGINT)")
+        for number, parts in enumerate(ordered):
+            connection.register("part", _read_documents(parts))
+            connection.execute("INSERT INTO documents SELECT ?, id::UUID, tokens, bytes FROM part", [number])
+            connection.unregister("part")
+        connection.execute(
+            "CREATE TABLE firsts AS SELECT id, min(shard) AS shard FROM documents GROUP BY id HAVING count(*) > 1"
+        )
+        uniques = connection.execute(
+            "SELECT d.shard, count(*), sum(d.tokens)::BIGINT, sum(d.bytes)::BIGINT FROM documents d "
+            "LEFT JOIN firsts f USING (id) WHERE f.shard IS NULL OR f.shard = d.shard GROUP BY d.shard"
+        ).fetchall()
+        duplicates = connection.sql(
+            "SELECT d.shard, replace(d.id::VARCHAR, '-', '') AS id, f.shard AS first FROM documents d "
+            "JOIN firsts f USING (id) WHERE d.shard > f.shard ORDER BY 1, 2"
+        ).to_arrow_table()
+    counted = {number: dict(zip(("documents", "tokens", "bytes"), counts, strict=True)) for number, *counts in uniques}
+    repeated = {row["values"]: row["counts"] for row in pc.value_counts(duplicates["shard"]).to_pylist()}
+    rows = [
+        _shard_row(parts, counted.get(number, {"documents": 0, "tokens": 0, "bytes": 0}), repeated.get(number, 0))
+        for number, parts in enumerate(ordered)
+    ]
+    facts = {name: sum(row[name] for row in rows) for name in COUNTS}
+    if not facts["documents"]:
+        raise CorpusError(
+            f"no document is left of {facts['read']} records in {len(rows)} shards; see quarantine.parquet of "
+            "corpus_shards for the reasons, lower corpus.min_characters or add raw files"
+        )
+    names = pa.array([parts.shard for parts in ordered])
+    columns = [names.take(_flat(duplicates["shard"])), _flat(duplicates["id"]), names.take(_flat(duplicates["first"]))]
+    write_table(out / "duplicates.parquet", pa.Table.from_arrays(columns, schema=DUPLICATES))
+    write_rows(out / "shards.parquet", rows, SHARDS)
+    return {"shards": len(rows), **facts}
+
+
+def _read_documents(parts: ShardParts) -> pa.Table:
+    """Return id, tokens and bytes of a shard's documents."""
+    documents = read_table(parts.documents, ["id", "bytes"])
+    tokens = read_table(parts.tokens, ["id", "tokens"])
+    if not documents["id"].equals(tokens["id"]):
+        raise ComputeError(
+            f"shard {parts.shard} has {documents.num_rows} documents and tokens of {tokens.num_rows}, not the same "
+            "ones in the same order; run `climb up --to tokenized_shards`"
+        )
+    return documents.append_column("tokens", tokens["tokens"])
+
+
+def _shard_row(parts: ShardParts, counted: Mapping[str, int], repeated: int) -> dict[str, Any]:
+    accounts = read_table(parts.accounts)
+    total = {name: sum(accounts[name].to_pylist()) for name in accounts.column_names[2:]}
+    row = {
+        "shard": parts.shard,
+        **counted,
+        "duplicates": repeated,
+        "read": total["read"],
+        "filtered": total["filtered_short"] + total["filtered_duplicate"],
+        "quarantined": total["quarantined"],
+        **{name: parts.versions[name] for name in VERSIONS},
+    }
+    if row["documents"] + repeated + row["filtered"] + row["quarantined"] != row["read"]:
+        raise ComputeError(f"the accounts of shard {parts.shard} do not add up ({row}); please report this")
+    return row
+
+
+def _flat(column: pa.ChunkedArray) -> pa.Array:
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)

@@ -1,0 +1,70 @@
+"""Documents in, token ids out: one flat array a shard, and where each document lies in it.
+
+What belongs here: encoding and the layout on disk. The tokenizer itself is `tokenizer`.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+from tokenizers import Tokenizer
+
+from climb_assets.corpus.tokenizer import end_token, load_tokenizer
+from climb_assets.tables import iterate_batches, write_table
+
+TOKENS = pa.schema([("id", pa.string()), ("start", pa.int64()), ("tokens", pa.int64())])
+
+
+def tokenize_shard(documents: Path, tokenizer: Path, out: Path, part_documents: int) -> dict[str, int]:
+    """Encode ``documents.parquet`` and write ``tokens.npy`` and ``documents.parquet`` into `out`.
+
+    Documents keep their order; each ends with the end token, which counts. Memory holds one part.
+
+    Returns
+    -------
+    tokens, documents, bytes (of the texts).
+    """
+    encoder = load_tokenizer(tokenizer)
+    facts = {"tokens": 0, "documents": 0, "bytes": 0}
+    dtype = token_dtype(encoder)
+    temporary = out / ".tokens.npy.tmp"
+    with temporary.open("wb") as stream:
+        _write_header(stream, dtype, 0)
+
+        def spans() -> Iterator[pa.RecordBatch]:
+            for batch in iterate_batches(documents, part_documents, ["id", "text", "bytes"]):
+                encoded = _encode(encoder, batch.column("text").to_pylist(), dtype)
+                lengths = np.array([len(ids) for ids in encoded], dtype=np.int64)
+                starts = facts["tokens"] + np.cumsum(lengths) - lengths
+                stream.write(np.concatenate(encoded).tobytes())
+                facts["tokens"] += int(lengths.sum())
+                facts["documents"] += batch.num_rows
+                facts["bytes"] += sum(batch.column("bytes").to_pylist())
+                columns = [batch.column("id"), pa.array(starts), pa.array(lengths)]
+                yield pa.RecordBatch.from_arrays(columns, schema=TOKENS)
+
+        write_table(out / "documents.parquet", spans(), TOKENS)
+        stream.seek(0)
+        _write_header(stream, dtype, facts["tokens"])
+    temporary.replace(out / "tokens.npy")
+    return facts
+
+
+def token_dtype(tokenizer: Tokenizer) -> np.dtype[Any]:
+    """Return the little-endian type that holds the tokenizer's largest id: uint16, else uint32."""
+    largest = max(tokenizer.get_vocab(with_added_tokens=True).values())
+    return np.dtype("<u2") if largest < 2**16 else np.dtype("<u4")
+
+
+def _encode(tokenizer: Tokenizer, texts: list[str], dtype: np.dtype[Any]) -> list[np.ndarray]:
+    end = end_token(tokenizer)
+    encodings = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+    return [np.array([*encoding.ids, end], dtype=dtype) for encoding in encodings]
+
+
+def _write_header(stream: BinaryIO, dtype: np.dtype[Any], tokens: int) -> None:
+    """Write the header of a 1-D array; NumPy pads it so that its size does not depend on the length."""
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (tokens,)}
+    np.lib.format.write_array_header_1_0(stream, header)

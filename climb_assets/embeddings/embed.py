@@ -1,0 +1,112 @@
+"""Embedding a shard: part by part, so that a crash costs one part.
+
+What belongs here: which texts go to the encoder and how the vectors reach the disk.
+"""
+
+import io
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from climb_assets.embeddings.encoder import Encoder
+from climb_assets.errors import ComputeError
+from climb_assets.lake import write_atomically
+from climb_assets.tables import iterate_batches
+
+VECTORS = "vectors.npy"
+
+
+@dataclass(frozen=True)
+class EmbedReport:
+    """What was embedded (equal for equal inputs) and how fast (never equal; of the parts made by this call)."""
+
+    facts: dict[str, int]
+    timings: dict[str, Any]
+
+
+def embed_shard(
+    documents: Path,
+    encoder: Encoder,
+    part_documents: int,
+    out: Path,
+    progress: Callable[[int, int], None] | None = None,
+) -> EmbedReport:
+    """Write ``vectors.npy``: float16 unit vectors (documents, dimension) in document order.
+
+    Parameters
+    ----------
+    documents
+        The shard's documents.parquet.
+    part_documents
+        Documents that are embedded and put down together; finished parts found in `out` are trusted.
+    out
+        Folder of the result and, until it is complete, of its parts.
+    progress
+        Called with the documents done and their total after each part.
+
+    Raises
+    ------
+    ComputeError
+        The encoder gave a vector that is zero or not finite.
+    """
+    total = pq.read_metadata(documents).num_rows
+    parts: list[Path] = []
+    done = made = tokens = padded = 0
+    started = time.perf_counter()
+    for batch in iterate_batches(documents, part_documents, ["text"]):
+        path = out / f"part-{len(parts):05d}.npy"
+        if not path.exists():
+            encoded = encoder.encode(batch.column("text").to_pylist())
+            _check(encoded.vectors, done, documents)
+            _save(path, encoded.vectors)
+            made, tokens, padded = made + batch.num_rows, tokens + encoded.tokens, padded + encoded.padded_tokens
+        parts.append(path)
+        done += batch.num_rows
+        if progress:
+            progress(done, total)
+    seconds = time.perf_counter() - started
+    _join(parts, (total, encoder.dimension), out / VECTORS)
+    return EmbedReport(
+        facts={"documents": total, "dimension": encoder.dimension},
+        timings={
+            "docs_per_s": round(made / seconds, 2),
+            "tokens_per_s": round(tokens / seconds, 1),
+            "pad_share": round(1 - tokens / padded, 4) if padded else 0.0,
+            "precision": encoder.precision,
+        },
+    )
+
+
+def _check(vectors: NDArray[np.float16], first: int, documents: Path) -> None:
+    length = np.linalg.norm(vectors.astype(np.float32), axis=1)
+    broken = np.flatnonzero(~(length > 0.5))  # unit vectors; NaN compares false
+    if len(broken):
+        raise ComputeError(
+            f"the encoder gave no usable vector for document {first + int(broken[0])} of {documents}; "
+            "try encoder.precision: float32 or another encoder.model"
+        )
+
+
+def _save(path: Path, vectors: NDArray[np.float16]) -> None:
+    buffer = io.BytesIO()
+    np.save(buffer, vectors, allow_pickle=False)
+    write_atomically(path, buffer.getvalue())
+
+
+def _join(parts: list[Path], shape: tuple[int, int], path: Path) -> None:
+    """Lay the parts end to end in one file without holding them in memory, then drop them."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("wb") as stream:
+        header = {"descr": "<f2", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(stream, header)
+        for part in parts:
+            stream.write(np.load(part, allow_pickle=False).tobytes())
+    temporary.replace(path)
+    for part in parts:
+        part.unlink()

@@ -1,0 +1,180 @@
+"""The encoder: a sentence-transformers model behind one method, tuned for whole corpora.
+
+What belongs here: loading a model safely and turning texts into unit vectors. Which documents are embedded
+and where the vectors go belongs to `embed`.
+
+Against ``SentenceTransformer.encode`` the gain is in the batching: all texts are tokenised in one call, sorted by
+their true length in tokens, packed by a budget of padded tokens, and on a CPU each thread works on a
+batch of its own, which keeps the batch in the core's cache and makes the result independent of the number of threads.
+"""
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from climb_assets import config
+from climb_assets.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")  # more slashes, or a leading one, make it a path
+FAST_BFLOAT16 = ("avx512_bf16", "amx_bf16")  # CPUs without either emulate it, far slower than float32
+
+
+class Encoded(NamedTuple):
+    """Vectors of texts and what they cost."""
+
+    vectors: NDArray[np.float16]
+    tokens: int
+    padded_tokens: int
+
+
+class Encoder:
+    """A loaded model. Make one with `load_encoder`."""
+
+    def __init__(self, model: "SentenceTransformer", settings: config.Encoder, precision: str, threads: int) -> None:
+        self.precision = precision
+        self._model = model
+        self._settings = settings
+        self._threads = threads if model.device.type == "cpu" else 1
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        return int(self._model.get_embedding_dimension() or 0)
+
+    def encode(self, texts: Sequence[str]) -> Encoded:
+        """Embed texts.
+
+        Parameters
+        ----------
+        texts
+            Any number; of each, the first ``encoder.max_tokens`` tokens count, special tokens included.
+
+        Returns
+        -------
+        Vectors (texts, dimension) of length 1 as in NVIDIA's recipe (climb.md 1.2), in the order of the texts,
+        and the number of tokens with and without padding.
+        """
+        vectors = np.zeros((len(texts), self.dimension), np.float16)
+        if not texts:
+            return Encoded(vectors, 0, 0)
+        features = self._tokenize(texts)
+        lengths = np.array([len(ids) for ids in features["input_ids"]])
+        batches = pack_batches(lengths, self._settings.batch_tokens)
+
+        def run(batch: NDArray[np.int64]) -> None:
+            vectors[batch] = self._forward({name: [values[i] for i in batch] for name, values in features.items()})
+
+        with self._one_thread_each(), ThreadPoolExecutor(self._threads) as pool:
+            list(pool.map(run, batches))
+        padded = sum(int(lengths[batch].max()) * len(batch) for batch in batches)
+        return Encoded(vectors, int(lengths.sum()), padded)
+
+    def _tokenize(self, texts: Sequence[str]) -> dict[str, list[list[int]]]:
+        prompt = self._model.prompts.get(self._model.default_prompt_name or "") or ""
+        prompted = [prompt + text for text in texts]
+        return dict(self._model.tokenizer(prompted, truncation=True, max_length=self._settings.max_tokens))
+
+    def _forward(self, features: dict[str, list[list[int]]]) -> NDArray[np.float16]:
+        import torch
+
+        with torch.inference_mode():
+            padded = self._model.tokenizer.pad(features, return_tensors="pt")
+            output = self._model({name: tensor.to(self._model.device) for name, tensor in padded.items()})
+            unit = torch.nn.functional.normalize(output["sentence_embedding"].float(), dim=1)
+            vectors: NDArray[np.float16] = unit.half().cpu().numpy()
+        return vectors
+
+    @contextlib.contextmanager
+    def _one_thread_each(self) -> Iterator[None]:
+        """Let the batches be what runs in parallel, not the operations inside a batch."""
+        import torch
+
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+
+def pack_batches(lengths: NDArray[np.int64], budget: int) -> list[NDArray[np.int64]]:
+    """Return batches of positions: near in length, longest first, at most `budget` padded tokens or one text each."""
+    order = np.argsort(-lengths, kind="stable")
+    batches, start = [], 0
+    while start < len(order):
+        size = max(1, budget // int(lengths[order[start]]))
+        batches.append(order[start : start + size])
+        start += size
+    return batches
+
+
+def load_encoder(settings: config.Encoder, runtime: config.Runtime) -> Encoder:
+    """Load the sentence-transformers model of the configuration: safetensors only, no code from the model.
+
+    Raises
+    ------
+    ConfigError
+        The model is not there, is not of this kind, or cannot take ``encoder.max_tokens``.
+    """
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    local = Path(settings.model).is_dir()
+    if not local and not HUB_NAME.fullmatch(settings.model):
+        raise ConfigError(
+            f"encoder.model: there is no folder {settings.model}; "
+            "run `climb demo-corpus` to fetch it, or give another model"
+        )
+    cuda = runtime.device == "cuda" or (runtime.device == "auto" and torch.cuda.is_available())
+    precision = _choose_precision(settings.precision, cuda)
+    try:
+        model = SentenceTransformer(
+            settings.model,
+            device="cuda" if cuda else "cpu",
+            trust_remote_code=False,
+            revision=settings.revision,
+            local_files_only=local,
+            model_kwargs={"use_safetensors": True},
+        )
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise ConfigError(
+            f"encoder.model: {settings.model} cannot be loaded ({reason}); "
+            "give a sentence-transformers model with safetensors weights"
+        ) from None
+    _check_tokenizer(model, settings)
+    model.eval().to(getattr(torch, precision))
+    return Encoder(model, settings, precision, runtime.threads or os.cpu_count() or 1)
+
+
+def _check_tokenizer(model: "SentenceTransformer", settings: config.Encoder) -> None:
+    from transformers import PreTrainedTokenizerFast
+
+    if not isinstance(model.tokenizer, PreTrainedTokenizerFast):
+        raise ConfigError(f"encoder.model: {settings.model} has no fast tokenizer; give a model with a tokenizer.json")
+    if settings.max_tokens > model.tokenizer.model_max_length:
+        limit = model.tokenizer.model_max_length
+        raise ConfigError(f"encoder.max_tokens is {settings.max_tokens} but {settings.model} takes {limit}; lower it")
+
+
+def _choose_precision(asked: str, cuda: bool) -> str:
+    """Return the fastest precision that the device computes natively."""
+    import torch
+
+    if asked != "auto":
+        return asked
+    if cuda:
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
+    flags = Path("/proc/cpuinfo")
+    known = flags.read_text() if flags.exists() else ""
+    return "bfloat16" if any(name in known for name in FAST_BFLOAT16) else "float32"

@@ -1,0 +1,1 @@
+"""The mixture that was chosen, and the data set that it makes."""

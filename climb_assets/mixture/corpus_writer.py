@@ -1,0 +1,134 @@
+"""The mixed corpus: the sampled documents' text, shuffled, in Parquet shards.
+
+What belongs here: writing the data set in the lake's own form. Other forms are made from it by
+`climb_assets.mixture.export`.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from climb_assets.mixture.realisation import Realisation, ShardTables
+from climb_assets.search.simplex import FloatArray
+from climb_assets.tables import write_table
+
+BATCH_DOCUMENTS = 1024  # documents that are in memory at a time beside the shard being filled
+
+DOCUMENTS = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("text", pa.string(), nullable=False),
+        pa.field("source", pa.string()),
+        pa.field("licence", pa.string()),
+        pa.field("domain", pa.int32(), nullable=False),
+        pa.field("domain_name", pa.string(), nullable=False),
+        pa.field("shard", pa.string(), nullable=False),
+        pa.field("epoch", pa.int32(), nullable=False),
+    ]
+)
+
+REALISED = pa.schema(
+    [
+        pa.field("domain", pa.int32(), nullable=False),
+        pa.field("name", pa.string(), nullable=False),
+        pa.field("wanted", pa.float64(), nullable=False),
+        pa.field("weight", pa.float64(), nullable=False),
+        pa.field("tokens", pa.int64(), nullable=False),
+        pa.field("planned", pa.int64(), nullable=False),
+        pa.field("epochs", pa.float64(), nullable=False),
+    ]
+)
+
+# The place of a copy is a hash of seed, document and copy: the same whatever the shards' order or the machine.
+_SHUFFLED = """
+SELECT document.id, document.text, document.source, document.licence, sample.domain, name.name AS domain_name,
+       sample.shard, copy.epoch::INTEGER AS epoch
+FROM read_parquet($documents, filename = true) AS document
+JOIN files ON files.path = document.filename
+JOIN read_parquet($sample) AS sample ON sample.shard = files.shard AND sample.id = document.id
+JOIN names AS name ON name.domain = sample.domain,
+LATERAL (SELECT unnest(range(sample.copies)) AS epoch) AS copy
+ORDER BY md5($seed || ':' || document.id || ':' || copy.epoch), document.id, copy.epoch
+"""
+
+
+def write_mixed_corpus(
+    sample: Path, shards: Sequence[ShardTables], names: Sequence[str], out: Path, shard_documents: int, seed: int
+) -> int:
+    """Write the sampled documents into ``part-00000.parquet``, ... in the folder and return the number of rows.
+
+    Rows are in one global shuffled order, which the hash of seed, document and copy gives. The sort spills to disk,
+    so memory does not grow with the corpus.
+
+    Parameters
+    ----------
+    sample
+        What `sample_documents` wrote.
+    shards
+        Tables of every shard in the sample.
+    names
+        Names of the domains (K).
+    shard_documents
+        Rows in one file; the last has fewer.
+    """
+    import duckdb
+
+    used = sorted(shards, key=lambda shard: shard.shard)
+    with closing(duckdb.connect(config={"temp_directory": str(out / ".duckdb")})) as connection:
+        connection.execute(
+            "CREATE TABLE files AS SELECT unnest($shards) AS shard, unnest($paths) AS path",
+            {"shards": [shard.shard for shard in used], "paths": [str(shard.documents) for shard in used]},
+        )
+        connection.execute(
+            "CREATE TABLE names AS SELECT unnest($domains)::INTEGER AS domain, unnest($names) AS name",
+            {"domains": list(range(len(names))), "names": list(names)},
+        )
+        values = {"documents": [str(shard.documents) for shard in used], "sample": str(sample), "seed": str(seed)}
+        rows = connection.sql(_SHUFFLED, params=values).to_arrow_reader(BATCH_DOCUMENTS)
+        parts = enumerate(_cut(rows, shard_documents))
+        return sum(write_table(out / f"part-{number:05d}.parquet", part) for number, part in parts)
+
+
+def _cut(batches: Any, rows: int) -> Iterator[pa.Table]:
+    """Yield tables of exactly `rows` rows, the last one of what is left."""
+    held = pa.table([[]] * len(DOCUMENTS), schema=DOCUMENTS)
+    for batch in batches:
+        held = pa.concat_tables([held, pa.Table.from_batches([batch]).cast(DOCUMENTS)])
+        while held.num_rows >= rows:
+            yield held.slice(0, rows).combine_chunks()
+            held = held.slice(rows)
+    if held.num_rows:
+        yield held.combine_chunks()
+
+
+def write_realised(
+    out: Path, names: Sequence[str], wanted: FloatArray, plan: Realisation, tokens: npt.NDArray[np.int64]
+) -> None:
+    """Write ``realised.parquet``: for each domain the wanted weight, and the share, tokens and epochs in the corpus.
+
+    Parameters
+    ----------
+    wanted
+        The mixture (K,).
+    tokens
+        Tokens (K,) that `sample_documents` chose.
+    """
+    met = np.divide(tokens, plan.tokens, out=np.zeros(len(names)), where=plan.tokens > 0)
+    columns = {
+        "domain": range(len(names)),
+        "name": names,
+        "wanted": wanted,
+        "weight": tokens / tokens.sum(),
+        "tokens": tokens,
+        "planned": plan.tokens,
+        "epochs": plan.epochs * met,
+    }
+    write_table(
+        out / "realised.parquet",
+        pa.table([pa.array(column) for column in columns.values()], list(columns)).cast(REALISED),
+    )

@@ -1,0 +1,62 @@
+"""Recipes in Dagster's words: partitions, dependencies, asset options.
+
+What belongs here: translation of `climb_assets.recipes` and nothing else.
+"""
+
+from typing import Any
+
+import dagster as dg
+
+from climb_assets.config import Config
+from climb_assets.lake import canonical_json, sha256_text
+from climb_assets.provenance import code_hashes
+from climb_assets.recipes import RECIPE, Input, Recipe, iteration_keys
+
+OWNERS = ["team:data-platform"]
+SHARDS = dg.DynamicPartitionsDefinition(name="shard")
+
+
+def iteration_partitions(config: Config) -> dg.TimeWindowPartitionsDefinition:
+    """Return the iterations as a logical clock: Dagster lets only time partitions depend on themselves."""
+    keys = iteration_keys(config)
+    after_last = f"iteration-{len(keys) + 1:02d}"
+    return dg.TimeWindowPartitionsDefinition(
+        start=keys[0], end=after_last, cron_schedule="0 0 * * *", fmt="iteration-%d"
+    )
+
+
+def partitions_of(recipe: Recipe, config: Config) -> dg.PartitionsDefinition | None:
+    """Return the partitions definition of an asset."""
+    match recipe.dimension:
+        case "shard":
+            return SHARDS
+        case "iteration":
+            return iteration_partitions(config)
+        case "objective":
+            return dg.StaticPartitionsDefinition(list(config.objectives))
+        case _:
+            return None
+
+
+def _dependency(entry: Input) -> dg.AssetDep:
+    match entry.reach:
+        case "previous":
+            return dg.AssetDep(entry.asset, partition_mapping=dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=-1))
+        case "last":
+            return dg.AssetDep(entry.asset, partition_mapping=dg.LastPartitionMapping())
+        case "all":
+            return dg.AssetDep(entry.asset, partition_mapping=dg.AllPartitionMapping())
+        case _:
+            return dg.AssetDep(entry.asset)
+
+
+def asset_options(asset: str) -> dict[str, Any]:
+    """Return what a recipe says of an asset, as keyword arguments of `dg.AssetSpec` and `dg.asset`."""
+    recipe = RECIPE[asset]
+    return {
+        "deps": [_dependency(entry) for entry in recipe.inputs if entry.drawn],
+        "group_name": recipe.group,
+        "code_version": sha256_text(canonical_json(code_hashes(recipe.modules)))[:16],
+        "kinds": set(recipe.kinds),
+        "owners": OWNERS,
+    }

@@ -1,0 +1,127 @@
+"""The laboratory: from the lake's artefacts to trained and measured models.
+
+What belongs here: preparing the tasks, opening the training index at the versions that were counted, and handing
+jobs to the swarm. The search and the target comparison measure their mixtures here, in the same way.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from climb_assets.config import ChoiceTask, Task, TextTask, Training
+from climb_assets.lake import Artifact, Draft, Order
+from climb_assets.provenance import code_hashes
+from climb_assets.proxy.spans import load_training_index
+from climb_assets.proxy.swarm import ProxyJob, ProxyOutcome, Recipe, Swarm, TrainingData
+from climb_assets.proxy.tasks import prepare_choice_task, prepare_text_task
+from climb_assets.recipes import EVALUATION_MODULES, TRAINING_MODULES
+from climb_assets.tables import read_table, write_rows
+from climb_assets.workshop import Workshop
+
+TASKS = "proxy_tasks"
+
+RESULTS = pa.schema(
+    [
+        ("key", pa.string()),
+        ("repeat", pa.int32()),
+        ("task", pa.string()),
+        ("loss", pa.float64()),
+        ("accuracy", pa.float64()),
+        ("accuracy_norm", pa.float64()),
+        ("items", pa.int64()),
+        ("diverged", pa.bool_()),
+    ]
+)
+CURVES = pa.schema(
+    [("key", pa.string()), ("repeat", pa.int32()), ("step", pa.int32()), ("tokens", pa.int64()), ("loss", pa.float64())]
+)
+REALISED = pa.schema(
+    [
+        ("key", pa.string()),
+        ("repeat", pa.int32()),
+        ("domain", pa.int32()),
+        ("weight", pa.float64()),
+        ("tokens", pa.int64()),
+        ("epochs", pa.float64()),
+    ]
+)
+MODELS = pa.schema(
+    [("key", pa.string()), ("repeat", pa.int32()), ("fingerprint", pa.string()), ("data_version", pa.string())]
+)
+
+
+def measure(
+    workshop: Workshop, jobs: Sequence[ProxyJob], training: Training, tasks: Mapping[str, Task], what: str
+) -> list[ProxyOutcome]:
+    """Train and score a model for each job that was not done before; return the outcomes in the order of the jobs.
+
+    Parameters
+    ----------
+    what
+        Names the work where progress is shown.
+    """
+    tokenizer = workshop.get("tokenizer")
+    recipe = Recipe(
+        vocabulary=int(tokenizer.summary["vocabulary"]),
+        tokenizer=tokenizer.file("tokenizer.json"),
+        search_seed=workshop.config.search.seed,
+        train_code=code_hashes(TRAINING_MODULES),
+        evaluate_code=code_hashes(EVALUATION_MODULES),
+        device=workshop.config.runtime.device,
+    )
+    data = training_data(workshop)
+    prepared = {name: _prepare(workshop, name, task, data) for name, task in tasks.items()}
+    with Swarm(workshop.lake, data, recipe, workshop.config.runtime.workers) as swarm:
+        return swarm.run(jobs, training, prepared, lambda done, total: workshop.progress(what, done, total))
+
+
+def training_data(workshop: Workshop) -> TrainingData:
+    """Return the current training index with the token files of exactly the versions that it counted."""
+    index = workshop.get("training_tokens")
+    index.verify()
+    tokens = {
+        entry["shard"]: workshop.version_named("tokenized_shards", entry["shard"], entry["tokens_version"]).file(
+            "tokens.npy"
+        )
+        for entry in json.loads(index.file("shards.json").read_text())
+    }
+    return TrainingData(index.data_version, index.path, tokens)
+
+
+def _prepare(workshop: Workshop, name: str, task: Task, data: TrainingData) -> Artifact:
+    """Return the prepared task, made from held-out documents or from a file."""
+    code = code_hashes(["proxy.tasks"])
+    if isinstance(task, TextTask):
+        order = Order(TASKS, name, {"training_tokens": data.version}, task.model_dump(mode="json"), code)
+    else:
+        inputs = {"tokenizer": workshop.get("tokenizer").data_version, f"file:task-{name}": workshop.digest(task.path)}
+        order = Order(TASKS, name, inputs, task.model_dump(mode="json", exclude={"path"}), code)
+
+    def write(draft: Draft) -> None:
+        if isinstance(task, ChoiceTask):
+            draft.summary |= prepare_choice_task(
+                task, name, workshop.get("tokenizer").file("tokenizer.json"), draft.path
+            )
+        else:
+            draft.summary |= prepare_text_task(task, name, load_training_index(data.folder, data.tokens), draft.path)
+
+    return workshop.lake.put(order, write)[0]
+
+
+def write_outcomes(outcomes: Iterable[ProxyOutcome], out: Path) -> None:
+    """Write results, loss curves, realised tokens and the models' identities of a swarm into a folder."""
+    tables: dict[str, list[dict]] = {"results": [], "curves": [], "realised": [], "models": []}
+    for outcome in outcomes:
+        who = {"key": outcome.job.key, "repeat": outcome.job.repeat}
+        for task, scores in sorted(outcome.scores.items()):
+            tables["results"].append(who | {"task": task, **vars(scores), "diverged": outcome.diverged})
+        for name in ("curve", "realised"):
+            rows = read_table(outcome.model.file(f"{name}.parquet")).to_pylist()
+            tables["curves" if name == "curve" else name] += [who | row for row in rows]
+        tables["models"].append(
+            who | {"fingerprint": outcome.model.fingerprint, "data_version": outcome.model.data_version}
+        )
+    for name, schema in (("results", RESULTS), ("curves", CURVES), ("realised", REALISED), ("models", MODELS)):
+        write_rows(out / f"{name}.parquet", tables[name], schema)

@@ -1,0 +1,213 @@
+"""Assets of the search stage: training tokens, the iterations, baselines. Bodies only; the compute lies beside.
+
+One operation makes the three assets of an iteration, for one partition or for the whole range. It reports each
+partition by itself, with its own versions: a returned result would stamp one version on all of them, and what was
+finished before a crash stays reported.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+
+import dagster as dg
+import numpy as np
+import pyarrow.compute as pc
+
+from climb_assets.assets import Climb, asset_options, declare, event_of, image_metadata, plain_failure, result, table_metadata
+from climb_assets.config import Config
+from climb_assets.errors import ClimbError, ComputeError
+from climb_assets.lake import Artifact, Draft
+from climb_assets.partitions import iteration_partitions
+from climb_assets.proxy.figures import loss_curves
+from climb_assets.proxy.laboratory import measure, write_outcomes
+from climb_assets.proxy.spans import ShardSpans, build_training_index
+from climb_assets.proxy.swarm import ProxyJob
+from climb_assets.recipes import SEARCH, iteration_number
+from climb_assets.search.baselines import token_proportional, uniform, write_baselines
+from climb_assets.search.figures import mixture_bars, predicted_vs_measured
+from climb_assets.search.iteration import History, diagnose, fit_predictors, predict_objective, write_diagnostics
+from climb_assets.search.predictor import load_predictor
+from climb_assets.search.proposal import draw_pool, propose_first, propose_next, read_candidates, write_candidates
+from climb_assets.tables import read_table
+from climb_assets.workshop import Workshop
+
+
+def training_tokens(context: dg.AssetExecutionContext, climb: Climb) -> dg.MaterializeResult:
+    """Which stretches of the tokenized shards belong to which domain, and which are held out; no token is copied."""
+
+    def write(draft: Draft) -> None:
+        shards = [
+            ShardSpans(
+                shard=shard,
+                documents=climb.get("corpus_shards", shard).file("documents.parquet"),
+                tokens=climb.get("tokenized_shards", shard).file("documents.parquet"),
+                assignments=climb.get("cluster_assignments", shard).file("assignments.parquet"),
+                tokens_version=climb.get("tokenized_shards", shard).data_version,
+            )
+            for shard in climb.listing().shards
+        ]
+        duplicates = climb.get("corpus_manifest").file("duplicates.parquet")
+        draft.summary |= build_training_index(shards, duplicates, climb.get("domains").file("clusters.parquet"), draft.path)
+
+    return result(climb.make("training_tokens", None, write))
+
+
+def propose(climb: Workshop, key: str, draft: Draft) -> None:
+    """Write the candidates of an iteration: drawn from the prior, then by the last predictors."""
+    config, number = climb.config, iteration_number(key)
+    prior = read_prior(climb)
+    pool, count = draw_pool(prior, config.search), config.search.iterations[number - 1]
+    if number == 1:
+        candidates = propose_first(pool, count, config.search)
+    else:
+        state = climb.get("predictor_state", f"iteration-{number - 1:02d}")
+        history = History.load(state.file("history.parquet"))
+        predictors = {task: load_predictor(state.file(f"{task}.txt")) for task in history.losses}
+        predict = {name: partial(predict_objective, predictors, weights) for name, weights in config.objectives.items()}
+        candidates = propose_next(pool, history.weights, predict, count, config.search, number)
+    write_candidates(draft.path / "candidates.parquet", candidates)
+    draft.summary |= {"candidates": len(candidates), "pool": len(pool), "domains": len(prior)}
+
+
+def train_proxies(climb: Workshop, key: str, draft: Draft) -> None:
+    """Train and measure a proxy on every candidate of an iteration."""
+    config = climb.config
+    candidates = read_candidates(climb.get("mixture_candidates", key).file("candidates.parquet"))
+    tasks = {name: task for name, task in config.tasks.items() if task.split == "search_eval"}
+    outcomes = measure(climb, [ProxyJob(candidate.weights) for candidate in candidates], config.proxy, tasks, f"proxies [{key}]")
+    write_outcomes(outcomes, draft.path)
+    diverged = sum(outcome.diverged for outcome in outcomes)
+    draft.summary |= {"proxies": len(outcomes), "diverged": diverged, "tokens_per_proxy": int(outcomes[0].model.summary["tokens"])}
+    draft.run |= {"trained_now": sum(outcome.trained for outcome in outcomes)}
+    if diverged == len(outcomes):
+        raise ComputeError(f"every proxy of {key} diverged; lower proxy.learning_rate")
+
+
+def fit(climb: Workshop, key: str, draft: Draft) -> None:
+    """Fit a predictor of each task on all rows so far."""
+    config, number = climb.config, iteration_number(key)
+    candidates = read_candidates(climb.get("mixture_candidates", key).file("candidates.parquet"))
+    results = read_table(climb.get("proxy_results", key).file("results.parquet"))
+    tasks = sorted(set(results["task"].to_pylist()))
+    if number == 1:
+        history = History.empty(len(read_prior(climb)), tasks)
+    else:
+        history = History.load(climb.get("predictor_state", f"iteration-{number - 1:02d}").file("history.parquet"))
+    weights = np.array([candidate.weights for candidate in candidates])
+    history = history.extend([candidate.key for candidate in candidates], weights, results, number)
+    seed, settings = config.search.seed, config.search.predictor
+    predictors = fit_predictors(history, tasks, settings, seed)
+    diagnostics = diagnose(history, predictors, config.objectives, settings, seed)
+    history.save(draft.path / "history.parquet")
+    for task, predictor in predictors.items():
+        predictor.save(draft.path / f"{task}.txt")
+    write_diagnostics(draft.path / "diagnostics.json", diagnostics)
+    skill = {name: found.spearman for name, found in diagnostics["objectives"].items()}
+    draft.summary |= {"rows": len(history.keys), "out_of_fold_spearman": skill}
+
+
+def read_prior(climb: Workshop) -> np.ndarray:
+    """Return the token share of each domain, the prior of the search (K,)."""
+    prior = read_table(climb.get("domains").file("domains.parquet"), ["prior"])["prior"].to_numpy()
+    return token_proportional(prior)
+
+
+STEPS = {"mixture_candidates": propose, "proxy_results": train_proxies, "predictor_state": fit}
+CHECKS = [
+    dg.AssetCheckSpec("weights_on_simplex", asset="mixture_candidates", blocking=True),
+    dg.AssetCheckSpec("unflagged_losses_finite", asset="proxy_results", blocking=True),
+    dg.AssetCheckSpec("predictor_skill", asset="predictor_state", description="Reported; it never stops a search."),
+]
+DESCRIPTIONS = {
+    "mixture_candidates": "The mixtures that are put up for evaluation, and why each was proposed.",
+    "proxy_results": "Every task of every proxy, with its loss curve and the tokens it saw.",
+    "predictor_state": "The predictors fitted on all rows so far, the rows themselves, and how far to trust them.",
+}
+
+
+def search_iteration(context: dg.AssetExecutionContext, climb: Climb) -> Iterator[dg.AssetCheckResult]:
+    """Walk the iterations of this run in order: propose, train, fit."""
+    worst, unsound, diverged, skill = 0.0, 0, 0, {}
+    for key in sorted(context.partition_keys):
+        made = {}
+        for asset, step in STEPS.items():
+            try:
+                made[asset] = climb.make(asset, key, partial(step, climb, key))
+            except ClimbError as error:
+                raise plain_failure(error) from error
+            artifact = made[asset].artifact
+            metadata = {"computed_now": made[asset].fresh, **_show(climb, artifact)}
+            context.log_event(event_of(artifact, context.instance, metadata))
+        candidates = read_candidates(made["mixture_candidates"].artifact.file("candidates.parquet"))
+        worst = max([worst, *(abs(sum(candidate.weights) - 1) for candidate in candidates)])
+        diverged += made["proxy_results"].artifact.summary["diverged"]
+        results = read_table(made["proxy_results"].artifact.file("results.parquet"))
+        unsound += int(np.sum(~np.isfinite(results["loss"].to_numpy()) & ~results["diverged"].to_numpy()))
+        skill = made["predictor_state"].artifact.summary["out_of_fold_spearman"]
+    yield dg.AssetCheckResult(asset_key="mixture_candidates", check_name="weights_on_simplex", passed=worst < 1e-9)
+    yield dg.AssetCheckResult(
+        asset_key="proxy_results", check_name="unflagged_losses_finite", passed=unsound == 0, metadata={"diverged": diverged}
+    )
+    yield dg.AssetCheckResult(
+        asset_key="predictor_state",
+        check_name="predictor_skill",
+        passed=any((value or 0) > 0 for value in skill.values()),
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={name: str(value) for name, value in skill.items()},
+    )
+
+
+def _show(climb: Workshop, artifact: Artifact) -> dict[str, dg.MetadataValue]:
+    """Return the tables and plots of one of the three artefacts."""
+    match artifact.asset:
+        case "mixture_candidates":
+            candidates = read_candidates(artifact.file("candidates.parquet"))
+            names = read_table(climb.get("domains").file("domains.parquet"))["name"].to_pylist()
+            weights = np.array([candidate.weights for candidate in candidates])
+            bars = mixture_bars(weights, np.zeros(len(weights)), names)
+            return {"mixtures": image_metadata(bars), "table": table_metadata(read_table(artifact.file("candidates.parquet")))}
+        case "proxy_results":
+            curves = read_table(artifact.file("curves.parquet"))
+            by_key = {key: curves.filter(pc.equal(curves["key"], key))["loss"].to_pylist() for key in curves["key"].unique().to_pylist()}
+            table = table_metadata(read_table(artifact.file("results.parquet")))
+            return {"loss_curves": image_metadata(loss_curves(by_key)), "table": table}
+        case _:
+            return {name: image_metadata(png) for name, png in _fits(climb, artifact).items()}
+
+
+def _fits(climb: Workshop, state: Artifact) -> dict[str, bytes]:
+    """Draw predicted against measured losses of each objective."""
+    history = History.load(state.file("history.parquet"))
+    kept = ~history.diverged
+    predictors = {task: load_predictor(state.file(f"{task}.txt")) for task in history.losses}
+    return {
+        f"fit_{name}": predicted_vs_measured(
+            predict_objective(predictors, weights, history.weights[kept]), history.objective(weights)[kept], f"{name}, rows fitted on"
+        )
+        for name, weights in climb.config.objectives.items()
+    }
+
+
+def baseline_mixtures(context: dg.AssetExecutionContext, climb: Climb) -> dg.MaterializeResult:
+    """The mixtures that anybody would try first: equal weights (the paper's "Random") and token-proportional ones."""
+    objective = context.partition_key
+
+    def write(draft: Draft) -> None:
+        prior = read_prior(climb)
+        write_baselines(draft.path / "baselines.parquet", {"uniform": uniform(len(prior)), "proportional": prior})
+        draft.summary |= {"baselines": 2}
+
+    return result(climb.make("baseline_mixtures", objective, write))
+
+
+def search_assets(config: Config) -> list[dg.AssetsDefinition]:
+    """Return the assets of this stage."""
+    specs = [dg.AssetSpec(name, description=DESCRIPTIONS[name], skippable=True, **asset_options(name)) for name in SEARCH]
+    search = dg.multi_asset(
+        name="search_iteration",
+        description=search_iteration.__doc__,
+        specs=specs,
+        check_specs=CHECKS,
+        partitions_def=iteration_partitions(config),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )(search_iteration)
+    return [declare(training_tokens, config), search, declare(baseline_mixtures, config)]

@@ -1,0 +1,236 @@
+"""What the search knows after an iteration: the history, the predictors fitted on it, and how far to trust them.
+
+What belongs here: rows, fits and their diagnostics. The regression itself is `climb_assets.search.predictor`.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from climb_assets import config
+from climb_assets.errors import ComputeError
+from climb_assets.lake import write_atomically
+from climb_assets.randomness import derived_seed, generator
+from climb_assets.search.objectives import objective_loss
+from climb_assets.search.predictor import Predictor, new_predictor
+from climb_assets.search.simplex import FloatArray, check_simplex
+from climb_assets.tables import read_table, write_table
+
+FOLDS = 5
+LEAVE_ONE_OUT_BELOW = 10  # rows; a fold of 5 would hold one row then
+
+
+@dataclass(frozen=True)
+class History:
+    """Every mixture that was evaluated, in order; rows are only ever added.
+
+    Parameters
+    ----------
+    keys
+        Name of each mixture (n).
+    iteration
+        Number of the iteration that evaluated it (n,).
+    weights
+        Share of each domain (n, K).
+    losses
+        For each task the loss in bits per byte (n,); NaN where the proxy diverged.
+    diverged
+        Whether the proxy diverged (n,); such a row enters no fit.
+    """
+
+    keys: tuple[str, ...]
+    iteration: npt.NDArray[np.int32]
+    weights: FloatArray
+    losses: Mapping[str, FloatArray]
+    diverged: npt.NDArray[np.bool_]
+
+    @classmethod
+    def empty(cls, domains: int, tasks: Sequence[str]) -> Self:
+        """Return the history before the first iteration."""
+        losses = {task: np.empty(0) for task in sorted(tasks)}
+        return cls((), np.empty(0, dtype=np.int32), np.empty((0, domains)), losses, np.empty(0, dtype=np.bool_))
+
+    def extend(self, keys: Sequence[str], weights: FloatArray, results: pa.Table, iteration: int) -> "History":
+        """Return this history with one iteration's mixtures after it.
+
+        Parameters
+        ----------
+        keys, weights
+            The mixtures: names (m) and shares (m, K).
+        results
+            A row for each mixture and task, in any order: key, task, loss, diverged. Rows are joined by key.
+
+        Raises
+        ------
+        ComputeError
+            A mixture is there already, has not exactly one result for each task, or has no finite loss and is
+            not flagged as diverged.
+        """
+        repeated = sorted(set(keys) & set(self.keys))
+        if repeated or len(set(keys)) != len(keys):
+            twice = repeated[0] if repeated else "one of its own"
+            raise ComputeError(f"iteration {iteration} evaluates a mixture twice ({twice}); propose it again")
+        check_simplex(weights, self.weights.shape[1])
+        row_of = {key: row for row, key in enumerate(keys)}
+        losses = {task: np.full(len(keys), np.nan) for task in self.losses}
+        seen = {task: np.zeros(len(keys), dtype=np.int64) for task in self.losses}
+        diverged = np.zeros(len(keys), dtype=np.bool_)
+        for result in results.select(["key", "task", "loss", "diverged"]).to_pylist():
+            row, task = row_of.get(result["key"]), result["task"]
+            if row is None or task not in losses:
+                continue
+            losses[task][row] = np.nan if result["loss"] is None or result["diverged"] else result["loss"]
+            seen[task][row] += 1
+            diverged[row] |= result["diverged"]
+        for task, loss in losses.items():
+            wrong = (seen[task] != 1) | (~np.isfinite(loss) & ~diverged)
+            if wrong.any():
+                key = keys[int(np.argmax(wrong))]
+                raise ComputeError(
+                    f"mixture {key} has no single finite loss of {task}; evaluate iteration {iteration} again"
+                )
+        return History(
+            (*self.keys, *keys),
+            np.concatenate([self.iteration, np.full(len(keys), iteration, dtype=np.int32)]),
+            np.concatenate([self.weights, weights]),
+            {task: np.concatenate([self.losses[task], losses[task]]) for task in losses},
+            np.concatenate([self.diverged, diverged]),
+        )
+
+    def objective(self, weights: Mapping[str, float]) -> FloatArray:
+        """Return the measured objective (n,) of every row; NaN where the proxy diverged."""
+        return np.where(self.diverged, np.nan, objective_loss(self.losses, weights))
+
+    def save(self, path: Path) -> None:
+        """Write one row for each mixture: key, iteration, weights, diverged and one column for each task."""
+        columns: dict[str, pa.Array] = {
+            "key": pa.array(self.keys, pa.string()),
+            "iteration": pa.array(self.iteration),
+            "weights": pa.array(list(self.weights), pa.list_(pa.float64())),
+            "diverged": pa.array(self.diverged),
+        }
+        columns |= {task: pa.array(loss, mask=np.isnan(loss)) for task, loss in self.losses.items()}
+        write_table(path, pa.table(columns))
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what `save` wrote."""
+        table = read_table(path)
+        column = {name: table[name].to_numpy() for name in table.column_names if name not in ("key", "weights")}
+        iteration, diverged = column.pop("iteration"), column.pop("diverged").astype(np.bool_)
+        losses = {task: loss.astype(np.float64) for task, loss in column.items()}
+        return cls(tuple(table["key"].to_pylist()), iteration, np.array(table["weights"].to_pylist()), losses, diverged)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How far a task's predictor, or the objective made of them, can be trusted.
+
+    Parameters
+    ----------
+    rows
+        Number of mixtures that it is fitted on.
+    spearman
+        Rank correlation of out-of-fold predictions and measurements; None where a fold's predictor is constant,
+        because the means of folds rank against the left-out rows.
+    residual_sd
+        Root mean square of the out-of-fold residuals, bits per byte; None with fewer than two rows.
+    constant
+        Whether the final predictor says the same of every mixture.
+    """
+
+    rows: int
+    spearman: float | None
+    residual_sd: float | None
+    constant: bool
+
+
+def fit_predictors(
+    history: History, tasks: Sequence[str], settings: config.Predictor, seed: int
+) -> dict[str, Predictor]:
+    """Return one predictor for each task, fitted on every row that did not diverge (paper equation 4).
+
+    Raises
+    ------
+    ComputeError
+        All proxies diverged.
+    """
+    rows = np.flatnonzero(~history.diverged)
+    return {task: _fit(history, task, rows, settings, seed) for task in sorted(tasks)}
+
+
+def _fit(history: History, task: str, rows: npt.NDArray[np.int64], settings: config.Predictor, seed: int) -> Predictor:
+    predictor = new_predictor(settings, derived_seed(seed, "predictor", task))
+    return predictor.fit(history.weights[rows], history.losses[task][rows])
+
+
+def predict_objective(
+    predictors: Mapping[str, Predictor], weights: Mapping[str, float], mixtures: FloatArray
+) -> FloatArray:
+    """Return the predicted objective (n,) of mixtures (n, K), in bits per byte."""
+    return objective_loss({task: predictors[task].predict(mixtures) for task in sorted(weights)}, weights)
+
+
+def diagnose(
+    history: History,
+    predictors: Mapping[str, Predictor],
+    objectives: Mapping[str, Mapping[str, float]],
+    settings: config.Predictor,
+    seed: int,
+) -> dict[str, dict[str, Fit]]:
+    """Return the `Fit` of each task and each objective: ``{"tasks": {...}, "objectives": {...}}``.
+
+    Each row is predicted once by predictors that were not fitted on it: five folds, the same for all tasks, or
+    leave-one-out with fewer than ten rows.
+    """
+    rows = np.flatnonzero(~history.diverged)
+    folds = len(rows) if len(rows) < LEAVE_ONE_OUT_BELOW else FOLDS
+    fold_of = generator(seed, "folds").permutation(len(rows)) % max(folds, 1)
+    predicted = {task: np.full(len(rows), np.nan) for task in predictors}
+    constant_fold = dict.fromkeys(predictors, False)
+    for task in predictors:
+        for fold in range(folds if len(rows) > 1 else 0):
+            out = fold_of == fold
+            model = _fit(history, task, rows[~out], settings, seed)
+            predicted[task][out] = model.predict(history.weights[rows[out]])
+            constant_fold[task] |= model.constant
+    tasks = {
+        task: _assess(predicted[task], history.losses[task][rows], constant_fold[task], predictor.constant)
+        for task, predictor in predictors.items()
+    }
+    of_objectives = {}
+    for name, weights in objectives.items():
+        measured = history.objective(weights)[rows]
+        blind = any(constant_fold[task] for task in weights)
+        constant = all(tasks[task].constant for task in weights)
+        of_objectives[name] = _assess(objective_loss(predicted, weights), measured, blind, constant)
+    return {"tasks": tasks, "objectives": of_objectives}
+
+
+def _assess(predicted: FloatArray, measured: FloatArray, constant_fold: bool, constant: bool) -> Fit:
+    from scipy.stats import spearmanr
+
+    if len(measured) < 2:
+        return Fit(len(measured), None, None, constant)
+    residual_sd = float(np.sqrt(np.mean((measured - predicted) ** 2)))
+    ranked = not constant_fold and len(measured) > 2 and np.ptp(predicted) > 0 and np.ptp(measured) > 0
+    spearman = float(spearmanr(predicted, measured).statistic) if ranked else None
+    return Fit(len(measured), spearman, residual_sd, constant)
+
+
+def write_diagnostics(path: Path, diagnostics: Mapping[str, Mapping[str, Fit]]) -> None:
+    """Write diagnostics as JSON."""
+    record = {kind: {name: asdict(fit) for name, fit in fits.items()} for kind, fits in diagnostics.items()}
+    write_atomically(path, json.dumps(record, indent=1, sort_keys=True, allow_nan=False).encode())
+
+
+def read_diagnostics(path: Path) -> dict[str, dict[str, Fit]]:
+    """Read what `write_diagnostics` wrote."""
+    record = json.loads(path.read_text())
+    return {kind: {name: Fit(**fit) for name, fit in fits.items()} for kind, fits in record.items()}

@@ -1,0 +1,204 @@
+"""The workshop: one configuration, one lake, and what is to be made next from what is there now.
+
+What belongs here: resolving a recipe against the lake (which partitions, which input versions, which
+fingerprint) and committing what a stage made. It knows neither Dagster nor what a stage computes.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from climb_assets.config import Config
+from climb_assets.corpus.listing import DigestCache, Listing, digest_shard, hash_file, list_files, list_shards
+from climb_assets.errors import ConfigError, MissingArtifact
+from climb_assets.lake import Artifact, Draft, Lake, Order, canonical_json, sha256_text
+from climb_assets.provenance import code_hashes
+from climb_assets.recipes import RECIPE, Input, Recipe, iteration_keys
+
+Progress = Callable[[str, int, int], None]
+
+
+def silent(what: str, done: int, total: int) -> None:
+    """Report no progress."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """An artefact that is now current; `fresh` says whether it was computed just now or found done."""
+
+    artifact: Artifact
+    fresh: bool
+
+
+@dataclass
+class Workshop:
+    """Makes artefacts of one configuration in one lake.
+
+    Parameters
+    ----------
+    progress
+        Called as ``progress(what, done, total)`` while long work goes on.
+    """
+
+    config: Config
+    progress: Progress = silent
+    lake: Lake = field(init=False)
+    _listing: Listing | None = field(init=False, default=None)
+    _code: dict[tuple[str, ...], dict[str, str]] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.lake = Lake(self.config.lake)
+
+    def refresh(self) -> None:
+        """Forget what was seen of the raw folder and of the source code: look again."""
+        self._listing = None
+        self._code.clear()
+
+    @cached_property
+    def digests(self) -> DigestCache:
+        """The digests of files outside the lake, so that planning reads no content twice."""
+        return DigestCache(self.config.lake / "cache" / "digests.sqlite")
+
+    def listing(self) -> Listing:
+        """Return the shards under the raw folder and the names that were rejected, as last seen."""
+        if self._listing is None:
+            self._listing = list_shards(self.config.corpus.raw)
+        return self._listing
+
+    def code(self, recipe: Recipe) -> dict[str, str]:
+        """Return the hash of every compute module that an asset reaches, as last seen."""
+        if recipe.modules not in self._code:
+            self._code[recipe.modules] = code_hashes(recipe.modules)
+        return self._code[recipe.modules]
+
+    def partitions(self, recipe: Recipe) -> list[str | None]:
+        """Return the partition keys that an asset should have now."""
+        match recipe.dimension:
+            case "shard":
+                return list(self.listing().shards)
+            case "iteration":
+                return list(iteration_keys(self.config))
+            case "objective":
+                return list(self.config.objectives)
+            case _:
+                return [None]
+
+    def input_keys(self, recipe: Recipe, partition: str | None) -> Iterator[tuple[Input, str | None]]:
+        """Yield each input with each partition key of it that this partition reads, `raw_corpus` left out."""
+        for entry in recipe.inputs:
+            if entry.asset == "raw_corpus":
+                continue
+            upstream = RECIPE[entry.asset]
+            keys = self.partitions(upstream)
+            if upstream.dimension is None:
+                yield entry, None
+            elif entry.reach == "same":
+                yield entry, partition
+            elif entry.reach == "all":
+                yield from ((entry, key) for key in keys)
+            elif entry.reach == "last":
+                yield entry, keys[-1]
+            elif keys.index(partition) > 0:  # previous
+                yield entry, keys[keys.index(partition) - 1]
+
+    def order(self, asset: str, partition: str | None = None) -> Order:
+        """Return what making this partition now would mean.
+
+        Raises
+        ------
+        MissingArtifact
+            An input has not been made yet.
+        ConfigError
+            A file that the configuration names is absent.
+        """
+        recipe = RECIPE[asset]
+        inputs = {}
+        for entry, key in self.input_keys(recipe, partition):
+            inputs[entry.asset if key is None else f"{entry.asset}@{key}"] = self.lake.get(entry.asset, key).data_version
+        return self.order_from(recipe, partition, inputs)
+
+    def order_from(self, recipe: Recipe, partition: str | None, inputs: dict[str, str]) -> Order:
+        """Return the order for given versions of the inputs that are artefacts; adds those that are not."""
+        return Order(
+            asset=recipe.asset,
+            partition=partition,
+            inputs=inputs | self._outside(recipe, partition),
+            config=recipe.settings(self.config, partition),
+            code=self.code(recipe),
+        )
+
+    def _outside(self, recipe: Recipe, partition: str | None) -> dict[str, str]:
+        """Versions of what lies outside the lake: raw files, model folders, task files."""
+        versions = {}
+        for name, path in recipe.files(self.config).items():
+            if not path.exists():
+                raise ConfigError(f"{path} ({name}) is not there; run `climb demo-corpus`, or name another in climb.yaml")
+            versions[f"file:{name}"] = self.digest(path)
+        if recipe.asset == "raw_shards":
+            assert partition is not None
+            versions[f"raw:{partition}"] = digest_shard(self.config.corpus.raw, partition, self.digests).digest
+        if any(entry.asset == "raw_corpus" for entry in recipe.inputs):
+            versions["raw_corpus"] = self.corpus_version()
+        return versions
+
+    def digest(self, path: Path) -> str:
+        """Return a hash over the names and contents of a file, or of all files of a folder."""
+        paths = list_files(path)
+        hashed = self.digests.get(paths)
+        fresh = {file: found for file in paths if file not in hashed and (found := hash_file(file)) is not None}
+        self.digests.put(fresh)
+        hashed |= fresh
+        unread = [file for file in paths if file not in hashed]
+        if unread:
+            raise ConfigError(f"{unread[0]} cannot be read; check its permissions")
+        return sha256_text(canonical_json([[file.relative_to(path).as_posix(), hashed[file].sha256] for file in paths]))
+
+    def corpus_version(self) -> str:
+        """Return the version of the listing: it says that shards came or went, not what they hold."""
+        listing = self.listing()
+        rejected = [[entry.name, entry.reason] for entry in listing.rejected]
+        return sha256_text(canonical_json([list(listing.shards), rejected]))[:32]
+
+    def make(
+        self, asset: str, partition: str | None, write: Callable[[Draft], None], *, resumable: bool = False
+    ) -> Made:
+        """Make a partition of an asset unless it is there, and let the reference name it."""
+
+        def timed(draft: Draft) -> None:
+            start = time.perf_counter()
+            write(draft)
+            draft.run["seconds"] = round(time.perf_counter() - start, 3)
+
+        artifact, fresh = self.lake.put(self.order(asset, partition), timed, resumable=resumable)
+        self.lake.point(artifact)
+        return Made(artifact, fresh)
+
+    def get(self, asset: str, partition: str | None = None) -> Artifact:
+        """Return the current artefact of a partition; see `Lake.get`."""
+        return self.lake.get(asset, partition)
+
+    def each_shard(self, asset: str) -> dict[str, Artifact]:
+        """Return the current artefact of every shard, by name.
+
+        Raises
+        ------
+        MissingArtifact
+            One of them has not been made yet.
+        """
+        return {shard: self.get(asset, shard) for shard in self.listing().shards}
+
+    def version_named(self, asset: str, partition: str | None, data_version: str) -> Artifact:
+        """Return the current artefact, which must have this data version.
+
+        Raises
+        ------
+        MissingArtifact
+            It has another one: what named it is stale.
+        """
+        artifact = self.get(asset, partition)
+        if artifact.data_version != data_version:
+            raise MissingArtifact(f"{asset}[{partition}] has changed since it was counted; run `climb up`")
+        return artifact
+

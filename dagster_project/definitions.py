@@ -1,0 +1,13 @@
+"""The code location that workspace.yaml names: what the web server and the daemon load."""
+
+import warnings
+
+import dagster as dg
+
+from climb_assets.config import load_config
+from climb_assets.workshop import Workshop
+from dagster_project.build import build_definitions
+
+warnings.filterwarnings("ignore", category=dg.BetaWarning)
+
+defs = build_definitions(Workshop(load_config()))

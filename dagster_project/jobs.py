@@ -1,0 +1,37 @@
+"""Jobs: named pieces of the graph that people and schedules start."""
+
+import dagster as dg
+
+from climb_assets.assets import Climb, plain_failure
+from climb_assets.errors import ClimbError
+from climb_assets.recipes import SEARCH
+
+
+class Refresh(dg.Config):
+    """How far a refresh goes: to the manifest costs what the new data costs; behind it lies the search."""
+
+    to: str = "corpus_manifest"
+
+
+@dg.op
+def bring_corpus_up_to_date(context: dg.OpExecutionContext, config: Refresh, climb: Climb) -> None:
+    """Do what `climb up --to` does: read, tokenise, embed and score the shards that changed, and count them."""
+    from dagster_project.build import build_definitions
+    from dagster_project.update import bring_up_to_date
+
+    try:
+        update = bring_up_to_date(build_definitions(climb), context.instance, climb, config.to, context.log.info)
+    except ClimbError as error:
+        raise plain_failure(error) from error
+    context.add_output_metadata({"partitions_materialised": update.made})
+
+
+@dg.job(description="Bring the corpus up to date, materialising only what is stale.", tags={"climb/kind": "refresh"})
+def refresh_corpus() -> None:
+    """Refresh the corpus; see `Refresh` for how far."""
+    bring_corpus_up_to_date()
+
+
+search_job = dg.define_asset_job(
+    "search", selection=dg.AssetSelection.assets(*SEARCH), description="All iterations of the search, as one run."
+)

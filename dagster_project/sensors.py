@@ -1,0 +1,37 @@
+"""Sensors: noticing that the raw folder changed. A sensor only stats files; hashing is the job's."""
+
+import dagster as dg
+
+from climb_assets.assets import Climb
+from climb_assets.corpus.listing import list_files
+from climb_assets.lake import canonical_json, sha256_text
+from climb_assets.workshop import Workshop
+from dagster_project.instance import synchronise_shards
+from dagster_project.jobs import refresh_corpus
+
+SECONDS = 60
+
+
+@dg.sensor(
+    job=refresh_corpus,
+    minimum_interval_seconds=SECONDS,
+    description="Keeps the shard partitions in step with the raw folder, and starts a refresh when a file changed.",
+)
+def corpus_sensor(context: dg.SensorEvaluationContext, climb: Climb) -> dg.SensorResult | dg.SkipReason:
+    """Compare the raw folder's stats with those of the last tick."""
+    came, went = synchronise_shards(context.instance, climb)
+    stamp = _stamp(climb)
+    if stamp == context.cursor:
+        return dg.SkipReason(f"nothing changed in {climb.config.corpus.raw}")
+    context.log.info(f"new shards: {came}; removed shards: {went}")
+    return dg.SensorResult(run_requests=[dg.RunRequest(run_key=stamp)], cursor=stamp)
+
+
+def _stamp(workshop: Workshop) -> str:
+    """Return a hash over path, size and times of every raw file."""
+    records = []
+    for shard, path in workshop.listing().shards.items():
+        for file in list_files(path):
+            stat = file.lstat()
+            records.append([shard, file.as_posix(), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns])
+    return sha256_text(canonical_json(records))[:32]

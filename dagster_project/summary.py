@@ -1,0 +1,129 @@
+"""What people read at the end: the state of the lake in words and tables.
+
+What belongs here: text for the terminal, from artefacts alone.
+"""
+
+from typing import Any
+
+from tabulate import tabulate
+
+from climb_assets.recipes import iteration_keys
+from climb_assets.tables import read_table
+from climb_assets.workshop import Workshop
+from dagster_project.planner import Plan
+
+
+def summarise(workshop: Workshop) -> dict[str, Any]:
+    """Return what there is: corpus, domains, iterations, mixtures, comparisons; None where it is not made yet."""
+    return {
+        "corpus": _corpus(workshop),
+        "domains": _table(workshop, "domains", None, "domains.parquet"),
+        "iterations": _iterations(workshop),
+        "mixtures": {name: _mixture(workshop, name) for name in workshop.config.objectives},
+    }
+
+
+def _corpus(workshop: Workshop) -> dict[str, Any] | None:
+    manifest = workshop.lake.current("corpus_manifest")
+    return dict(manifest.summary) if manifest else None
+
+
+def _table(workshop: Workshop, asset: str, partition: str | None, file: str) -> list[dict[str, Any]] | None:
+    artifact = workshop.lake.current(asset, partition)
+    return read_table(artifact.file(file)).to_pylist() if artifact else None
+
+
+def _iterations(workshop: Workshop) -> list[dict[str, Any]]:
+    rows = []
+    for key in iteration_keys(workshop.config):
+        state, results = workshop.lake.current("predictor_state", key), workshop.lake.current("proxy_results", key)
+        if state is not None and results is not None:
+            skill = state.summary["out_of_fold_spearman"]
+            rows.append({"iteration": key, "proxies": results.summary["proxies"], "diverged": results.summary["diverged"], "skill": skill})
+    return rows
+
+
+def _mixture(workshop: Workshop, objective: str) -> dict[str, Any] | None:
+    artifact = workshop.lake.current("optimal_mixture", objective)
+    if artifact is None:
+        return None
+    return {
+        "selection": artifact.json("selection.json"),
+        "weights": read_table(artifact.file("weights.parquet")).to_pylist(),
+        "realised": _table(workshop, "mixed_corpus", objective, "realised.parquet"),
+        "comparison": _table(workshop, "target_comparison", objective, "comparison.parquet"),
+    }
+
+
+def describe(workshop: Workshop) -> str:
+    """Return the state of the lake as text."""
+    state = summarise(workshop)
+    lines = [_describe_corpus(state["corpus"])]
+    if state["domains"]:
+        lines += ["", f"{len(state['domains'])} domains:", _describe_domains(state["domains"])]
+    if state["iterations"]:
+        rows = [[row["iteration"], row["proxies"], row["diverged"], *_ranks(row["skill"])] for row in state["iterations"]]
+        names = [f"rank correlation, {name}" for name in state["iterations"][0]["skill"]]
+        lines += ["", "Iterations (rank correlation of left-out predictions and measurements):"]
+        lines += [tabulate(rows, ["", "proxies", "diverged", *names])]
+    for objective, mixture in state["mixtures"].items():
+        if mixture is not None:
+            lines += ["", *_describe_mixture(objective, mixture)]
+    return "\n".join(lines)
+
+
+def _ranks(skill: dict[str, float | None]) -> list[str]:
+    return ["none yet" if value is None else f"{value:.2f}" for value in skill.values()]
+
+
+def _describe_corpus(corpus: dict[str, Any] | None) -> str:
+    if corpus is None:
+        return "The corpus has not been read yet; run `climb up`."
+    left_out = f"{corpus['duplicates']} duplicates across shards, {corpus['filtered']} filtered, {corpus['quarantined']} quarantined"
+    return f"{corpus['documents']} documents, {corpus['tokens']:,} tokens in {corpus['shards']} shards ({left_out})."
+
+
+def _describe_domains(domains: list[dict[str, Any]]) -> str:
+    rows = []
+    for row in domains:
+        sources = ", ".join(str(entry["source"]) for entry in row["sources"][:3])
+        rows.append([row["domain"], row["name"], row["documents"], f"{row['tokens']:,}", f"{row['prior']:.3f}", sources])
+    return tabulate(rows, ["", "name", "documents", "tokens", "share", "mostly from"], maxcolwidths=[None, 44, None, None, None, 44])
+
+
+def _describe_mixture(objective: str, mixture: dict[str, Any]) -> list[str]:
+    selection = mixture["selection"]
+    lines = [f"Mixture for {objective}: predicted {selection['predicted']:.4f} bits per byte, "]
+    lines[0] += f"best measured {selection['best_measured']:.4f}" + ("" if selection["measured"] is None else " (it was measured)")
+    realised = {row["domain"]: row for row in mixture["realised"] or []}
+    rows = []
+    for row in sorted(mixture["weights"], key=lambda row: -row["weight"]):
+        if row["weight"] > 0:
+            written = realised.get(row["domain"])
+            epochs = f"{written['weight']:.3f} ({written['epochs']:.1f} epochs)" if written else ""
+            rows.append([row["name"], f"{row['weight']:.3f}", f"{row['prior']:.3f}", epochs])
+    lines.append(tabulate(rows, ["domain", "weight", "share of the corpus", "in the data set"], maxcolwidths=[44, None, None, None]))
+    if mixture["comparison"]:
+        rows = [
+            [row["arm"], row["measure"], f"{row['difference']:+.4f}", f"{row['low']:+.4f} .. {row['high']:+.4f}", row["verdict"]]
+            for row in mixture["comparison"]
+            if row["measure"].startswith("mean of")
+        ]
+        lines += ["Target models on it against others, bits per byte, negative is better:"]
+        lines += [tabulate(rows, ["against", "on", "difference", "interval", "verdict"])]
+    return lines
+
+
+def describe_plan(plan: Plan) -> str:
+    """Return a plan as text: what is stale, why, and what it will cost."""
+    if not plan.stale:
+        return "Nothing is stale."
+    rows = []
+    for item in plan.stale:
+        causes = [f"{cause.kind}: {cause.input}" for cause in item.causes]
+        shown = ", ".join(causes[:3]) + (f" and {len(causes) - 3} more" if len(causes) > 3 else "")
+        cost = "unknown" if item.estimate_s is None else f"{item.estimate_s:.1f} s"
+        rows.append([item.name, "yes" if item.certain else "perhaps", shown, cost])
+    known = [item.estimate_s for item in plan.stale if item.estimate_s is not None]
+    total = f"{len(plan.certain)} of {len(plan.stale)} stale for certain; about {sum(known):.0f} s if all are redone"
+    return tabulate(rows, ["stale", "certain", "because of", "last took"], maxcolwidths=[None, None, 60, None]) + "\n" + total

@@ -1,0 +1,68 @@
+"""The normal form, the id and the split of one text."""
+
+import time
+import unicodedata
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from climb_assets.config import Corpus
+from climb_assets.corpus.documents import MARKS, assign_split, document_id, make_document, normalise
+from climb_assets.corpus.records import Record
+
+AWKWARD = st.text(
+    st.sampled_from("a \t\r\n\x00\x0b\x85\u2028\ufeffe\u0301\u0316\u0344é\u1100\u1161\u2000"), max_size=60
+)
+
+
+@given(st.text() | AWKWARD)
+def test_normalising_twice_is_normalising_once(text: str) -> None:
+    once = normalise(text)
+    assert normalise(once) == once
+    assert unicodedata.is_normalized("NFC", once)
+    assert not any(unicodedata.category(character) == "Cc" and character not in "\t\n" for character in once)
+    assert all(line == line.rstrip() for line in once.split("\n"))
+
+
+def test_equal_texts_have_one_id() -> None:
+    assert document_id(normalise("Café \r\nb\0\n")) == document_id(normalise("\ufeffCafe\u0301\nb"))
+    assert document_id("a") == "ca978112ca1bbdcafac231b39a23dc4d"
+
+
+def test_indentation_and_empty_lines_inside_stay() -> None:
+    assert normalise("  \n  a\n\n\tb  ") == "  a\n\n\tb"
+
+
+def test_a_heap_of_combining_marks_takes_no_quadratic_time() -> None:
+    start = time.perf_counter()
+    text = normalise("a" + "\u0316\u0301" * 100_000 + "b")
+    assert time.perf_counter() - start < 5
+    assert len(text) <= MARKS + 2
+    assert normalise(text) == text
+
+
+def test_splits_have_their_shares_and_follow_the_article() -> None:
+    settings = Corpus(search_eval=0.2, report_eval=0.1)
+    counts = Counter(assign_split(f"article {number}", settings) for number in range(5000))
+    assert 900 < counts["search_eval"] < 1100
+    assert 420 < counts["report_eval"] < 580
+    records = [Record(row, "x" * row, article="one") for row in range(1, 50)]
+    assert len({make_document(record, "file", settings).split for record in records}) == 1
+
+
+def test_another_seed_splits_otherwise() -> None:
+    articles = [str(number) for number in range(500)]
+    first, second = ([assign_split(a, Corpus(split_seed=seed)) for a in articles] for seed in (0, 1))
+    assert first != second
+
+
+def test_a_record_without_an_article_is_its_own() -> None:
+    assert make_document(Record(3, "text"), "shard/a.jsonl", Corpus()).article == "shard/a.jsonl#3"
+    assert make_document(Record(0, "text"), "shard/a.txt", Corpus()).article == "shard/a.txt"
+    assert make_document(Record(3, "text", article=" \n"), "a.jsonl", Corpus()).article == "a.jsonl#3"
+
+
+def test_labels_are_one_line() -> None:
+    document = make_document(Record(1, "text", source="a\r\nb\0", licence=""), "a.jsonl", Corpus())
+    assert (document.source, document.licence) == ("a b", None)

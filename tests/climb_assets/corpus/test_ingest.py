@@ -1,0 +1,149 @@
+"""Nothing is lost between raw files and documents, and the same files give the same bytes."""
+
+import gzip
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from climb_assets.config import Corpus
+from climb_assets.corpus import ingest
+from climb_assets.corpus.documents import DOCUMENTS, SPLITS
+from climb_assets.corpus.ingest import ACCOUNTS, QUARANTINE, ingest_shard
+from climb_assets.corpus.listing import digest_shard
+from climb_assets.errors import CorpusError, TransientError
+from climb_assets.lake import sha256_file
+from climb_assets.tables import read_table
+
+TEXT = "A text that is long enough to be kept, because it has more than the least number of characters. "
+SETTINGS = Corpus(min_characters=20, max_record_bytes=1024, part_documents=3)
+TABLES = ("documents.parquet", "quarantine.parquet", "accounts.parquet")
+
+
+def lines(*texts: str) -> bytes:
+    return "".join(json.dumps({"text": text}) + "\n" for text in texts).encode()
+
+
+def run(raw: Path, out: Path, settings: Corpus = SETTINGS, shard: str = "shard") -> dict:
+    out.mkdir(exist_ok=True)
+    return ingest_shard(raw, shard, digest_shard(raw, shard), settings, out)
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    """A shard with every kind of trouble."""
+    folder = tmp_path / "raw" / "shard"
+    folder.mkdir(parents=True)
+    (folder / "a.jsonl").write_bytes(lines(TEXT + "1", "short", TEXT + "2", TEXT + "1") + b"{\n" + lines("x" * 2000))
+    (folder / "b.jsonl.gz").write_bytes(gzip.compress(lines(*(TEXT + os.urandom(99).hex() for _ in range(50))))[:-900])
+    (folder / "c.txt").write_text(TEXT + "2  \r\n")
+    (folder / "d.csv").write_text("a,b")
+    (folder / "e.parquet").write_bytes(b"PAR1")
+    (folder / "empty.jsonl").touch()
+    os.mkfifo(folder / "fifo.jsonl")
+    return tmp_path / "raw"
+
+
+def test_a_shard_becomes_documents_quarantine_and_accounts(raw: Path, tmp_path: Path) -> None:
+    facts = run(raw, tmp_path / "out")
+    documents, quarantine, accounts = (read_table(tmp_path / "out" / name) for name in TABLES)
+    assert (documents.schema, quarantine.schema, accounts.schema) == (DOCUMENTS, QUARANTINE, ACCOUNTS)
+    first = documents.slice(0, 2).to_pylist()
+    assert [(row["file"], row["record"]) for row in first] == [("shard/a.jsonl", 1), ("shard/a.jsonl", 3)]
+    assert all(row["bytes"] == len(row["text"].encode()) for row in documents.to_pylist())
+    assert len(set(documents["id"].to_pylist())) == documents.num_rows == facts["documents"] == facts["kept"]
+    found = {(row["file"][6:], row["record"], row["reason"]) for row in quarantine.to_pylist()}
+    assert found == {
+        ("a.jsonl", 5, "bad_json"),
+        ("a.jsonl", 6, "record_too_long"),
+        ("b.jsonl.gz", -1, "truncated"),
+        ("d.csv", -1, "unknown_kind"),
+        ("e.parquet", -1, "corrupt"),
+        ("empty.jsonl", -1, "empty_file"),
+        ("fifo.jsonl", -1, "unreadable_file"),
+    }
+    assert facts["reasons"]["truncated"] == 1 and sum(facts["reasons"].values()) == facts["quarantined"] == 7
+    assert facts["bytes"] == sum(documents["bytes"].to_pylist())
+    assert list(facts["by_split"]) == list(SPLITS) and sum(facts["by_split"].values()) == facts["documents"]
+
+
+def test_every_record_of_every_file_is_accounted_for(raw: Path, tmp_path: Path) -> None:
+    run(raw, tmp_path / "out")
+    accounts = {row["file"]: row for row in read_table(tmp_path / "out" / "accounts.parquet").to_pylist()}
+    assert [accounts["shard/a.jsonl"][name] for name in ("read", *ingest.OUTCOMES)] == [6, 2, 1, 1, 2]
+    assert accounts["shard/c.txt"]["filtered_duplicate"] == 1
+    assert len(accounts) == 7
+    for row in accounts.values():
+        assert row["read"] == sum(row[name] for name in ingest.OUTCOMES) > 0
+        path = raw / row["file"]
+        assert row["sha256"] == ("unreadable" if path.is_fifo() else sha256_file(path))
+
+
+RECORDS = st.one_of(
+    st.text(max_size=30).map(lambda text: json.dumps({"text": text}).encode()),
+    st.binary(max_size=30),
+    st.sampled_from([b"", b"[]", b'{"text": "a document that is kept by all means"}', b"\xff", b"null"]),
+)
+
+
+@given(st.lists(RECORDS, max_size=12))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_bytes_are_conserved(tmp_path: Path, records: list[bytes]) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir(exist_ok=True)
+    content = b"\n".join(records)
+    (raw / "shard.jsonl").write_bytes(content)
+    facts = run(raw, tmp_path / "out", shard="shard.jsonl")
+    filled = sum(bool(line.strip()) for line in content.split(b"\n"))
+    assert facts["read"] == max(filled, 1) == sum(facts[name] for name in ingest.OUTCOMES)
+    assert read_table(tmp_path / "out" / "documents.parquet").num_rows == facts["kept"]
+    assert read_table(tmp_path / "out" / "quarantine.parquet").num_rows == facts["quarantined"]
+
+
+def test_the_same_files_give_the_same_bytes(raw: Path, tmp_path: Path) -> None:
+    facts = run(raw, tmp_path / "one")
+    assert run(raw, tmp_path / "two") == facts
+    for name in TABLES:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    run(raw, tmp_path / "parts", SETTINGS.model_copy(update={"part_documents": 1000}))
+    assert read_table(tmp_path / "parts" / "documents.parquet") == read_table(tmp_path / "one" / "documents.parquet")
+    assert {path.name for path in (tmp_path / "one").iterdir()} == set(TABLES)
+
+
+def test_a_document_keeps_its_split_whatever_the_shard_holds_besides(raw: Path, tmp_path: Path) -> None:
+    def splits(out: str) -> dict[str, str]:
+        run(raw, tmp_path / out)
+        table = read_table(tmp_path / out / "documents.parquet")
+        return dict(zip(table["id"].to_pylist(), table["split"].to_pylist(), strict=True))
+
+    before = splits("one")
+    (raw / "shard" / "z.jsonl").write_bytes(lines(TEXT + "new"))
+    after = splits("two")
+    assert len(after) == len(before) + 1
+    assert before.items() <= after.items()
+
+
+@pytest.mark.parametrize("change", ["rewritten", "removed"])
+def test_a_file_that_changed_since_its_digest_stops_the_shard(raw: Path, tmp_path: Path, change: str) -> None:
+    digest = digest_shard(raw, "shard")
+    path = raw / "shard" / "a.jsonl"
+    if change == "removed":
+        path.unlink()
+    else:
+        path.write_bytes(lines(TEXT + "9"))
+    with pytest.raises(CorpusError, match=r"a\.jsonl .*run again"):
+        ingest_shard(raw, "shard", digest, SETTINGS, tmp_path)
+    assert not (tmp_path / "documents.parquet").exists()
+
+
+def test_a_failing_disk_is_no_property_of_the_file(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(path: Path, settings: Corpus):
+        raise OSError(5, "Input/output error")
+        yield
+
+    monkeypatch.setattr(ingest, "read_records", fail)
+    with pytest.raises(TransientError, match="Input/output error"):
+        run(raw, tmp_path / "out")

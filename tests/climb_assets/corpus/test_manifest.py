@@ -1,0 +1,77 @@
+"""Totals count each document once, whatever the number of shards that have it."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from climb_assets.corpus.documents import document_id
+from climb_assets.corpus.ingest import ACCOUNTS
+from climb_assets.corpus.manifest import DUPLICATES, SHARDS, VERSIONS, ShardParts, build_manifest
+from climb_assets.corpus.tokens import TOKENS
+from climb_assets.errors import ComputeError, CorpusError
+from climb_assets.tables import read_table, write_rows
+
+SHORT_DOCUMENTS = pa.schema([("id", pa.string()), ("bytes", pa.int64())])
+
+
+def shard(folder: Path, name: str, texts: list[str], tokens_of: list[str] | None = None) -> ShardParts:
+    """The tables of one shard; a text of n characters has n bytes and n + 1 tokens."""
+    out = folder / name
+    out.mkdir(exist_ok=True)
+    documents = [{"id": document_id(text), "bytes": len(text)} for text in texts]
+    spans = [
+        {"id": document_id(t), "start": 0, "tokens": len(t) + 1} for t in (texts if tokens_of is None else tokens_of)
+    ]
+    account = {"file": name, "sha256": "0", "bytes": 9, "read": len(texts) + 6, "kept": len(texts)}
+    account |= {"filtered_short": 1, "filtered_duplicate": 2, "quarantined": 3}
+    write_rows(out / "documents.parquet", documents, SHORT_DOCUMENTS)
+    write_rows(out / "tokens.parquet", spans, TOKENS)
+    write_rows(out / "accounts.parquet", [account], ACCOUNTS)
+    paths = [out / f"{table}.parquet" for table in ("documents", "tokens", "accounts")]
+    return ShardParts(name, *paths, versions={version: f"{name}-{version}" for version in VERSIONS})
+
+
+def test_a_document_counts_in_the_first_shard_that_has_it(tmp_path: Path) -> None:
+    shards = [shard(tmp_path, "b", ["aa", "bbb", "c"]), shard(tmp_path, "a", ["aa"]), shard(tmp_path, "c", ["c", "aa"])]
+    facts = build_manifest(shards, tmp_path)
+    table, duplicates = read_table(tmp_path / "shards.parquet"), read_table(tmp_path / "duplicates.parquet")
+    assert (table.schema, duplicates.schema) == (SHARDS, DUPLICATES)
+    a, b, c = table.to_pylist()
+    assert (a["shard"], a["documents"], a["duplicates"], a["tokens"], a["bytes"]) == ("a", 1, 0, 3, 2)
+    assert (b["shard"], b["documents"], b["duplicates"], b["tokens"], b["bytes"]) == ("b", 2, 1, 6, 4)
+    assert (c["shard"], c["documents"], c["duplicates"], c["tokens"], c["bytes"]) == ("c", 0, 2, 0, 0)
+    assert (b["read"], b["filtered"], b["quarantined"], b["quality_version"]) == (9, 3, 3, "b-quality_version")
+    found = {(row["shard"], row["id"], row["first_shard"]) for row in duplicates.to_pylist()}
+    assert found == {
+        ("b", document_id("aa"), "a"),
+        ("c", document_id("aa"), "a"),
+        ("c", document_id("c"), "b"),
+    }
+    totals = {"documents": 3, "duplicates": 3, "tokens": 9, "bytes": 6, "read": 24, "filtered": 9, "quarantined": 9}
+    assert facts == {"shards": 3, **totals}
+
+
+@given(st.lists(st.sets(st.sampled_from("abcdefgh"), max_size=6), min_size=1, max_size=4).filter(any))
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_totals_are_those_of_the_union(tmp_path: Path, contents: list[set[str]]) -> None:
+    shards = [shard(tmp_path, f"s{number}", sorted(texts)) for number, texts in enumerate(contents)]
+    facts = build_manifest(shards, tmp_path)
+    assert facts["documents"] == facts["bytes"] == len(set().union(*contents))
+    assert facts["documents"] + facts["duplicates"] + facts["filtered"] + facts["quarantined"] == facts["read"]
+    before = [(tmp_path / f"{name}.parquet").read_bytes() for name in ("shards", "duplicates")]
+    build_manifest(shards[::-1], tmp_path)
+    assert before == [(tmp_path / f"{name}.parquet").read_bytes() for name in ("shards", "duplicates")]
+
+
+@pytest.mark.parametrize("tokens_of", [["a"], ["b", "a"], ["a", "b", "c"]])
+def test_tokens_of_other_documents_are_refused(tmp_path: Path, tokens_of: list[str]) -> None:
+    with pytest.raises(ComputeError, match="tokenized_shards"):
+        build_manifest([shard(tmp_path, "s", ["a", "b"], tokens_of)], tmp_path)
+
+
+def test_a_corpus_without_documents_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match="min_characters"):
+        build_manifest([shard(tmp_path, "s", [])], tmp_path)

@@ -1,0 +1,83 @@
+"""The corpus holds the sampled text, shuffled, with its origin on every row."""
+
+import pytest
+
+from climb_assets.mixture.corpus_writer import write_mixed_corpus, write_realised
+from climb_assets.mixture.realisation import realise, sample_documents
+from climb_assets.search.simplex import normalise
+from climb_assets.tables import read_table
+
+NAMES = ["law", "music", "code"]
+
+
+@pytest.fixture
+def written(corpus, tmp_path):
+    out = tmp_path / "mixed"
+    out.mkdir()
+    wanted = normalise([3, 2, 1])
+    plan = realise(wanted, corpus.supply, int(corpus.supply.sum()), 2.0)
+    tokens = sample_documents(corpus.shards, corpus.clusters, corpus.duplicates, plan.tokens, 5, out)
+    rows = write_mixed_corpus(out / "sample.parquet", corpus.shards, NAMES, out, 100, 5)
+    write_realised(out, NAMES, wanted, plan, tokens)
+    return corpus, out, plan, tokens, rows
+
+
+def rows_of(out):
+    return [row for part in sorted(out.glob("part-*.parquet")) for row in read_table(part).to_pylist()]
+
+
+def test_every_sampled_copy_is_there_once(written):
+    _, out, _, _, count = written
+    rows = rows_of(out)
+    expected = {
+        (row["shard"], row["id"], copy) for row in read_table(out / "sample.parquet").to_pylist() for copy in range(row["copies"])
+    }
+    assert len(rows) == count == len(expected)
+    assert {(row["shard"], row["id"], row["epoch"]) for row in rows} == expected
+    for row in rows:
+        assert row["text"].startswith(row["shard"]) or row["id"] == written[0].repeated
+        assert row["source"] == row["shard"].upper()
+        assert row["domain_name"] == NAMES[row["domain"]]
+
+
+def test_rows_are_shuffled_across_shards_and_domains(written):
+    rows = rows_of(written[1])
+    changes = sum(one["shard"] != other["shard"] for one, other in zip(rows, rows[1:], strict=False))
+    assert changes > len(rows) / 4
+    assert len({row["domain"] for row in rows[:30]}) == 3
+
+
+def test_files_have_the_asked_number_of_rows(written):
+    sizes = [read_table(part).num_rows for part in sorted(written[1].glob("part-*.parquet"))]
+    assert set(sizes[:-1]) == {100}
+    assert 0 < sizes[-1] <= 100
+
+
+def test_the_same_sample_gives_the_same_bytes_whatever_the_shards_order(written, tmp_path):
+    corpus, out, *_ = written
+    again = tmp_path / "again"
+    again.mkdir()
+    write_mixed_corpus(out / "sample.parquet", corpus.shards[::-1], NAMES, again, 100, 5)
+    for part in out.glob("part-*.parquet"):
+        assert (again / part.name).read_bytes() == part.read_bytes()
+    other = tmp_path / "other"
+    other.mkdir()
+    write_mixed_corpus(out / "sample.parquet", corpus.shards, NAMES, other, 100, 6)
+    assert (other / "part-00000.parquet").read_bytes() != (out / "part-00000.parquet").read_bytes()
+
+
+def test_nothing_but_the_data_files_is_left(written):
+    assert all(path.suffix == ".parquet" for path in written[1].iterdir())
+
+
+def test_the_realised_table_says_what_is_in_the_corpus(written):
+    corpus, out, plan, tokens, _ = written
+    rows = read_table(out / "realised.parquet").to_pylist()
+    assert [row["name"] for row in rows] == NAMES
+    assert [row["tokens"] for row in rows] == tokens.tolist()
+    assert [row["planned"] for row in rows] == plan.tokens.tolist()
+    assert sum(row["weight"] for row in rows) == pytest.approx(1)
+    for row, supply in zip(rows, corpus.supply, strict=True):
+        assert row["epochs"] == pytest.approx(row["tokens"] / supply)
+    counted = [sum(corpus.known[r["shard"], r["id"]][1] for r in rows_of(out) if r["domain"] == d) for d in range(3)]
+    assert counted == tokens.tolist()

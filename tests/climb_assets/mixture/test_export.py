@@ -1,0 +1,101 @@
+"""Each form holds the corpus, and appears whole or not at all."""
+
+import json
+
+import pytest
+import yaml
+
+from climb_assets.errors import ComputeError
+from climb_assets.mixture.corpus_writer import write_mixed_corpus, write_realised
+from climb_assets.mixture.export import export_mixture
+from climb_assets.mixture.realisation import realise, sample_documents
+from climb_assets.search.simplex import normalise
+from climb_assets.tables import read_table
+
+NAMES = ["law | courts", "music", "code"]
+
+
+@pytest.fixture
+def mixed(corpus, tmp_path):
+    out = tmp_path / "mixed"
+    out.mkdir()
+    wanted = normalise([3, 2, 1])
+    plan = realise(wanted, corpus.supply, 2 * int(corpus.supply.sum()), 3.0)
+    tokens = sample_documents(corpus.shards, corpus.clusters, corpus.duplicates, plan.tokens, 5, out)
+    write_mixed_corpus(out / "sample.parquet", corpus.shards, NAMES, out, 200, 5)
+    write_realised(out, NAMES, wanted, plan, tokens)
+    return out
+
+
+def texts_of(folder, pattern):
+    return [text for path in sorted(folder.glob(pattern)) for text in read_table(path)["text"].to_pylist()]
+
+
+def test_hugging_face_gets_the_rows_and_a_card(mixed, tmp_path):
+    out = export_mixture(mixed, "hf", tmp_path / "hf", "my mixture")
+    assert texts_of(out / "data", "train-*.parquet") == texts_of(mixed, "part-*.parquet")
+    header, body = (out / "README.md").read_text().split("---\n")[1:]
+    card = yaml.safe_load(header)
+    assert card["pretty_name"] == "my mixture"
+    (files,) = card["configs"][0]["data_files"]
+    assert {path.parent.name + "/" + path.name for path in out.glob(files["path"])} == {
+        f"data/{path.name}" for path in (out / "data").iterdir()
+    }
+    for row in read_table(mixed / "realised.parquet").to_pylist():
+        assert f"| {row['tokens']} |" in body
+    assert "| CC0 |" in body
+    assert "| not stated |" in body
+
+
+def test_nanochat_gets_text_only_and_validation_that_is_not_trained_on(mixed, tmp_path):
+    out = export_mixture(mixed, "nanochat", tmp_path / "nanochat", "my mixture")
+    shards = sorted(out.iterdir())
+    assert [path.name for path in shards] == [f"shard_{number:05d}.parquet" for number in range(len(shards))]
+    assert read_table(shards[0]).column_names == ["text"]
+    training = [text for path in shards[:-1] for text in read_table(path)["text"].to_pylist()]
+    validation = read_table(shards[-1])["text"].to_pylist()
+    assert validation and training
+    assert not set(validation) & set(training)
+    assert len(set(validation)) == len(validation)
+    assert set(validation) | set(training) == set(texts_of(mixed, "part-*.parquet"))
+
+
+def test_megatron_gets_a_file_for_each_domain_and_a_blend(mixed, tmp_path):
+    out = export_mixture(mixed, "megatron", tmp_path / "megatron", "my mixture")
+    words = (out / "blend.txt").read_text().split()
+    weights, prefixes = [float(word) for word in words[::2]], words[1::2]
+    assert sum(weights) == pytest.approx(1, abs=1e-6)
+    texts = []
+    for prefix in prefixes:
+        lines = (out / f"{prefix.removesuffix('_text_document')}.jsonl").read_text().splitlines()
+        texts += [json.loads(line)["text"] for line in lines]
+    assert sorted(texts) == sorted(texts_of(mixed, "part-*.parquet"))
+
+
+@pytest.mark.parametrize("form", ["hf", "nanochat", "megatron"])
+def test_exporting_twice_gives_the_same_bytes(mixed, tmp_path, form):
+    one, two = (export_mixture(mixed, form, tmp_path / name, "my mixture") for name in ("one", "two"))
+    files = sorted(path.relative_to(one) for path in one.rglob("*") if path.is_file())
+    assert files == sorted(path.relative_to(two) for path in two.rglob("*") if path.is_file())
+    assert all((one / path).read_bytes() == (two / path).read_bytes() for path in files)
+
+
+def test_a_folder_that_holds_something_is_left_alone(mixed, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "mine.txt").write_text("keep")
+    with pytest.raises(ComputeError, match="not an empty folder"):
+        export_mixture(mixed, "hf", out, "my mixture")
+    assert [path.name for path in out.iterdir()] == ["mine.txt"]
+
+
+def test_an_export_that_fails_leaves_nothing(mixed, tmp_path):
+    (mixed / "part-00001.parquet").write_bytes(b"damaged")
+    with pytest.raises(Exception, match="(?i)parquet"):
+        export_mixture(mixed, "megatron", tmp_path / "out" / "megatron", "my mixture")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_an_unknown_form_is_refused(mixed, tmp_path):
+    with pytest.raises(ComputeError, match="hf, nanochat, megatron"):
+        export_mixture(mixed, "tfds", tmp_path / "out", "my mixture")
