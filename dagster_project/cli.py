@@ -15,6 +15,7 @@ import click
 
 from climb_assets.config import CONFIG_VARIABLE, Config, load_config
 from climb_assets.errors import ClimbError
+from climb_assets.mixture.export import Format
 from climb_assets.recipes import RECIPE
 from climb_assets.workshop import Workshop
 
@@ -200,14 +201,15 @@ def verify(as_json: bool) -> None:
 @objective_argument
 @click.option("--format", "form", type=click.Choice(["hf", "nanochat", "megatron"]), default="hf", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write; default: export/OBJECTIVE-FORMAT in the lake.")
-def export(objective: str, form: str, out: Path | None) -> None:
+def export(objective: str, form: Format, out: Path | None) -> None:
     """Write the mixed corpus of an objective for Hugging Face, nanochat or Megatron."""
     from climb_assets.mixture.export import export_mixture
 
     config = _load()
     folder = out or config.lake / "export" / f"{_objective(config, objective)}-{form}"
-    export_mixture(Workshop(config).get("mixed_corpus", objective), form, folder)
-    click.echo(f"{folder}")
+    corpus = Workshop(config).get("mixed_corpus", objective)
+    corpus.verify()
+    click.echo(f"{export_mixture(corpus.path, form, folder, f'climb-{objective}')}")
 
 
 @main.command("demo-corpus", **_example("climb demo-corpus --documents 6000"))

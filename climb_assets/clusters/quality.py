@@ -99,7 +99,7 @@ class RuleScorer:
             _ramp(s.urging, 0.5, 0.0),  # per 100 words: click here, order now, limited time
             _ramp(s.shouting, 4.0, 0.5),  # per 100 words: exclamation marks and capitals
             _ramp(s.links, 1.5, 0.1),  # per 100 words: addresses of sites and people
-            _ramp(s.money, 1.5, 0.1),  # per 100 words: prices and percentages off
+            _ramp(s.money, 1.5, 0.1),  # per 100 words: sums of money
         ]
 
 

@@ -15,11 +15,11 @@ OPENING = 200  # words in which distinct ones are counted: their share falls wit
 
 WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
 SENTENCE_END = re.compile(r"[.!?:;][\"')\]\u201d]*(?:\s|$)")
-NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-NAME = re.compile(r"(?<=[a-z,] )[A-Z][a-z]+")  # a capital inside a sentence
-SHOUT = re.compile(r"!|\b[A-Z]{4,}\b")
-LINK = re.compile(r"https?://|www\.|\w@\w")
-MONEY = re.compile(r"[$\u00a3\u20ac] ?\d|\d%|\b(?:USD|dollars)\b")
+NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
+NAME = re.compile(r"[a-z,] [A-Z][a-z]")  # a capital inside a sentence
+CAPITALS = re.compile(r"[A-Z]{4,}")
+ADDRESS = re.compile(r"@\w+\.\w")
+MONEY = re.compile(r"[$\u00a3\u20ac] ?[0-9]")
 
 
 def _phrases(text: str) -> re.Pattern[str]:
@@ -129,7 +129,7 @@ def _count(text: str) -> tuple[float, ...]:
         100 * share(TEACHING),
         100 * share(SELLING),
         rate(URGING, lowered),
-        rate(SHOUT, text),
-        rate(LINK, lowered),
+        100 * text.count("!") / count + rate(CAPITALS, text),
+        100 * (text.count("://") + text.count("www.")) / count + rate(ADDRESS, text),
         rate(MONEY, text),
     )

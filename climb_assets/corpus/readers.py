@@ -2,7 +2,8 @@
 
 What belongs here: opening, unpacking, the text formats (`parquet` is the third), and everything that can be
 wrong with a file that strangers wrote. Each thing that was read comes out as a `Record` or as a `Fault`, never as
-nothing, so that a caller can account for all of them. What a record means (normalising, splits, duplicates) is `documents` and `ingest`.
+nothing, so that a caller can account for all of them. What a record means (normalising, splits, duplicates) is
+`documents` and `ingest`.
 """
 
 import codecs

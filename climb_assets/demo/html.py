@@ -84,11 +84,11 @@ class _Writer:
             self._text(element.text)
             for child in element:
                 self.write(child)
-            self._depth_of_pre -= tag == "pre"
             if ends_line:
                 self._end_line(blank=tag not in TIGHT)
             elif tag in CELLS:
                 self._line.append(" ")
+            self._depth_of_pre -= tag == "pre"
         self._text(element.tail)
 
     def finish(self) -> list[str]:

@@ -50,19 +50,20 @@ class UnavailableError(Exception):
 def fetch_packages(packages: Iterable[Package], cache: Path, report: Callable[[str], None]) -> Delivery:
     """Get the packages that `cache` does not hold yet, the three clients at the same time.
 
-    A file that the cache's record does not know, or whose bytes changed, is fetched again.
+    A file that the cache's record does not know, whose bytes changed, or whose version is no longer wanted is fetched
+    again.
     """
     cache.mkdir(parents=True, exist_ok=True)
     wanted = sorted(packages, key=lambda package: (package.kind, package.name))
     cached = _read_cache(cache)
-    missing = [package for package in wanted if package.name not in cached]
+    missing = [package for package in wanted if not _is_current(package, cached.get(package.name))]
     if missing:
         report(f"fetching {len(missing)} packages")
     kinds = [list(group) for _, group in groupby(missing, key=lambda package: package.kind)]
     reasons: dict[str, str] = {}
     with ThreadPoolExecutor(max(1, len(kinds))) as pool:
         for delivery in pool.map(lambda group: _fetch_kind(group, cache), kinds):
-            cached |= delivery.fetched
+            cached = {name: entry for name, entry in cached.items() if name not in delivery.reasons} | delivery.fetched
             reasons |= delivery.reasons
     record = {name: asdict(entry) for name, entry in sorted(cached.items())}
     write_atomically(cache / RECORD, json.dumps(record, indent=1).encode())
@@ -80,28 +81,39 @@ def _read_cache(cache: Path) -> dict[str, Fetched]:
         return {entry.name: entry for entry, good in zip(entries, whole, strict=True) if good}
 
 
+def _is_current(package: Package, entry: Fetched | None) -> bool:
+    return entry is not None and package.sha256 in (None, entry.sha256)
+
+
 def _is_whole(path: Path, entry: Fetched) -> bool:
     return path.exists() and path.stat().st_size == entry.bytes and sha256_file(path) == entry.sha256
 
 
 def _fetch_kind(packages: list[Package], cache: Path) -> Delivery:
-    """Fetch packages of one registry: all with one call, then one by one what that did not bring."""
+    with tempfile.TemporaryDirectory(dir=cache, prefix=".fetch-") as folder:
+        return _fetch(packages, Path(folder), cache)
+
+
+def _fetch(packages: list[Package], folder: Path, cache: Path) -> Delivery:
+    """Fetch packages of one registry with one call of its client, or, when that fails, one by one."""
     delivery = Delivery()
-    with tempfile.TemporaryDirectory(dir=cache, prefix=".fetch-") as name:
-        folder = Path(name)
-        client = CLIENTS[packages[0].kind]
-        try:
-            client(packages, folder)
-        except UnavailableError as reason:
-            delivery.reasons = {package.name: str(reason) for package in packages}
+    try:
+        CLIENTS[packages[0].kind](packages, folder)
+    except UnavailableError as reason:
+        if len(packages) == 1:
+            return Delivery(reasons={packages[0].name: str(reason)})
+        for path in folder.glob("*.*"):  # what a client that failed leaves behind may be half a file
+            path.unlink()
         for package in packages:
-            try:
-                if delivery.reasons and len(packages) > 1 and not list(folder.glob(_pattern(package))):
-                    client([package], folder)
-                delivery.fetched[package.name] = _accept(package, folder, cache)
-                delivery.reasons.pop(package.name, None)
-            except UnavailableError as reason:
-                delivery.reasons[package.name] = str(reason)
+            single = _fetch([package], folder, cache)
+            delivery.fetched |= single.fetched
+            delivery.reasons |= single.reasons
+        return delivery
+    for package in packages:
+        try:
+            delivery.fetched[package.name] = _accept(package, folder, cache)
+        except UnavailableError as reason:
+            delivery.reasons[package.name] = str(reason)
     return delivery
 
 
@@ -130,14 +142,23 @@ def _accept(package: Package, folder: Path, cache: Path) -> Fetched:
 
 
 def _download_wheels(packages: list[Package], folder: Path) -> None:
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-cache-dir"]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-cache-dir",
+        "--retries=1",
+    ]
     options = ["--no-deps", "--only-binary=:all:", "--ignore-requires-python", "--dest", "."]
     _run([*pip, *options, *(f"{package.name}=={package.version}" for package in packages)], folder)
 
 
 def _pack(packages: list[Package], folder: Path) -> None:
     pinned = [f"{package.name}@{package.version}" for package in packages]
-    _run(["npm", "pack", "--silent", "--ignore-scripts", *pinned], folder)
+    _run(["npm", "pack", "--silent", "--ignore-scripts", "--fetch-retries=1", *pinned], folder)
 
 
 def _download_debian(packages: list[Package], folder: Path) -> None:

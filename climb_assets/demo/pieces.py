@@ -117,7 +117,7 @@ def without_lines(section: str, lines: frozenset[str]) -> str:
 
 def unwrap(paragraph: str) -> str:
     """Join the lines of a hard-wrapped paragraph; leave alone what is laid out in columns or indented unevenly."""
-    lines = paragraph.rstrip().splitlines()
+    lines = paragraph.strip("\n").rstrip().splitlines()
     depths = {len(line) - len(line.lstrip()) for line in lines}
     if len(depths) > 2 or any(re.search(r"\S {3,}\S|^\s*[|+*$>-]", line) for line in lines):
         return "\n".join(line.rstrip() for line in lines)

@@ -52,7 +52,7 @@ def _fields(title: str, value: Any) -> Iterator[str]:
         return
     text = value.get("text")
     if isinstance(text, str) and len(text) >= INLINE_CHARACTERS:
-        yield f"{title}: {' '.join(text.replace('++', ';').split())}"
+        yield f"{title}: {' '.join(text.replace('++', ';').split()).strip('; ')}"
     for name, inner in value.items():
         yield from _fields(name, inner)
 

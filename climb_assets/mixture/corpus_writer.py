@@ -107,9 +107,9 @@ def _cut(batches: Any, rows: int) -> Iterator[pa.Table]:
 
 
 def write_realised(
-    out: Path, names: Sequence[str], wanted: FloatArray, plan: Realisation, tokens: npt.NDArray[np.int64]
+    path: Path, names: Sequence[str], wanted: FloatArray, plan: Realisation, tokens: npt.NDArray[np.int64]
 ) -> None:
-    """Write ``realised.parquet``: for each domain the wanted weight, and the share, tokens and epochs in the corpus.
+    """Write the table of domains: the wanted weight, and the share, tokens and epochs that are in the corpus.
 
     Parameters
     ----------
@@ -129,6 +129,6 @@ def write_realised(
         "epochs": plan.epochs * met,
     }
     write_table(
-        out / "realised.parquet",
+        path,
         pa.table([pa.array(column) for column in columns.values()], list(columns)).cast(REALISED),
     )

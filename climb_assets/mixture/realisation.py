@@ -75,17 +75,16 @@ def realise(weights: npt.ArrayLike, supply: npt.ArrayLike, budget: int, max_epoc
     total = int(min(budget, cap.sum()))
     if total < 1:
         raise ComputeError("the domains of this mixture hold no tokens; choose another mixture")
-    share = np.zeros(len(wanted))
     full = np.zeros(len(wanted), dtype=np.bool_)
-    while True:  # ends: each round fills a domain or is the last
-        open_weights = np.where(full, 0.0, wanted)
-        left = total - cap[full].sum()
-        share = np.where(full, cap, left * open_weights / max(open_weights.sum(), np.finfo(float).tiny))
-        over = ~full & (share >= cap) & (wanted > 0)
+    share = np.zeros(len(wanted))
+    while not full[wanted > 0].all():  # each round fills a domain or is the last
+        below = np.where(full, 0.0, wanted)
+        share = (total - cap[full].sum()) * normalise(below)
+        over = (below > 0) & (share >= cap)
         if not over.any():
             break
         full |= over
-    tokens = _whole(np.minimum(share, cap), total)
+    tokens = _whole(np.where(full, cap, share), total)
     realised = normalise(tokens)
     epochs = np.divide(tokens, available, out=np.zeros(len(tokens)), where=available > 0)
     return Realisation(tokens, epochs, realised, float(np.abs(realised - wanted).sum()), full, budget, budget - total)

@@ -28,7 +28,10 @@ def token_proportional(tokens: npt.ArrayLike) -> FloatArray:
 
 def write_baselines(path: Path, mixtures: Mapping[str, FloatArray]) -> None:
     """Write named mixtures, in the order of their names."""
-    rows = [{"name": name, "key": mixture_key(mixtures[name]), "weights": mixtures[name].tolist()} for name in sorted(mixtures)]
+    rows = [
+        {"name": name, "key": mixture_key(mixtures[name]), "weights": mixtures[name].tolist()}
+        for name in sorted(mixtures)
+    ]
     write_rows(path, rows, BASELINES)
 
 

@@ -58,7 +58,9 @@ class Corpus:
         write_table(folder / "documents.parquet", pa.table(documents))
         write_table(folder / "tokens.parquet", pa.table({"id": ids, "start": range(rows), "tokens": tokens}))
         write_table(folder / "assignments.parquet", pa.table({"id": ids, "cluster": pa.array(clusters, pa.int32())}))
-        return ShardTables(shard, folder / "documents.parquet", folder / "tokens.parquet", folder / "assignments.parquet")
+        return ShardTables(
+            shard, folder / "documents.parquet", folder / "tokens.parquet", folder / "assignments.parquet"
+        )
 
     @property
     def supply(self):

@@ -13,7 +13,9 @@ JITTER = np.random.default_rng(1).normal(0, 0.001, (3, 5))
 
 
 def arm(shift, row):
-    return {seed: {"a": 1 + shift + NOISE[seed] + JITTER[row, seed], "b": 2 - shift / 2 + NOISE[seed]} for seed in SEEDS}
+    return {
+        seed: {"a": 1 + shift + NOISE[seed] + JITTER[row, seed], "b": 2 - shift / 2 + NOISE[seed]} for seed in SEEDS
+    }
 
 
 SCORES = {"climb": arm(0.0, 0), "uniform": arm(0.02, 1), "prior": arm(0.0, 2)}

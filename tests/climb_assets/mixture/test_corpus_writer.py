@@ -1,5 +1,7 @@
 """The corpus holds the sampled text, shuffled, with its origin on every row."""
 
+from itertools import pairwise
+
 import pytest
 
 from climb_assets.mixture.corpus_writer import write_mixed_corpus, write_realised
@@ -18,7 +20,7 @@ def written(corpus, tmp_path):
     plan = realise(wanted, corpus.supply, int(corpus.supply.sum()), 2.0)
     tokens = sample_documents(corpus.shards, corpus.clusters, corpus.duplicates, plan.tokens, 5, out)
     rows = write_mixed_corpus(out / "sample.parquet", corpus.shards, NAMES, out, 100, 5)
-    write_realised(out, NAMES, wanted, plan, tokens)
+    write_realised(out / "realised.parquet", NAMES, wanted, plan, tokens)
     return corpus, out, plan, tokens, rows
 
 
@@ -30,7 +32,9 @@ def test_every_sampled_copy_is_there_once(written):
     _, out, _, _, count = written
     rows = rows_of(out)
     expected = {
-        (row["shard"], row["id"], copy) for row in read_table(out / "sample.parquet").to_pylist() for copy in range(row["copies"])
+        (row["shard"], row["id"], copy)
+        for row in read_table(out / "sample.parquet").to_pylist()
+        for copy in range(row["copies"])
     }
     assert len(rows) == count == len(expected)
     assert {(row["shard"], row["id"], row["epoch"]) for row in rows} == expected
@@ -42,7 +46,7 @@ def test_every_sampled_copy_is_there_once(written):
 
 def test_rows_are_shuffled_across_shards_and_domains(written):
     rows = rows_of(written[1])
-    changes = sum(one["shard"] != other["shard"] for one, other in zip(rows, rows[1:], strict=False))
+    changes = sum(one["shard"] != other["shard"] for one, other in pairwise(rows))
     assert changes > len(rows) / 4
     assert len({row["domain"] for row in rows[:30]}) == 3
 

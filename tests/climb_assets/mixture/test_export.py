@@ -23,7 +23,7 @@ def mixed(corpus, tmp_path):
     plan = realise(wanted, corpus.supply, 2 * int(corpus.supply.sum()), 3.0)
     tokens = sample_documents(corpus.shards, corpus.clusters, corpus.duplicates, plan.tokens, 5, out)
     write_mixed_corpus(out / "sample.parquet", corpus.shards, NAMES, out, 200, 5)
-    write_realised(out, NAMES, wanted, plan, tokens)
+    write_realised(out / "realised.parquet", NAMES, wanted, plan, tokens)
     return out
 
 
@@ -91,7 +91,7 @@ def test_a_folder_that_holds_something_is_left_alone(mixed, tmp_path):
 
 def test_an_export_that_fails_leaves_nothing(mixed, tmp_path):
     (mixed / "part-00001.parquet").write_bytes(b"damaged")
-    with pytest.raises(Exception, match="(?i)parquet"):
+    with pytest.raises(Exception, match=r"(?i)parquet"):
         export_mixture(mixed, "megatron", tmp_path / "out" / "megatron", "my mixture")
     assert list((tmp_path / "out").iterdir()) == []
 

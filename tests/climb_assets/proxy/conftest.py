@@ -1,28 +1,28 @@
 """A tiny corpus of token files and a tokenizer for the tests of this folder."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
 from climb_assets.config import Training
 from climb_assets.proxy.spans import EVALUATION_SCHEMA, TrainingIndex, load_training_index
 from climb_assets.tables import write_rows
 
-VOCABULARY = 300
 END = 0
 DOCUMENT = 40  # tokens of every document, its end mark included
 
 
-def training(**changes) -> Training:
-    """Return a training section for a model that is built and trained in well under a second."""
+@pytest.fixture
+def make_training() -> Callable[..., Training]:
+    """Return a maker of training sections for a model that is built and trained in well under a second."""
     values = {
         "hidden": 16, "layers": 2, "heads": 2, "intermediate": 32, "sequence": 16, "batch": 4, "tokens": 2560,
         "learning_rate": 1e-2,
     }  # fmt: skip
-    return Training(**(values | changes))
+    return lambda **changes: Training(**(values | changes))
 
 
 @pytest.fixture
@@ -43,8 +43,8 @@ def index_folder(tmp_path: Path) -> tuple[Path, dict[str, Path]]:
                 else:
                     evaluation.append(
                         {
-                            "split": "search_eval", "source": f"source{domain}", "shard": shard, "id": f"{shard}{domain}",
-                            "start": start, "length": DOCUMENT, "bytes": 100,
+                            "split": "search_eval", "source": f"source{domain}", "shard": shard,
+                            "id": f"{shard}{domain}", "start": start, "length": DOCUMENT, "bytes": 100,
                         }
                     )  # fmt: skip
         shards[shard] = tmp_path / f"{shard}.npy"
@@ -72,9 +72,3 @@ def tokenizer(tmp_path: Path) -> Path:
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.save(str(tmp_path / "tokenizer.json"))
     return tmp_path / "tokenizer.json"
-
-
-def clusters_table(domains: list[int | None]) -> pa.Table:
-    """Return the clusters of `domains`: cluster k belongs to domains[k]."""
-    schema = pa.schema([("cluster", pa.int32()), ("domain", pa.int32())])
-    return pa.table([range(len(domains)), domains], schema=schema)

@@ -62,7 +62,9 @@ def test_rows_are_joined_by_key_and_earlier_rows_stay(tmp_path):
 def test_a_missing_result_is_an_error_not_a_hole():
     keys, weights = iteration(3, 1)
     with pytest.raises(ComputeError, match=keys[1]):
-        History.empty(4, TASKS).extend(keys, weights, results(keys, weights).filter(pa.array([True, True, True, False, True, True])), 1)
+        History.empty(4, TASKS).extend(
+            keys, weights, results(keys, weights).filter(pa.array([True, True, True, False, True, True])), 1
+        )
 
 
 def test_a_mixture_is_evaluated_once():
@@ -86,7 +88,9 @@ def test_diverged_rows_teach_nothing():
         {task: loss[3:] for task, loss in clean.losses.items()},
         clean.diverged[3:],
     )
-    np.testing.assert_array_equal(of_spoilt, predict_objective(fit_predictors(kept, TASKS, SETTINGS, 1), weights, unseen))
+    np.testing.assert_array_equal(
+        of_spoilt, predict_objective(fit_predictors(kept, TASKS, SETTINGS, 1), weights, unseen)
+    )
 
 
 def test_diagnostics_know_a_good_fit_and_survive_their_file(tmp_path):
@@ -103,7 +107,9 @@ def test_diagnostics_know_a_good_fit_and_survive_their_file(tmp_path):
 @pytest.mark.parametrize("rows", [1, 4, 8])
 def test_a_constant_predictor_claims_no_rank(rows):
     history = history_of(rows)
-    fit = diagnose(history, fit_predictors(history, TASKS, SETTINGS, 1), {"g": {"piqa": 1.0}}, SETTINGS, 1)["objectives"]["g"]
+    fit = diagnose(history, fit_predictors(history, TASKS, SETTINGS, 1), {"g": {"piqa": 1.0}}, SETTINGS, 1)[
+        "objectives"
+    ]["g"]
     assert fit.constant
     assert fit.spearman is None
     assert (fit.residual_sd is None) == (rows == 1)

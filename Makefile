@@ -1,0 +1,50 @@
+# make demo | test | ui | check: each works on a fresh clone with Python 3.11+, make and a package index.
+
+PYTHON ?= python3
+EXTRAS ?= cpu,fasttext,dev
+DOCUMENTS ?= 6000
+PORT ?= 3000
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+# Where util-linux has setpriv, a recipe dies with make, also when make is killed; each recipe therefore execs.
+ifneq ($(shell command -v setpriv 2>/dev/null),)
+SHELL := $(shell command -v setpriv)
+.SHELLFLAGS := --pdeathsig KILL /bin/sh -ec
+endif
+
+.PHONY: demo test ui check install screenshot clean
+
+demo: install ## the whole of CLIMB on a real corpus
+	@echo "Fetching the demo corpus (skipped where it is there) ..."
+	@exec $(BIN)/climb demo-corpus --documents $(DOCUMENTS)
+	@echo "Materialising what is stale ..."
+	@exec $(BIN)/climb up
+
+test: install ## every test
+	@exec $(BIN)/python -m pytest
+
+ui: install ## Dagster's web UI and daemon on loopback
+	@exec $(BIN)/climb ui --port $(PORT)
+
+check: install ## lint, format, types
+	@exec $(BIN)/ruff check .
+	@exec $(BIN)/ruff format --check .
+	@exec $(BIN)/mypy
+
+screenshot: install ## docs/screenshot.png, taken from the running project with headless Chromium
+	@exec $(BIN)/python docs/take_screenshot.py --port $(PORT)
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@echo "Making $(VENV) with the pinned versions of constraints.txt (minutes, once) ..."
+	@exec $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "climb needs Python 3.11 or newer, this is " + sys.version.split()[0])'
+	@test -x $(BIN)/python || exec $(PYTHON) -m venv $(VENV)
+	@exec $(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH_OPTIONS) --constraint constraints.txt torch
+	@exec $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	@exec touch $(INSTALLED)
+
+clean: ## what was made, but not the raw files
+	@exec rm -rf data_lake/artifacts data_lake/refs data_lake/locks data_lake/dagster_home data_lake/export

