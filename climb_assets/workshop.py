@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from climb_assets.config import Config
-from climb_assets.corpus.listing import DigestCache, Listing, digest_shard, hash_file, list_files, list_shards
+from climb_assets.corpus.listing import DigestCache, Listing, digest_files, digest_shard, list_shards
 from climb_assets.errors import ConfigError, MissingArtifact
 from climb_assets.lake import Artifact, Draft, Lake, Order, canonical_json, sha256_text
 from climb_assets.provenance import code_hashes
@@ -144,16 +144,8 @@ class Workshop:
         return versions
 
     def digest(self, path: Path) -> str:
-        """Return a hash over the names and contents of a file, or of all files of a folder."""
-        paths = list_files(path)
-        hashed = self.digests.get(paths)
-        fresh = {file: found for file in paths if file not in hashed and (found := hash_file(file)) is not None}
-        self.digests.put(fresh)
-        hashed |= fresh
-        unread = [file for file in paths if file not in hashed]
-        if unread:
-            raise ConfigError(f"{unread[0]} cannot be read; check its permissions")
-        return sha256_text(canonical_json([[file.relative_to(path).as_posix(), hashed[file].sha256] for file in paths]))
+        """Return a hash over the contents of a file or folder outside the lake."""
+        return digest_files(path, self.digests)
 
     def corpus_version(self) -> str:
         """Return the version of the listing: it says that shards came or went, not what they hold."""

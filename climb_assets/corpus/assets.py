@@ -1,16 +1,14 @@
 """Assets of the corpus stage: raw files, documents, tokenizer, tokens. Bodies only; the compute lies beside."""
 
-from dataclasses import asdict
-
 import dagster as dg
 
 from climb_assets.assets import Climb, declare, result, table_metadata
 from climb_assets.config import Config
 from climb_assets.corpus.ingest import ingest_shard
-from climb_assets.corpus.listing import digest_shard
+from climb_assets.corpus.listing import digest_shard, write_digest
 from climb_assets.corpus.tokenizer import import_tokenizer, train_tokenizer
 from climb_assets.corpus.tokens import tokenize_shard
-from climb_assets.lake import Draft, canonical_json
+from climb_assets.lake import Draft
 from climb_assets.tables import read_table
 
 
@@ -26,9 +24,7 @@ def raw_shards(context: dg.AssetExecutionContext, climb: Climb) -> dg.Materializ
 
     def write(draft: Draft) -> None:
         digest = digest_shard(climb.config.corpus.raw, context.partition_key, climb.digests)
-        record = {"files": [asdict(file) for file in digest.files], "digest": digest.digest}
-        (draft.path / "files.json").write_text(canonical_json(record))
-        draft.summary = {"files": len(digest.files), "bytes": sum(file.bytes for file in digest.files)}
+        draft.summary = write_digest(digest, draft.path)
 
     return result(climb.make("raw_shards", context.partition_key, write))
 

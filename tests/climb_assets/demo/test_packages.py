@@ -13,8 +13,8 @@ from climb_assets.demo.packages import fetch_packages
 
 SCRIPT = """#!/bin/sh
 echo called >> {log}
-[ $# -gt 4 ] && [ {batch} = refused ] && {{ echo "npm error: one of them is unknown" >&2; exit 1; }}
-shift 3
+[ $# -gt 5 ] && [ {batch} = refused ] && {{ echo "npm error: one of them is unknown" >&2; exit 1; }}
+shift 4
 for name in "$@"; do
     [ "$name" = gone@1 ] && {{ echo "npm error: gone is unknown" >&2; exit 1; }}
     printf %s "$name" > "${{name%@1}}-1.tgz"

@@ -1,0 +1,80 @@
+"""What every test can use: a small corpus of three sources, a tiny real encoder, a project that lies in a folder."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
+
+from climb_assets.config import Config, load_config
+from climb_assets.workshop import Workshop
+
+WORDS = {
+    "first": "river lake water fish boat stream shore wave rain cloud harbour net sail tide reef".split(),
+    "second": "number proof theorem set group ring field graph vertex limit series matrix prime axiom lemma".split(),
+    "third": "bread flour sugar butter oven salt pepper onion soup cheese milk egg dough pan spoon".split(),
+}
+
+
+def write_source(path: Path, source: str, documents: int = 80, seed: int = 0) -> None:
+    """Write a JSONL file of documents of one source."""
+    random = np.random.default_rng([seed, sorted(WORDS).index(source)])
+    with path.open("w") as stream:
+        for number in range(documents):
+            words = random.choice(WORDS[source], size=int(random.integers(20, 60)))
+            record = {"text": " ".join(words) + f" {source} {number}.", "source": source, "licence": "CC0"}
+            stream.write(json.dumps(record) + "\n")
+
+
+@pytest.fixture(scope="session")
+def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a sentence-transformers folder: a real BERT of two layers with seeded random weights."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.models import Pooling, Transformer
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder = tmp_path_factory.mktemp("encoder")
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *sorted({word for words in WORDS.values() for word in words})]
+    (folder / "vocab.txt").write_text("\n".join(vocabulary))
+    tokenizer = BertTokenizerFast(str(folder / "vocab.txt"), model_max_length=64)
+    config = BertConfig(
+        vocab_size=len(vocabulary), hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, max_position_embeddings=64
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = BertModel(config)
+    model.save_pretrained(folder / "bert")
+    tokenizer.save_pretrained(folder / "bert")
+    transformer = Transformer(str(folder / "bert"), max_seq_length=64)
+    SentenceTransformer(modules=[transformer, Pooling(32)], device="cpu").save(str(folder / "model"))
+    return folder / "model"
+
+
+@pytest.fixture
+def project(tmp_path: Path, encoder_folder: Path) -> Path:
+    """Return a folder with climb.yaml (profile smoke) and three raw shards."""
+    raw = tmp_path / "data_lake" / "raw"
+    raw.mkdir(parents=True)
+    for source in WORDS:
+        write_source(raw / f"{source}.jsonl", source)
+    settings = {"profile": "smoke", "encoder": {"model": str(encoder_folder)}}
+    (tmp_path / "climb.yaml").write_text(yaml.safe_dump(settings))
+    return tmp_path
+
+
+@pytest.fixture
+def config(project: Path) -> Config:
+    """Return the configuration of the project."""
+    return load_config(project / "climb.yaml")
+
+
+@pytest.fixture
+def workshop(config: Config) -> Workshop:
+    """Return the workshop of the project, with nothing made yet."""
+    return Workshop(config)
