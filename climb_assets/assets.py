@@ -31,16 +31,17 @@ TABLE_ROWS = 50  # larger tables make the event log and the UI slow
 
 def declare(body: Callable[..., dg.MaterializeResult], config: Config, **options: Any) -> dg.AssetsDefinition:
     """Turn an asset body into an asset: its name and description are the function's, the rest its recipe's."""
-    return dg.asset(
+    asset: dg.AssetsDefinition = dg.asset(
         name=body.__name__,
         description=body.__doc__,
         partitions_def=partitions_of(RECIPE[body.__name__], config),
         **asset_options(body.__name__),
         **options,
     )(failing_plainly(body))
+    return asset
 
 
-def failing_plainly(body: Callable[..., Any]) -> Callable[..., Any]:
+def failing_plainly(body: Callable[..., dg.MaterializeResult]) -> Callable[..., dg.MaterializeResult]:
     """Return the body with our own errors turned into Dagster failures of one sentence."""
 
     def run(context: dg.AssetExecutionContext, climb: Climb) -> dg.MaterializeResult:

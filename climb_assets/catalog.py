@@ -4,6 +4,7 @@ What belongs here: the views and the connection. Tables enter as Arrow data sets
 partition ever becomes SQL text, and the connection can be shut off from every file.
 """
 
+import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -100,9 +101,9 @@ def query_lake(lake: Lake, query: str) -> "duckdb.DuckDBPyRelation":
         statements = connection.extract_statements(query)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             raise ConfigError("give one SELECT statement; the lake is read-only")
-        wanted = {name.strip('"').lower() for name in connection.get_table_names(query)}
-        for name in [needed for derived in wanted & DERIVED.keys() for needed in DERIVED[derived][1]]:
-            wanted.add(name)
+        wanted = _tables_in(connection, query)
+        for derived in wanted & DERIVED.keys():
+            wanted |= set(DERIVED[derived][1])
         for name in sorted(wanted & BASE.keys()):
             connection.register(name, BASE[name](lake))
         for name in sorted(wanted & DERIVED.keys()):
@@ -112,6 +113,22 @@ def query_lake(lake: Lake, query: str) -> "duckdb.DuckDBPyRelation":
     except duckdb.Error as error:
         message = " ".join(str(error).split())
         raise ConfigError(f"{message} (views: {', '.join(view_names())})") from None
+
+
+def _tables_in(connection: "duckdb.DuckDBPyConnection", query: str) -> set[str]:
+    """Return the names that a query reads from, by its syntax tree: binding it would need the tables."""
+    rows = connection.execute("SELECT json_serialize_sql(?)", [query]).fetchall()
+    found: set[str] = set()
+    waiting: list[Any] = [json.loads(rows[0][0])]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            if node.get("type") == "BASE_TABLE":
+                found.add(str(node["table_name"]).lower())
+            waiting.extend(node.values())
+        elif isinstance(node, list):
+            waiting.extend(node)
+    return found
 
 
 def as_rows(relation: "duckdb.DuckDBPyRelation") -> list[dict[str, Any]]:

@@ -21,6 +21,9 @@ CONFIG_VARIABLE = "CLIMB_CONFIG"
 PROFILES = Path(__file__).parent / "profiles"
 
 
+RESERVED = frozenset({"key", "iteration", "weights", "diverged"})
+
+
 class Section(BaseModel):
     """A part of the tree: frozen, and an unknown key is an error."""
 
@@ -231,6 +234,8 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _tasks_exist(self) -> Self:
+        for name in RESERVED & self.tasks.keys():
+            raise ValueError(f"a task cannot be named {name!r}, a column of the search's history has that name")
         for objective, weights in self.objectives.items():
             if not weights:
                 raise ValueError(f"objectives.{objective} is empty; give it tasks with weights")

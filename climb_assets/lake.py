@@ -119,7 +119,8 @@ class Artifact:
     @property
     def partition(self) -> str | None:
         """Partition key, None where the asset has no partitions."""
-        return self.manifest["partition"]
+        partition: str | None = self.manifest["partition"]
+        return partition
 
     @property
     def fingerprint(self) -> str:
@@ -134,12 +135,14 @@ class Artifact:
     @property
     def summary(self) -> Mapping[str, Any]:
         """The small deterministic facts that its maker recorded."""
-        return self.manifest["summary"]
+        summary: dict[str, Any] = self.manifest["summary"]
+        return summary
 
     @property
     def run(self) -> Mapping[str, Any]:
         """What may differ between equal runs: seconds, throughput, host."""
-        return json.loads((self.path / RUN_FACTS).read_text())
+        facts: dict[str, Any] = json.loads((self.path / RUN_FACTS).read_text())
+        return facts
 
     def file(self, name: str, *, again: bool = False) -> Path:
         """Return the path of one data file after its checksum was verified; `again`: even if it was before.

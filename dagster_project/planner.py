@@ -109,7 +109,7 @@ def _ancestors(asset: str) -> set[str]:
 
 def _removed(workshop: Workshop, wanted: set[str]) -> list[Node]:
     """Partitions that the lake still refers to although they are gone from the corpus or the configuration."""
-    gone = []
+    gone: list[Node] = []
     for recipe in RECIPES:
         if recipe.dimension is not None and recipe.asset in wanted:
             expected = set(workshop.partitions(recipe))
@@ -123,7 +123,9 @@ def _compare(
     """Return why a partition is stale (empty: it is fresh), and whether that is certain."""
     if artifact is None:
         return [Cause("missing", recipe.asset)], True
-    versions, redone, changing = {}, [], []
+    versions: dict[str, str] = {}
+    redone: list[str] = []
+    changing: list[str] = []
     for entry, key in workshop.input_keys(recipe, partition):
         name = entry.asset if key is None else f"{entry.asset}@{key}"
         item = stale.get((entry.asset, key))

@@ -88,7 +88,8 @@ def _describe_domains(domains: list[dict[str, Any]]) -> str:
     for row in domains:
         sources = ", ".join(str(entry["source"]) for entry in row["sources"][:3])
         rows.append([row["domain"], row["name"], row["documents"], f"{row['tokens']:,}", f"{row['prior']:.3f}", sources])
-    return tabulate(rows, ["", "name", "documents", "tokens", "share", "mostly from"], maxcolwidths=[None, 44, None, None, None, 44])
+    headers = ["", "name", "documents", "tokens", "share", "mostly from"]
+    return str(tabulate(rows, headers, maxcolwidths=[None, 44, None, None, None, 44]))
 
 
 def _describe_mixture(objective: str, mixture: dict[str, Any]) -> list[str]:
@@ -126,4 +127,5 @@ def describe_plan(plan: Plan) -> str:
         rows.append([item.name, "yes" if item.certain else "perhaps", shown, cost])
     known = [item.estimate_s for item in plan.stale if item.estimate_s is not None]
     total = f"{len(plan.certain)} of {len(plan.stale)} stale for certain; about {sum(known):.0f} s if all are redone"
-    return tabulate(rows, ["stale", "certain", "because of", "last took"], maxcolwidths=[None, None, 60, None]) + "\n" + total
+    table = tabulate(rows, ["stale", "certain", "because of", "last took"], maxcolwidths=[None, None, 60, None])
+    return f"{table}\n{total}"
