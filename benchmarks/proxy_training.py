@@ -8,6 +8,7 @@ first step to the last; starting processes and importing torch is not counted on
 """
 
 import argparse
+import importlib.util
 import json
 import tempfile
 import time
@@ -22,7 +23,7 @@ from climb_assets.proxy.swarm import ProxyJob, Recipe, Swarm, TrainingData
 
 WARM, MEASURED, WORKERS, SEED = 2, 4, 2, 0
 TRAINING = Training(
-    hidden=64, layers=2, heads=2, intermediate=192, sequence=64, batch=4, tokens=57_344, learning_rate=3e-3
+    hidden=64, layers=2, heads=2, intermediate=192, sequence=64, batch=4, tokens=57_344, learning_rate=2e-3
 )
 
 
@@ -34,6 +35,9 @@ def main() -> None:
     lake = Lake(arguments.lake)
     if lake.current("training_tokens") is None or lake.current("tokenizer") is None:
         print(f"skipped: {lake.root} holds no training_tokens; run `climb up --to training_tokens` first")
+        return
+    if importlib.util.find_spec("accelerate") is None:
+        print("skipped: transformers.Trainer, the peer, needs accelerate; pip install accelerate")
         return
     result = measure(lake)
     if arguments.json:

@@ -105,7 +105,7 @@ def compute_statistics(shards: Sequence[ShardTables], duplicates: Path, out: Pat
     columns: dict[str, Any] = {"cluster": clusters["cluster"]} | {name: clusters[name] for name in COUNTS}
     documents = clusters["documents"].to_numpy()
     for name in clusters.column_names[1 + len(COUNTS) :]:
-        columns[f"mean_{name}"] = np.array(clusters[name].cast(pa.float64())) / documents
+        columns[f"mean_{name}"] = np.array(clusters[name].to_pylist(), np.float64) / documents
     columns["sources"] = pa.array([sources[cluster] for cluster in clusters["cluster"].to_pylist()], SOURCES)
     write_table(out / "clusters.parquet", pa.table(columns))
     return {"clusters": clusters.num_rows} | {name: pc.sum(clusters[name]).as_py() for name in COUNTS}

@@ -27,7 +27,8 @@ DROPPED_MARKS = _words(
     "permalink search skip chlinktop chlinkbot chlinkprevnexttop chlinkprevnextbot chtoc chapsects "
     "contchap mathjaxlink topnav bottomnav langs toplang bottomlang qview preamble preamble-nav linenos "
     "tocframe toc_header toc_uplink toc_current languages footer_version footer_report summary-letter "
-    "previous_page toc_page next_page comments_section copyright up path seealso pager book-navigation index-entry outdated"
+    "previous_page toc_page next_page comments_section copyright up path seealso pager book-navigation "
+    "index-entry outdated"
 )
 """Classes, identifiers and roles of what is not the text of a page."""
 BLOCKS = _words(

@@ -1,0 +1,1 @@
+"""From vectors to domains: quality scores, k-means, statistics, pruning and merging, names."""

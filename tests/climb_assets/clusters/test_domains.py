@@ -1,0 +1,115 @@
+"""Domains: what is pruned and why, what is merged, what the files say."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from climb_assets.clusters.domains import DomainInputs, form_domains, write_domains
+from climb_assets.clusters.statistics import compute_statistics
+from climb_assets.config import Clusters
+from climb_assets.errors import ComputeError, ConfigError
+from climb_assets.tables import read_table
+
+LENIENT = {"quality": 1.5, "advertisement": 3.0}
+
+
+def statistics(tokens: list[int], quality: list[float]) -> pa.Table:
+    """Return the statistics of clusters 0, 1, 2, ..."""
+    rows = {"cluster": range(len(tokens)), "documents": [1] * len(tokens), "tokens": tokens, "mean_quality": quality}
+    return pa.table(rows)
+
+
+def points(*places: float) -> np.ndarray:
+    """Return centroids on a line."""
+    return np.array([[place, 0.0] for place in places], np.float32)
+
+
+def test_poor_and_empty_clusters_are_pruned_with_the_reason() -> None:
+    settings = Clusters(prune={"quality": 3.0})
+    formed = form_domains(statistics([5, 6, 7], [4.0, 2.9, 3.0]), points(0, 10, 20, 30), settings)
+    assert formed.pruned_by == [None, "quality", None, "empty"]
+    assert formed.domain_of.tolist() == [1, -1, 0, -1]
+
+
+def test_near_clusters_merge_and_far_ones_do_not() -> None:
+    settings = Clusters(prune={}, merge_distance=1.5)
+    formed = form_domains(statistics([1, 2, 9, 9], [5.0] * 4), points(0, 1, 10, 11), settings)
+    assert formed.domain_of.tolist() == [1, 1, 0, 0]
+
+
+def test_a_number_of_domains_can_be_asked_for() -> None:
+    settings = Clusters(prune={}, merge_distance=None, domains=3)
+    formed = form_domains(statistics([4, 3, 2, 1], [5.0] * 4), points(0, 0.1, 5, 9), settings)
+    assert formed.domains == 3
+    assert formed.domain_of[0] == formed.domain_of[1] == 0
+
+
+@given(tokens=st.lists(st.integers(1, 50), min_size=2, max_size=12))
+def test_domains_are_numbered_by_supply(tokens: list[int]) -> None:
+    settings = Clusters(prune={}, merge_distance=0.5)
+    formed = form_domains(statistics(tokens, [5.0] * len(tokens)), points(*range(len(tokens))), settings)
+    order = np.argsort(formed.domain_of)
+    assert [tokens[i] for i in order] == sorted(tokens, reverse=True)
+    assert all(a < b for a, b in zip(order, order[1:], strict=False) if tokens[a] == tokens[b])
+
+
+def test_when_all_are_pruned_the_strictest_threshold_is_named() -> None:
+    settings = Clusters(prune={"quality": 3.0})
+    with pytest.raises(ComputeError, match=r"lower clusters.prune.quality, now 3.0: the best cluster's mean is 2.50"):
+        form_domains(statistics([5, 5], [2.0, 2.5]), points(0, 9), settings)
+
+
+@pytest.mark.parametrize("places", [(0.0, 0.1), (0.0,)])
+def test_a_single_domain_is_refused(places: tuple[float, ...]) -> None:
+    with pytest.raises(ComputeError, match="a mixture needs two; lower clusters.merge_distance"):
+        form_domains(statistics([5] * len(places), [5.0] * len(places)), points(*places), Clusters(prune={}))
+
+
+def test_a_threshold_for_an_unknown_dimension_is_refused() -> None:
+    with pytest.raises(ConfigError, match="'beauty', which is not scored; known: quality"):
+        form_domains(statistics([5, 5], [5.0, 5.0]), points(0, 9), Clusters(prune={"beauty": 1.0}))
+
+
+@pytest.fixture
+def written(corpus, tmp_path: Path) -> Path:
+    """The files of the domains of the small corpus; the group with quality 1 is pruned."""
+    compute_statistics(corpus.tables, corpus.duplicates, tmp_path)
+    out = tmp_path / "out"
+    out.mkdir()
+    inputs = DomainInputs(tmp_path / "clusters.parquet", corpus.centroids, corpus.tables, corpus.duplicates)
+    write_domains(inputs, Clusters(prune=LENIENT, merge_distance=1.0), out)
+    return out
+
+
+def test_clusters_say_where_they_went(written: Path) -> None:
+    assert read_table(written / "clusters.parquet").to_pydict() == {
+        "cluster": [0, 1, 2, 3],
+        "domain": [None, 1, 0, None],
+        "pruned_by": ["quality", None, None, "empty"],
+    }
+
+
+def test_domains_say_what_they_hold(written: Path) -> None:
+    rows = read_table(written / "domains.parquet").to_pylist()
+    assert [row["domain"] for row in rows] == [0, 1]
+    assert set(rows[0]["terms"]) == {"bread", "flour", "butter", "oven"}
+    assert set(rows[1]["name"].split()) <= {"proof", "theorem", "lemma", "axiom"}
+    assert sum(row["prior"] for row in rows) == pytest.approx(1)
+    assert [row["tokens"] for row in rows] == [5 * rows[0]["documents"], 4 * rows[1]["documents"]]
+    assert rows[0]["sources"] == [{"source": "kitchen", "documents": rows[0]["documents"]}]
+    assert rows[0]["mean_quality"] == pytest.approx(3)
+
+
+def test_a_domains_centroid_is_its_clusters(written: Path, corpus) -> None:
+    np.testing.assert_allclose(np.load(written / "centroids.npy"), corpus.centroids[[2, 1]])
+
+
+def test_groups_that_are_the_sources_agree_fully(written: Path) -> None:
+    agreement = json.loads((written / "agreement.json").read_text())
+    assert agreement["nmi"] == agreement["purity"] == agreement["cluster_nmi"] == 1.0
+    assert (agreement["documents"], agreement["sources"]) == (119, 3)

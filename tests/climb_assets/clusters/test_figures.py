@@ -1,0 +1,24 @@
+"""The map of clusters: a small picture, whatever there is to draw."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from climb_assets.clusters.figures import cluster_map
+
+
+@pytest.mark.parametrize("domains", [2, 25])
+def test_the_map_is_a_small_png(domains: int) -> None:
+    centroids = np.random.default_rng(0).normal(size=(300, 16)).astype(np.float32)
+    of_cluster = [None if cluster % 7 == 0 else cluster % domains for cluster in range(300)]
+    names = pa.table({"domain": range(domains), "name": [f"some three terms {i}" for i in range(domains)]})
+    png = cluster_map(centroids, pa.table({"cluster": range(300), "domain": of_cluster}), names)
+    assert png.startswith(b"\x89PNG")
+    assert len(png) < 60_000
+
+
+def test_the_same_clusters_give_the_same_picture() -> None:
+    clusters = pa.table({"cluster": [0, 1, 2], "domain": [0, 1, None]})
+    names = pa.table({"domain": [0, 1], "name": ["one", "two"]})
+    centroids = np.eye(3, dtype=np.float32)
+    assert cluster_map(centroids, clusters, names) == cluster_map(centroids, clusters, names)

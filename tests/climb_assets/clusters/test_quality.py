@@ -1,0 +1,115 @@
+"""Quality: the rules tell good text from spam, fastText models are read as NVIDIA's are."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from climb_assets.clusters.quality import (
+    DIMENSIONS,
+    FastTextScorer,
+    RuleScorer,
+    load_scorer,
+    prepare_for_fasttext,
+    score_shard,
+)
+from climb_assets.config import Quality
+from climb_assets.errors import ConfigError
+from climb_assets.tables import read_table, write_table
+
+LESSON = """
+A glacier is a persistent body of dense ice that moves under its own weight. Glaciers form where the accumulation of snow
+exceeds its loss over many years. Because the pressure of the upper layers deforms the crystals below, the ice flows
+slowly, for example by about 30 metres a year in the Alps. The study of this process is known as glaciology, which describes how
+temperature, slope and the structure of the bed determine the motion. Scientists use different methods to measure it,
+such as satellite images and stakes drilled into the surface. Therefore the position of moraines in the Rhone valley, defined as
+ridges of debris left by the ice, explains the climate of the past 20,000 years. Glacial ice holds most of the fresh
+water on Earth, and its loss since 1850 has a measurable effect on the level of the sea in general.
+"""
+SPAM = """
+CONGRATULATIONS!!! You have been selected to receive a FREE GIFT! Buy now and save $500 on the lowest price offers!!!
+ACT NOW! This is a limited time special offer, 100% money back guarantee, risk free, no obligation!!! Click here to order now
+http://www.deals.example http://www.cash.example or call now toll free! Earn $10,000 cash from home! Discount mortgage loans
+and credit for you! Buy cheap, save cash, earn profit! To be removed from our mailing list, unsubscribe at remove@deals.example!!!
+"""
+REPEATED = "the same line of words\n" * 80
+
+
+@pytest.fixture(scope="module")
+def scored() -> dict[str, dict[str, float]]:
+    """Rule scores by text and dimension."""
+    texts = {"lesson": LESSON, "spam": SPAM, "repeated": REPEATED}
+    scores = RuleScorer().score(list(texts.values()))
+    return {name: dict(zip(DIMENSIONS, row.tolist(), strict=True)) for name, row in zip(texts, scores, strict=True)}
+
+
+def test_a_lesson_passes_every_dimension(scored) -> None:
+    assert min(scored["lesson"].values()) > 3.5
+
+
+def test_advertisement_is_high_where_there_is_none(scored) -> None:
+    assert scored["lesson"]["advertisement"] > 4.5
+    assert scored["spam"]["advertisement"] < 1.0
+
+
+@pytest.mark.parametrize("dimension", DIMENSIONS[:3])
+def test_a_lesson_beats_repetition(scored, dimension: str) -> None:
+    assert scored["lesson"][dimension] > scored["repeated"][dimension] + 0.5
+
+
+@settings(max_examples=200)
+@given(texts=st.lists(st.text(max_size=200), max_size=4))
+def test_any_text_has_scores_from_0_to_5(texts: list[str]) -> None:
+    scores = RuleScorer().score(texts)
+    assert scores.shape == (len(texts), 4)
+    assert scores.dtype == np.float32
+    assert ((scores >= 0) & (scores <= 5)).all()
+
+
+def test_scores_do_not_depend_on_the_batch(tmp_path: Path) -> None:
+    documents = tmp_path / "documents.parquet"
+    texts = [LESSON, SPAM, REPEATED, "short"]
+    write_table(documents, pa.table({"id": list("abcd"), "text": texts}))
+    for part in (1, 4):
+        (tmp_path / str(part)).mkdir()
+        facts = score_shard(documents, RuleScorer(), part, tmp_path / str(part))
+    table = read_table(tmp_path / "1" / "scores.parquet")
+    assert table.equals(read_table(tmp_path / "4" / "scores.parquet"))
+    assert table.column_names == ["id", *DIMENSIONS]
+    assert facts["documents"] == 4
+
+
+def test_text_is_prepared_as_nvidia_does() -> None:
+    assert prepare_for_fasttext("It's  (so)\nGood!") == "it ' s ( so ) <newline>good !"
+
+
+def train(path: Path, labels: tuple[int, int]) -> Path:
+    """Train a real, tiny classifier: glaciers get the first label, offers the second."""
+    fasttext = pytest.importorskip("fasttext")
+    lines = path.with_suffix(".txt")
+    pairs = ((labels[0], prepare_for_fasttext(LESSON)), (labels[1], prepare_for_fasttext(SPAM)))
+    lines.write_text("".join(f"__label__{label} {text}\n" for label, text in pairs) * 20)
+    model = fasttext.train_supervised(str(lines), dim=8, epoch=20, lr=0.3, thread=1, verbose=0)
+    model.save_model(str(path))
+    return path
+
+
+def test_fasttext_models_give_their_likeliest_label(tmp_path: Path) -> None:
+    models = {"quality": train(tmp_path / "q.bin", (5, -1)), "advertisement": train(tmp_path / "a.bin", (4, 0))}
+    scorer = load_scorer(Quality(scorer="fasttext", models=models))
+    assert scorer.dimensions == ("advertisement", "quality")
+    assert scorer.score([LESSON, SPAM]).tolist() == [[4.0, 5.0], [0.0, -1.0]]
+
+
+def test_a_model_with_other_labels_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"quality\.models\.quality: .* labels other than"):
+        FastTextScorer({"quality": train(tmp_path / "q.bin", (1, 9))})
+
+
+def test_a_missing_model_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("fasttext")
+    with pytest.raises(ConfigError, match=r"quality\.models\.quality: .*none\.bin"):
+        FastTextScorer({"quality": tmp_path / "none.bin"})
