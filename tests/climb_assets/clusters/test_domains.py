@@ -1,5 +1,6 @@
 """Domains: what is pruned and why, what is merged, what the files say."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def test_domains_are_numbered_by_supply(tokens: list[int]) -> None:
     formed = form_domains(statistics(tokens, [5.0] * len(tokens)), points(*range(len(tokens))), settings)
     order = np.argsort(formed.domain_of)
     assert [tokens[i] for i in order] == sorted(tokens, reverse=True)
-    assert all(a < b for a, b in zip(order, order[1:], strict=False) if tokens[a] == tokens[b])
+    assert all(a < b for a, b in itertools.pairwise(order) if tokens[a] == tokens[b])
 
 
 def test_when_all_are_pruned_the_strictest_threshold_is_named() -> None:
@@ -66,7 +67,7 @@ def test_when_all_are_pruned_the_strictest_threshold_is_named() -> None:
 
 @pytest.mark.parametrize("places", [(0.0, 0.1), (0.0,)])
 def test_a_single_domain_is_refused(places: tuple[float, ...]) -> None:
-    with pytest.raises(ComputeError, match="a mixture needs two; lower clusters.merge_distance"):
+    with pytest.raises(ComputeError, match=r"a mixture needs two; lower clusters\.merge_distance"):
         form_domains(statistics([5] * len(places), [5.0] * len(places)), points(*places), Clusters(prune={}))
 
 

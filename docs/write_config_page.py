@@ -1,0 +1,59 @@
+"""Write docs/config.md from the configuration's own types: `python docs/write_config_page.py`."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from climb_assets import config
+
+PAGE = Path(__file__).parent / "config.md"
+SECTIONS = {
+    "": config.Config,
+    "corpus": config.Corpus,
+    "tokenizer": config.Tokenizer,
+    "encoder": config.Encoder,
+    "quality": config.Quality,
+    "clusters": config.Clusters,
+    "search": config.Search,
+    "search.predictor": config.Predictor,
+    "proxy, target.training": config.Training,
+    "tasks.NAME (kind: text)": config.TextTask,
+    "tasks.NAME (kind: choice)": config.ChoiceTask,
+    "mixture": config.Mixture,
+    "target": config.Comparison,
+    "runtime": config.Runtime,
+}
+HEAD = """# Configuration
+
+`climb.yaml` says what differs from its profile (`climb_assets/profiles/`); `--config` or `CLIMB_CONFIG` names another file. Relative
+paths are relative to the file. An unknown key is an error. `tasks` and `objectives` replace the profile's as a whole. This
+page is made from the types by `docs/write_config_page.py`.
+"""
+
+
+def render() -> str:
+    """Return the page."""
+    return HEAD + "".join(_section(name, section) for name, section in SECTIONS.items())
+
+
+def _section(name: str, section: type[BaseModel]) -> str:
+    doc = " ".join((section.__doc__ or "").split())
+    lines = [f"\n## {name or 'top level'}\n", f"{doc}\n", "| key | default | meaning |", "|---|---|---|"]
+    for key, field in section.model_fields.items():
+        lines.append(f"| `{key}` | {_default(field)} | {(field.description or '').replace('|', chr(92) + '|')} |")
+    return "\n".join(lines) + "\n"
+
+
+def _default(field: Any) -> str:
+    if field.is_required():
+        return "required"
+    value = field.default if field.default is not PydanticUndefined else field.default_factory()
+    if isinstance(value, BaseModel):
+        return "below"
+    return f"`{value}`" if not isinstance(value, Path) else f"`{value.as_posix()}`"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render())
