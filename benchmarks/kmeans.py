@@ -1,4 +1,4 @@
-"""Seconds of our k-means fit against scikit-learn's KMeans: same vectors, clusters, iterations; one random start each."""
+"""Seconds of our k-means fit against scikit-learn: same vectors, clusters and iterations, one random start each."""
 
 import argparse
 import json
@@ -21,9 +21,10 @@ NAME = "k-means fit against scikit-learn"
 def draw_vectors(documents: int, dimension: int, topics: int) -> NDArray[np.float32]:
     """Return unit vectors around random topics, about as blurred as sentence embeddings are."""
     random = generator(0, "benchmark k-means")
-    centres = random.normal(size=(topics, dimension))
+    centres = 0.15 * random.normal(size=(topics, dimension))
     vectors = centres[random.integers(topics, size=documents)] + random.normal(size=(documents, dimension))
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    unit: NDArray[np.float32] = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return unit
 
 
 def fit_ours(vectors: NDArray[np.float32], settings: Clusters) -> NDArray[np.float32]:

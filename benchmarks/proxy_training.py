@@ -86,7 +86,8 @@ def vocabulary_of(tokenizer: Path) -> int:
 
 def swarm_speed(data: TrainingData, recipe: Recipe, jobs: list[ProxyJob]) -> float:
     """Return tokens per second of the whole swarm, commits included, once its workers are up."""
-    with tempfile.TemporaryDirectory() as folder, Swarm(Lake(Path(folder)), data, recipe, WORKERS) as swarm:
+    with tempfile.TemporaryDirectory() as folder:
+        swarm = Swarm(Lake(Path(folder)), data, recipe, WORKERS)
         swarm.run(jobs[:WARM], TRAINING, {})
         began = time.perf_counter()
         outcomes = swarm.run(jobs[WARM:], TRAINING, {})

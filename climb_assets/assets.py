@@ -79,7 +79,9 @@ def facts(artifact: Artifact) -> dict[str, Any]:
     return plain | nested | run | where
 
 
-def event_of(artifact: Artifact, instance: dg.DagsterInstance, metadata: Metadata | None = None) -> dg.AssetMaterialization:
+def event_of(
+    artifact: Artifact, instance: dg.DagsterInstance, metadata: Metadata | None = None
+) -> dg.AssetMaterialization:
     """Return the event that reports an artefact outside a step's own result, with its exact versions.
 
     Dagster compares versions of an input without partitions, and events since a pointer of one with them.
@@ -106,7 +108,9 @@ def event_of(artifact: Artifact, instance: dg.DagsterInstance, metadata: Metadat
 def table_metadata(table: pa.Table) -> dg.MetadataValue:
     """Return the head of a table as Dagster metadata; nested values become text."""
     records = [
-        dg.TableRecord({key: value if isinstance(value, int | float | str | bool) else str(value) for key, value in row.items()})
+        dg.TableRecord(
+            {key: value if isinstance(value, int | float | str | bool) else str(value) for key, value in row.items()}
+        )
         for row in table.slice(0, TABLE_ROWS).to_pylist()
     ]
     if not records:

@@ -50,7 +50,9 @@ class Tokenizer(Section):
     path: Path | None = Field(None, description="a tokenizers JSON file; without one, a byte-level BPE is trained")
     name: str | None = Field(None, description="a Hugging Face tokenizer name, for machines with a hub")
     vocabulary: int = Field(8192, ge=512, le=65536, description="entries of the trained BPE (corpora.md section 2)")
-    training_bytes: int = Field(30_000_000, ge=10_000, description="text the BPE is trained on: seconds (corpora.md section 2)")
+    training_bytes: int = Field(
+        30_000_000, ge=10_000, description="text the BPE is trained on: seconds (corpora.md section 2)"
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -62,9 +64,14 @@ class Tokenizer(Section):
 class Encoder(Section):
     """The sentence-transformers model that embeds documents."""
 
-    model: str = Field("data_lake/models/all-MiniLM-L6-v2", description="a folder, or any sentence-transformers name; the paper: NovaSearch/stella_en_400M_v5")
+    model: str = Field(
+        "data_lake/models/all-MiniLM-L6-v2",
+        description="a folder, or any sentence-transformers name; the paper: NovaSearch/stella_en_400M_v5",
+    )
     revision: str | None = Field(None, description="commit of a hub model; pin it")
-    max_tokens: int = Field(128, ge=8, description="tokens of a document that are embedded (design.md 8; NVIDIA's recipe: 512)")
+    max_tokens: int = Field(
+        128, ge=8, description="tokens of a document that are embedded (design.md 8; NVIDIA's recipe: 512)"
+    )
     batch_tokens: int = Field(4096, ge=64, description="padded tokens in one batch")
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
 
@@ -87,7 +94,9 @@ class Clusters(Section):
 
     count: int = Field(1000, ge=2, description="K_init (paper section 3.1)")
     iterations: int = Field(20, ge=1, description="Lloyd iterations of FAISS")
-    sample_per_cluster: int = Field(256, ge=1, description="documents per centroid that k-means is fitted on (FAISS' default)")
+    sample_per_cluster: int = Field(
+        256, ge=1, description="documents per centroid that k-means is fitted on (FAISS' default)"
+    )
     seed: int = 42
     prune: dict[Name, float] = Field(
         default={"quality": 3.0, "educational_value": 3.0, "informational_value": 3.0, "advertisement": 3.0},
@@ -127,7 +136,9 @@ class Search(Section):
     strength: tuple[float, float] = Field((0.1, 5.0), description="5_mixture.py: Dirichlet strengths, log-spaced")
     strengths: int = Field(15, ge=1, description="5_mixture.py: number of strengths")
     max_usage: float = Field(15.0, gt=1, description="5_mixture.py: a weight is at most this times the domain's prior")
-    min_weight: float = Field(2e-4, ge=0, lt=0.1, description="5_mixture.py: smaller weights become 0; also the rounding step")
+    min_weight: float = Field(
+        2e-4, ge=0, lt=0.1, description="5_mixture.py: smaller weights become 0; also the rounding step"
+    )
     pool: int = Field(100_000, ge=100, description="8_predict.py: mixtures that the predictor ranks")
     top: int = Field(128, ge=1, description="8_predict.py: N = max(M * M, this), the pool's head that M are drawn from")
     predictor: Predictor = Predictor()
@@ -241,9 +252,13 @@ class Config(Section):
                 raise ValueError(f"objectives.{objective} is empty; give it tasks with weights")
             for task in weights:
                 if task not in self.tasks:
-                    raise ValueError(f"objectives.{objective} names task {task!r}, which is not among tasks: {sorted(self.tasks)}")
+                    raise ValueError(
+                        f"objectives.{objective} names task {task!r}, which is not among tasks: {sorted(self.tasks)}"
+                    )
                 if self.tasks[task].split != "search_eval":
-                    raise ValueError(f"objectives.{objective} names task {task!r}, which is only for the report; set its split to search_eval")
+                    raise ValueError(
+                        f"objectives.{objective} names task {task!r}, which is only for the report; set its split to search_eval"
+                    )
         return self
 
 
@@ -309,7 +324,9 @@ def _resolve(section: Any, folder: Path) -> Any:
     if isinstance(section, dict):
         return {key: _resolve(value, folder) for key, value in section.items()}
     if isinstance(section, BaseModel):
-        return section.model_copy(update={name: _resolve(getattr(section, name), folder) for name in type(section).model_fields})
+        return section.model_copy(
+            update={name: _resolve(getattr(section, name), folder) for name in type(section).model_fields}
+        )
     return section
 
 

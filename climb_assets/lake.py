@@ -91,7 +91,12 @@ class Order:
     @property
     def fingerprint(self) -> str:
         """Hash of inputs, configuration and code: answers "was this work done?"."""
-        record = {"asset": self.asset, "inputs": dict(self.inputs), "config": dict(self.config), "code": dict(self.code)}
+        record = {
+            "asset": self.asset,
+            "inputs": dict(self.inputs),
+            "config": dict(self.config),
+            "code": dict(self.code),
+        }
         return sha256_text(canonical_json(record))[:32]
 
 
@@ -341,7 +346,9 @@ class Lake:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except ValueError as error:
-            raise CorruptArtifact(f"{path / MANIFEST} is not JSON ({error}); delete its folder and run `climb up`") from None
+            raise CorruptArtifact(
+                f"{path / MANIFEST} is not JSON ({error}); delete its folder and run `climb up`"
+            ) from None
 
 
 def _is_whole(artifact: Artifact) -> bool:

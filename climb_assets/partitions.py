@@ -41,7 +41,9 @@ def partitions_of(recipe: Recipe, config: Config) -> dg.PartitionsDefinition | N
 def _dependency(entry: Input) -> dg.AssetDep:
     match entry.reach:
         case "previous":
-            return dg.AssetDep(entry.asset, partition_mapping=dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=-1))
+            return dg.AssetDep(
+                entry.asset, partition_mapping=dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=-1)
+            )
         case "last":
             return dg.AssetDep(entry.asset, partition_mapping=dg.LastPartitionMapping())
         case "all":

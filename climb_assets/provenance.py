@@ -15,7 +15,9 @@ from pathlib import Path
 from climb_assets.errors import ConfigError
 
 PACKAGE = "climb_assets"
-PLUMBING = frozenset(f"{PACKAGE}.{name}" for name in ("config", "errors", "lake", "catalog", "provenance", "recipes", "workshop"))
+PLUMBING = frozenset(
+    f"{PACKAGE}.{name}" for name in ("config", "errors", "lake", "catalog", "provenance", "recipes", "workshop")
+)
 
 
 def code_hashes(modules: Iterable[str]) -> dict[str, str]:
@@ -55,7 +57,9 @@ def _read(path: Path, _modified: int) -> tuple[str, tuple[str, ...]]:
             imported.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             imported.add(node.module)
-            imported.update(f"{node.module}.{alias.name}" for alias in node.names if _is_module(node.module, alias.name))
+            imported.update(
+                f"{node.module}.{alias.name}" for alias in node.names if _is_module(node.module, alias.name)
+            )
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             _drop_docstring(node)
     digest = hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]

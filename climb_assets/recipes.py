@@ -116,7 +116,8 @@ def _task_files(config: Config, *, deciding_only: bool) -> dict[str, Path]:
 
 
 TRAINING_MODULES = ("proxy.model", "proxy.batches", "proxy.spans", "proxy.train")
-EVALUATION_MODULES = ("proxy.evaluation", "proxy.tasks")
+EVALUATION_MODULES = ("proxy.evaluation",)
+TASK_MODULES = ("proxy.tasks",)
 
 RECIPES: tuple[Recipe, ...] = (
     Recipe(
@@ -183,7 +184,9 @@ RECIPES: tuple[Recipe, ...] = (
         "clusters",
         inputs=(Input("corpus_manifest"),),
         modules=("clusters.kmeans",),
-        settings=lambda config, key: {"clusters": _values(config.clusters, "prune", "merge_distance", "domains", "terms")},
+        settings=lambda config, key: {
+            "clusters": _values(config.clusters, "prune", "merge_distance", "domains", "terms")
+        },
         kinds=("python", "faiss"),
     ),
     Recipe(
@@ -212,7 +215,9 @@ RECIPES: tuple[Recipe, ...] = (
         ),
         modules=("clusters.domains", "clusters.terms", "clusters.agreement"),
         settings=lambda config, key: {
-            "clusters": {name: getattr(config.clusters, name) for name in ("prune", "merge_distance", "domains", "terms")}
+            "clusters": {
+                name: getattr(config.clusters, name) for name in ("prune", "merge_distance", "domains", "terms")
+            }
         },
         kinds=("python", "scikitlearn"),
     ),
@@ -237,7 +242,7 @@ RECIPES: tuple[Recipe, ...] = (
         "search",
         "iteration",
         inputs=(Input("mixture_candidates"), Input("training_tokens"), Input("tokenizer", drawn=False)),
-        modules=(*TRAINING_MODULES, *EVALUATION_MODULES),
+        modules=(*TRAINING_MODULES, *EVALUATION_MODULES, *TASK_MODULES),
         settings=lambda config, key: {
             "proxy": _values(config.proxy),
             "tasks": task_settings(config, deciding_only=True),
@@ -282,8 +287,13 @@ RECIPES: tuple[Recipe, ...] = (
         "target_comparison",
         "mixture",
         "objective",
-        inputs=(Input("optimal_mixture"), Input("baseline_mixtures"), Input("training_tokens"), Input("tokenizer", drawn=False)),
-        modules=(*TRAINING_MODULES, *EVALUATION_MODULES, "mixture.comparison"),
+        inputs=(
+            Input("optimal_mixture"),
+            Input("baseline_mixtures"),
+            Input("training_tokens"),
+            Input("tokenizer", drawn=False),
+        ),
+        modules=(*TRAINING_MODULES, *EVALUATION_MODULES, *TASK_MODULES, "mixture.comparison"),
         settings=lambda config, key: {
             "target": _values(config.target),
             "tasks": task_settings(config, deciding_only=False),
@@ -297,7 +307,12 @@ RECIPES: tuple[Recipe, ...] = (
         "mixed_corpus",
         "mixture",
         "objective",
-        inputs=(Input("optimal_mixture"), Input("domains"), Input("training_tokens", drawn=False), Input("corpus_shards", "all")),
+        inputs=(
+            Input("optimal_mixture"),
+            Input("domains"),
+            Input("training_tokens", drawn=False),
+            Input("corpus_shards", "all"),
+        ),
         modules=("mixture.realisation", "mixture.corpus_writer"),
         settings=lambda config, key: {"mixture": _values(config.mixture)},
         kinds=("duckdb", "parquet"),

@@ -116,7 +116,9 @@ class Workshop:
         recipe = RECIPE[asset]
         inputs = {}
         for entry, key in self.input_keys(recipe, partition):
-            inputs[entry.asset if key is None else f"{entry.asset}@{key}"] = self.lake.get(entry.asset, key).data_version
+            inputs[entry.asset if key is None else f"{entry.asset}@{key}"] = self.lake.get(
+                entry.asset, key
+            ).data_version
         return self.order_from(recipe, partition, inputs)
 
     def order_from(self, recipe: Recipe, partition: str | None, inputs: dict[str, str]) -> Order:
@@ -134,7 +136,9 @@ class Workshop:
         versions = {}
         for name, path in recipe.files(self.config).items():
             if not path.exists():
-                raise ConfigError(f"{path} ({name}) is not there; run `climb demo-corpus`, or name another in climb.yaml")
+                raise ConfigError(
+                    f"{path} ({name}) is not there; run `climb demo-corpus`, or name another in climb.yaml"
+                )
             versions[f"file:{name}"] = self.digest(path)
         if recipe.asset == "raw_shards":
             assert partition is not None
@@ -193,4 +197,3 @@ class Workshop:
         if artifact.data_version != data_version:
             raise MissingArtifact(f"{asset}[{partition}] has changed since it was counted; run `climb up`")
         return artifact
-

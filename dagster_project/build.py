@@ -35,4 +35,3 @@ def build_definitions(workshop: Workshop) -> dg.Definitions:
         sensors=[corpus_sensor],
         executor=dg.in_process_executor,
     )
-

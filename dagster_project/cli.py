@@ -200,7 +200,9 @@ def verify(as_json: bool) -> None:
 @main.command(**_example("climb export general --format hf"))
 @objective_argument
 @click.option("--format", "form", type=click.Choice(["hf", "nanochat", "megatron"]), default="hf", show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), help="Folder to write; default: export/OBJECTIVE-FORMAT in the lake.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder to write; default: export/OBJECTIVE-FORMAT in the lake."
+)
 def export(objective: str, form: Format, out: Path | None) -> None:
     """Write the mixed corpus of an objective for Hugging Face, nanochat or Megatron."""
     from climb_assets.mixture.export import export_mixture
@@ -213,7 +215,13 @@ def export(objective: str, form: Format, out: Path | None) -> None:
 
 
 @main.command("demo-corpus", **_example("climb demo-corpus --documents 6000"))
-@click.option("--documents", type=click.IntRange(100), default=6000, show_default=True, help="About this many documents, balanced over the domains.")
+@click.option(
+    "--documents",
+    type=click.IntRange(100),
+    default=6000,
+    show_default=True,
+    help="About this many documents, balanced over the domains.",
+)
 @click.option("--whole", is_flag=True, help="Everything: 120-270 MB of text.")
 @click.option("--refresh", is_flag=True, help="Write again what was changed since.")
 def demo_corpus(documents: int, whole: bool, refresh: bool) -> None:

@@ -159,7 +159,9 @@ def _differences(artifact: Artifact, order: Order, redone: list[str]) -> list[Ca
 
 
 def _changed(before: Any, after: Any) -> list[str]:
-    return sorted(key for key in {*before, *after} if key not in before or key not in after or before[key] != after[key])
+    return sorted(
+        key for key in {*before, *after} if key not in before or key not in after or before[key] != after[key]
+    )
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:

@@ -22,7 +22,10 @@ class Reporter:
         """Show how far long work is; called with the same `what` until it is done."""
         if self._bar is None or what != self._what:
             self.close()
-            self._what, self._bar = what, tqdm(total=total, desc=f"  {what}", leave=False, disable=not sys.stderr.isatty())
+            self._what, self._bar = (
+                what,
+                tqdm(total=total, desc=f"  {what}", leave=False, disable=not sys.stderr.isatty()),
+            )
         self._bar.update(done - self._bar.n)
 
     def close(self) -> None:

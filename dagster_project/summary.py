@@ -39,7 +39,14 @@ def _iterations(workshop: Workshop) -> list[dict[str, Any]]:
         state, results = workshop.lake.current("predictor_state", key), workshop.lake.current("proxy_results", key)
         if state is not None and results is not None:
             skill = state.summary["out_of_fold_spearman"]
-            rows.append({"iteration": key, "proxies": results.summary["proxies"], "diverged": results.summary["diverged"], "skill": skill})
+            rows.append(
+                {
+                    "iteration": key,
+                    "proxies": results.summary["proxies"],
+                    "diverged": results.summary["diverged"],
+                    "skill": skill,
+                }
+            )
     return rows
 
 
@@ -62,7 +69,9 @@ def describe(workshop: Workshop) -> str:
     if state["domains"]:
         lines += ["", f"{len(state['domains'])} domains:", _describe_domains(state["domains"])]
     if state["iterations"]:
-        rows = [[row["iteration"], row["proxies"], row["diverged"], *_ranks(row["skill"])] for row in state["iterations"]]
+        rows = [
+            [row["iteration"], row["proxies"], row["diverged"], *_ranks(row["skill"])] for row in state["iterations"]
+        ]
         names = [f"rank correlation, {name}" for name in state["iterations"][0]["skill"]]
         lines += ["", "Iterations (rank correlation of left-out predictions and measurements):"]
         lines += [tabulate(rows, ["", "proxies", "diverged", *names])]
@@ -87,7 +96,9 @@ def _describe_domains(domains: list[dict[str, Any]]) -> str:
     rows = []
     for row in domains:
         sources = ", ".join(str(entry["source"]) for entry in row["sources"][:3])
-        rows.append([row["domain"], row["name"], row["documents"], f"{row['tokens']:,}", f"{row['prior']:.3f}", sources])
+        rows.append(
+            [row["domain"], row["name"], row["documents"], f"{row['tokens']:,}", f"{row['prior']:.3f}", sources]
+        )
     headers = ["", "name", "documents", "tokens", "share", "mostly from"]
     return str(tabulate(rows, headers, maxcolwidths=[None, 44, None, None, None, 44]))
 
@@ -95,7 +106,9 @@ def _describe_domains(domains: list[dict[str, Any]]) -> str:
 def _describe_mixture(objective: str, mixture: dict[str, Any]) -> list[str]:
     selection = mixture["selection"]
     lines = [f"Mixture for {objective}: predicted {selection['predicted']:.4f} bits per byte, "]
-    lines[0] += f"best measured {selection['best_measured']:.4f}" + ("" if selection["measured"] is None else " (it was measured)")
+    lines[0] += f"best measured {selection['best_measured']:.4f}" + (
+        "" if selection["measured"] is None else " (it was measured)"
+    )
     realised = {row["domain"]: row for row in mixture["realised"] or []}
     rows = []
     for row in sorted(mixture["weights"], key=lambda row: -row["weight"]):
@@ -103,10 +116,20 @@ def _describe_mixture(objective: str, mixture: dict[str, Any]) -> list[str]:
             written = realised.get(row["domain"])
             epochs = f"{written['weight']:.3f} ({written['epochs']:.1f} epochs)" if written else ""
             rows.append([row["name"], f"{row['weight']:.3f}", f"{row['prior']:.3f}", epochs])
-    lines.append(tabulate(rows, ["domain", "weight", "share of the corpus", "in the data set"], maxcolwidths=[44, None, None, None]))
+    lines.append(
+        tabulate(
+            rows, ["domain", "weight", "share of the corpus", "in the data set"], maxcolwidths=[44, None, None, None]
+        )
+    )
     if mixture["comparison"]:
         rows = [
-            [row["arm"], row["measure"], f"{row['difference']:+.4f}", f"{row['low']:+.4f} .. {row['high']:+.4f}", row["verdict"]]
+            [
+                row["arm"],
+                row["measure"],
+                f"{row['difference']:+.4f}",
+                f"{row['low']:+.4f} .. {row['high']:+.4f}",
+                row["verdict"],
+            ]
             for row in mixture["comparison"]
             if row["measure"].startswith("mean of")
         ]

@@ -57,7 +57,9 @@ def bring_up_to_date(
     while True:
         plan = make_plan(workshop, to)
         if plan == before:
-            raise ComputeError(f"{plan.stale[0].name} was made and is still stale; its inputs change while they are read")
+            raise ComputeError(
+                f"{plan.stale[0].name} was made and is still stale; its inputs change while they are read"
+            )
         before = plan
         forget_removed(workshop, plan)
         reported = report_missing_events(instance, workshop)

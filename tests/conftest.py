@@ -15,9 +15,57 @@ from climb_assets.config import Config, load_config
 from climb_assets.workshop import Workshop
 
 WORDS = {
-    "first": "river lake water fish boat stream shore wave rain cloud harbour net sail tide reef".split(),
-    "second": "number proof theorem set group ring field graph vertex limit series matrix prime axiom lemma".split(),
-    "third": "bread flour sugar butter oven salt pepper onion soup cheese milk egg dough pan spoon".split(),
+    "first": [
+        "river",
+        "lake",
+        "water",
+        "fish",
+        "boat",
+        "stream",
+        "shore",
+        "wave",
+        "rain",
+        "cloud",
+        "harbour",
+        "net",
+        "sail",
+        "tide",
+        "reef",
+    ],
+    "second": [
+        "number",
+        "proof",
+        "theorem",
+        "set",
+        "group",
+        "ring",
+        "field",
+        "graph",
+        "vertex",
+        "limit",
+        "series",
+        "matrix",
+        "prime",
+        "axiom",
+        "lemma",
+    ],
+    "third": [
+        "bread",
+        "flour",
+        "sugar",
+        "butter",
+        "oven",
+        "salt",
+        "pepper",
+        "onion",
+        "soup",
+        "cheese",
+        "milk",
+        "egg",
+        "dough",
+        "pan",
+        "spoon",
+    ],
 }
 
 
@@ -40,11 +88,23 @@ def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
     folder = tmp_path_factory.mktemp("encoder")
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *sorted({word for words in WORDS.values() for word in words})]
+    vocabulary = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        *sorted({word for words in WORDS.values() for word in words}),
+    ]
     (folder / "vocab.txt").write_text("\n".join(vocabulary))
     tokenizer = BertTokenizerFast(str(folder / "vocab.txt"), model_max_length=64)
     config = BertConfig(
-        vocab_size=len(vocabulary), hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, max_position_embeddings=64
+        vocab_size=len(vocabulary),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
     )
     with torch.random.fork_rng():
         torch.manual_seed(0)

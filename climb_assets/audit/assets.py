@@ -34,7 +34,9 @@ def trained_models(climb: Workshop, closure: Closure) -> list[Artifact]:
             for row in read_table(artifact.file("models.parquet")).to_pylist():
                 model = climb.lake.find(MODELS, None, row["fingerprint"])
                 if model is None or model.data_version != row["data_version"]:
-                    raise MissingArtifact(f"the model {row['fingerprint']} of mixture {row['key']} is not in the proxy store")
+                    raise MissingArtifact(
+                        f"the model {row['fingerprint']} of mixture {row['key']} is not in the proxy store"
+                    )
                 found[model.fingerprint] = model
     return list(found.values())
 

@@ -47,7 +47,12 @@ def write_bundle(objective: str, closure: Closure, proxies: Sequence[Artifact], 
     shutil.copyfile(artefacts[f"target_comparison@{objective}"].file("comparison.parquet"), out / "comparison.parquet")
     sums = [f"{sha256_file(path)}  {path.name}" for path in sorted(out.iterdir()) if path.is_file()]
     (out / CHECKSUMS).write_text("\n".join(sums) + "\n")
-    return {"artefacts": len(artefacts), "proxies": len(proxies), "raw_files": len(raw), "documents": documents.num_rows}
+    return {
+        "artefacts": len(artefacts),
+        "proxies": len(proxies),
+        "raw_files": len(raw),
+        "documents": documents.num_rows,
+    }
 
 
 def _write(path: Path, value: Any) -> None:
@@ -96,7 +101,11 @@ def _report(objective: str, artefacts: Mapping[str, Artifact], raw_files: int, d
     lines += [f"It rests on {len(artefacts)} artefacts and {raw_files} raw files; see lineage.json.", ""]
     lines += ["| domain | name | weight | share of the corpus |", "|---|---|---|---|"]
     lines += [f"| {row['domain']} | {row['name']} | {row['weight']:.4f} | {row['prior']:.4f} |" for row in rows]
-    lines += ["", f"Predicted loss {selection['predicted']:.4f} bits per byte; best measured {selection['best_measured']:.4f}.", ""]
+    lines += [
+        "",
+        f"Predicted loss {selection['predicted']:.4f} bits per byte; best measured {selection['best_measured']:.4f}.",
+        "",
+    ]
     lines += ["| against | measure | difference | interval | verdict |", "|---|---|---|---|---|"]
     for row in read_table(artefacts[f"target_comparison@{objective}"].file("comparison.parquet")).to_pylist():
         interval = f"{row['low']:+.4f} to {row['high']:+.4f}"

@@ -39,13 +39,17 @@ def verify_lake(workshop: Workshop) -> Verification:
         closure = trace(lake, current)
     except ClimbError as error:
         differences.append(str(error))
-    everything = {artifact.path: artifact for artifact in [*current, *closure.artefacts.values(), *lake.all_of("proxy_models")]}
+    everything = {
+        artifact.path: artifact for artifact in [*current, *closure.artefacts.values(), *lake.all_of("proxy_models")]
+    }
     everything |= {artifact.path: artifact for artifact in [*lake.all_of("proxy_scores"), *lake.all_of("proxy_tasks")]}
     for artifact in everything.values():
         differences += _differences(artifact)
     differences += _raw_differences(workshop)
     files = [record for artifact in everything.values() for record in artifact.manifest["files"].values()]
-    return Verification(len(everything), len(files), sum(record["bytes"] for record in files), tuple(dict.fromkeys(differences)))
+    return Verification(
+        len(everything), len(files), sum(record["bytes"] for record in files), tuple(dict.fromkeys(differences))
+    )
 
 
 def _current(workshop: Workshop, differences: list[str]) -> Iterator[Artifact]:

@@ -1,6 +1,6 @@
 """The tokenizer: trained once on the corpus or taken from outside, then frozen with the search.
 
-What belongs here: making, loading and checking a `tokenizers` file. Using it on documents is `tokens`.
+What belongs here: making a `tokenizers` file. Loading it is `frozen_tokenizer`, using it on documents `tokens`.
 A frozen tokenizer keeps losses comparable: weights do not transfer across tokenizers (DoReMi issue #18).
 """
 
@@ -12,14 +12,12 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 
 from climb_assets import config
 from climb_assets.corpus.documents import make_document
+from climb_assets.corpus.frozen_tokenizer import END, KNOWN_ENDS, load_tokenizer
 from climb_assets.corpus.listing import list_files
 from climb_assets.corpus.readers import read_records
 from climb_assets.corpus.records import Record
-from climb_assets.errors import ComputeError, ConfigError, CorpusError
+from climb_assets.errors import ConfigError, CorpusError
 from climb_assets.lake import write_atomically
-
-END = "<|endoftext|>"
-KNOWN_ENDS = (END, "<|end_of_text|>", "</s>", "<eos>")  # GPT-2 and NeoX, Llama 3, Llama 2 and T5, Gemma
 
 
 def train_tokenizer(
@@ -106,40 +104,6 @@ def import_tokenizer(settings: config.Tokenizer, out: Path) -> dict[str, Any]:
     end = next((token for token in KNOWN_ENDS if tokenizer.token_to_id(token) is not None), END)
     tokenizer.add_special_tokens([AddedToken(end, special=True, normalized=False)])
     return {"vocabulary": _save(tokenizer, out)}
-
-
-def load_tokenizer(path: Path) -> Tokenizer:
-    """Read a `tokenizers` file so that text is only text: no truncation, no padding, and a special token's name
-    inside a document is encoded as the ordinary characters that it is.
-
-    Raises
-    ------
-    ConfigError
-        The file is absent or no tokenizer.
-    """
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises nothing narrower
-        raise ConfigError(f"{path} is no tokenizers file ({error}); give a tokenizer.json") from None
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    tokenizer.encode_special_tokens = True
-    return tokenizer
-
-
-def end_token(tokenizer: Tokenizer) -> int:
-    """Return the id of the token that ends a document.
-
-    Raises
-    ------
-    ComputeError
-        The tokenizer has none; `import_tokenizer` would have added one.
-    """
-    for token in KNOWN_ENDS:
-        number = tokenizer.token_to_id(token)
-        if number is not None:
-            return int(number)
-    raise ComputeError(f"the tokenizer has none of the end tokens {', '.join(KNOWN_ENDS)}; import it again")
 
 
 def _save(tokenizer: Tokenizer, out: Path) -> int:

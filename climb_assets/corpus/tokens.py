@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from tokenizers import Tokenizer
 
-from climb_assets.corpus.tokenizer import end_token, load_tokenizer
+from climb_assets.corpus.frozen_tokenizer import end_token, load_tokenizer
 from climb_assets.tables import iterate_batches, write_table
 
 TOKENS = pa.schema([("id", pa.string()), ("start", pa.int64()), ("tokens", pa.int64())])

@@ -54,7 +54,9 @@ def optimal_mixture(context: dg.AssetExecutionContext, climb: Climb) -> dg.Mater
 
 
 def _domain_names(climb: Workshop) -> list[str]:
-    return [str(name) for name in read_table(climb.get("domains").file("domains.parquet"), ["name"])["name"].to_pylist()]
+    return [
+        str(name) for name in read_table(climb.get("domains").file("domains.parquet"), ["name"])["name"].to_pylist()
+    ]
 
 
 def _chosen_weights(climb: Workshop, objective: str) -> tuple[float, ...]:
@@ -93,7 +95,9 @@ def _losses(outcomes: Mapping[tuple[str, int], ProxyOutcome]) -> dict[str, dict[
 def _averages(config: Config, objective: str) -> dict[str, dict[str, float]]:
     """Return the objective and the mean of the tasks that the search never saw, where there are any."""
     unseen = {name: 1.0 for name, task in config.tasks.items() if task.split == "report_eval"}
-    return {f"objective {objective}": dict(config.objectives[objective])} | ({"tasks never searched on": unseen} if unseen else {})
+    return {f"objective {objective}": dict(config.objectives[objective])} | (
+        {"tasks never searched on": unseen} if unseen else {}
+    )
 
 
 def mixed_corpus(context: dg.AssetExecutionContext, climb: Climb) -> dg.MaterializeResult:
@@ -119,7 +123,9 @@ def mixed_corpus(context: dg.AssetExecutionContext, climb: Climb) -> dg.Material
     realised = read_table(made.artifact.file("realised.parquet"))
     planned, kept = realised["planned"].to_numpy(), realised["tokens"].to_numpy()
     check = dg.AssetCheckResult(
-        check_name="within_plan", passed=bool((kept <= planned).all()), metadata={"planned": int(planned.sum()), "tokens": int(kept.sum())}
+        check_name="within_plan",
+        passed=bool((kept <= planned).all()),
+        metadata={"planned": int(planned.sum()), "tokens": int(kept.sum())},
     )
     return result(made, {"realised": table_metadata(realised)}, [check])
 
@@ -139,7 +145,9 @@ def _tables(climb: Workshop) -> list[ShardTables]:
 def mixture_assets(config: Config) -> list[dg.AssetsDefinition]:
     """Return the assets of this stage."""
     on_simplex = dg.AssetCheckSpec("weights_on_simplex", asset="optimal_mixture", blocking=True)
-    within_plan = dg.AssetCheckSpec("within_plan", asset="mixed_corpus", blocking=True, description="No domain exceeds its planned tokens.")
+    within_plan = dg.AssetCheckSpec(
+        "within_plan", asset="mixed_corpus", blocking=True, description="No domain exceeds its planned tokens."
+    )
     return [
         declare(optimal_mixture, config, check_specs=[on_simplex]),
         declare(target_comparison, config),

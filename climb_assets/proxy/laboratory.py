@@ -16,7 +16,7 @@ from climb_assets.provenance import code_hashes
 from climb_assets.proxy.spans import load_training_index
 from climb_assets.proxy.swarm import ProxyJob, ProxyOutcome, Recipe, Swarm, TrainingData
 from climb_assets.proxy.tasks import prepare_choice_task, prepare_text_task
-from climb_assets.recipes import EVALUATION_MODULES, TRAINING_MODULES
+from climb_assets.recipes import EVALUATION_MODULES, TASK_MODULES, TRAINING_MODULES
 from climb_assets.tables import read_table, write_rows
 from climb_assets.workshop import Workshop
 
@@ -73,8 +73,8 @@ def measure(
     )
     data = training_data(workshop)
     prepared = {name: _prepare(workshop, name, task, data) for name, task in tasks.items()}
-    with Swarm(workshop.lake, data, recipe, workshop.config.runtime.workers) as swarm:
-        return swarm.run(jobs, training, prepared, lambda done, total: workshop.progress(what, done, total))
+    swarm = Swarm(workshop.lake, data, recipe, workshop.config.runtime.workers)
+    return swarm.run(jobs, training, prepared, lambda done, total: workshop.progress(what, done, total))
 
 
 def training_data(workshop: Workshop) -> TrainingData:
@@ -92,7 +92,7 @@ def training_data(workshop: Workshop) -> TrainingData:
 
 def _prepare(workshop: Workshop, name: str, task: Task, data: TrainingData) -> Artifact:
     """Return the prepared task, made from held-out documents or from a file."""
-    code = code_hashes(["proxy.tasks"])
+    code = code_hashes(TASK_MODULES)
     if isinstance(task, TextTask):
         order = Order(TASKS, name, {"training_tokens": data.version}, task.model_dump(mode="json"), code)
     else:

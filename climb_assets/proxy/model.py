@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from climb_assets.config import Training
+from climb_assets.corpus.frozen_tokenizer import end_token, load_tokenizer
 from climb_assets.lake import canonical_json, write_atomically
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM
-
-END_OF_TEXT = "<|endoftext|>"
 
 
 def build_model(training: Training, vocabulary: int, seed: int) -> "LlamaForCausalLM":
@@ -47,7 +46,9 @@ def save_model(model: "LlamaForCausalLM", tokenizer: Path, out: Path) -> None:
     """Write a folder that plain `transformers` loads, tokenizer included (safetensors, no pickle)."""
     model.save_pretrained(out)
     shutil.copyfile(tokenizer, out / "tokenizer.json")
-    described = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": END_OF_TEXT, "bos_token": END_OF_TEXT}
+    frozen = load_tokenizer(tokenizer)
+    end = frozen.id_to_token(end_token(frozen))
+    described = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": end, "bos_token": end}
     write_atomically(out / "tokenizer_config.json", canonical_json(described).encode())
 
 

@@ -7,20 +7,15 @@ on kept models and trains nothing. What happens inside a job is `train` and `eva
 Each worker commits what it has finished by itself, so a kill loses only what was running.
 """
 
-import ctypes
 import functools
-import multiprocessing
 import os
-import signal
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -32,6 +27,7 @@ from climb_assets.proxy.evaluation import Scores, evaluate
 from climb_assets.proxy.model import build_model, count_parameters, load_model, save_model
 from climb_assets.proxy.spans import TrainingIndex, load_training_index
 from climb_assets.proxy.train import train
+from climb_assets.proxy.workers import discard_workers, require_parent, start_workers
 from climb_assets.randomness import derived_seed
 from climb_assets.search.simplex import DECIMALS, mixture_key
 from climb_assets.tables import read_table, write_rows, write_table
@@ -48,7 +44,6 @@ REALISED_SCHEMA = pa.schema(
 SCORES_SCHEMA = pa.schema(
     [("loss", pa.float64()), ("accuracy", pa.float64()), ("accuracy_norm", pa.float64()), ("items", pa.int64())]
 )
-PR_SET_PDEATHSIG = 1  # <sys/prctl.h>: the signal a process gets when its parent dies
 ATTEMPTS = 2  # a worker that died may have been the victim of a full memory: what it left is tried once more
 
 Progress = Callable[[int, int], None]
@@ -143,10 +138,7 @@ class _Work:
 
 
 class Swarm:
-    """A pool of workers that trains and scores proxies; open it once and run several lists of jobs.
-
-    The workers (one torch thread each) are started when there is something to do and die with this process, also when
-    it is killed. On Linux they belong to the thread that first calls `run`.
+    """Trains and scores proxies on the workers of this process; see `climb_assets.proxy.workers`.
 
     Parameters
     ----------
@@ -161,16 +153,8 @@ class Swarm:
     """
 
     def __init__(self, lake: Lake, data: TrainingData, recipe: Recipe, workers: int | None = None) -> None:
-        self._lake, self._data, self._recipe, self._workers = lake, data, recipe, workers
-        self._pool: ProcessPoolExecutor | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._close()
+        self._lake, self._data, self._recipe = lake, data, recipe
+        self._workers = workers or _default_workers(recipe.device)
 
     def run(
         self,
@@ -201,7 +185,7 @@ class Swarm:
                 self._work_off([works[job] for job in waiting], len(works), progress)
                 break
             except BrokenProcessPool:
-                self._close()
+                discard_workers(self._workers)
                 waiting = [job for job in waiting if _kept(self._lake, works[job]) < len(tasks) + 1]
         else:
             raise TransientError(f"a worker died {ATTEMPTS} times, perhaps for want of memory; lower runtime.workers")
@@ -211,9 +195,8 @@ class Swarm:
         """Give the work to the pool and wait for all of it."""
         if not works:
             return
-        if self._pool is None:
-            self._pool = _start_pool(self._workers or _default_workers(self._recipe.device))
-        futures = [self._pool.submit(_carry_out, work) for work in works]
+        pool = start_workers(self._workers)
+        futures = [pool.submit(_carry_out, work) for work in works]
         try:
             for done, future in enumerate(as_completed(futures), total - len(works) + 1):
                 future.result()
@@ -222,11 +205,6 @@ class Swarm:
         finally:
             for future in futures:
                 future.cancel()
-
-    def _close(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
-            self._pool = None
 
 
 def _kept(lake: Lake, work: _Work) -> int:
@@ -262,31 +240,6 @@ def _device(name: str) -> "torch.device":
     return torch.device("cuda" if name == "auto" and torch.cuda.is_available() else "cpu" if name == "auto" else name)
 
 
-def _start_pool(workers: int) -> ProcessPoolExecutor:
-    """Return a pool of spawned processes: a fork would inherit threads and locks that torch cannot live with."""
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker, initargs=(os.getpid(),))
-
-
-def _begin_worker(parent: int) -> None:
-    """Bind the worker's life to its parent's and give it one thread."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    _require_parent(parent)  # the parent may have died before the call above
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-
-    import torch
-    from transformers.utils import logging
-
-    torch.set_num_threads(1)
-    logging.disable_progress_bar()
-
-
-def _require_parent(parent: int) -> None:
-    if os.getppid() != parent:
-        os._exit(1)
-
-
 def _carry_out(work: _Work) -> None:
     """Do one job in a worker: train unless the model is there, score what has no scores, commit each."""
     lake, parent = Lake(work.lake), os.getppid()
@@ -308,7 +261,7 @@ def _write_model(draft: Draft, work: _Work, order: Order, parent: int) -> None:
     plan = plan_sequences(index, order.config["weights"], work.training, seed)
     model = build_model(work.training, work.recipe.vocabulary, seed).to(_device(work.recipe.device))  # type: ignore[arg-type]
     began = time.perf_counter()
-    result = train(model, plan, work.training, lambda step, loss: _require_parent(parent))
+    result = train(model, plan, work.training, lambda step, loss: require_parent(parent))
     seconds = time.perf_counter() - began
     save_model(model.cpu(), work.recipe.tokenizer, draft.path)
     size = work.training.batch * work.training.sequence

@@ -19,9 +19,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from climb_assets.config import ChoiceTask, TextTask
+from climb_assets.corpus.frozen_tokenizer import end_token, load_tokenizer
 from climb_assets.errors import ComputeError, ConfigError
 from climb_assets.lake import sha256_text
-from climb_assets.proxy.model import END_OF_TEXT
 from climb_assets.proxy.spans import TrainingIndex
 from climb_assets.tables import write_table
 
@@ -86,10 +86,8 @@ def prepare_choice_task(task: ChoiceTask, name: str, tokenizer: Path, out: Path)
     ConfigError
         The file cannot be read or a record is bad: names file, line and fault.
     """
-    from tokenizers import Tokenizer
-
-    encoder = Tokenizer.from_file(str(tokenizer))
-    end_of_text = encoder.token_to_id(END_OF_TEXT)
+    encoder = load_tokenizer(tokenizer)
+    end_of_text = end_token(encoder)
     try:
         lines = task.path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -46,7 +46,9 @@ def training_tokens(context: dg.AssetExecutionContext, climb: Climb) -> dg.Mater
             for shard in climb.listing().shards
         ]
         duplicates = climb.get("corpus_manifest").file("duplicates.parquet")
-        draft.summary |= build_training_index(shards, duplicates, climb.get("domains").file("clusters.parquet"), draft.path)
+        draft.summary |= build_training_index(
+            shards, duplicates, climb.get("domains").file("clusters.parquet"), draft.path
+        )
 
     return result(climb.make("training_tokens", None, write))
 
@@ -73,10 +75,16 @@ def train_proxies(climb: Workshop, key: str, draft: Draft) -> None:
     config = climb.config
     candidates = read_candidates(climb.get("mixture_candidates", key).file("candidates.parquet"))
     tasks = {name: task for name, task in config.tasks.items() if task.split == "search_eval"}
-    outcomes = measure(climb, [ProxyJob(candidate.weights) for candidate in candidates], config.proxy, tasks, f"proxies [{key}]")
+    outcomes = measure(
+        climb, [ProxyJob(candidate.weights) for candidate in candidates], config.proxy, tasks, f"proxies [{key}]"
+    )
     write_outcomes(outcomes, draft.path)
     diverged = sum(outcome.diverged for outcome in outcomes)
-    draft.summary |= {"proxies": len(outcomes), "diverged": diverged, "tokens_per_proxy": int(outcomes[0].model.summary["tokens"])}
+    draft.summary |= {
+        "proxies": len(outcomes),
+        "diverged": diverged,
+        "tokens_per_proxy": int(outcomes[0].model.summary["tokens"]),
+    }
     draft.run |= {"trained_now": sum(outcome.trained for outcome in outcomes)}
     if diverged == len(outcomes):
         raise ComputeError(f"every proxy of {key} diverged; lower proxy.learning_rate")
@@ -145,7 +153,10 @@ def search_iteration(context: dg.AssetExecutionContext, climb: Climb) -> Iterato
         skill = made["predictor_state"].artifact.summary["out_of_fold_spearman"]
     yield dg.AssetCheckResult(asset_key="mixture_candidates", check_name="weights_on_simplex", passed=worst < 1e-9)
     yield dg.AssetCheckResult(
-        asset_key="proxy_results", check_name="unflagged_losses_finite", passed=unsound == 0, metadata={"diverged": diverged}
+        asset_key="proxy_results",
+        check_name="unflagged_losses_finite",
+        passed=unsound == 0,
+        metadata={"diverged": diverged},
     )
     yield dg.AssetCheckResult(
         asset_key="predictor_state",
@@ -164,10 +175,16 @@ def _show(climb: Workshop, artifact: Artifact) -> dict[str, dg.MetadataValue]:
             names = read_table(climb.get("domains").file("domains.parquet"))["name"].to_pylist()
             weights = np.array([candidate.weights for candidate in candidates])
             bars = mixture_bars(weights, np.zeros(len(weights)), names)
-            return {"mixtures": image_metadata(bars), "table": table_metadata(read_table(artifact.file("candidates.parquet")))}
+            return {
+                "mixtures": image_metadata(bars),
+                "table": table_metadata(read_table(artifact.file("candidates.parquet"))),
+            }
         case "proxy_results":
             curves = read_table(artifact.file("curves.parquet"))
-            by_key = {key: curves.filter(pc.equal(curves["key"], key))["loss"].to_pylist() for key in curves["key"].unique().to_pylist()}
+            by_key = {
+                key: curves.filter(pc.equal(curves["key"], key))["loss"].to_pylist()
+                for key in curves["key"].unique().to_pylist()
+            }
             table = table_metadata(read_table(artifact.file("results.parquet")))
             return {"loss_curves": image_metadata(loss_curves(by_key)), "table": table}
         case _:
@@ -181,7 +198,9 @@ def _fits(climb: Workshop, state: Artifact) -> dict[str, bytes]:
     predictors = {task: load_predictor(state.file(f"{task}.txt")) for task in history.losses}
     return {
         f"fit_{name}": predicted_vs_measured(
-            predict_objective(predictors, weights, history.weights[kept]), history.objective(weights)[kept], f"{name}, rows fitted on"
+            predict_objective(predictors, weights, history.weights[kept]),
+            history.objective(weights)[kept],
+            f"{name}, rows fitted on",
         )
         for name, weights in climb.config.objectives.items()
     }
@@ -201,7 +220,9 @@ def baseline_mixtures(context: dg.AssetExecutionContext, climb: Climb) -> dg.Mat
 
 def search_assets(config: Config) -> list[dg.AssetsDefinition]:
     """Return the assets of this stage."""
-    specs = [dg.AssetSpec(name, description=DESCRIPTIONS[name], skippable=True, **asset_options(name)) for name in SEARCH]
+    specs = [
+        dg.AssetSpec(name, description=DESCRIPTIONS[name], skippable=True, **asset_options(name)) for name in SEARCH
+    ]
     search = dg.multi_asset(
         name="search_iteration",
         description=search_iteration.__doc__,

@@ -10,7 +10,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from climb_assets import config
 from climb_assets.corpus.documents import assign_split
-from climb_assets.corpus.tokenizer import END, end_token, import_tokenizer, load_tokenizer, train_tokenizer
+from climb_assets.corpus.frozen_tokenizer import END, end_token, load_tokenizer
+from climb_assets.corpus.tokenizer import import_tokenizer, train_tokenizer
 from climb_assets.errors import ComputeError, ConfigError, CorpusError
 
 CORPUS = config.Corpus(min_characters=20)

@@ -8,7 +8,7 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from climb_assets.corpus.documents import DOCUMENTS, document_id
-from climb_assets.corpus.tokenizer import END, end_token, load_tokenizer
+from climb_assets.corpus.frozen_tokenizer import END, end_token, load_tokenizer
 from climb_assets.corpus.tokens import TOKENS, tokenize_shard
 from climb_assets.tables import read_table, write_rows
 

@@ -15,6 +15,14 @@ END = 0
 DOCUMENT = 40  # tokens of every document, its end mark included
 
 
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """Train as a worker does: with one thread, bit for bit the same each time."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
 @pytest.fixture
 def make_training() -> Callable[..., Training]:
     """Return a maker of training sections for a model that is built and trained in well under a second."""

@@ -17,6 +17,7 @@ from climb_assets.lake import Artifact, Lake, Order
 from climb_assets.proxy.spans import TrainingIndex
 from climb_assets.proxy.swarm import ProxyJob, Recipe, Swarm, TrainingData
 from climb_assets.proxy.tasks import prepare_text_task
+from climb_assets.proxy.workers import discard_workers
 from climb_assets.tables import read_table
 
 MakeTraining = Callable[..., Training]
@@ -40,8 +41,8 @@ def recipe(tokenizer: Path) -> Recipe:
 
 @pytest.fixture
 def swarm(lake: Lake, data: TrainingData, recipe: Recipe) -> Iterator[Swarm]:
-    with Swarm(lake, data, recipe, workers=2) as swarm:
-        yield swarm
+    yield Swarm(lake, data, recipe, workers=2)
+    discard_workers(2)
 
 
 @pytest.fixture
@@ -83,10 +84,9 @@ def test_each_piece_of_work_is_done_once(
     assert (repeat.trained, repeat.evaluated) == (True, 2)
     assert repeat.model.data_version != one.model.data_version  # another seed
 
-    with Swarm(lake, data, recipe, workers=1) as other:
-        workers = {process.pid for process in multiprocessing.active_children()}
-        (found,) = other.run([ONE], make_training(), tasks)
-        assert {process.pid for process in multiprocessing.active_children()} == workers  # none started for nothing
+    workers = {process.pid for process in multiprocessing.active_children()}
+    (found,) = Swarm(lake, data, recipe, workers=1).run([ONE], make_training(), tasks)
+    assert {process.pid for process in multiprocessing.active_children()} == workers  # none started for nothing
     assert (found.trained, found.evaluated) == (False, 0)
     assert found.scores == more.scores
 
@@ -106,8 +106,8 @@ def test_a_worker_that_keeps_dying_is_reported(
 ) -> None:
     monkeypatch.setenv("PYTHONHOME", "/nowhere")  # no interpreter starts
     recipe = Recipe(300, tokenizer, 7, {"train": "1"}, {"evaluation": "1"}, "cpu")
-    with Swarm(lake, data, recipe, workers=1) as swarm, pytest.raises(TransientError, match="died 2 times"):
-        swarm.run([ONE], make_training(), {})
+    with pytest.raises(TransientError, match="died 2 times"):
+        Swarm(lake, data, recipe, workers=1).run([ONE], make_training(), {})
 
 
 @pytest.mark.slow
@@ -122,12 +122,13 @@ def test_workers_die_with_a_killed_parent_and_finished_work_stays(
         from pathlib import Path, PosixPath
         from climb_assets.config import Training
         from climb_assets.lake import Lake
-        from climb_assets.proxy.swarm import ProxyJob, Recipe, Swarm, TrainingData
+        from climb_assets.proxy.workers import discard_workers
+from climb_assets.proxy.swarm import ProxyJob, Recipe, Swarm, TrainingData
 
         if __name__ == "__main__":
             jobs = [ProxyJob((0.5, 0.3, 0.2), repeat) for repeat in range(500)]
-            with Swarm(Lake(Path({str(lake.root)!r})), {data!r}, {recipe!r}, workers=1) as swarm:
-                swarm.run(jobs, Training(**{training.model_dump()!r}), {{}})
+            swarm = Swarm(Lake(Path({str(lake.root)!r})), {data!r}, {recipe!r}, workers=1)
+            swarm.run(jobs, Training(**{training.model_dump()!r}), {{}})
         """)
     )
     parent = subprocess.Popen([sys.executable, str(script)], env=os.environ | {"PYTHONPATH": str(Path.cwd())})
@@ -142,9 +143,9 @@ def test_workers_die_with_a_killed_parent_and_finished_work_stays(
     _wait(lambda: not any(_alive(worker) for worker in workers), 10)
     kept = {path.name: path.stat().st_mtime_ns for path in _finished(store)}
 
-    with Swarm(lake, data, recipe, workers=1) as swarm:
-        jobs = [ProxyJob((0.5, 0.3, 0.2), repeat) for repeat in range(len(kept) + 1)]
-        outcomes = swarm.run(jobs, training, {})
+    jobs = [ProxyJob((0.5, 0.3, 0.2), repeat) for repeat in range(len(kept) + 1)]
+    outcomes = Swarm(lake, data, recipe, workers=1).run(jobs, training, {})
+    discard_workers(1)
     assert sum(outcome.trained for outcome in outcomes) == 1
     assert all((store / name).stat().st_mtime_ns == time for name, time in kept.items())
 
