@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 EXTRAS ?= cpu,fasttext,dev
-DOCUMENTS ?= 6000
+DOCUMENTS ?= 5000
 PORT ?= 3000
 VENV := .venv
 BIN := $(VENV)/bin

@@ -35,7 +35,7 @@ class Corpus(Section):
 
     raw: Path = Path("data_lake/raw")
     text_column: str = "text"
-    min_characters: int = Field(200, ge=1, description="shorter texts are filtered (corpora.md section 3)")
+    min_characters: int = Field(200, ge=1, description="shorter texts are filtered (docs/sources.md)")
     max_record_bytes: int = Field(64 * 2**20, ge=1024, description="a longer record is quarantined, not held in memory")
     max_expansion: int = Field(1000, ge=1, description="a compressed file may unpack to this many times its size")
     part_documents: int = Field(2048, ge=1, description="documents in one part, the slice that a crash can lose")
@@ -49,9 +49,9 @@ class Tokenizer(Section):
 
     path: Path | None = Field(None, description="a tokenizers JSON file; without one, a byte-level BPE is trained")
     name: str | None = Field(None, description="a Hugging Face tokenizer name, for machines with a hub")
-    vocabulary: int = Field(8192, ge=512, le=65536, description="entries of the trained BPE (corpora.md section 2)")
+    vocabulary: int = Field(8192, ge=512, le=65536, description="entries of the trained BPE (docs/sources.md)")
     training_bytes: int = Field(
-        30_000_000, ge=10_000, description="text the BPE is trained on: seconds (corpora.md section 2)"
+        30_000_000, ge=10_000, description="text the BPE is trained on: seconds (docs/sources.md)"
     )
 
     @model_validator(mode="after")
@@ -70,7 +70,7 @@ class Encoder(Section):
     )
     revision: str | None = Field(None, description="commit of a hub model; pin it")
     max_tokens: int = Field(
-        128, ge=8, description="tokens of a document that are embedded (design.md 8; NVIDIA's recipe: 512)"
+        128, ge=8, description="tokens of a document that are embedded (docs/sources.md; NVIDIA's recipe: 512)"
     )
     batch_tokens: int = Field(4096, ge=64, description="padded tokens in one batch")
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
@@ -257,7 +257,8 @@ class Config(Section):
                     )
                 if self.tasks[task].split != "search_eval":
                     raise ValueError(
-                        f"objectives.{objective} names task {task!r}, which is only for the report; set its split to search_eval"
+                        f"objectives.{objective} names task {task!r}, which is only for the report; "
+                        "set its split to search_eval"
                     )
         return self
 

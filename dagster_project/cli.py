@@ -214,11 +214,11 @@ def export(objective: str, form: Format, out: Path | None) -> None:
     click.echo(f"{export_mixture(corpus.path, form, folder, f'climb-{objective}')}")
 
 
-@main.command("demo-corpus", **_example("climb demo-corpus --documents 6000"))
+@main.command("demo-corpus", **_example("climb demo-corpus --documents 5000"))
 @click.option(
     "--documents",
     type=click.IntRange(100),
-    default=6000,
+    default=5000,
     show_default=True,
     help="About this many documents, balanced over the domains.",
 )

@@ -8,5 +8,5 @@ daily_refresh = dg.ScheduleDefinition(
     name="daily_refresh",
     job=refresh_corpus,
     cron_schedule="0 3 * * *",
-    description="Every night at three: what changed in the raw folder is read, embedded and counted. Off until turned on.",
+    description="Every night at three: what changed in the raw folder is read, embedded and counted. Off at first.",
 )

@@ -88,7 +88,8 @@ def _ranks(skill: dict[str, float | None]) -> list[str]:
 def _describe_corpus(corpus: dict[str, Any] | None) -> str:
     if corpus is None:
         return "The corpus has not been read yet; run `climb up`."
-    left_out = f"{corpus['duplicates']} duplicates across shards, {corpus['filtered']} filtered, {corpus['quarantined']} quarantined"
+    counts = {"duplicates": "duplicates across shards", "filtered": "filtered", "quarantined": "quarantined"}
+    left_out = ", ".join(f"{corpus[key]} {words}" for key, words in counts.items())
     return f"{corpus['documents']} documents, {corpus['tokens']:,} tokens in {corpus['shards']} shards ({left_out})."
 
 

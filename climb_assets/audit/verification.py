@@ -33,7 +33,7 @@ def verify_lake(workshop: Workshop) -> Verification:
     """Verify every current artefact, all it rests on, the trained proxies and the raw files."""
     lake = workshop.lake
     differences: list[str] = []
-    current = [artifact for artifact in _current(workshop, differences)]
+    current = list(_current(workshop, differences))
     closure = Closure()
     try:
         closure = trace(lake, current)

@@ -1,6 +1,7 @@
 """The frozen tokenizer, as documents, tasks and models use it.
 
-What belongs here: loading a `tokenizers` file. Making one is `tokenizer`; apart, so that a change there retrains no model.
+What belongs here: loading a `tokenizers` file. Making one is `tokenizer`; apart, so that a change there retrains no
+model.
 """
 
 from pathlib import Path

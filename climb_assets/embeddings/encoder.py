@@ -61,7 +61,7 @@ class Encoder:
 
         Returns
         -------
-        Vectors (texts, dimension) of length 1 as in NVIDIA's recipe (climb.md 1.2), in the order of the texts,
+        Vectors (texts, dimension) of length 1 as in NVIDIA's recipe (docs/sources.md), in the order of the texts,
         and the number of tokens with and without padding.
         """
         vectors = np.zeros((len(texts), self.dimension), np.float16)

@@ -99,7 +99,7 @@ def _write_hf(parts: Sequence[Path], domains: list[dict[str, Any]], out: Path, t
 
 
 def _write_nanochat(parts: Sequence[Path], domains: list[dict[str, Any]], out: Path, title: str) -> None:
-    """Write ``shard_00000.parquet``, ...; the last one is validation (climb.md section 5).
+    """Write ``shard_00000.parquet``, ...; the last one is validation (docs/sources.md).
 
     Validation is every document whose id is among the lowest 1 %, once, and no copy of it is left in training; the
     smallest corpus gives one document.

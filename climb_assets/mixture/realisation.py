@@ -48,7 +48,7 @@ class Realisation:
 
 
 def realise(weights: npt.ArrayLike, supply: npt.ArrayLike, budget: int, max_epochs: float) -> Realisation:
-    """Return the plan for a token budget under a cap on repetition (Olmix' p_j <= k N_j / R, climb.md section 6).
+    """Return the plan for a token budget under a cap on repetition (Olmix' p_j <= k N_j / R, docs/sources.md).
 
     What a capped domain cannot give goes to the others in proportion to their weights, until the budget is met
     or every domain of the mixture is at its cap; then the budget is reduced by `shortfall`.

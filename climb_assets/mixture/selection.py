@@ -83,7 +83,7 @@ def select_mixture(
 ) -> Selection:
     """Return the mixture of the search space with the least predicted objective (paper section 2.2).
 
-    The predictor is a step function, so the least is often shared (climb.md 1.3); of equals the one with the
+    The predictor is a step function, so the least is often shared (docs/sources.md); of equals the one with the
     lowest key is taken, not the one that happens to come first.
 
     Parameters

@@ -1,7 +1,7 @@
 """From a mixture to the sequences a model is trained on, decided before the run.
 
 What belongs here: how many sequences each domain gives, which documents they are cut from, and their order. The
-training loop only asks for the batch of a step, so what a proxy has seen is known exactly (anchors.md 1c: count
+training loop only asks for the batch of a step, so what a proxy has seen is known exactly (count
 realised tokens).
 """
 
@@ -54,7 +54,7 @@ def plan_sequences(index: TrainingIndex, weights: Sequence[float], training: Tra
     """Decide which sequences a mixture is trained on.
 
     Each domain's documents, in a seeded order, are one stream of tokens that goes on in a newly shuffled epoch when
-    it is exhausted (a small domain is repeated, as the target will repeat it: climb.md section 7, rule 10). The
+    it is exhausted (a small domain is repeated, as the target will repeat it: docs/sources.md). The
     stream is cut into sequences that overlap by one token, so that every token is predicted once.
 
     Parameters

@@ -17,7 +17,7 @@ BASELINES = pa.schema([("name", pa.string()), ("key", pa.string()), ("weights", 
 
 
 def uniform(domains: int) -> FloatArray:
-    """Return equal weights (K,): the paper's "Random" baseline is 1/K a cluster (climb.md section 3)."""
+    """Return equal weights (K,): the paper's "Random" baseline is 1/K a cluster (docs/sources.md)."""
     return np.full(domains, 1 / domains)
 
 

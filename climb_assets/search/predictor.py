@@ -55,13 +55,13 @@ def load_predictor(path: Path) -> Predictor:
 class LightGBMPredictor:
     """Gradient-boosted trees as published (paper section 3.1, completed from NVIDIA's 8_predict.py).
 
-    The L1 penalty depends on the target's scale (peers.md section 4: NVIDIA multiplies accuracies by 100), so it is
+    The L1 penalty depends on the target's scale (docs/sources.md: NVIDIA multiplies accuracies by 100), so it is
     multiplied by the standard deviation of the losses. That equals fitting standardised losses, and the
     model file still predicts the loss itself.
 
     Departure, recorded: the number of trees comes from early stopping on a random 10 % as published; then the model is
     fitted again on all rows with that number, because the published final model never sees the 10 %
-    (refit: Spearman .606 -> .633, climb.md section 7).
+    (refit: Spearman .606 -> .633, docs/sources.md).
     """
 
     def __init__(self, settings: config.Predictor, seed: int) -> None:

@@ -79,13 +79,13 @@ class Proposal(Protocol):
 def draw_pool(prior: FloatArray, settings: config.Search) -> FloatArray:
     """Return the search space A: at most `settings.pool` different mixtures (n, K) in the order they were drawn.
 
-    NVIDIA's stage 5 (RegMix's synthesize_mixture; climb.md 1.2): the prior to the power of the temperature, times
+    NVIDIA's stage 5 (RegMix's synthesize_mixture; docs/sources.md): the prior to the power of the temperature, times
     a strength drawn from a log-spaced grid, is the concentration of a Dirichlet; small weights become 0, the rest is
     rounded; a mixture that asks a domain for more than `max_usage` times its prior is rejected, and so is a second
     of the same.
 
     Departures, recorded: NVIDIA's stage 8 draws its pool from Dirichlet(prior) without temperature and cap, so a
-    quarter of it breaks the cap of stage 5 (climb.md 1.3); here both are one pool and the cap always holds. The cap
+    quarter of it breaks the cap of stage 5 (docs/sources.md); here both are one pool and the cap always holds. The cap
     is checked after rounding, where theirs is before. With few domains the grid may hold fewer mixtures
     than `settings.pool`; then the pool is smaller.
 

@@ -42,7 +42,7 @@ def normalise(weights: npt.ArrayLike) -> FloatArray:
 def floor_and_round(weights: npt.ArrayLike, min_weight: float) -> FloatArray:
     """Return mixtures (..., K) with small weights dropped and the rest on a grid, summing to 1.
 
-    NVIDIA's 5_mixture.py (climb.md 1.2 row 5): weights below `min_weight` become 0, the rest is renormalised and
+    NVIDIA's 5_mixture.py (docs/sources.md): weights below `min_weight` become 0, the rest is renormalised and
     rounded to multiples of `min_weight`. There the rounded weights sum to 1 only nearly; here the largest
     remainders make it exact. The grid is 1 / floor(1 / min_weight), at least six decimals.
 
