@@ -323,6 +323,8 @@ class Lake:
             draft = Draft(final.with_name(f".{final.name}.partial"))
             if draft.path.exists() and not resumable:
                 shutil.rmtree(draft.path)
+            for half_written in draft.path.rglob(".*.tmp"):  # a dead writer's, or the seal would count it
+                half_written.unlink()
             draft.path.mkdir(parents=True, exist_ok=True)
             write(draft)
             manifest = _seal(order, draft)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -116,16 +117,45 @@ def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "model"
 
 
-@pytest.fixture
-def project(tmp_path: Path, encoder_folder: Path) -> Path:
-    """Return a folder with climb.yaml (profile smoke) and three raw shards."""
-    raw = tmp_path / "data_lake" / "raw"
+def write_project(folder: Path, encoder: Path) -> Path:
+    """Write climb.yaml (profile smoke) and three raw shards into a folder, and return it."""
+    raw = folder / "data_lake" / "raw"
     raw.mkdir(parents=True)
     for source in WORDS:
         write_source(raw / f"{source}.jsonl", source)
-    settings = {"profile": "smoke", "encoder": {"model": str(encoder_folder)}}
-    (tmp_path / "climb.yaml").write_text(yaml.safe_dump(settings))
-    return tmp_path
+    settings = {"profile": "smoke", "encoder": {"model": str(encoder)}}
+    (folder / "climb.yaml").write_text(yaml.safe_dump(settings))
+    return folder
+
+
+@pytest.fixture
+def project(tmp_path: Path, encoder_folder: Path) -> Path:
+    """Return a folder with climb.yaml (profile smoke) and three raw shards."""
+    return write_project(tmp_path, encoder_folder)
+
+
+@pytest.fixture(scope="session")
+def finished_once(tmp_path_factory: pytest.TempPathFactory, encoder_folder: Path) -> Path:
+    """Return a project on which `climb up` ran to the end. Read it, never change it: every test has the same one."""
+    import dagster as dg
+
+    from dagster_project.build import build_definitions
+    from dagster_project.instance import prepare_home
+    from dagster_project.update import bring_up_to_date
+
+    folder = write_project(tmp_path_factory.mktemp("finished"), encoder_folder)
+    workshop = Workshop(load_config(folder / "climb.yaml"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DAGSTER_HOME", str(prepare_home(workshop.config.lake)))
+        with dg.DagsterInstance.get() as instance:
+            bring_up_to_date(build_definitions(workshop), instance, workshop, None, lambda line: None)
+    return folder
+
+
+@pytest.fixture
+def finished_project(finished_once: Path, tmp_path: Path) -> Path:
+    """Return a copy of the finished project that a test may change."""
+    return Path(shutil.copytree(finished_once, tmp_path / "finished"))
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -51,16 +52,17 @@ def domain_terms(
 def _sample_texts(shards: Sequence[ShardTables], duplicates: Path, domain_of: NDArray[np.int64]) -> list[str]:
     """Return the beginnings of each domain's first documents by id, joined; an id is a hash, so the sample is fair."""
     chosen: list[list[tuple[str, int, int]]] = [[] for _ in range(int(domain_of.max()) + 1)]
-    repeated = read_table(duplicates, ["shard", "id"]).to_pydict()
-    excluded = set(zip(repeated["shard"], repeated["id"], strict=True))
+    repeated = read_table(duplicates, ["shard", "id"])
     for number, shard in enumerate(shards):
-        ids = np.array(read_table(shard.assignments, ["id"])["id"].to_pylist())
-        domains = domain_of[read_table(shard.assignments, ["cluster"])["cluster"].to_numpy()]
+        assigned = read_table(shard.assignments, ["id", "cluster"])
+        ids = np.array(assigned["id"].to_pylist())
+        domains = domain_of[assigned["cluster"].to_numpy()]
         train = np.array(read_table(shard.documents, ["split"])["split"].to_pylist()) == "train"
+        train &= ~np.isin(ids, repeated.filter(pc.equal(repeated["shard"], shard.shard))["id"].to_pylist())
         for domain, found in enumerate(chosen):
             rows = np.flatnonzero(train & (domains == domain))
-            found += [(str(ids[row]), number, int(row)) for row in rows if (shard.shard, str(ids[row])) not in excluded]
-            chosen[domain] = sorted(found)[:DOCUMENTS]
+            rows = rows[np.argsort(ids[rows])[:DOCUMENTS]]
+            chosen[domain] = sorted(found + [(str(ids[row]), number, int(row)) for row in rows])[:DOCUMENTS]
     texts: dict[tuple[int, int], str] = {}
     for number, shard in enumerate(shards):
         rows = np.array(sorted(row for found in chosen for _, of_shard, row in found if of_shard == number), np.int64)

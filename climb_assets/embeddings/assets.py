@@ -16,6 +16,9 @@ from climb_assets.lake import Draft
 @functools.lru_cache(maxsize=1)
 def _loaded(settings: EncoderSettings, runtime: Runtime) -> Encoder:
     """Load the encoder once for all shards of a process."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
     return load_encoder(settings, runtime)
 
 

@@ -114,3 +114,17 @@ def test_groups_that_are_the_sources_agree_fully(written: Path) -> None:
     agreement = json.loads((written / "agreement.json").read_text())
     assert agreement["nmi"] == agreement["purity"] == agreement["cluster_nmi"] == 1.0
     assert (agreement["documents"], agreement["sources"]) == (119, 3)
+
+
+def test_a_shard_without_documents_changes_nothing(corpus, written: Path, tmp_path: Path) -> None:
+    write_shard(tmp_path / "none", [], [], [])
+    np.save(tmp_path / "none" / "vectors.npy", np.zeros((0, 8), np.float16))
+    assign_shard(tmp_path / "none" / "documents.parquet", tmp_path / "none" / "vectors.npy", corpus.centroids, tmp_path / "none")
+    names = ("documents", "tokens", "assignments", "scores")
+    tables = [ShardTables("none", *(tmp_path / "none" / f"{name}.parquet" for name in names)), *corpus.tables]
+    out = tmp_path / "again"
+    out.mkdir()
+    compute_statistics(tables, corpus.duplicates, out)
+    inputs = DomainInputs(out / "clusters.parquet", corpus.centroids, tables, corpus.duplicates)
+    write_domains(inputs, Clusters(prune=LENIENT, merge_distance=1.0), out)
+    assert (out / "domains.parquet").read_bytes() == (written / "domains.parquet").read_bytes()

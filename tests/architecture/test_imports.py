@@ -1,0 +1,151 @@
+"""Who may import what: read off the syntax trees, so that a rule holds also where no test runs the code."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+OURS, RUNNING = "climb_assets", "dagster_project"
+FILES = sorted(path for package in (OURS, RUNNING) for path in (ROOT / package).rglob("*.py"))
+SPEAKS_DAGSTER = {"assets.py", "partitions.py"}
+HEAVY = {"torch", "faiss", "transformers", "sentence_transformers", "lightgbm", "sklearn", "fasttext", "duckdb"}
+FORBIDDEN_MODULES = {"pickle", "cPickle", "joblib", "dill", "shelve", "marshal"}
+FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
+LINES = 350
+LONGER = {"climb_assets/lake.py": 400}  # one store, one file: hashing, artefacts and the lake read as one
+
+# Stages in the order of the asset graph, and which of the others each may use. `search` and `proxy` are sisters.
+FOUNDATION = {"", "demo"}  # modules at the top of climb_assets; the demo stands beside and nothing uses it
+MAY_USE = {
+    "corpus": set(),
+    "embeddings": {"corpus"},
+    "clusters": {"corpus", "embeddings"},
+    "proxy": {"corpus", "embeddings", "clusters", "search"},
+    "search": {"corpus", "embeddings", "clusters", "proxy"},
+    "mixture": {"corpus", "embeddings", "clusters", "proxy", "search"},
+    "audit": {"corpus", "embeddings", "clusters", "proxy", "search", "mixture"},
+    "demo": set(),
+}
+EXCEPTIONS = {
+    ("embeddings/assets.py", "clusters.quality"),  # quality_scores lies with the per-shard work of its partition
+    ("workshop.py", "corpus.listing"),  # the raw folder is an input like any other
+}
+
+
+def name_of(path: Path) -> str:
+    """Return a file as people write it."""
+    return path.relative_to(ROOT).as_posix()
+
+
+def imports(node: ast.AST) -> Iterator[str]:
+    """Yield every module that a tree imports, with the names taken out of it."""
+    for child in ast.walk(node):
+        if isinstance(child, ast.Import):
+            yield from (alias.name for alias in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            assert child.level == 0 and child.module is not None, "a relative import"
+            yield from (f"{child.module}.{alias.name}" for alias in child.names)
+
+
+def run_at_import(tree: ast.Module) -> Iterator[ast.AST]:
+    """Yield the statements that run when a module is imported: no function's body, nothing for type checkers."""
+    waiting: list[ast.AST] = list(tree.body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        yield node
+        waiting.extend(child for child in ast.iter_child_nodes(node) if isinstance(child, ast.stmt))
+
+
+def stage_of(module: str) -> str:
+    """Return the stage of a module of climb_assets, "" at the top."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 and parts[1] in MAY_USE else ""
+
+
+@pytest.fixture(params=FILES, ids=name_of)
+def path(request: pytest.FixtureRequest) -> Path:
+    """Return each source file in turn."""
+    return request.param
+
+
+@pytest.fixture
+def tree(path: Path) -> ast.Module:
+    """Return its syntax tree."""
+    return ast.parse(path.read_text())
+
+
+def test_only_the_seams_speak_dagster(path: Path, tree: ast.Module) -> None:
+    speaks = any(module.partition(".")[0].startswith("dagster") for module in imports(tree))
+    if name_of(path).startswith(OURS) and path.name not in SPEAKS_DAGSTER:
+        assert not speaks, "compute knows no Dagster; put this into assets.py of its stage"
+
+
+def test_what_is_computed_does_not_know_how_it_is_run(path: Path, tree: ast.Module) -> None:
+    if name_of(path).startswith(OURS):
+        assert RUNNING not in {module.partition(".")[0] for module in imports(tree)}
+
+
+def test_planning_knows_no_dagster() -> None:
+    for name in ("planner.py", "summary.py", "progress.py"):
+        assert not [m for m in imports(ast.parse((ROOT / RUNNING / name).read_text())) if m.startswith("dagster.")]
+
+
+def test_stages_use_those_before_them(path: Path, tree: ast.Module) -> None:
+    if not name_of(path).startswith(OURS):
+        return
+    inside = path.relative_to(ROOT / OURS)
+    stage = inside.parts[0] if len(inside.parts) > 1 else ""
+    allowed = {stage, ""} | MAY_USE.get(stage, set())
+    for module in imports(tree):
+        if module.startswith(f"{OURS}.") and stage_of(module) not in allowed:
+            excused = any(
+                inside.as_posix() == file and module.startswith(f"{OURS}.{used}") for file, used in EXCEPTIONS
+            )
+            assert excused, f"{stage or 'the foundation'} may not use {module}"
+
+
+def test_exceptions_are_still_needed() -> None:
+    for file, used in EXCEPTIONS:
+        modules = imports(ast.parse((ROOT / OURS / file).read_text()))
+        assert any(module.startswith(f"{OURS}.{used}") for module in modules), (file, used)
+
+
+def test_heavy_libraries_are_imported_where_they_are_used(path: Path, tree: ast.Module) -> None:
+    for statement in run_at_import(tree):
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            heavy = {module.partition(".")[0] for module in imports(statement)} & HEAVY
+            assert not heavy, f"line {statement.lineno}: import {heavy} inside the function"
+
+
+def test_nothing_that_came_from_data_is_run(tree: ast.Module) -> None:
+    assert not {module.partition(".")[0] for module in imports(tree)} & FORBIDDEN_MODULES
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            assert called not in FORBIDDEN_CALLS, f"line {node.lineno}: {called}"
+            for keyword in node.keywords:
+                if keyword.arg in ("trust_remote_code", "allow_pickle"):
+                    said = isinstance(keyword.value, ast.Constant) and keyword.value.value is False
+                    assert said, f"line {node.lineno}: {keyword.arg} stays False"
+            if called.endswith("yaml.load") or called in ("os.system", "os.popen"):
+                raise AssertionError(f"line {node.lineno}: {called}")
+
+
+def test_files_can_be_read_in_one_sitting(path: Path) -> None:
+    lines = len(path.read_text().splitlines())
+    assert lines <= LONGER.get(name_of(path), LINES), "split it"
+
+
+def test_every_module_says_what_it_is(path: Path, tree: ast.Module) -> None:
+    if path.read_text().strip():
+        assert ast.get_docstring(tree)
+
+
+def test_no_file_is_a_drawer_for_everything(path: Path) -> None:
+    assert path.stem not in {"utils", "util", "helpers", "common", "misc"}

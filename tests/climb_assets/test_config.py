@@ -1,0 +1,170 @@
+"""The configuration: strict, and what is wrong is named with its key."""
+
+import importlib.util
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from climb_assets.config import PROFILES, Config, load_config
+from climb_assets.errors import ConfigError
+
+ROOT = Path(__file__).parents[2]
+TEXT = {"kind": "text", "sources": ["first"]}
+
+
+def load(folder: Path, settings: Any) -> Config:
+    """Load a climb.yaml with these settings over the profile smoke."""
+    path = folder / "climb.yaml"
+    path.write_text(settings if isinstance(settings, str) else yaml.safe_dump({"profile": "smoke"} | settings))
+    return load_config(path)
+
+
+def section_paths(section: type[BaseModel], prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Return the path of every section of the tree."""
+    found = [prefix]
+    for name, field in section.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            found += section_paths(field.annotation, (*prefix, name))
+    return found
+
+
+def nested(path: tuple[str, ...], value: dict[str, Any]) -> dict[str, Any]:
+    """Return a value under a path of keys."""
+    for key in reversed(path):
+        value = {key: value}
+    return value
+
+
+@pytest.mark.parametrize("path", section_paths(Config), ids=".".join)
+def test_unknown_key_is_named_at_every_level(tmp_path: Path, path: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigError, match=re.escape(f"unknown key '{'.'.join((*path, 'typo'))}'")):
+        load(tmp_path, nested(path, {"typo": 1}))
+
+
+def test_unknown_key_of_a_task_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"unknown key 'tasks\.a\.typo'"):
+        load(tmp_path, {"tasks": {"a": TEXT | {"typo": 1}}, "objectives": {"general": {"a": 1}}})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"objectives": {"general": {"first_text": -1}}}, r"objectives\.general\.first_text.*greater than 0"),
+        ({"objectives": {"general": {"first_text": 0}}}, r"objectives\.general\.first_text.*greater than 0"),
+        ({"objectives": {"general": {}}}, r"objectives\.general is empty; give it tasks"),
+        ({"objectives": {}}, "objectives"),
+        ({"objectives": {"general": {"third_text": 1}}}, "third_text.*only for the report; set its split"),
+        ({"objectives": {"general": {"nowhere": 1}}}, r"task 'nowhere', which is not among tasks: \['first_text'"),
+        ({"objectives": {"../up": {"first_text": 1}}}, "objectives"),
+        ({"tasks": {"a": {"kind": "text", "sources": []}}}, r"tasks\.a\.sources"),
+        ({"tasks": {"a": {"kind": "guess"}}}, r"tasks\.a.*kind"),
+        ({"profile": "huge"}, "profile 'huge' is not known; choose one of demo, paper, smoke"),
+        ({"tokenizer": {"path": "t.json", "name": "gpt2"}}, r"tokenizer\.path or tokenizer\.name, not both"),
+        ({"clusters": {"merge_distance": 1.5}}, r"exactly one of clusters\.merge_distance and clusters\.domains"),
+        ({"clusters": {"count": 1}}, r"clusters\.count.*2"),
+        ({"quality": {"scorer": "fasttext"}}, r"quality\.models names the \.bin files"),
+        ({"search": {"iterations": []}}, r"search\.iterations lists 1 to 30"),
+        ({"search": {"iterations": [4, 0]}}, r"search\.iterations lists 1 to 30"),
+        ({"search": {"strength": [2, 1]}}, r"search\.strength is \(least, largest\)"),
+        ({"proxy": {"heads": 3}}, "hidden must be heads times an even number"),
+        ({"proxy": {"warmup": 0.9, "decay": 0.9}}, r"warmup \+ decay is at most 1"),
+        ({"proxy": {"tokens": "many"}}, r"proxy\.tokens"),
+        ({"target": {"seeds": [0]}}, r"target\.seeds"),
+        ({"runtime": {"device": "abacus"}}, r"runtime\.device"),
+        ("- a\n- b\n", "must hold keys and values, not a list"),
+        ("a: [1", "is not YAML"),
+        ("profile: !!python/object/apply:os.getcwd []", "is not YAML"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, settings: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        load(tmp_path, settings)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["key", "iteration", "weights", "diverged"])
+def test_reserved_task_names_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match=f"cannot be named '{name}'"):
+        load(tmp_path, {"tasks": {name: TEXT}, "objectives": {"general": {name: 1}}})
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot read .*absent\.yaml.*--config"):
+        load_config(tmp_path / "absent.yaml")
+
+
+def test_bytes_that_are_not_text_are_named(tmp_path: Path) -> None:
+    (tmp_path / "climb.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="is not YAML"):
+        load_config(tmp_path / "climb.yaml")
+
+
+def test_relative_paths_are_relative_to_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "models" / "encoder").mkdir(parents=True)
+    settings = {
+        "lake": "lake",
+        "corpus": {"raw": "../raw"},
+        "encoder": {"model": "models/encoder"},
+        "tasks": {"a": {"kind": "choice", "path": "a.jsonl"}},
+        "objectives": {"general": {"a": 1}},
+    }
+    monkeypatch.chdir("/")
+    config = load(tmp_path, settings)
+    assert config.lake == tmp_path / "lake"
+    assert config.corpus.raw == tmp_path.parent / "raw"
+    assert config.encoder.model == str(tmp_path / "models" / "encoder")
+    assert config.tasks["a"].path == tmp_path / "a.jsonl"
+
+
+def test_a_hub_name_is_kept(tmp_path: Path) -> None:
+    assert load(tmp_path, {"encoder": {"model": "owner/encoder"}}).encoder.model == "owner/encoder"
+
+
+def test_the_file_changes_its_profile_key_by_key_but_tasks_as_a_whole(tmp_path: Path) -> None:
+    settings = {"clusters": {"seed": 7}, "tasks": {"a": TEXT}, "objectives": {"only": {"a": 2}}}
+    config, profile = load(tmp_path, settings), load(tmp_path, {})
+    assert config.clusters == profile.clusters.model_copy(update={"seed": 7})
+    assert list(config.tasks) == ["a"] and list(config.objectives) == ["only"]
+
+
+def test_the_argument_overrides_the_files_profile(tmp_path: Path) -> None:
+    load(tmp_path, {})
+    assert load_config(tmp_path / "climb.yaml", "demo").profile == "demo"
+
+
+def test_the_environment_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    load(tmp_path, {"clusters": {"seed": 99}})
+    monkeypatch.setenv("CLIMB_CONFIG", str(tmp_path / "climb.yaml"))
+    assert load_config().clusters.seed == 99
+
+
+@pytest.mark.parametrize("profile", sorted(path.stem for path in PROFILES.glob("*.yaml")))
+def test_every_shipped_profile_loads(tmp_path: Path, profile: str) -> None:
+    config = load(tmp_path, {"profile": profile})
+    assert config.profile == profile
+    assert all(config.tasks[task].split == "search_eval" for tasks in config.objectives.values() for task in tasks)
+
+
+def test_the_paper_profile_holds_the_papers_numbers(tmp_path: Path) -> None:
+    config = load(tmp_path, {"profile": "paper"})
+    assert config.search.iterations == (64, 32, 16)
+    assert config.clusters.count == 1000 and config.clusters.merge_distance == 1.5
+    assert set(config.clusters.prune.values()) == {3.0}
+    assert (config.search.predictor.max_depth, config.search.predictor.min_leaf) == (4, 5)
+
+
+def test_the_tree_is_frozen(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load(tmp_path, {}).clusters.seed = 1
+
+
+def test_the_page_is_made_from_the_types() -> None:
+    specification = importlib.util.spec_from_file_location("write_config_page", ROOT / "docs" / "write_config_page.py")
+    assert specification is not None and specification.loader is not None
+    page = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(page)
+    assert (ROOT / "docs" / "config.md").read_text() == page.render(), "run `python docs/write_config_page.py`"

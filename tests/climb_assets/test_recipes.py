@@ -1,0 +1,96 @@
+"""Recipes: the graph as data is sound, and a setting concerns exactly the assets that use it."""
+
+from typing import Any
+
+import pytest
+
+from climb_assets.config import Config
+from climb_assets.provenance import code_hashes
+from climb_assets.recipes import RECIPE, RECIPES, SEARCH, iteration_keys, iteration_number
+from climb_assets.workshop import Workshop
+
+SEEDED = {"mixture_candidates", "proxy_results", "predictor_state", "optimal_mixture", "target_comparison"}
+
+
+def test_inputs_come_before_what_is_made_from_them() -> None:
+    seen = {"raw_corpus"}
+    for recipe in RECIPES:
+        for entry in recipe.inputs:
+            assert entry.asset in seen or (entry.reach == "previous" and entry.asset in RECIPE), recipe.asset
+        seen.add(recipe.asset)
+    assert len(RECIPE) == len(RECIPES)
+
+
+def test_same_partition_is_read_only_within_a_dimension() -> None:
+    for recipe in RECIPES:
+        for entry in recipe.inputs:
+            upstream = RECIPE[entry.asset].dimension if entry.asset in RECIPE else None
+            if entry.reach == "same" and upstream is not None:
+                assert upstream == recipe.dimension, (recipe.asset, entry.asset)
+
+
+def test_every_module_has_a_source() -> None:
+    for recipe in RECIPES:
+        assert set(recipe.modules) <= set(code_hashes(recipe.modules))
+
+
+def test_iteration_keys_count_from_one(config: Config) -> None:
+    keys = iteration_keys(config)
+    assert keys == ["iteration-01", "iteration-02", "iteration-03"]
+    assert [iteration_number(key) for key in keys] == [1, 2, 3]
+
+
+def replaced(section: Any, path: list[str], values: dict[str, Any]) -> Any:
+    """Return a section with values under a path of keys changed."""
+    if not path:
+        return section.model_copy(update=values)
+    return section.model_copy(update={path[0]: replaced(getattr(section, path[0]), path[1:], values)})
+
+
+def users(before: Config, after: Config) -> set[str]:
+    """Return the assets whose settings differ."""
+    return {
+        recipe.asset
+        for recipe in RECIPES
+        for key in Workshop(before).partitions(recipe)
+        if recipe.settings(before, key) != recipe.settings(after, key)
+    }
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "expected"),
+    [
+        ("corpus", {"min_characters": 41}, {"corpus_shards"}),
+        ("corpus", {"part_documents": 65}, set()),
+        ("tokenizer", {"vocabulary": 600}, {"tokenizer"}),
+        ("encoder", {"max_tokens": 33}, {"embeddings"}),
+        ("quality", {"scorer": "fasttext"}, {"quality_scores"}),
+        ("clusters", {"count": 7}, {"cluster_model"}),
+        ("clusters", {"domains": 4}, {"domains"}),
+        ("search", {"pool": 201}, {"mixture_candidates", "optimal_mixture"}),
+        ("search", {"seed": 1}, SEEDED),
+        ("search.predictor", {"trees": 3}, {"predictor_state", "optimal_mixture"}),
+        ("proxy", {"tokens": 2048}, {"proxy_results"}),
+        ("target", {"seeds": (0, 2)}, {"target_comparison"}),
+        ("mixture", {"tokens": 1}, {"mixed_corpus"}),
+        ("runtime", {"workers": 2}, set()),
+    ],
+)  # fmt: skip
+def test_a_setting_concerns_exactly_the_assets_that_use_it(config, section, values, expected) -> None:
+    assert users(config, replaced(config, section.split("."), values)) == expected
+
+
+def test_a_task_only_for_the_report_concerns_no_proxy(config: Config) -> None:
+    tasks = config.tasks | {"third_text": config.tasks["third_text"].model_copy(update={"documents": 2})}
+    changed = config.model_copy(update={"tasks": tasks})
+    recipe = RECIPE["proxy_results"]
+    assert recipe.settings(config, "iteration-01") == recipe.settings(changed, "iteration-01")
+    recipe = RECIPE["target_comparison"]
+    assert recipe.settings(config, "general") != recipe.settings(changed, "general")
+
+
+def test_one_more_iteration_leaves_those_before(config: Config) -> None:
+    longer = config.model_copy(update={"search": config.search.model_copy(update={"iterations": (4, 2, 2, 2)})})
+    for asset in SEARCH:
+        for key in iteration_keys(config):
+            assert RECIPE[asset].settings(config, key) == RECIPE[asset].settings(longer, key)

@@ -1,0 +1,73 @@
+"""Tables: what is written is read back, and a flipped bit is refused."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from climb_assets.tables import ROW_GROUP, iterate_batches, read_table, write_rows, write_table
+
+SCHEMA = pa.schema([("id", pa.string()), ("tokens", pa.int64())])
+
+
+def numbers(rows: int) -> pa.Table:
+    """Return a table of that many rows."""
+    return pa.table({"id": [f"document-{row}" for row in range(rows)], "tokens": list(range(rows))}, schema=SCHEMA)
+
+
+def test_rows_come_back_in_order(tmp_path: Path) -> None:
+    rows = [{"id": "a", "tokens": 1}, {"id": "b", "tokens": None}]
+    assert write_rows(tmp_path / "t.parquet", rows, SCHEMA) == 2
+    assert read_table(tmp_path / "t.parquet").to_pylist() == rows
+    assert read_table(tmp_path / "t.parquet", ["tokens"]).column_names == ["tokens"]
+    assert [batch.num_rows for batch in iterate_batches(tmp_path / "t.parquet", 1)] == [1, 1]
+
+
+def test_empty_stream_needs_and_keeps_its_schema(tmp_path: Path) -> None:
+    assert write_table(tmp_path / "t.parquet", iter([]), SCHEMA) == 0
+    assert read_table(tmp_path / "t.parquet").schema == SCHEMA
+
+
+def test_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
+    table = numbers(1000)
+    write_table(tmp_path / "a.parquet", table)
+    write_table(tmp_path / "b.parquet", numbers(1000))
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+
+
+def test_row_groups_are_bounded(tmp_path: Path) -> None:
+    write_table(tmp_path / "t.parquet", numbers(2 * ROW_GROUP + 1))
+    metadata = pq.read_metadata(tmp_path / "t.parquet")
+    assert [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)] == [ROW_GROUP, ROW_GROUP, 1]
+
+
+def test_failed_write_leaves_the_old_table(tmp_path: Path) -> None:
+    write_table(tmp_path / "t.parquet", numbers(3))
+
+    def broken():
+        yield numbers(1).to_batches()[0]
+        raise RuntimeError("dead")
+
+    with pytest.raises(RuntimeError):
+        write_table(tmp_path / "t.parquet", broken(), SCHEMA)
+    assert read_table(tmp_path / "t.parquet").num_rows == 3
+
+
+def test_flipped_bit_in_a_page_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    write_table(path, numbers(1000))
+    column = pq.read_metadata(path).row_group(0).column(1)
+    whole = path.read_bytes()
+    start = column.dictionary_page_offset or column.data_page_offset
+    refused = 0
+    for offset in range(start + 40, start + column.total_compressed_size, 97):
+        damaged = bytearray(whole)
+        damaged[offset] ^= 1
+        path.write_bytes(bytes(damaged))
+        with pytest.raises(OSError):
+            read_table(path)
+        with pytest.raises(OSError):
+            list(iterate_batches(path, 100))
+        refused += 1
+    assert refused > 3

@@ -1,0 +1,105 @@
+"""The workshop: what making a partition would mean, and committing what was made."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from climb_assets.config import ChoiceTask, Config
+from climb_assets.errors import ConfigError, MissingArtifact
+from climb_assets.lake import Draft
+from climb_assets.recipes import RECIPE
+from climb_assets.workshop import Workshop
+
+
+def write(draft: Draft) -> None:
+    """Write one file."""
+    (draft.path / "files.json").write_text("{}")
+
+
+def keys(workshop: Workshop, asset: str, partition: str | None) -> list[str]:
+    """Return the inputs of a partition as text."""
+    return [f"{entry.asset}@{key}" for entry, key in workshop.input_keys(RECIPE[asset], partition)]
+
+
+def test_partitions_follow_the_raw_folder_and_the_configuration(workshop: Workshop, project: Path) -> None:
+    assert workshop.partitions(RECIPE["embeddings"]) == ["first.jsonl", "second.jsonl", "third.jsonl"]
+    assert workshop.partitions(RECIPE["proxy_results"]) == ["iteration-01", "iteration-02", "iteration-03"]
+    assert workshop.partitions(RECIPE["mixed_corpus"]) == ["general", "science"]
+    assert workshop.partitions(RECIPE["domains"]) == [None]
+    (project / "data_lake" / "raw" / "second.jsonl").unlink()
+    workshop.refresh()
+    assert workshop.partitions(RECIPE["embeddings"]) == ["first.jsonl", "third.jsonl"]
+
+
+def test_inputs_reach_as_far_as_the_recipe_says(workshop: Workshop) -> None:
+    assert keys(workshop, "tokenized_shards", "first.jsonl") == ["corpus_shards@first.jsonl", "tokenizer@None"]
+    assert len(keys(workshop, "corpus_manifest", None)) == 4 * 3
+    assert keys(workshop, "mixture_candidates", "iteration-01") == ["domains@None"]
+    assert keys(workshop, "mixture_candidates", "iteration-03")[1:] == ["predictor_state@iteration-02"]
+    assert "predictor_state@iteration-03" in keys(workshop, "optimal_mixture", "general")
+
+
+def test_made_once_and_found_afterwards(workshop: Workshop) -> None:
+    made = workshop.make("raw_shards", "first.jsonl", write)
+    assert made.fresh and made.artifact.run["seconds"] >= 0
+    assert not workshop.make("raw_shards", "first.jsonl", write).fresh
+    assert workshop.get("raw_shards", "first.jsonl").data_version == made.artifact.data_version
+
+
+def test_missing_input_is_named_with_what_to_do(workshop: Workshop) -> None:
+    with pytest.raises(MissingArtifact, match=r"raw_shards\[first\.jsonl\] has not been made; run `climb up"):
+        workshop.make("corpus_shards", "first.jsonl", write)
+    with pytest.raises(MissingArtifact, match=r"raw_shards\[first\.jsonl\]"):
+        workshop.each_shard("raw_shards")
+
+
+def test_version_that_was_counted_must_be_the_current_one(workshop: Workshop) -> None:
+    made = workshop.make("raw_shards", "first.jsonl", write)
+    version = made.artifact.data_version
+    assert workshop.version_named("raw_shards", "first.jsonl", version).path == made.artifact.path
+    with pytest.raises(MissingArtifact, match="has changed since it was counted"):
+        workshop.version_named("raw_shards", "first.jsonl", "0" * 32)
+
+
+def test_raw_content_enters_the_order_of_its_shard_only(workshop: Workshop, project: Path) -> None:
+    shards = ("first.jsonl", "second.jsonl")
+    before = [workshop.order("raw_shards", shard).fingerprint for shard in shards]
+    with (project / "data_lake" / "raw" / "first.jsonl").open("a") as stream:
+        stream.write('{"text": "one more document about rivers and lakes and the boats on them"}\n')
+    after = [workshop.order("raw_shards", shard).fingerprint for shard in shards]
+    assert after[0] != before[0] and after[1] == before[1]
+
+
+def test_corpus_version_says_which_shards_there_are_and_not_what_they_hold(workshop: Workshop, project: Path) -> None:
+    raw = project / "data_lake" / "raw"
+    versions = [workshop.corpus_version()]
+    (raw / "first.jsonl").write_text('{"text": "other"}\n')
+    for change in (lambda: None, lambda: (raw / "new.txt").write_text("new"), lambda: (raw / "bad name.txt").touch()):
+        change()
+        workshop.refresh()
+        versions.append(workshop.corpus_version())
+    assert versions[0] == versions[1]
+    assert len(set(versions)) == 3
+
+
+def test_missing_task_file_is_named(config: Config) -> None:
+    tasks = config.tasks | {"piqa": ChoiceTask(kind="choice", path=Path("/nowhere/piqa.jsonl"))}
+    workshop = Workshop(config.model_copy(update={"tasks": tasks}))
+    with pytest.raises(ConfigError, match=r"/nowhere/piqa\.jsonl \(task-piqa\) is not there"):
+        workshop.order_from(RECIPE["proxy_results"], "iteration-01", {})
+
+
+def test_a_moved_encoder_is_the_same_and_a_changed_one_is_not(
+    config: Config, encoder_folder: Path, tmp_path: Path
+) -> None:
+    def order(folder: Path) -> str:
+        encoder = config.encoder.model_copy(update={"model": str(folder)})
+        workshop = Workshop(config.model_copy(update={"encoder": encoder}))
+        return workshop.order_from(RECIPE["embeddings"], "first.jsonl", {}).fingerprint
+
+    moved = Path(shutil.copytree(encoder_folder, tmp_path / "moved"))
+    assert order(moved) == order(encoder_folder)
+    with next(moved.rglob("vocab.txt")).open("a") as stream:
+        stream.write("\nword")
+    assert order(moved) != order(encoder_folder)

@@ -1,0 +1,164 @@
+"""SIGKILL at any moment: no process stays, nothing that was finished is redone, the end is the same byte for byte."""
+
+import os
+import re
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+
+from climb_assets.config import load_config
+from climb_assets.lake import Draft, Lake, Order
+from climb_assets.workshop import Workshop
+from dagster_project.instance import UNFINISHED, prepare_home
+from dagster_project.planner import make_plan
+from tests.integration.processes import ROOT, Launch, assert_gone, climb, contents, launch, trained, wait_until
+
+
+def embedding(lake: Path, started: Launch) -> bool:
+    """Some parts of a shard are embedded, others not."""
+    return any((lake / "artifacts" / "embeddings").glob("*/.*.partial/part-*.npy"))
+
+
+def workers_starting(lake: Path, started: Launch) -> bool:
+    """The workers are being started; they do not work yet."""
+    return any((lake / "refs" / "mixture_candidates").glob("*")) and len(started.family) > 1
+
+
+def proxies_training(lake: Path, started: Launch) -> bool:
+    """Some proxies of an iteration are finished, others are being trained."""
+    return len(trained(lake)) >= 2
+
+
+def between_runs(lake: Path, started: Launch) -> bool:
+    """An iteration is finished and said so."""
+    return (lake / "refs" / "predictor_state" / "iteration-01").exists()
+
+
+def targets_training(lake: Path, started: Launch) -> bool:
+    """All proxies are trained, and the first target models."""
+    return (lake / "refs" / "predictor_state" / "iteration-03").exists() and len(trained(lake)) > 9
+
+
+MOMENTS: list[Callable[[Path, Launch], bool]] = [
+    embedding,
+    workers_starting,
+    proxies_training,
+    between_runs,
+    targets_training,
+]
+
+
+@pytest.fixture
+def slow_project(project: Path) -> Path:
+    """Return a project in which embedding and training take long enough to be caught at it."""
+    settings = yaml.safe_load((project / "climb.yaml").read_text())
+    settings |= {"corpus": {"part_documents": 8}, "proxy": {"tokens": 16384}, "runtime": {"workers": 2}}
+    (project / "climb.yaml").write_text(yaml.safe_dump(settings))
+    return project
+
+
+@pytest.fixture
+def undisturbed(slow_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return another folder with the same project, to be brought up in one go."""
+    other = tmp_path_factory.mktemp("undisturbed") / "project"
+    shutil.copytree(slow_project, other)
+    return other
+
+
+@pytest.mark.slow
+def test_killed_runs_leave_nothing_and_end_the_same(slow_project: Path, undisturbed: Path) -> None:
+    lake = slow_project / "data_lake"
+    finished: dict[str, int] = {}
+    for moment in MOMENTS:
+        started = climb(slow_project, "up")
+        try:
+            wait_until(
+                lambda started=started, moment=moment: moment(lake, started) or started.process.poll() is not None,
+                120,
+                moment.__name__,
+            )
+            assert started.process.poll() is None, f"it ended before {moment.__name__}: {started.log.read_text()}"
+            started.kill()
+            assert_gone(started)
+        finally:
+            started.end_family()
+        finished |= trained(lake)
+    assert finished, "no proxy was finished before a kill: the test proves nothing"
+
+    last, whole = climb(slow_project, "up"), climb(undisturbed, "up")
+    try:
+        assert last.finish() == 0, last.log.read_text()
+        assert whole.finish() == 0, whole.log.read_text()
+    finally:
+        last.end_family()
+        whole.end_family()
+    now = trained(lake)
+    assert {key: now[key] for key in finished} == finished
+    assert contents(Lake(lake)) == contents(Lake(undisturbed / "data_lake"))
+    assert make_plan(Workshop(load_config(slow_project / "climb.yaml"))).stale == ()
+    _assert_no_open_run(lake)
+
+
+def _assert_no_open_run(lake: Path) -> None:
+    with dg.DagsterInstance.from_config(str(prepare_home(lake))) as instance:
+        assert instance.get_runs(filters=dg.RunsFilter(statuses=UNFINISHED)) == []
+
+
+@pytest.fixture
+def makefile(slow_project: Path) -> Path:
+    """Return a makefile with the shell of the project's own, whose one recipe is `climb up`."""
+    shell = re.search(r"^ifneq.*?^endif$", (ROOT / "Makefile").read_text(), re.DOTALL | re.MULTILINE)
+    assert shell is not None
+    command = f"{sys.executable} -m dagster_project.cli --config {slow_project / 'climb.yaml'} up"
+    path = slow_project / "Makefile"
+    path.write_text(f"{shell.group()}\nup:\n\t@exec {command}\n")
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("setpriv") is None or shutil.which("make") is None, reason="needs setpriv and make")
+def test_killing_make_ends_what_it_started(slow_project: Path, makefile: Path) -> None:
+    started = launch(["make", "-f", makefile, "up"], slow_project / "make.log")
+    try:
+        wait_until(lambda: len(trained(slow_project / "data_lake")) >= 1, 120, "a proxy under make")
+        assert len(started.family) >= 4  # make, climb, two workers
+        started.kill()
+        assert_gone(started)
+    finally:
+        started.end_family()
+
+
+@pytest.fixture
+def half_written(tmp_path: Path) -> Iterator[tuple[Lake, Order]]:
+    """Return a lake in which a writer died while it was putting down the second file of an artefact."""
+    lake, order = Lake(tmp_path / "lake"), Order("embeddings", "shard", {}, {}, {})
+    process = os.fork()
+    if process == 0:
+
+        def write(draft: Draft) -> None:
+            (draft.path / "one").write_bytes(b"1")
+            (draft.path / f".two.{os.getpid()}.tmp").write_bytes(b"2")  # as lake.write_atomically does
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        lake.put(order, write, resumable=True)
+    os.waitpid(process, 0)
+    yield lake, order
+
+
+def test_what_a_dead_writer_left_half_written_enters_no_artefact(half_written: tuple[Lake, Order]) -> None:
+    lake, order = half_written
+
+    def write(draft: Draft) -> None:
+        assert (draft.path / "one").exists(), "the finished file was not handed on"
+        (draft.path / "two").write_bytes(b"2")
+
+    artifact, fresh = lake.put(order, write, resumable=True)
+    assert fresh
+    assert sorted(artifact.manifest["files"]) == ["one", "two"]
+    assert sorted(path.name for path in artifact.path.iterdir()) == ["manifest.json", "one", "run.json", "two"]

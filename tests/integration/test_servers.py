@@ -1,0 +1,169 @@
+"""The real web server and daemon: "Materialize all" on an empty lake, `climb up` beside it, and everything twice."""
+
+import json
+import os
+import signal
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from climb_assets.config import load_config
+from climb_assets.recipes import RECIPES
+from climb_assets.workshop import Workshop
+from dagster_project.instance import prepare_home
+from dagster_project.planner import make_plan
+from tests.conftest import WORDS
+from tests.integration.processes import Launch, climb, trained, wait_until
+
+LISTENING, LOOPBACK = "0A", {"0100007F", "00000000000000000000000001000000"}
+ASSETS = "{assetNodes{assetKey{path} isMaterializable}}"
+LAUNCH = """mutation($p: LaunchBackfillParams!) {launchPartitionBackfill(backfillParams: $p) {
+  __typename ... on LaunchBackfillSuccess {backfillId} ... on PythonError {message}}}"""
+STATUS = "query($id: String!) {partitionBackfillOrError(backfillId: $id) {... on PartitionBackfill {status}}}"
+
+
+class Server:
+    """`climb ui` on a free port."""
+
+    def __init__(self, project: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        self.launch: Launch = climb(project, "ui", "--port", str(self.port))
+
+    def ask(self, query: str, **variables: Any) -> Any:
+        """Send a query to the web server, as the page does."""
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/graphql", body, {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)["data"]
+
+    def ready(self) -> bool:
+        """Return whether the assets are loaded."""
+        assert self.launch.process.poll() is None, self.launch.log.read_text()
+        try:
+            return bool(self.ask(ASSETS)["assetNodes"])
+        except (urllib.error.URLError, ConnectionError):
+            return False
+
+    def materialize_all(self) -> str:
+        """Press "Materialize all"; return the backfill's id."""
+        keys = [node["assetKey"] for node in self.ask(ASSETS)["assetNodes"] if node["isMaterializable"]]
+        parameters = {"assetSelection": keys, "allPartitions": True, "tags": []}
+        return str(self.ask(LAUNCH, p=parameters)["launchPartitionBackfill"]["backfillId"])
+
+    def wait_for(self, backfill: str) -> None:
+        """Wait until a backfill succeeds."""
+
+        def ended() -> bool:
+            status = self.ask(STATUS, id=backfill)["partitionBackfillOrError"]["status"]
+            assert "FAIL" not in status and "CANCEL" not in status, self.launch.log.read_text()[-5000:]
+            return bool(status == "COMPLETED_SUCCESS")
+
+        wait_until(ended, 400, f"backfill {backfill}", 0.5)
+
+    def stop(self) -> None:
+        """Interrupt it as Ctrl-C does; every process must end."""
+        os.killpg(self.launch.process.pid, signal.SIGINT)
+        wait_until(lambda: not self.launch.family, 60, f"processes {self.launch.family} end", 0.2)
+
+    def listeners(self) -> set[str]:
+        """Return the addresses on which processes of the server listen, as /proc/net writes them."""
+        sockets = set()
+        for pid in self.launch.family:
+            for link in Path(f"/proc/{pid}/fd").glob("*"):
+                try:
+                    sockets.add(str(link.readlink()))
+                except OSError:
+                    continue
+        rows = [
+            line.split()
+            for table in ("tcp", "tcp6")
+            if Path("/proc/net", table).exists()
+            for line in Path("/proc/net", table).read_text().splitlines()[1:]
+        ]
+        return {row[1] for row in rows if row[3] == LISTENING and f"socket:[{row[9]}]" in sockets}
+
+
+@pytest.fixture
+def two_shards(project: Path) -> Path:
+    """Return the project with two shards rather than three: each costs the daemon runs of seconds."""
+    raw = project / "data_lake" / "raw"
+    (raw / "others").mkdir()
+    for source in list(WORDS)[1:]:
+        (raw / f"{source}.jsonl").rename(raw / "others" / f"{source}.jsonl")
+    return project
+
+
+@pytest.fixture
+def server(two_shards: Path) -> Iterator[Server]:
+    """Return a running server."""
+    started = Server(two_shards)
+    try:
+        wait_until(started.ready, 90, "the web server", 0.5)
+        yield started
+    finally:
+        started.launch.end_family()
+
+
+@pytest.mark.slow
+def test_materialize_all_beside_climb_up_does_nothing_twice(two_shards: Path, server: Server) -> None:
+    workshop = Workshop(load_config(two_shards / "climb.yaml"))
+    assert {address.partition(":")[0] for address in server.listeners()} <= LOOPBACK
+    assert f"0100007F:{server.port:04X}" in server.listeners()
+
+    first = server.materialize_all()
+    wait_until(lambda: any((workshop.lake.root / "refs").glob("corpus_shards/*")), 120, "a shard", 0.2)
+    beside = climb(two_shards, "up")
+    try:
+        assert beside.finish() == 0, beside.log.read_text()
+    finally:
+        beside.end_family()
+    server.wait_for(first)
+    _assert_each_made_once(workshop)
+    assert make_plan(workshop).stale == ()
+
+    before = _stamps(workshop), trained(workshop.lake.root)
+    began = time.time()
+    server.wait_for(server.materialize_all())
+    assert (_stamps(workshop), trained(workshop.lake.root)) == before
+    assert _computed(workshop, since=began) == Counter()
+    server.stop()
+
+
+def _stamps(workshop: Workshop) -> dict[str, int]:
+    """Return when each embeddings file was written."""
+    folder = workshop.lake.root / "artifacts" / "embeddings"
+    return {str(path): path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+def _assert_each_made_once(workshop: Workshop) -> None:
+    wanted = {(recipe.asset, key) for recipe in RECIPES for key in workshop.partitions(recipe)}
+    assert _computed(workshop) == Counter(wanted)
+    with dg.DagsterInstance.from_config(str(prepare_home(workshop.config.lake))) as instance:
+        failed = instance.get_runs(filters=dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))
+        assert [run.run_id for run in failed] == []
+
+
+def _computed(workshop: Workshop, since: float = 0) -> Counter[tuple[str, str | None]]:
+    """Count the events that say "computed now", of each asset and partition."""
+    found: Counter[tuple[str, str | None]] = Counter()
+    with dg.DagsterInstance.from_config(str(prepare_home(workshop.config.lake))) as instance:
+        for recipe in RECIPES:
+            for record in instance.fetch_materializations(dg.AssetKey(recipe.asset), limit=500).records:
+                event = record.asset_materialization
+                assert event is not None
+                fresh = event.metadata.get("computed_now")
+                if fresh is not None and fresh.value and record.timestamp >= since:
+                    found[recipe.asset, event.partition] += 1
+    return found
