@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from climb_assets.clusters.domains import DomainInputs, form_domains, write_domains
-from climb_assets.clusters.statistics import compute_statistics
+from climb_assets.clusters.statistics import ShardTables, compute_statistics
 from climb_assets.config import Clusters
 from climb_assets.errors import ComputeError, ConfigError
-from climb_assets.tables import read_table
+from climb_assets.tables import read_table, write_table
 
 LENIENT = {"quality": 1.5, "advertisement": 3.0}
 
@@ -117,11 +117,11 @@ def test_groups_that_are_the_sources_agree_fully(written: Path) -> None:
 
 
 def test_a_shard_without_documents_changes_nothing(corpus, written: Path, tmp_path: Path) -> None:
-    write_shard(tmp_path / "none", [], [], [])
-    np.save(tmp_path / "none" / "vectors.npy", np.zeros((0, 8), np.float16))
-    assign_shard(tmp_path / "none" / "documents.parquet", tmp_path / "none" / "vectors.npy", corpus.centroids, tmp_path / "none")
-    names = ("documents", "tokens", "assignments", "scores")
-    tables = [ShardTables("none", *(tmp_path / "none" / f"{name}.parquet" for name in names)), *corpus.tables]
+    paths = []
+    for name in ("documents", "tokens", "assignments", "scores"):
+        paths.append(tmp_path / f"no-{name}.parquet")
+        write_table(paths[-1], read_table(getattr(corpus.tables[0], name)).slice(0, 0))
+    tables = [ShardTables("none", *paths), *corpus.tables]
     out = tmp_path / "again"
     out.mkdir()
     compute_statistics(tables, corpus.duplicates, out)

@@ -120,3 +120,12 @@ def test_the_nearest_centroid_is_exact_and_ties_go_to_the_lowest(vectors: np.nda
     squared = np.square(vectors[:, None].astype(np.float64) - centroids[None]).sum(axis=2)
     assert cluster.tolist() == squared.argmin(axis=1).tolist()
     np.testing.assert_allclose(distance, np.sqrt(squared.min(axis=1)), rtol=1e-5)
+
+
+def test_a_shard_without_documents_is_assigned_and_sampled(corpus, tmp_path: Path) -> None:
+    write_table(tmp_path / "documents.parquet", read_table(corpus.vectors[0].documents).slice(0, 0))
+    np.save(tmp_path / "vectors.npy", np.zeros((0, 8), np.float16))
+    empty = ShardVectors("none", tmp_path / "documents.parquet", tmp_path / "vectors.npy")
+    assert assign_shard(empty.documents, empty.vectors, corpus.centroids, tmp_path)["documents"] == 0
+    sample = sample_vectors([empty, *corpus.vectors], corpus.duplicates, 20, seed=1)
+    assert np.array_equal(sample, sample_vectors(corpus.vectors, corpus.duplicates, 20, seed=1))
