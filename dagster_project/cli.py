@@ -19,6 +19,8 @@ from climb_assets.mixture.export import Format
 from climb_assets.recipes import RECIPE
 from climb_assets.workshop import Workshop
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # FAISS' threads would spin against the workers' on few cores
+
 ROOT = Path(__file__).parents[1]
 CHECK_FAILED, TO_PUT_RIGHT = 1, 2
 

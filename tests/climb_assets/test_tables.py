@@ -54,20 +54,20 @@ def test_failed_write_leaves_the_old_table(tmp_path: Path) -> None:
     assert read_table(tmp_path / "t.parquet").num_rows == 3
 
 
-def test_flipped_bit_in_a_page_is_refused(tmp_path: Path) -> None:
+def test_flipped_bit_in_a_page_never_becomes_another_value(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     write_table(path, numbers(1000))
     column = pq.read_metadata(path).row_group(0).column(1)
-    whole = path.read_bytes()
+    whole, table = path.read_bytes(), numbers(1000)
     start = column.dictionary_page_offset or column.data_page_offset
-    refused = 0
-    for offset in range(start + 40, start + column.total_compressed_size, 97):
+    refused, offsets = 0, range(start, start + column.total_compressed_size, 53)
+    for offset in offsets:
         damaged = bytearray(whole)
         damaged[offset] ^= 1
         path.write_bytes(bytes(damaged))
-        with pytest.raises(OSError):
-            read_table(path)
-        with pytest.raises(OSError):
-            list(iterate_batches(path, 100))
-        refused += 1
-    assert refused > 3
+        try:
+            assert read_table(path) == table  # a page's header holds statistics too, which no value rests on
+            assert sum(batch.num_rows for batch in iterate_batches(path, 100)) == 1000
+        except OSError:
+            refused += 1
+    assert refused > 0.8 * len(offsets)
