@@ -83,7 +83,8 @@ def _encoder(config: Config, key: str | None) -> dict[str, Any]:
     # A folder counts by its content, so that it can be moved; a hub model by its name and revision.
     local = Path(config.encoder.model).is_dir()
     settings = _values(config.encoder, *(("model", "revision") if local else ()))
-    return {"encoder": settings, "part_documents": config.corpus.part_documents}  # parts decide what is batched together
+    # Parts decide which documents share a batch, and so the last bits of a vector.
+    return {"encoder": settings, "part_documents": config.corpus.part_documents}
 
 
 def _encoder_files(config: Config) -> dict[str, Path]:

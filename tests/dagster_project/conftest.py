@@ -1,0 +1,52 @@
+"""Here the project is one on which `climb up` ran to the end; each test has a copy of its own."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from climb_assets.config import load_config
+from climb_assets.workshop import Workshop
+from dagster_project.build import build_definitions
+from dagster_project.instance import prepare_home
+from dagster_project.planner import Plan
+from dagster_project.update import Update, bring_up_to_date
+
+Up = Callable[..., Update]
+
+
+@pytest.fixture
+def project(finished_project: Path) -> Path:
+    """Return a folder with climb.yaml, three raw shards and everything made from them."""
+    return finished_project
+
+
+@pytest.fixture
+def instance(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+    """Return the project's Dagster instance."""
+    monkeypatch.setenv("DAGSTER_HOME", str(prepare_home(project / "data_lake")))
+    with dg.DagsterInstance.get() as instance:
+        yield instance
+
+
+@pytest.fixture
+def up(instance: dg.DagsterInstance, project: Path) -> Up:
+    """Return `climb up` for what climb.yaml says now; ``up.lines`` are the runs that it reported."""
+
+    def run(to: str | None = None, workshop: Workshop | None = None) -> Update:
+        workshop = workshop or Workshop(load_config(project / "climb.yaml"))
+        run.lines = []
+        return bring_up_to_date(build_definitions(workshop), instance, workshop, to, run.lines.append)
+
+    return run
+
+
+def names(plan: Plan, *, certain: bool | None = None) -> set[str]:
+    """Return the items of a plan as people write them; all, or those that are certain, or those that are not."""
+    return {item.name for item in plan.stale if certain is None or item.certain == certain}
+
+
+def assets(plan: Plan) -> set[str]:
+    """Return the assets of which any partition is stale."""
+    return {item.asset for item in plan.stale}

@@ -1,0 +1,204 @@
+"""The command line: what is printed, and the exit codes 0 (done), 1 (a check failed), 2 (something to put right)."""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from dagster_project.cli import main
+from tests.conftest import write_source
+
+Climb = Callable[..., Result]
+COMMANDS = sorted(main.commands)
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let commands set variables that end with the test."""
+    for name in ("CLIMB_CONFIG", "DAGSTER_HOME"):
+        monkeypatch.setenv(name, "")  # remembered, so that it is put back
+        os.environ.pop(name)
+
+
+def climb(project: Path, *arguments: str) -> Result:
+    """Run a command on a project."""
+    return CliRunner().invoke(main, ["--config", str(project / "climb.yaml"), *arguments])
+
+
+def refused(result: Result, message: str) -> None:
+    """Check that a command ended with one sentence that says this, and 2."""
+    assert result.exit_code == 2, result.output
+    sentences = [line for line in result.stderr.splitlines() if line.startswith("climb: ")]
+    assert len(sentences) == 1 and result.stderr.splitlines()[-1] == sentences[0]
+    assert re.search(message, sentences[0])
+    assert "Traceback" not in result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+
+
+def change_setting(project: Path, **sections: object) -> None:
+    """Change sections of climb.yaml."""
+    path = project / "climb.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | sections))
+
+
+def test_the_commands_are_those_of_the_design() -> None:
+    assert {"up", "plan", "status", "sql", "ui", "audit", "verify", "export"} <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("command", [None, *COMMANDS])
+def test_help_shows_an_example(command: str | None) -> None:
+    result = CliRunner().invoke(main, [command, "--help"] if command else ["-h"])
+    assert result.exit_code == 0
+    assert re.search(rf"Example: climb {re.escape(command or '')}", result.output)
+
+
+class TestFinished:
+    """On a project where everything is made."""
+
+    @pytest.fixture
+    def project(self, finished_once: Path) -> Path:
+        """Return the shared project: these commands only read."""
+        return finished_once
+
+    def test_plan_says_that_nothing_is_stale(self, project: Path) -> None:
+        result = climb(project, "plan")
+        assert (result.exit_code, result.stdout) == (0, "Nothing is stale.\n")
+        assert json.loads(climb(project, "plan", "--json").stdout) == {"stale": []}
+
+    def test_plan_for_another_profile_shows_causes(self, project: Path) -> None:
+        result = climb(project, "plan", "--json", "--profile", "demo", "--to", "corpus_shards")
+        assert result.exit_code == 0
+        kinds = {cause["kind"] for item in json.loads(result.stdout)["stale"] for cause in item["causes"]}
+        assert kinds == {"config"}
+
+    def test_status(self, project: Path) -> None:
+        state = json.loads(climb(project, "status", "--json").stdout)
+        assert set(state) == {"corpus", "domains", "iterations", "mixtures"}
+        assert [row["iteration"] for row in state["iterations"]] == ["iteration-01", "iteration-02", "iteration-03"]
+        assert set(state["mixtures"]) == {"general", "science"}
+        text = climb(project, "status").stdout
+        assert "3 shards" in text and "Mixture for general" in text
+
+    def test_sql(self, project: Path) -> None:
+        query = "SELECT shard, count(*) AS n FROM documents GROUP BY ALL ORDER BY shard"
+        rows = json.loads(climb(project, "sql", "--json", query).stdout)
+        assert [row["shard"] for row in rows] == ["first.jsonl", "second.jsonl", "third.jsonl"]
+        assert "first.jsonl" in climb(project, "sql", query).stdout
+        refused(climb(project, "sql", "DROP VIEW documents"), "one SELECT")
+        refused(climb(project, "sql", "SELECT * FROM '/etc/passwd'"), "disabled")
+
+    def test_verify(self, project: Path) -> None:
+        result = climb(project, "verify")
+        assert result.exit_code == 0, result.output
+        assert "all as recorded" in result.stdout
+        assert json.loads(climb(project, "verify", "--json").stdout)["differences"] == []
+
+    def test_export(self, project: Path, tmp_path: Path) -> None:
+        result = climb(project, "export", "general", "--format", "hf", "--out", str(tmp_path / "out"))
+        assert result.exit_code == 0, result.output
+        assert list((tmp_path / "out").rglob("*.parquet"))
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["up", "--to", "nowhere"], "'nowhere' is no asset; choose one of tokenizer, raw_shards"),
+            (["plan", "--to", "nowhere"], "is no asset"),
+            (["export", "nobody"], "'nobody' is no objective; choose one of general, science"),
+            (["audit", "nobody"], "'nobody' is no objective"),
+            (["export", "general", "--format", "csv"], "'hf', 'nanochat', 'megatron'"),
+            (["demo-corpus", "--documents", "1"], "x>=100"),
+            (["fly"], "No such command 'fly'"),
+        ],
+    )
+    def test_wrong_arguments_name_the_choices(self, project: Path, arguments: list[str], message: str) -> None:
+        result = climb(project, *arguments)
+        assert result.exit_code == 2 and message in result.stderr
+        assert "Traceback" not in result.output
+
+    def test_unknown_profile_is_refused(self, project: Path) -> None:
+        refused(climb(project, "plan", "--profile", "huge"), "choose one of demo, paper, smoke")
+
+
+def test_verify_finds_a_flipped_bit_and_exits_with_one(finished_project: Path) -> None:
+    path = next((finished_project / "data_lake" / "artifacts" / "domains").rglob("domains.parquet"))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+    result = climb(finished_project, "verify", "--json")
+    assert result.exit_code == 1
+    assert any("domains.parquet" in difference for difference in json.loads(result.stdout)["differences"])
+    refused(climb(finished_project, "status"), r"domains\.parquet is not what its manifest promises")
+
+
+def test_up_twice_says_that_nothing_is_stale(finished_project: Path) -> None:
+    result = climb(finished_project, "up")
+    assert result.exit_code == 0, result.output
+    assert "Nothing is stale." in result.stdout and "Mixture for science" in result.stdout
+
+
+def test_audit_writes_the_bundle(finished_project: Path) -> None:
+    result = climb(finished_project, "audit", "general")
+    assert result.exit_code == 0, result.output
+    folder = Path(result.stdout.splitlines()[-1])
+    assert folder == finished_project / "data_lake" / "export" / "audit-general" and any(folder.iterdir())
+
+
+@pytest.mark.parametrize("command", ["up", "plan", "status", "verify"])
+def test_wrong_configuration_is_one_sentence(project: Path, command: str) -> None:
+    change_setting(project, clusterz={})
+    refused(climb(project, command), "unknown key 'clusterz'")
+    (project / "climb.yaml").unlink()
+    refused(climb(project, command), r"cannot read .*climb\.yaml")
+
+
+@pytest.mark.parametrize("command", ["up", "plan"])
+def test_no_raw_corpus_is_one_sentence(finished_project: Path, command: str) -> None:
+    raw = finished_project / "data_lake" / "raw"
+    shutil.rmtree(raw)
+    refused(climb(finished_project, command), "cannot list .*raw")
+    raw.mkdir()
+    refused(climb(finished_project, command), "holds no shard")
+
+
+def test_fewer_documents_than_clusters_is_one_sentence(finished_project: Path) -> None:
+    change_setting(finished_project, clusters={"count": 100_000})
+    refused(climb(finished_project, "up"), "cluster")
+
+
+def test_task_without_text_is_one_sentence(finished_project: Path) -> None:
+    tasks = {"ghosts": {"kind": "text", "sources": ["nobody"]}}
+    change_setting(finished_project, tasks=tasks, objectives={"general": {"ghosts": 1}})
+    refused(climb(finished_project, "up"), "ghosts")
+
+
+def test_corpus_without_a_usable_document_is_one_sentence(finished_project: Path) -> None:
+    raw = finished_project / "data_lake" / "raw"
+    for path in raw.iterdir():
+        path.unlink()
+    (raw / "short.txt").write_text("short")
+    refused(climb(finished_project, "up"), "document")
+
+
+def test_corpus_of_one_source_is_one_sentence(finished_project: Path) -> None:
+    raw = finished_project / "data_lake" / "raw"
+    for path in raw.iterdir():
+        path.unlink()
+    write_source(raw / "first.jsonl", "first", documents=3)
+    refused(climb(finished_project, "up"), r"cluster|document")
+
+
+@pytest.mark.parametrize("command", [["export", "general"], ["sql", "SELECT * FROM domains"]])
+def test_what_is_not_made_yet_is_one_sentence(project: Path, command: list[str]) -> None:
+    refused(climb(project, *command), "has not been made; run `climb up --to")
+
+
+def test_status_before_the_first_run_says_what_to_do(project: Path) -> None:
+    result = climb(project, "status")
+    assert result.exit_code == 0 and "run `climb up`" in result.stdout
+    assert json.loads(climb(project, "status", "--json").stdout)["corpus"] is None

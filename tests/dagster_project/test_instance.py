@@ -1,0 +1,135 @@
+"""The Dagster instance: kept in step with the raw folder and the lake."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
+from dagster._core.loader import LoadingContextForTest
+
+from climb_assets.config import load_config
+from climb_assets.recipes import RECIPES
+from climb_assets.workshop import Workshop
+from dagster_project.build import build_definitions
+from dagster_project.instance import (
+    PROCESS_TAG,
+    TEMPLATE,
+    close_dead_runs,
+    observe_corpus,
+    prepare_home,
+    process_identity,
+    report_missing_events,
+    synchronise_shards,
+)
+
+
+@pytest.fixture
+def workshop(project: Path) -> Workshop:
+    """Return the workshop of the finished project."""
+    return Workshop(load_config(project / "climb.yaml"))
+
+
+@pytest.fixture
+def empty() -> dg.DagsterInstance:
+    """Return an instance that knows nothing."""
+    return dg.DagsterInstance.ephemeral()
+
+
+def test_home_is_made_from_the_template_and_follows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", "/elsewhere")
+    home = prepare_home(tmp_path)
+    assert os.environ["DAGSTER_HOME"] == str(home) == str(tmp_path / "dagster_home")
+    (home / "dagster.yaml").write_text("old: true\n")
+    prepare_home(tmp_path)
+    assert (home / "dagster.yaml").read_bytes() == TEMPLATE.read_bytes()
+    assert b"telemetry: {enabled: false}" in TEMPLATE.read_bytes()
+
+
+def test_shard_partitions_follow_the_raw_folder(empty: dg.DagsterInstance, workshop: Workshop, project: Path) -> None:
+    shards = ["first.jsonl", "second.jsonl", "third.jsonl"]
+    assert synchronise_shards(empty, workshop) == (shards, [])
+    assert synchronise_shards(empty, workshop) == ([], [])
+    raw = project / "data_lake" / "raw"
+    (raw / "second.jsonl").rename(raw / "new.jsonl")
+    assert synchronise_shards(empty, workshop) == (["new.jsonl"], ["second.jsonl"])
+    assert sorted(empty.get_dynamic_partitions("shard")) == ["first.jsonl", "new.jsonl", "third.jsonl"]
+
+
+def test_listing_is_observed_when_it_changed(empty: dg.DagsterInstance, workshop: Workshop, project: Path) -> None:
+    def observed() -> int:
+        observe_corpus(empty, workshop)
+        return len(empty.fetch_observations(dg.AssetKey("raw_corpus"), limit=10).records)
+
+    assert [observed(), observed()] == [1, 1]
+    (project / "data_lake" / "raw" / "first.jsonl").unlink()
+    workshop.refresh()
+    assert observed() == 2
+
+
+def test_missing_events_are_reported_once_and_exactly(empty: dg.DagsterInstance, workshop: Workshop) -> None:
+    synchronise_shards(empty, workshop)
+    assert report_missing_events(empty, workshop) == sum(len(workshop.partitions(recipe)) for recipe in RECIPES)
+    assert report_missing_events(empty, workshop) == 0
+
+
+def test_dagster_calls_a_reported_lake_fresh(empty: dg.DagsterInstance, workshop: Workshop) -> None:
+    synchronise_shards(empty, workshop)
+    report_missing_events(empty, workshop)
+    assert stale_for_dagster(empty, workshop) == {}
+
+
+def test_dagster_calls_a_finished_project_fresh(instance: dg.DagsterInstance, workshop: Workshop) -> None:
+    assert stale_for_dagster(instance, workshop) == {}
+
+
+def stale_for_dagster(instance: dg.DagsterInstance, workshop: Workshop) -> dict[str, str]:
+    """Return every partition that Dagster's own resolver does not call fresh, and why."""
+    graph = build_definitions(workshop).resolve_asset_graph()
+    resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
+    found = {}
+    for recipe in RECIPES:
+        for partition in workshop.partitions(recipe):
+            key = dg.AssetKey(recipe.asset)
+            if resolver.get_status(key, partition) != StaleStatus.FRESH:
+                reasons = [cause.reason for cause in resolver.get_stale_causes(key, partition)]
+                found[f"{recipe.asset}[{partition}]"] = f"{resolver.get_status(key, partition)}: {reasons}"
+    return found
+
+
+def start_run(instance: dg.DagsterInstance, identity: str | None) -> str:
+    """Leave a run as started by this process."""
+    tags = {} if identity is None else {PROCESS_TAG: identity}
+    with dg.DagsterInstance.ephemeral() as other:
+        run_id = noop.execute_in_process(instance=other, tags=tags).run_id
+        run = other.get_run_by_id(run_id)
+    assert run is not None
+    instance.add_run(run.with_status(dg.DagsterRunStatus.STARTED))
+    return run_id
+
+
+@dg.job
+def noop() -> None:
+    """Do nothing."""
+
+
+def test_runs_of_dead_processes_are_closed_and_others_are_not(empty: dg.DagsterInstance) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        identity = process_identity(process.pid)
+        assert identity is not None
+        process.kill()
+    dead = start_run(empty, identity)
+    reused = start_run(empty, f"{os.getpid()}-1")  # another process had this number before
+    living = start_run(empty, process_identity(os.getpid()))
+    foreign = start_run(empty, None)
+    assert close_dead_runs(empty) == 2
+    status = {run_id: empty.get_run_by_id(run_id).status for run_id in (dead, reused, living, foreign)}
+    failed, started = dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.STARTED
+    assert status == {dead: failed, reused: failed, living: started, foreign: started}
+    assert close_dead_runs(empty) == 0
+
+
+def test_process_identity_of_no_process_is_none() -> None:
+    assert process_identity(2**22 + 1) is None

@@ -1,0 +1,247 @@
+"""The planner on a finished project: what is stale after a change, why, and what is not."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from climb_assets import workshop as workshop_module
+from climb_assets.config import load_config
+from climb_assets.provenance import code_hashes
+from climb_assets.recipes import RECIPES, SEARCH
+from climb_assets.workshop import Workshop
+from dagster_project.planner import Cause, Plan, make_plan
+from tests.conftest import write_source
+from tests.dagster_project.conftest import assets, names
+
+ROOT = Path(__file__).parents[2]
+PER_SHARD = {"corpus_shards", "tokenized_shards", "embeddings", "quality_scores"}
+BEHIND_SEARCH = {"optimal_mixture", "baseline_mixtures", "target_comparison", "mixed_corpus", "audit_bundle"}
+BEFORE_SEARCH = {recipe.asset for recipe in RECIPES} - BEHIND_SEARCH - set(SEARCH)
+
+
+def plan_of(project: Path, to: str | None = None, **settings: Any) -> Plan:
+    """Return the plan of the project, with sections of its settings changed."""
+    path = project / "climb.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | settings))
+    return make_plan(Workshop(load_config(path)), to)
+
+
+def raw(project: Path, name: str = "first.jsonl") -> Path:
+    """Return a raw file."""
+    return project / "data_lake" / "raw" / name
+
+
+def change_content(path: Path) -> None:
+    """Replace a word in the first document of a JSONL file."""
+    first, *rest = path.read_text().splitlines()
+    record = json.loads(first)
+    record["text"] = "another beginning " + record["text"]
+    path.write_text("\n".join([json.dumps(record), *rest]) + "\n")
+
+
+def behind(*changed: str) -> set[str]:
+    """Return the assets that are made from these, directly or not, by the recipes."""
+    found = set(changed)
+    for _ in RECIPES:
+        found |= {recipe.asset for recipe in RECIPES if {entry.asset for entry in recipe.inputs} & found}
+    return found - set(changed)
+
+
+def causes(plan: Plan, name: str) -> set[Cause]:
+    """Return the causes of one item."""
+    return {cause for item in plan.stale if item.name == name for cause in item.causes}
+
+
+def test_nothing_is_stale_after_up(project: Path) -> None:
+    plan = plan_of(project)
+    assert plan.stale == () and plan.removed == ()
+    assert plan.as_json() == {"stale": []}
+
+
+def test_everything_is_missing_before_the_first(tmp_path: Path, project: Path) -> None:
+    shutil.rmtree(project / "data_lake" / "artifacts")
+    plan = plan_of(project)
+    workshop = Workshop(load_config(project / "climb.yaml"))
+    assert len(plan.stale) == len(plan.certain) == sum(len(workshop.partitions(recipe)) for recipe in RECIPES)
+    assert {cause.kind for item in plan.stale for cause in item.causes} == {"missing"}
+    assert {item.estimate_s for item in plan.stale} == {None}
+
+
+def test_inputs_come_before_what_is_made_from_them(project: Path) -> None:
+    shutil.rmtree(project / "data_lake" / "refs")
+    plan = plan_of(project)
+    workshop = Workshop(load_config(project / "climb.yaml"))
+    place = {(item.asset, item.partition): number for number, item in enumerate(plan.stale)}
+    for recipe in RECIPES:
+        for partition in workshop.partitions(recipe):
+            for entry, key in workshop.input_keys(recipe, partition):
+                assert place[entry.asset, key] < place[recipe.asset, partition]
+
+
+def test_changed_raw_file_makes_exactly_its_shard_stale_for_certain(project: Path) -> None:
+    change_content(raw(project))
+    plan = plan_of(project)
+    assert names(plan, certain=True) == {"raw_shards[first.jsonl]", "corpus_shards[first.jsonl]"}
+    shards = {item.name for item in plan.stale if item.asset in PER_SHARD}
+    assert shards == {f"{asset}[first.jsonl]" for asset in PER_SHARD}
+    assert assets(plan) == {"raw_shards"} | behind("raw_shards")
+    assert causes(plan, "raw_shards[first.jsonl]") == {Cause("data", "raw:first.jsonl")}
+    assert causes(plan, "corpus_shards[first.jsonl]") == {Cause("data", "raw_shards@first.jsonl")}
+    assert causes(plan, "embeddings[first.jsonl]") == {Cause("data", "corpus_shards@first.jsonl")}
+
+
+def test_touched_file_changes_nothing(project: Path) -> None:
+    os.utime(raw(project), (1, 1))
+    assert plan_of(project).stale == ()
+
+
+def test_removed_shard_makes_everything_stale_that_counted_it(project: Path) -> None:
+    raw(project).unlink()
+    plan = plan_of(project)
+    counted = {recipe.asset for recipe in RECIPES if any(entry.reach == "all" for entry in recipe.inputs)}
+    counted = {"corpus_manifest", "cluster_statistics", "domains", "training_tokens", "mixed_corpus"} & counted
+    assert counted <= {item.asset for item in plan.certain}
+    assert Cause("data", "raw_corpus") in causes(plan, "corpus_manifest")
+    assert not [item for item in plan.stale if item.asset in PER_SHARD]
+    gone = PER_SHARD | {"raw_shards", "cluster_assignments"}
+    assert set(plan.removed) == {(asset, "first.jsonl") for asset in gone}
+
+
+def test_added_shard_is_missing_and_the_manifest_is_certain(project: Path) -> None:
+    write_source(raw(project, "fourth.jsonl"), "first", documents=10, seed=9)
+    plan = plan_of(project)
+    missing = {f"{asset}[fourth.jsonl]" for asset in PER_SHARD | {"raw_shards", "cluster_assignments"}}
+    assert {item.name for item in plan.stale if item.partition == "fourth.jsonl"} == missing
+    assert missing | {"corpus_manifest"} <= names(plan, certain=True)
+    assert not {item.name for item in plan.stale if item.asset in PER_SHARD} - missing
+    estimate = next(item.estimate_s for item in plan.stale if item.name == "embeddings[fourth.jsonl]")
+    assert estimate is not None and estimate >= 0  # what its siblings took
+
+
+def test_renamed_shard_comes_and_goes(project: Path) -> None:
+    raw(project).rename(raw(project, "renamed.jsonl"))
+    plan = plan_of(project)
+    assert "embeddings[renamed.jsonl]" in names(plan, certain=True)
+    assert ("embeddings", "first.jsonl") in plan.removed
+
+
+@pytest.mark.parametrize(
+    ("settings", "first"),
+    [
+        ({"proxy": {"tokens": 2048}}, {"proxy_results"}),
+        ({"search": {"predictor": {"trees": 900}}}, {"predictor_state", "optimal_mixture"}),
+        ({"clusters": {"terms": 5}}, {"domains"}),
+        ({"mixture": {"seed": 1}}, {"mixed_corpus"}),
+        ({"target": {"confidence": 0.9}}, {"target_comparison"}),
+        ({"encoder": {"max_tokens": 31}}, {"embeddings"}),
+    ],
+)
+def test_changed_setting_makes_its_users_stale_and_nothing_before(project: Path, settings, first) -> None:
+    if "encoder" in settings:
+        settings["encoder"] |= yaml.safe_load((project / "climb.yaml").read_text())["encoder"]
+    plan = plan_of(project, **settings)
+    assert {item.asset for item in plan.certain} == first
+    assert assets(plan) == first | behind(*first)
+    kinds = {cause.kind for item in plan.certain for cause in item.causes}
+    assert kinds == {"config"}
+
+
+def test_how_fast_is_no_reason_to_redo(project: Path) -> None:
+    assert plan_of(project, runtime={"workers": 2, "threads": 1}).stale == ()
+
+
+def test_the_cause_names_the_setting(project: Path) -> None:
+    plan = plan_of(project, proxy={"tokens": 2048})
+    assert causes(plan, "proxy_results[iteration-01]") == {Cause("config", "proxy.tokens")}
+
+
+def test_new_objective_makes_only_its_own_partitions_missing_for_certain(project: Path) -> None:
+    settings = {"objectives": {"general": {"first_text": 1, "second_text": 1}, "science": {"second_text": 1}}}
+    assert plan_of(project, **settings).stale == ()
+    settings["objectives"]["water"] = {"first_text": 1}
+    plan = plan_of(project, **settings)
+    assert not assets(plan) & (BEFORE_SEARCH | {"proxy_results"}) or not any(
+        item.certain and item.asset in BEFORE_SEARCH for item in plan.stale
+    )
+    assert {f"{asset}[water]" for asset in BEHIND_SEARCH} <= names(plan, certain=True)
+
+
+def test_more_iterations_leave_those_before(project: Path) -> None:
+    plan = plan_of(project, search={"iterations": [4, 2, 2, 2]})
+    search = {item.name for item in plan.stale if item.asset in SEARCH}
+    assert search == {f"{asset}[iteration-04]" for asset in SEARCH}
+
+
+def test_changed_code_of_the_predictor_concerns_the_search_and_what_lies_behind(project, monkeypatch) -> None:
+    def edited(modules: Any) -> dict[str, str]:
+        found = code_hashes(modules)
+        return found | ({"search.predictor": "edited"} if "search.predictor" in found else {})
+
+    monkeypatch.setattr(workshop_module, "code_hashes", edited)
+    plan = plan_of(project)
+    assert assets(plan) <= {*SEARCH, *BEHIND_SEARCH} - {"baseline_mixtures"} | {"baseline_mixtures"}
+    assert not assets(plan) & BEFORE_SEARCH
+    assert "predictor_state[iteration-01]" in names(plan, certain=True)
+    assert causes(plan, "predictor_state[iteration-01]") == {Cause("code", "search.predictor")}
+    assert "mixture_candidates[iteration-01]" not in names(plan) or Cause("code", "search.predictor") in causes(
+        plan, "mixture_candidates[iteration-01]"
+    )
+
+
+def test_comments_in_every_source_file_change_nothing_and_a_constant_does(project: Path, tmp_path: Path) -> None:
+    copied = tmp_path / "copied"
+    for package in ("climb_assets", "dagster_project"):
+        shutil.copytree(ROOT / package, copied / package, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in copied.rglob("*.py"):
+        path.write_text("# a comment\n" + path.read_text() + "\n\n# another\n")
+
+    def planned() -> list[dict[str, Any]]:
+        environment = os.environ | {"PYTHONPATH": str(copied), "CLIMB_CONFIG": str(project / "climb.yaml")}
+        command = [sys.executable, "-m", "dagster_project.cli", "plan", "--json"]
+        done = subprocess.run(command, cwd=copied, env=environment, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)["stale"]
+
+    assert planned() == []
+    with (copied / "climb_assets" / "search" / "predictor.py").open("a") as stream:
+        stream.write("\nNEW = 1\n")
+    stale = planned()
+    assert {"kind": "code", "input": "search.predictor"} in [cause for item in stale for cause in item["causes"]]
+    assert not {item["asset"] for item in stale} & BEFORE_SEARCH
+
+
+def test_plan_up_to_an_asset_leaves_out_what_lies_behind(project: Path) -> None:
+    change_content(raw(project))
+    plan = plan_of(project, to="corpus_manifest")
+    assert assets(plan) == {"raw_shards", "corpus_manifest", *PER_SHARD}
+
+
+def test_lost_artefact_is_missing_and_what_lies_behind_is_not_certain(project: Path) -> None:
+    shutil.rmtree(project / "data_lake" / "artifacts" / "embeddings" / "first.jsonl")
+    plan = plan_of(project)
+    assert names(plan, certain=True) == {"embeddings[first.jsonl]"}
+    assert causes(plan, "embeddings[first.jsonl]") == {Cause("missing", "embeddings")}
+
+
+def test_lost_file_of_an_artefact_makes_it_missing(project: Path) -> None:
+    next((project / "data_lake" / "artifacts" / "embeddings" / "first.jsonl").rglob("vectors.npy")).unlink()
+    assert names(plan_of(project), certain=True) == {"embeddings[first.jsonl]"}
+
+
+def test_plan_as_json_keeps_the_contract(project: Path) -> None:
+    change_content(raw(project))
+    plan = json.loads(json.dumps(plan_of(project).as_json()))
+    assert set(plan) == {"stale"}
+    for item in plan["stale"]:
+        assert set(item) == {"asset", "partition", "causes", "estimate_s", "certain"}
+        assert isinstance(item["certain"], bool) and isinstance(item["estimate_s"], float)
+        for cause in item["causes"]:
+            assert set(cause) == {"kind", "input"}
+            assert cause["kind"] in ("code", "config", "data", "environment", "missing")

@@ -1,0 +1,56 @@
+"""What people read at the end."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from climb_assets.config import load_config
+from climb_assets.workshop import Workshop
+from dagster_project.planner import Cause, Plan, StaleItem
+from dagster_project.summary import describe, describe_plan, summarise
+
+
+@pytest.fixture
+def workshop(finished_once: Path) -> Workshop:
+    """Return the workshop of a finished project."""
+    return Workshop(load_config(finished_once / "climb.yaml"))
+
+
+def test_the_state_of_a_finished_project(workshop: Workshop) -> None:
+    state = summarise(workshop)
+    assert json.loads(json.dumps(state))["corpus"]["shards"] == 3
+    assert sum(row["prior"] for row in state["domains"]) == pytest.approx(1)
+    assert [row["proxies"] for row in state["iterations"]] == [4, 2, 2]
+    for mixture in state["mixtures"].values():
+        assert sum(row["weight"] for row in mixture["weights"]) == pytest.approx(1)
+        assert {row["arm"] for row in mixture["comparison"]} == {"uniform", "proportional"}
+
+
+def test_the_text_has_every_part(workshop: Workshop) -> None:
+    text = describe(workshop)
+    for part in ("tokens in 3 shards", "3 domains:", "iteration-03", "Mixture for general", "Mixture for science"):
+        assert part in text
+    assert "negative is better" in text and "verdict" in text
+
+
+def test_a_lake_with_nothing_in_it(tmp_path: Path) -> None:
+    (tmp_path / "climb.yaml").write_text("profile: smoke\n")
+    workshop = Workshop(load_config(tmp_path / "climb.yaml"))
+    assert describe(workshop) == "The corpus has not been read yet; run `climb up`."
+    state = summarise(workshop)
+    assert state["corpus"] is None and state["domains"] is None and state["iterations"] == []
+    assert state["mixtures"] == {"general": None, "science": None}
+
+
+def test_a_plan_in_words() -> None:
+    many = tuple(Cause("data", f"shards@{number}") for number in range(5))
+    items = (
+        StaleItem("embeddings", "a", (Cause("config", "encoder.max_tokens"),), 12.34, True),
+        StaleItem("domains", None, many, None, False),
+    )
+    text = describe_plan(Plan(items))
+    assert "embeddings[a]" in text and "config: encoder.max_tokens" in text and "12.3 s" in text
+    assert "perhaps" in text and "and 2 more" in text and "unknown" in text
+    assert text.endswith("1 of 2 stale for certain; about 12 s if all are redone")
+    assert describe_plan(Plan(())) == "Nothing is stale."

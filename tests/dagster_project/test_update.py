@@ -1,0 +1,174 @@
+"""`climb up` on a finished project: what is redone after a change, and where it stops."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from climb_assets.config import load_config
+from climb_assets.errors import ClimbError
+from climb_assets.lake import Lake
+from climb_assets.recipes import RECIPES
+from climb_assets.workshop import Workshop
+from dagster_project.planner import make_plan
+from dagster_project.update import next_runs
+from tests.conftest import write_source
+from tests.dagster_project.conftest import Up
+
+SHARDS = ("first.jsonl", "second.jsonl", "third.jsonl")
+
+
+@pytest.fixture
+def lake(project: Path) -> Lake:
+    """Return the project's lake."""
+    return Lake(project / "data_lake")
+
+
+def versions(lake: Lake, asset: str) -> dict[str, str]:
+    """Return the data version of every partition of an asset."""
+    return {key: lake.get(asset, key).data_version for key in lake.partitions(asset)}
+
+
+def computed(lake: Lake) -> set[tuple[str, str, str]]:
+    """Return every finished artefact."""
+    return {
+        (recipe.asset, str(artifact.partition), artifact.fingerprint)
+        for recipe in RECIPES
+        for artifact in lake.all_of(recipe.asset)
+    }
+
+
+def change_setting(project: Path, **sections: object) -> None:
+    """Change sections of climb.yaml."""
+    path = project / "climb.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | sections))
+
+
+def test_second_time_does_nothing(up: Up, lake: Lake) -> None:
+    before = computed(lake)
+    update = up()
+    assert (update.made, update.reported, up.lines) == (0, 0, [])
+    assert computed(lake) == before
+
+
+def test_raw_change_that_no_document_shows_spreads_no_further(up: Up, project: Path, lake: Lake) -> None:
+    path = project / "data_lake" / "raw" / "first.jsonl"
+    path.write_text("\n" + path.read_text().replace('", "', '" ,  "') + "\n\n")
+    before = versions(lake, "corpus_shards")
+    assert up().made == 2
+    assert up.lines == ["raw_shards, corpus_shards [first.jsonl]"]
+    assert versions(lake, "corpus_shards") == before
+
+
+@pytest.mark.slow
+def test_changed_shard_is_redone_alone(up: Up, project: Path, lake: Lake) -> None:
+    path = project / "data_lake" / "raw" / "first.jsonl"
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    records[0]["text"] += " and one more river"
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    before = {asset: versions(lake, asset) for asset in ("embeddings", "tokenized_shards", "quality_scores")}
+    up(to="corpus_manifest")
+    for asset, had in before.items():
+        has = versions(lake, asset)
+        assert {key for key in SHARDS if has[key] != had[key]} <= {"first.jsonl"}
+    assert not [line for line in up.lines if "second" in line or "third" in line]
+    assert make_plan(Workshop(load_config(project / "climb.yaml")), "corpus_manifest").stale == ()
+
+
+@pytest.mark.slow
+def test_shards_come_and_go_and_what_came_back_is_not_made_again(up: Up, project: Path, lake: Lake) -> None:
+    raw = project / "data_lake" / "raw"
+    write_source(raw / "fourth.jsonl", "first", documents=30, seed=5)
+    up(to="corpus_manifest")
+    assert up.lines[0] == "1 shard(s) new: fourth.jsonl"
+    assert lake.get("corpus_manifest").summary["shards"] == 4
+    with_fourth = lake.get("corpus_manifest").data_version
+    away = (raw / "fourth.jsonl").rename(project / "fourth.jsonl")
+    up(to="corpus_manifest")
+    assert up.lines[0] == "1 shard(s) gone: fourth.jsonl"
+    assert lake.partitions("embeddings") == list(SHARDS)
+    assert lake.get("corpus_manifest").summary["shards"] == 3
+    done = computed(lake)
+    away.rename(raw / "fourth.jsonl")
+    up(to="corpus_manifest")
+    assert lake.get("corpus_manifest").data_version == with_fourth
+    assert computed(lake) == done
+
+
+def test_deleted_history_is_reported_again_and_nothing_is_computed(project: Path, lake: Lake, request) -> None:
+    shutil.rmtree(lake.root / "dagster_home")
+    before = computed(lake)
+    up: Up = request.getfixturevalue("up")
+    update = up()
+    assert update.made == 0
+    workshop = Workshop(load_config(project / "climb.yaml"))
+    assert update.reported == sum(len(workshop.partitions(recipe)) for recipe in RECIPES)
+    assert computed(lake) == before
+    assert up().reported == 0
+
+
+def test_deleted_references_are_found_again_without_computing(up: Up, lake: Lake) -> None:
+    shutil.rmtree(lake.root / "refs")
+    before = computed(lake)
+    assert up().made > 0
+    assert computed(lake) == before
+    assert up().made == 0
+
+
+@pytest.mark.slow
+def test_lake_that_was_deleted_partly_heals_with_the_same_content(up: Up, lake: Lake) -> None:
+    before = {recipe.asset: versions(lake, recipe.asset) for recipe in RECIPES if recipe.dimension}
+    for asset, partition in (("embeddings", "first.jsonl"), ("cluster_model", "_"), ("baseline_mixtures", "science")):
+        shutil.rmtree(lake.root / "artifacts" / asset / partition)
+    shutil.rmtree(lake.root / "locks")
+    update = up()
+    assert update.made == 3
+    assert {recipe.asset: versions(lake, recipe.asset) for recipe in RECIPES if recipe.dimension} == before
+
+
+def test_artefact_that_lost_a_file_is_made_again(up: Up, lake: Lake) -> None:
+    artifact = lake.get("quality_scores", "second.jsonl")
+    (artifact.path / "scores.parquet").unlink()
+    assert up().made == 1
+    assert up.lines == ["quality_scores [second.jsonl]"]
+    again = lake.get("quality_scores", "second.jsonl")
+    again.verify()
+    assert again.data_version == artifact.data_version
+
+
+def test_damaged_artefact_stops_what_reads_it_and_is_made_again_when_deleted(up: Up, project: Path, lake: Lake) -> None:
+    artifact = lake.get("domains")
+    path = artifact.path / "domains.parquet"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+    change_setting(project, mixture={"seed": 1})
+    with pytest.raises(ClimbError, match=r"domains\.parquet is not what its manifest promises; delete its folder"):
+        up()
+    shutil.rmtree(artifact.path)
+    up()
+    assert lake.get("domains").data_version == artifact.data_version
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"clusters": {"count": 100_000}}, "cluster"),
+        ({"corpus": {"min_characters": 10_000_000}}, "document"),
+    ],
+)
+def test_what_an_asset_says_is_what_the_user_reads(up: Up, project: Path, settings, message) -> None:
+    change_setting(project, **settings)
+    with pytest.raises(ClimbError, match=message) as caught:
+        up()
+    assert "\n" not in str(caught.value)
+
+
+def test_runs_are_chains_of_one_partition(project: Path) -> None:
+    shutil.rmtree(project / "data_lake" / "refs")
+    workshop = Workshop(load_config(project / "climb.yaml"))
+    runs = list(next_runs(make_plan(workshop)))
+    assert runs[0] == (["tokenizer"], None)
+    assert len(runs) == 1
