@@ -169,6 +169,15 @@ class Artifact:
         """Return the verified content of a JSON data file."""
         return json.loads(self.file(name).read_text())
 
+    def is_complete(self) -> bool:
+        """Return whether every file is there in its size; `verify` reads the bytes too."""
+        try:
+            return all(
+                (self.path / name).stat().st_size == file["bytes"] for name, file in self.manifest["files"].items()
+            )
+        except OSError:
+            return False
+
     def verify(self) -> None:
         """Verify every file and the manifest; see `file` and `verify_manifest` for the errors."""
         for name in self.manifest["files"]:

@@ -47,14 +47,16 @@ class Workshop:
     lake: Lake = field(init=False)
     _listing: Listing | None = field(init=False, default=None)
     _code: dict[tuple[str, ...], dict[str, str]] = field(init=False, default_factory=dict)
+    _digests: dict[Path, str] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.lake = Lake(self.config.lake)
 
     def refresh(self) -> None:
-        """Forget what was seen of the raw folder and of the source code: look again."""
+        """Forget what was seen of the raw folder, of the source code, of models and tasks: look again."""
         self._listing = None
         self._code.clear()
+        self._digests.clear()
 
     @cached_property
     def digests(self) -> DigestCache:
@@ -148,8 +150,10 @@ class Workshop:
         return versions
 
     def digest(self, path: Path) -> str:
-        """Return a hash over the contents of a file or folder outside the lake."""
-        return digest_files(path, self.digests)
+        """Return a hash over the contents of a file or folder outside the lake, as last seen."""
+        if path not in self._digests:
+            self._digests[path] = digest_files(path, self.digests)
+        return self._digests[path]
 
     def corpus_version(self) -> str:
         """Return the version of the listing: it says that shards came or went, not what they hold."""

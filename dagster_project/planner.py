@@ -4,12 +4,13 @@ What belongs here: comparing the lake with what the recipes would make now. Dags
 direct causes only and stops tracking at 100 upstream partitions. Nothing here runs or imports Dagster.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from statistics import fmean
 from typing import Any, Literal
 
 from climb_assets.lake import Artifact, Order
-from climb_assets.recipes import RECIPE, RECIPES, SEARCH, Recipe
+from climb_assets.recipes import RECIPE, RECIPES, SEARCH
 from climb_assets.workshop import Workshop
 
 Kind = Literal["code", "config", "data", "environment", "missing"]
@@ -71,28 +72,35 @@ def make_plan(workshop: Workshop, to: str | None = None) -> Plan:
     """
     workshop.refresh()
     wanted = _ancestors(to) if to else {recipe.asset for recipe in RECIPES}
+    current = {node: _find(workshop, node) for node in _nodes(workshop, wanted)}
     stale: dict[Node, StaleItem] = {}
-    for recipe in RECIPES:
-        if recipe.asset not in wanted:
-            continue
-        current = {key: workshop.lake.current(recipe.asset, key) for key in workshop.partitions(recipe)}
-        for partition, artifact in current.items():
-            causes, certain = _compare(workshop, recipe, partition, artifact, stale)
-            if causes:
-                estimate = _estimate(artifact, list(current.values()))
-                node = (recipe.asset, partition)
-                stale[node] = StaleItem(recipe.asset, partition, tuple(causes), estimate, certain)
-    return Plan(tuple(_walk_iterations(list(stale.values()))), tuple(_removed(workshop, wanted)))
+    averages: dict[str, float | None] = {}
+    for node, artifact in current.items():
+        causes, certain = _compare(workshop, node, current, stale)
+        if causes:
+            seconds = _seconds(artifact) if artifact else _average(node[0], current, averages)
+            stale[node] = StaleItem(*node, tuple(causes), seconds, certain)
+    return Plan(tuple(stale.values()), tuple(_removed(workshop, wanted)))
 
 
-def _walk_iterations(items: list[StaleItem]) -> list[StaleItem]:
-    """Order the search by iteration before asset: each iteration's candidates need the predictor before it."""
-    search = [item for item in items if item.asset in SEARCH]
+def _nodes(workshop: Workshop, wanted: set[str]) -> list[Node]:
+    """Every partition, inputs before what is made from them.
+
+    The search is walked by iteration before asset: each iteration's candidates need the predictor before it.
+    """
+    nodes = [(recipe.asset, key) for recipe in RECIPES if recipe.asset in wanted for key in workshop.partitions(recipe)]
+    search = [node for node in nodes if node[0] in SEARCH]
     if not search:
-        return items
-    first = items.index(search[0])
-    rest = [item for item in items if item not in search]
-    return rest[:first] + sorted(search, key=lambda item: str(item.partition)) + rest[first:]
+        return nodes
+    first = nodes.index(search[0])
+    rest = [node for node in nodes if node[0] not in SEARCH]
+    return rest[:first] + sorted(search, key=lambda node: str(node[1])) + rest[first:]
+
+
+def _find(workshop: Workshop, node: Node) -> Artifact | None:
+    """Return the current artefact of a partition; one that lost a file is not there."""
+    artifact = workshop.lake.current(*node)
+    return artifact if artifact is not None and artifact.is_complete() else None
 
 
 def _ancestors(asset: str) -> set[str]:
@@ -118,9 +126,10 @@ def _removed(workshop: Workshop, wanted: set[str]) -> list[Node]:
 
 
 def _compare(
-    workshop: Workshop, recipe: Recipe, partition: str | None, artifact: Artifact | None, stale: dict[Node, StaleItem]
+    workshop: Workshop, node: Node, current: Mapping[Node, Artifact | None], stale: Mapping[Node, StaleItem]
 ) -> tuple[list[Cause], bool]:
     """Return why a partition is stale (empty: it is fresh), and whether that is certain."""
+    recipe, partition, artifact = RECIPE[node[0]], node[1], current[node]
     if artifact is None:
         return [Cause("missing", recipe.asset)], True
     versions: dict[str, str] = {}
@@ -132,7 +141,7 @@ def _compare(
         if item is not None:
             certainly = RECIPE[entry.asset].faithful and any(cause.kind == "data" for cause in item.causes)
             (changing if certainly else redone).append(name)
-        upstream = workshop.lake.current(entry.asset, key)
+        upstream = current[entry.asset, key]
         if upstream is not None:
             versions[name] = upstream.data_version
     order = workshop.order_from(recipe, partition, versions)
@@ -176,7 +185,14 @@ def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _estimate(artifact: Artifact | None, siblings: list[Artifact | None]) -> float | None:
-    """Return the seconds that this partition took last time, else what its siblings took on average."""
-    known = [artifact] if artifact is not None else [sibling for sibling in siblings if sibling is not None]
-    return round(fmean(float(item.run["seconds"]) for item in known), 1) if known else None
+def _seconds(artifact: Artifact) -> float:
+    """Return the seconds that a partition took last time."""
+    return round(float(artifact.run["seconds"]), 1)
+
+
+def _average(asset: str, current: Mapping[Node, Artifact | None], averages: dict[str, float | None]) -> float | None:
+    """Return the seconds that the partitions of an asset took on average, worked out once; None without any."""
+    if asset not in averages:
+        known = [_seconds(item) for node, item in current.items() if node[0] == asset and item is not None]
+        averages[asset] = round(fmean(known), 1) if known else None
+    return averages[asset]

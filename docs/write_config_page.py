@@ -28,8 +28,8 @@ SECTIONS = {
 HEAD = """# Configuration
 
 `climb.yaml` says what differs from its profile (`climb_assets/profiles/`); `--config` or `CLIMB_CONFIG` names another
-file. Relative paths are relative to the file. An unknown key is an error. `tasks` and `objectives` replace the profile's
-as a whole. This page is made from the types by `docs/write_config_page.py`.
+file. Relative paths are relative to the file. An unknown key is an error. `tasks` and `objectives` replace the
+profile's as a whole. This page is made from the types by `docs/write_config_page.py`.
 """
 
 

@@ -12,7 +12,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from dagster_project.cli import main
-from tests.conftest import write_source
+from tests.conftest import write_project, write_source
 
 Climb = Callable[..., Result]
 COMMANDS = sorted(main.commands)
@@ -39,6 +39,12 @@ def refused(result: Result, message: str) -> None:
     assert re.search(message, sentences[0])
     assert "Traceback" not in result.output
     assert result.exception is None or isinstance(result.exception, SystemExit)
+
+
+@pytest.fixture
+def fresh_project(tmp_path: Path, encoder_folder: Path) -> Path:
+    """Return a project in which nothing is made yet."""
+    return write_project(tmp_path, encoder_folder)
 
 
 def change_setting(project: Path, **sections: object) -> None:
@@ -91,7 +97,7 @@ class TestFinished:
         assert [row["shard"] for row in rows] == ["first.jsonl", "second.jsonl", "third.jsonl"]
         assert "first.jsonl" in climb(project, "sql", query).stdout
         refused(climb(project, "sql", "DROP VIEW documents"), "one SELECT")
-        refused(climb(project, "sql", "SELECT * FROM '/etc/passwd'"), "disabled")
+        refused(climb(project, "sql", "SELECT * FROM '/etc/passwd'"), "does not exist")
 
     def test_verify(self, project: Path) -> None:
         result = climb(project, "verify")
@@ -194,11 +200,11 @@ def test_corpus_of_one_source_is_one_sentence(finished_project: Path) -> None:
 
 
 @pytest.mark.parametrize("command", [["export", "general"], ["sql", "SELECT * FROM domains"]])
-def test_what_is_not_made_yet_is_one_sentence(project: Path, command: list[str]) -> None:
-    refused(climb(project, *command), "has not been made; run `climb up --to")
+def test_what_is_not_made_yet_is_one_sentence(fresh_project: Path, command: list[str]) -> None:
+    refused(climb(fresh_project, *command), "has not been made; run `climb up --to")
 
 
-def test_status_before_the_first_run_says_what_to_do(project: Path) -> None:
-    result = climb(project, "status")
+def test_status_before_the_first_run_says_what_to_do(fresh_project: Path) -> None:
+    result = climb(fresh_project, "status")
     assert result.exit_code == 0 and "run `climb up`" in result.stdout
-    assert json.loads(climb(project, "status", "--json").stdout)["corpus"] is None
+    assert json.loads(climb(fresh_project, "status", "--json").stdout)["corpus"] is None

@@ -1,0 +1,129 @@
+"""Seconds to find out what is stale in a finished lake: the planner against Dagster's own resolver, same assets.
+
+The lake is real but its artefacts are a few bytes: planning reads manifests, never contents. Dagster gets its events in
+memory, which is faster than the SQLite files it would have. Ours follows changes through the whole graph; Dagster's
+shows direct causes, and stops tracking a partition at 100 upstream ones.
+"""
+
+import argparse
+import cProfile
+import json
+import pstats
+import statistics
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import dagster as dg
+from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
+from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
+from dagster._core.loader import LoadingContextForTest
+
+from climb_assets.config import load_config
+from climb_assets.lake import Draft
+from climb_assets.recipes import RECIPES, SEARCH
+from climb_assets.workshop import Workshop
+from dagster_project.build import build_definitions
+from dagster_project.instance import report_missing_events, synchronise_shards
+from dagster_project.planner import make_plan
+
+NAME = "planning against Dagster's stale-status resolver"
+
+
+def finish_lake(folder: Path, shards: int) -> Workshop:
+    """Return the workshop of a project of that many shards, in which everything is made."""
+    (folder / "raw").mkdir()
+    for number in range(shards):
+        (folder / "raw" / f"shard-{number:05d}.txt").write_text(f"text of shard {number}")
+    (folder / "encoder").mkdir()
+    (folder / "encoder" / "model.bin").write_bytes(b"weights")
+    (folder / "climb.yaml").write_text("profile: smoke\nlake: .\ncorpus: {raw: raw}\nencoder: {model: encoder}\n")
+    workshop = Workshop(load_config(folder / "climb.yaml"))
+
+    def write(draft: Draft) -> None:
+        (draft.path / "data.json").write_text(f'"{draft.path.parent}"')
+
+    walked = [recipe for recipe in RECIPES if recipe.asset in SEARCH]
+    for recipe in RECIPES:
+        if recipe.asset == SEARCH[0]:  # iteration before asset: candidates read the predictor before them
+            for key in workshop.partitions(recipe):
+                for step in walked:
+                    workshop.make(step.asset, key, write)
+        elif recipe.asset not in SEARCH:
+            for key in workshop.partitions(recipe):
+                workshop.make(recipe.asset, key, write)
+    return workshop
+
+
+def ask_dagster(instance: dg.DagsterInstance, graph: BaseAssetGraph, workshop: Workshop) -> int:
+    """Return how many partitions Dagster's resolver does not call fresh."""
+    resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
+    stale = 0
+    for recipe in RECIPES:
+        key = dg.AssetKey(recipe.asset)
+        for partition in workshop.partitions(recipe):
+            stale += resolver.get_status(key, partition) != StaleStatus.FRESH
+            resolver.get_stale_causes(key, partition)
+    return stale
+
+
+def seconds(function: Callable[[], object]) -> float:
+    """Return how long a call takes."""
+    started = time.perf_counter()
+    function()
+    return time.perf_counter() - started
+
+
+def run(shards: int, repeats: int, profile: bool) -> dict[str, object]:
+    """Measure in a temporary folder; the two take turns, and medians are compared."""
+    with tempfile.TemporaryDirectory() as folder, dg.DagsterInstance.ephemeral() as instance:
+        workshop = finish_lake(Path(folder), shards)
+        definitions = build_definitions(workshop)
+        graph = definitions.resolve_asset_graph()
+        synchronise_shards(instance, workshop)
+        events = report_missing_events(instance, workshop)
+        found = {"ours": len(make_plan(workshop).stale), "peer": ask_dagster(instance, graph, workshop)}
+        times: dict[str, list[float]] = {"ours": [], "peer": []}
+        for _ in range(repeats):
+            times["ours"].append(seconds(lambda: make_plan(workshop)))
+            times["peer"].append(seconds(lambda: ask_dagster(instance, graph, workshop)))
+        if profile:
+            with cProfile.Profile() as profiler:
+                make_plan(workshop)
+            pstats.Stats(profiler).sort_stats("cumulative").print_stats(25)
+    ours, peer = statistics.median(times["ours"]), statistics.median(times["peer"])
+    return {
+        "name": NAME,
+        "ours": round(ours, 3),
+        "peer": round(peer, 3),
+        "ratio": round(peer / ours, 2),
+        "unit": "s",
+        "details": {
+            "shards": shards,
+            "partitions": events,
+            "called_stale": found,
+            "seconds": {name: [round(value, 3) for value in values] for name, values in times.items()},
+        },
+    }
+
+
+def main() -> None:
+    """Parse the command line and print one object."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--shards", type=int, default=1000)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--profile", action="store_true", help="also print where planning spends its time")
+    arguments = parser.parse_args()
+    warnings.filterwarnings("ignore", category=dg.BetaWarning)
+    found = run(arguments.shards, arguments.repeats, arguments.profile)
+    if arguments.json:
+        print(json.dumps(found))
+    else:
+        print(f"{NAME}: {found['ours']} / {found['peer']} {found['unit']} = {found['ratio']}")
+
+
+if __name__ == "__main__":
+    main()
