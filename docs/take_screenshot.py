@@ -28,8 +28,14 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 QUIET = ("background-networking", "component-update", "gpu", "quic", "sync")
 FLAGS = ["--headless", "--no-sandbox", "--no-first-run", "--hide-scrollbars", "--remote-debugging-port=0"]
 FLAGS += [f"--disable-{service}" for service in QUIET]
-SIZE = (1800, 1100)
+GRAPH, PAGE = (1500, 1700), (1500, 1000)  # pixels
+SETTLE = 3  # seconds in which a page that is done does not change
 SECONDS = 120  # a cold server needs most of a minute on two busy cores
+# What a person would set in the page: a graph from top to bottom, of small nodes, in a window without navigation.
+SETTINGS = {"asset-graph-direction": "vertical", "asset-node-facets": ["partitions", "status"]}
+SETTINGS |= {"dagster-nav-collapsed": True, "large-screen-nav-open": False}
+HIDE_SIDEBAR = "document.querySelector('[aria-label=panel_show_right]').closest('button').click()"
+SHOW_PLOT = "[...document.querySelectorAll('a')].find(link => link.innerText == '[Show Markdown]').click()"
 
 
 def wait_for(ready: Callable[[], Any], what: str) -> Any:
@@ -87,14 +93,17 @@ class Page:
         """Return the value of a JavaScript expression."""
         return self.call("Runtime.evaluate", expression=script)["result"].get("value")
 
-    def picture(self, address: str, ready: str, out: Path, before: str = "0") -> None:
-        """Open an address, wait until the expression `ready` is true and the page is still, and write a PNG."""
+    def picture(self, address: str, size: tuple[int, int], ready: str, then: str, out: Path) -> None:
+        """Open an address, run `then` once the page shows the text `ready`, and write a PNG when it is still."""
+        width, height = size
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         self.call("Page.navigate", url=address)
-        wait_for(lambda: self.run(ready), address)
-        self.run(before)
+        wait_for(lambda: self.run(f"document.body.innerText.includes({ready!r})"), address)
+        time.sleep(SETTLE)
+        self.run(then)
         seen = ""
         while seen != (seen := self.call("Page.captureScreenshot")["data"]):
-            time.sleep(2)
+            time.sleep(SETTLE)
         out.write_bytes(base64.b64decode(seen))
         print(f"{out} ({out.stat().st_size // 1000} kB)")
 
@@ -106,7 +115,7 @@ def browsing() -> Iterator[Page]:
     if browser is None:
         sys.exit(f"no browser; install one of {', '.join(BROWSERS)} to take pictures")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        flags = [*FLAGS, f"--user-data-dir={profile}", f"--window-size={SIZE[0]},{SIZE[1]}", "about:blank"]
+        flags = [*FLAGS, f"--user-data-dir={profile}", "about:blank"]
         process = subprocess.Popen([browser, *flags], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             port = wait_for(lambda: (Path(profile) / "DevToolsActivePort").read_text(), "Chromium").split()[0]
@@ -114,8 +123,10 @@ def browsing() -> Iterator[Page]:
                 target = next(target for target in json.load(answer) if target["type"] == "page")
             with connect(target["webSocketDebuggerUrl"], max_size=None) as connection:
                 page = Page(connection)
-                size = {"width": SIZE[0], "height": SIZE[1], "deviceScaleFactor": 1, "mobile": False}
-                page.call("Emulation.setDeviceMetricsOverride", **size)
+                page.call("Page.enable")
+                for key, value in SETTINGS.items():
+                    script = f"localStorage.setItem({key!r}, {json.dumps(json.dumps(value))})"
+                    page.call("Page.addScriptToEvaluateOnNewDocument", source=script)
                 yield page
         finally:
             process.terminate()
@@ -130,12 +141,10 @@ def main() -> None:
     options = parser.parse_args()
     with serving(options.port) as groups, browsing() as page:
         root = f"http://127.0.0.1:{options.port}"
-        expanded = ",".join(f"climb:__repository__:{group}" for group in groups)
-        drawn = "document.body.innerText.includes('audit_bundle')"
-        page.picture(f"{root}/asset-groups?expanded={expanded}", drawn, options.out)
-        address = f"{root}/assets/proxy_results?view=partitions&partition=iteration-01"
-        plotted = "document.querySelector('img[src^=data]') !== null"
-        page.picture(address, plotted, options.out.with_stem(f"{options.out.stem}_asset"))
+        graph = f"{root}/asset-groups?expanded=" + ",".join(f"global@global:{group}" for group in groups)
+        page.picture(graph, GRAPH, "audit_bundle", HIDE_SIDEBAR, options.out)
+        asset = f"{root}/assets/proxy_results?view=partitions&partition=iteration-01"
+        page.picture(asset, PAGE, "[Show Markdown]", SHOW_PLOT, options.out.with_stem(f"{options.out.stem}_asset"))
 
 
 if __name__ == "__main__":

@@ -153,6 +153,13 @@ def test_changed_setting_makes_its_users_stale_and_nothing_before(project: Path,
     assert kinds == {"config"}
 
 
+def test_later_candidates_may_change_with_the_predictor_before_them(project: Path) -> None:
+    plan = plan_of(project, proxy={"tokens": 2048})
+    assert "mixture_candidates[iteration-01]" not in names(plan)
+    assert "mixture_candidates[iteration-02]" in names(plan, certain=False)
+    assert causes(plan, "mixture_candidates[iteration-02]") == {Cause("data", "predictor_state@iteration-01")}
+
+
 def test_how_fast_is_no_reason_to_redo(project: Path) -> None:
     assert plan_of(project, runtime={"workers": 2, "threads": 1}).stale == ()
 
@@ -167,9 +174,8 @@ def test_new_objective_makes_only_its_own_partitions_missing_for_certain(project
     assert plan_of(project, **settings).stale == ()
     settings["objectives"]["water"] = {"first_text": 1}
     plan = plan_of(project, **settings)
-    assert not assets(plan) & (BEFORE_SEARCH | {"proxy_results"}) or not any(
-        item.certain and item.asset in BEFORE_SEARCH for item in plan.stale
-    )
+    assert not assets(plan) & BEFORE_SEARCH
+    assert "proxy_results[iteration-01]" not in names(plan)  # the objectives do not draw its candidates
     assert {f"{asset}[water]" for asset in BEHIND_SEARCH} <= names(plan, certain=True)
 
 
@@ -186,13 +192,9 @@ def test_changed_code_of_the_predictor_concerns_the_search_and_what_lies_behind(
 
     monkeypatch.setattr(workshop_module, "code_hashes", edited)
     plan = plan_of(project)
-    assert assets(plan) <= {*SEARCH, *BEHIND_SEARCH} - {"baseline_mixtures"} | {"baseline_mixtures"}
-    assert not assets(plan) & BEFORE_SEARCH
+    assert assets(plan) == {*SEARCH, *BEHIND_SEARCH}
     assert "predictor_state[iteration-01]" in names(plan, certain=True)
     assert causes(plan, "predictor_state[iteration-01]") == {Cause("code", "search.predictor")}
-    assert "mixture_candidates[iteration-01]" not in names(plan) or Cause("code", "search.predictor") in causes(
-        plan, "mixture_candidates[iteration-01]"
-    )
 
 
 def test_comments_in_every_source_file_change_nothing_and_a_constant_does(project: Path, tmp_path: Path) -> None:
