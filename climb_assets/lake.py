@@ -105,6 +105,7 @@ class Draft:
     """An artefact while it is being written: the folder for its files, and what to say of them."""
 
     path: Path
+    order: Order
     summary: dict[str, Any] = field(default_factory=dict)
     run: dict[str, Any] = field(default_factory=dict)
 
@@ -329,12 +330,14 @@ class Lake:
                 return found, False
             if final.exists():  # what is left of a damaged artefact
                 shutil.rmtree(final)
-            draft = Draft(final.with_name(f".{final.name}.partial"))
+            draft = Draft(final.with_name(f".{final.name}.partial"), order)
             if draft.path.exists() and not resumable:
                 shutil.rmtree(draft.path)
             for half_written in draft.path.rglob(".*.tmp"):  # a dead writer's, or the seal would count it
                 half_written.unlink()
             draft.path.mkdir(parents=True, exist_ok=True)
+            for name in (MANIFEST, RUN_FACTS):  # of a writer that died while it sealed
+                (draft.path / name).unlink(missing_ok=True)
             write(draft)
             manifest = _seal(order, draft)
             draft.path.replace(final)

@@ -16,7 +16,8 @@ from climb_assets.errors import ConfigError
 
 PACKAGE = "climb_assets"
 PLUMBING = frozenset(
-    f"{PACKAGE}.{name}" for name in ("config", "errors", "lake", "catalog", "provenance", "recipes", "workshop")
+    f"{PACKAGE}.{name}"
+    for name in ("config", "errors", "lake", "catalog", "provenance", "recipes", "settings_used", "workshop")
 )
 
 

@@ -10,7 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from climb_assets.config import ChoiceTask, Config, Section
+from climb_assets.config import Config
+from climb_assets.settings_used import (
+    encoder_files,
+    encoder_settings,
+    search_settings,
+    task_files,
+    task_settings,
+    tokenizer_files,
+    values_of,
+)
 
 Dimension = Literal["shard", "iteration", "objective"]
 Reach = Literal["same", "all", "last", "previous"]
@@ -61,60 +70,24 @@ class Recipe:
     faithful: bool = False
 
 
+def artefact_name(asset: str, partition: str | None) -> str:
+    """Return an artefact's name as manifests write it: ``asset`` or ``asset@partition``."""
+    return asset if partition is None else f"{asset}@{partition}"
+
+
+def hidden(*assets: str) -> tuple[Input, ...]:
+    """Return all partitions of assets as inputs that are not drawn, since another input carries their versions."""
+    return tuple(Input(asset, "all", drawn=False) for asset in assets)
+
+
+def iteration_key(number: int) -> str:
+    """Return the partition key of an iteration, from 1."""
+    return f"iteration-{number:02d}"
+
+
 def iteration_keys(config: Config) -> list[str]:
     """Return the partition keys of the search, ``iteration-01`` onwards."""
-    return [f"iteration-{number:02d}" for number in range(1, len(config.search.iterations) + 1)]
-
-
-def iteration_number(key: str) -> int:
-    """Return the number of an iteration's partition key, from 1."""
-    return int(key.removeprefix("iteration-"))
-
-
-def _values(section: Section, *without: str) -> dict[str, Any]:
-    return section.model_dump(mode="json", exclude=set(without))
-
-
-def _tokenizer_files(config: Config) -> dict[str, Path]:
-    return {"tokenizer": config.tokenizer.path} if config.tokenizer.path else {}
-
-
-def _encoder(config: Config, key: str | None) -> dict[str, Any]:
-    # A folder counts by its content, so that it can be moved; a hub model by its name and revision.
-    local = Path(config.encoder.model).is_dir()
-    settings = _values(config.encoder, *(("model", "revision") if local else ()))
-    # Parts decide which documents share a batch, and so the last bits of a vector.
-    return {"encoder": settings, "part_documents": config.corpus.part_documents}
-
-
-def _encoder_files(config: Config) -> dict[str, Path]:
-    folder = Path(config.encoder.model)
-    return {"encoder": folder} if folder.is_dir() else {}
-
-
-def _search(config: Config, key: str | None) -> dict[str, Any]:
-    assert key is not None
-    plan = config.search.iterations[iteration_number(key) - 1]
-    first = iteration_number(key) == 1
-    shared = _values(config.search, "iterations", *(("predictor", "top") if first else ("predictor",)))
-    return {"search": shared, "candidates": plan} | ({} if first else {"objectives": config.objectives})
-
-
-def task_settings(config: Config, *, deciding_only: bool) -> dict[str, Any]:
-    """Return the tasks as configured; a file counts by its content, so its path is left out."""
-    return {
-        name: _values(task, "path") if isinstance(task, ChoiceTask) else _values(task)
-        for name, task in config.tasks.items()
-        if not deciding_only or task.split == "search_eval"
-    }
-
-
-def _task_files(config: Config, *, deciding_only: bool) -> dict[str, Path]:
-    return {
-        f"task-{name}": task.path
-        for name, task in config.tasks.items()
-        if isinstance(task, ChoiceTask) and (not deciding_only or task.split == "search_eval")
-    }
+    return [iteration_key(number) for number in range(1, len(config.search.iterations) + 1)]
 
 
 TRAINING_MODULES = ("proxy.model", "proxy.batches", "proxy.spans", "proxy.train")
@@ -126,8 +99,8 @@ RECIPES: tuple[Recipe, ...] = (
         "tokenizer",
         "corpus",
         modules=("corpus.tokenizer",),
-        settings=lambda config, key: {"tokenizer": _values(config.tokenizer, "path")},
-        files=_tokenizer_files,
+        settings=lambda config, key: {"tokenizer": values_of(config.tokenizer, "path")},
+        files=tokenizer_files,
         kinds=("python", "huggingface"),
     ),
     Recipe("raw_shards", "corpus", "shard", modules=("corpus.listing",), faithful=True),
@@ -137,7 +110,7 @@ RECIPES: tuple[Recipe, ...] = (
         "shard",
         inputs=(Input("raw_shards"),),
         modules=("corpus.ingest",),
-        settings=lambda config, key: {"corpus": _values(config.corpus, "raw", "part_documents")},
+        settings=lambda config, key: {"corpus": values_of(config.corpus, "raw", "part_documents")},
         kinds=("python", "parquet"),
     ),
     Recipe(
@@ -154,8 +127,8 @@ RECIPES: tuple[Recipe, ...] = (
         "shard",
         inputs=(Input("corpus_shards"),),
         modules=("embeddings.encoder", "embeddings.embed"),
-        settings=_encoder,
-        files=_encoder_files,
+        settings=encoder_settings,
+        files=encoder_files,
         kinds=("pytorch", "huggingface"),
     ),
     Recipe(
@@ -164,7 +137,7 @@ RECIPES: tuple[Recipe, ...] = (
         "shard",
         inputs=(Input("corpus_shards"),),
         modules=("clusters.quality",),
-        settings=lambda config, key: {"quality": _values(config.quality, "models")},
+        settings=lambda config, key: {"quality": values_of(config.quality, "models")},
         files=lambda config: {f"quality-{name}": path for name, path in config.quality.models.items()},
         kinds=("python", "parquet"),
     ),
@@ -184,10 +157,10 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(
         "cluster_model",
         "clusters",
-        inputs=(Input("corpus_manifest"),),
+        inputs=(Input("corpus_manifest"), *hidden("corpus_shards", "embeddings")),
         modules=("clusters.kmeans",),
         settings=lambda config, key: {
-            "clusters": _values(config.clusters, "prune", "merge_distance", "domains", "terms")
+            "clusters": values_of(config.clusters, "prune", "merge_distance", "domains", "terms")
         },
         kinds=("python", "faiss"),
     ),
@@ -195,14 +168,18 @@ RECIPES: tuple[Recipe, ...] = (
         "cluster_assignments",
         "clusters",
         "shard",
-        inputs=(Input("embeddings"), Input("cluster_model")),
+        inputs=(Input("corpus_shards", drawn=False), Input("embeddings"), Input("cluster_model")),
         modules=("clusters.kmeans",),
         kinds=("python", "faiss"),
     ),
     Recipe(
         "cluster_statistics",
         "clusters",
-        inputs=(Input("corpus_manifest"), Input("cluster_assignments", "all")),
+        inputs=(
+            Input("corpus_manifest"),
+            Input("cluster_assignments", "all"),
+            *hidden("corpus_shards", "tokenized_shards", "quality_scores"),
+        ),
         modules=("clusters.statistics",),
         kinds=("duckdb",),
     ),
@@ -213,7 +190,7 @@ RECIPES: tuple[Recipe, ...] = (
             Input("cluster_model"),
             Input("cluster_statistics"),
             Input("corpus_manifest", drawn=False),
-            Input("cluster_assignments", "all", drawn=False),
+            *hidden("corpus_shards", "tokenized_shards", "quality_scores", "cluster_assignments"),
         ),
         modules=("clusters.domains", "clusters.terms", "clusters.agreement"),
         settings=lambda config, key: {
@@ -226,7 +203,12 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(
         "training_tokens",
         "search",
-        inputs=(Input("domains"), Input("cluster_assignments", "all"), Input("corpus_manifest")),
+        inputs=(
+            Input("domains"),
+            Input("cluster_assignments", "all"),
+            Input("corpus_manifest"),
+            *hidden("corpus_shards", "tokenized_shards"),
+        ),
         modules=("proxy.spans",),
         kinds=("duckdb", "numpy"),
     ),
@@ -236,21 +218,26 @@ RECIPES: tuple[Recipe, ...] = (
         "iteration",
         inputs=(Input("domains"), Input("predictor_state", "previous", drawn=False)),
         modules=("search.proposal", "search.iteration"),
-        settings=_search,
+        settings=search_settings,
         kinds=("python", "lightgbm"),
     ),
     Recipe(
         "proxy_results",
         "search",
         "iteration",
-        inputs=(Input("mixture_candidates"), Input("training_tokens"), Input("tokenizer", drawn=False)),
+        inputs=(
+            Input("mixture_candidates"),
+            Input("training_tokens"),
+            Input("tokenizer", drawn=False),
+            *hidden("tokenized_shards"),
+        ),
         modules=(*TRAINING_MODULES, *EVALUATION_MODULES, *TASK_MODULES),
         settings=lambda config, key: {
-            "proxy": _values(config.proxy),
+            "proxy": values_of(config.proxy),
             "tasks": task_settings(config, deciding_only=True),
             "seed": config.search.seed,
         },
-        files=lambda config: _task_files(config, deciding_only=True),
+        files=lambda config: task_files(config, deciding_only=True),
         kinds=("pytorch", "huggingface"),
     ),
     Recipe(
@@ -260,7 +247,7 @@ RECIPES: tuple[Recipe, ...] = (
         inputs=(Input("mixture_candidates", drawn=False), Input("proxy_results"), Input("predictor_state", "previous")),
         modules=("search.iteration", "search.predictor"),
         settings=lambda config, key: {
-            "predictor": _values(config.search.predictor),
+            "predictor": values_of(config.search.predictor),
             "seed": config.search.seed,
             "objectives": config.objectives,
         },
@@ -280,7 +267,7 @@ RECIPES: tuple[Recipe, ...] = (
         inputs=(Input("domains", drawn=False), Input("predictor_state", "last"), Input("proxy_results", "all")),
         modules=("mixture.selection",),
         settings=lambda config, key: {
-            "search": _values(config.search, "iterations"),
+            "search": values_of(config.search, "iterations"),
             "objective": config.objectives[str(key)],
         },
         kinds=("python", "lightgbm"),
@@ -294,15 +281,16 @@ RECIPES: tuple[Recipe, ...] = (
             Input("baseline_mixtures"),
             Input("training_tokens"),
             Input("tokenizer", drawn=False),
+            *hidden("tokenized_shards"),
         ),
         modules=(*TRAINING_MODULES, *EVALUATION_MODULES, *TASK_MODULES, "mixture.comparison"),
         settings=lambda config, key: {
-            "target": _values(config.target),
+            "target": values_of(config.target),
             "tasks": task_settings(config, deciding_only=False),
             "objective": config.objectives[str(key)],
             "seed": config.search.seed,
         },
-        files=lambda config: _task_files(config, deciding_only=False),
+        files=lambda config: task_files(config, deciding_only=False),
         kinds=("pytorch", "huggingface"),
     ),
     Recipe(
@@ -312,18 +300,19 @@ RECIPES: tuple[Recipe, ...] = (
         inputs=(
             Input("optimal_mixture"),
             Input("domains"),
-            Input("training_tokens", drawn=False),
             Input("corpus_shards", "all"),
+            Input("corpus_manifest", drawn=False),
+            *hidden("tokenized_shards", "cluster_assignments"),
         ),
         modules=("mixture.realisation", "mixture.corpus_writer"),
-        settings=lambda config, key: {"mixture": _values(config.mixture)},
+        settings=lambda config, key: {"mixture": values_of(config.mixture)},
         kinds=("duckdb", "parquet"),
     ),
     Recipe(
         "audit_bundle",
         "audit",
         "objective",
-        inputs=(Input("mixed_corpus"), Input("target_comparison")),
+        inputs=(Input("mixed_corpus"), Input("target_comparison"), *hidden("raw_shards")),
         modules=("audit.bundle",),
         kinds=("python",),
     ),

@@ -39,6 +39,11 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
         return file.read(columns=columns)
 
 
+def count_rows(path: Path) -> int:
+    """Return the number of rows that a file's footer states."""
+    return int(pq.read_metadata(path).num_rows)
+
+
 def iterate_batches(path: Path, rows: int, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
     """Yield batches of at most `rows` rows in file order, page checksums verified."""
     with pq.ParquetFile(path, page_checksum_verification=True) as file:

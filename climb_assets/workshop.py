@@ -12,10 +12,10 @@ from pathlib import Path
 
 from climb_assets.config import Config
 from climb_assets.corpus.listing import DigestCache, Listing, digest_files, digest_shard, list_shards
-from climb_assets.errors import ConfigError, MissingArtifact
+from climb_assets.errors import ComputeError, ConfigError, MissingArtifact
 from climb_assets.lake import Artifact, Draft, Lake, Order, canonical_json, sha256_text
 from climb_assets.provenance import code_hashes
-from climb_assets.recipes import RECIPE, Input, Recipe, iteration_keys
+from climb_assets.recipes import RECIPE, RECIPES, Input, Recipe, artefact_name, iteration_keys
 
 Progress = Callable[[str, int, int], None]
 
@@ -47,15 +47,15 @@ class Workshop:
     lake: Lake = field(init=False)
     _listing: Listing | None = field(init=False, default=None)
     _code: dict[tuple[str, ...], dict[str, str]] = field(init=False, default_factory=dict)
+    _order: Order | None = field(init=False, default=None)
     _digests: dict[Path, str] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.lake = Lake(self.config.lake)
 
     def refresh(self) -> None:
-        """Forget what was seen of the raw folder, of the source code, of models and tasks: look again."""
+        """Forget what was seen of the raw folder, of models and tasks: look again."""
         self._listing = None
-        self._code.clear()
         self._digests.clear()
 
     @cached_property
@@ -70,9 +70,12 @@ class Workshop:
         return self._listing
 
     def code(self, recipe: Recipe) -> dict[str, str]:
-        """Return the hash of every compute module that an asset reaches, as last seen."""
-        if recipe.modules not in self._code:
-            self._code[recipe.modules] = code_hashes(recipe.modules)
+        """Return the hash of every compute module that an asset reaches, as it was when this process began to ask.
+
+        A process goes on running the code that it has imported, so a later look at the disk would lie.
+        """
+        if not self._code:
+            self._code = {known.modules: code_hashes(known.modules) for known in RECIPES}
         return self._code[recipe.modules]
 
     def partitions(self, recipe: Recipe) -> list[str | None]:
@@ -164,33 +167,55 @@ class Workshop:
     def make(
         self, asset: str, partition: str | None, write: Callable[[Draft], None], *, resumable: bool = False
     ) -> Made:
-        """Make a partition of an asset unless it is there, and let the reference name it."""
+        """Make a partition of an asset unless it is there, and let the reference name it.
+
+        While `write` works, `get` hands out exactly the inputs of the order, whatever the references name by then.
+
+        Raises
+        ------
+        ComputeError
+            The source code was changed meanwhile.
+        """
+        order = self.order(asset, partition)
 
         def timed(draft: Draft) -> None:
             start = time.perf_counter()
-            write(draft)
+            self._order = order
+            try:
+                write(draft)
+            finally:
+                self._order = None
+            if code_hashes(RECIPE[asset].modules) != order.code:
+                raise ComputeError(f"the source code of {asset} was changed while it was made; start again")
             draft.run["seconds"] = round(time.perf_counter() - start, 3)
 
-        artifact, fresh = self.lake.put(self.order(asset, partition), timed, resumable=resumable)
+        artifact, fresh = self.lake.put(order, timed, resumable=resumable)
         self.lake.point(artifact)
         return Made(artifact, fresh)
 
     def get(self, asset: str, partition: str | None = None) -> Artifact:
-        """Return the current artefact of a partition; see `Lake.get`."""
-        return self.lake.get(asset, partition)
-
-    def each_shard(self, asset: str) -> dict[str, Artifact]:
-        """Return the current artefact of every shard, by name.
+        """Return the current artefact of a partition or, while one is being made, the input that its order names.
 
         Raises
         ------
         MissingArtifact
-            One of them has not been made yet.
+            It has not been made yet, or is no longer there in that version.
+        ComputeError
+            What is being made reads an input that its recipe does not declare, which is a defect.
         """
-        return {shard: self.get(asset, shard) for shard in self.listing().shards}
+        if self._order is None:
+            return self.lake.get(asset, partition)
+        name = artefact_name(asset, partition)
+        version = self._order.inputs.get(name)
+        if version is None:
+            raise ComputeError(f"{self._order.asset} reads {name}, which its recipe does not declare; report this")
+        artifact = self.lake.with_data_version(asset, partition, version)
+        if artifact is None:
+            raise MissingArtifact(f"{name} has changed since it was asked for; run `climb up`")
+        return artifact
 
     def version_named(self, asset: str, partition: str | None, data_version: str) -> Artifact:
-        """Return the current artefact, which must have this data version.
+        """Return what `get` returns, which must have this data version.
 
         Raises
         ------

@@ -56,11 +56,12 @@ def bring_up_to_date(
     made, before = 0, None
     while True:
         plan = make_plan(workshop, to)
-        if plan == before:
+        named = [(item.name, item.causes) for item in plan.stale]
+        if named == before:
             raise ComputeError(
                 f"{plan.stale[0].name} was made and is still stale; its inputs change while they are read"
             )
-        before = plan
+        before = named
         forget_removed(workshop, plan)
         reported = report_missing_events(instance, workshop)
         if not plan.stale:

@@ -28,7 +28,8 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 QUIET = ("background-networking", "component-update", "gpu", "quic", "sync")
 FLAGS = ["--headless", "--no-sandbox", "--no-first-run", "--hide-scrollbars", "--remote-debugging-port=0"]
 FLAGS += [f"--disable-{service}" for service in QUIET]
-GRAPH, PAGE = (1500, 1700), (1500, 1000)  # pixels
+GRAPH, PAGE = (1680, 1640), (1500, 1000)  # pixels
+SIDEBAR = 370  # pixels, where the graph is fitted beside it and it is hidden then
 SETTLE = 3  # seconds in which a page that is done does not change
 SECONDS = 120  # a cold server needs most of a minute on two busy cores
 # What a person would set in the page: a graph from top to bottom, of small nodes, in a window without navigation.
@@ -93,14 +94,17 @@ class Page:
         """Return the value of a JavaScript expression."""
         return self.call("Runtime.evaluate", expression=script)["result"].get("value")
 
+    def _resize(self, width: int, height: int) -> None:
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+
     def picture(self, address: str, size: tuple[int, int], ready: str, then: str, out: Path) -> None:
         """Open an address, run `then` once the page shows the text `ready`, and write a PNG when it is still."""
-        width, height = size
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        self._resize(size[0] + SIDEBAR, size[1])
         self.call("Page.navigate", url=address)
         wait_for(lambda: self.run(f"document.body.innerText.includes({ready!r})"), address)
         time.sleep(SETTLE)
         self.run(then)
+        self._resize(*size)
         seen = ""
         while seen != (seen := self.call("Page.captureScreenshot")["data"]):
             time.sleep(SETTLE)

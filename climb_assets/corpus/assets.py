@@ -5,9 +5,10 @@ import dagster as dg
 from climb_assets.assets import Climb, declare, result, table_metadata
 from climb_assets.config import Config
 from climb_assets.corpus.ingest import ingest_shard
-from climb_assets.corpus.listing import digest_shard, write_digest
+from climb_assets.corpus.listing import digest_shard, read_digest, write_digest
 from climb_assets.corpus.tokenizer import import_tokenizer, train_tokenizer
 from climb_assets.corpus.tokens import tokenize_shard
+from climb_assets.errors import CorpusError
 from climb_assets.lake import Draft
 from climb_assets.tables import read_table
 
@@ -21,12 +22,15 @@ def raw_corpus(climb: Climb) -> dg.DataVersion:
 
 def raw_shards(context: dg.AssetExecutionContext, climb: Climb) -> dg.MaterializeResult:
     """One top-level entry of the raw folder: its files and their checksums."""
+    shard = context.partition_key
 
     def write(draft: Draft) -> None:
-        digest = digest_shard(climb.config.corpus.raw, context.partition_key, climb.digests)
+        digest = digest_shard(climb.config.corpus.raw, shard, climb.digests)
+        if draft.order.inputs[f"raw:{shard}"] != digest.digest:
+            raise CorpusError(f"{shard} changes while it is being read; run again when nothing writes to it")
         draft.summary = write_digest(digest, draft.path)
 
-    return result(climb.make("raw_shards", context.partition_key, write))
+    return result(climb.make("raw_shards", shard, write))
 
 
 def corpus_shards(context: dg.AssetExecutionContext, climb: Climb) -> dg.MaterializeResult:
@@ -34,7 +38,7 @@ def corpus_shards(context: dg.AssetExecutionContext, climb: Climb) -> dg.Materia
     shard = context.partition_key
 
     def write(draft: Draft) -> None:
-        digest = digest_shard(climb.config.corpus.raw, shard, climb.digests)
+        digest = read_digest(climb.get("raw_shards", shard).file("files.json"))
         draft.summary = ingest_shard(climb.config.corpus.raw, shard, digest, climb.config.corpus, draft.path)
 
     made = climb.make("corpus_shards", shard, write)

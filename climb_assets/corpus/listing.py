@@ -6,6 +6,7 @@ What belongs here: names, stat and hashes; no file is opened for what it means. 
 
 import contextlib
 import hashlib
+import json
 import os
 import re
 import sqlite3
@@ -201,6 +202,12 @@ def write_digest(digest: ShardDigest, out: Path) -> dict[str, Any]:
     write_atomically(out / "files.json", canonical_json({"files": files, "digest": digest.digest}).encode())
     unreadable = sum(file.sha256 == UNREADABLE for file in digest.files)
     return {"files": len(files), "bytes": sum(file.bytes for file in digest.files), "unreadable": unreadable}
+
+
+def read_digest(path: Path) -> ShardDigest:
+    """Read what `write_digest` wrote."""
+    record = json.loads(path.read_text())
+    return ShardDigest(tuple(RawFile(**file) for file in record["files"]), record["digest"])
 
 
 def digest_files(path: Path, cache: DigestCache | None = None) -> str:

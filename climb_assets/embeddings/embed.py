@@ -4,6 +4,7 @@ What belongs here: which texts go to the encoder and how the vectors reach the d
 """
 
 import io
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -59,9 +60,10 @@ def embed_shard(
     parts: list[Path] = []
     done = made = tokens = padded = 0
     started = time.perf_counter()
+    joined = (out / VECTORS).exists()  # by a writer that died after its work and before its commit
     for batch in iterate_batches(documents, part_documents, ["text"]):
         path = out / f"part-{len(parts):05d}.npy"
-        if not path.exists():
+        if not joined and not path.exists():
             encoded = encoder.encode(batch.column("text").to_pylist())
             _check(encoded.vectors, done, documents)
             _save(path, encoded.vectors)
@@ -71,7 +73,10 @@ def embed_shard(
         if progress:
             progress(done, total)
     seconds = time.perf_counter() - started
-    _join(parts, (total, encoder.dimension), out / VECTORS)
+    if not joined:
+        _join(parts, (total, encoder.dimension), out / VECTORS)
+    for part in parts:
+        part.unlink(missing_ok=True)
     return EmbedReport(
         facts={"documents": total, "dimension": encoder.dimension},
         timings={
@@ -100,13 +105,13 @@ def _save(path: Path, vectors: NDArray[np.float16]) -> None:
 
 
 def _join(parts: list[Path], shape: tuple[int, int], path: Path) -> None:
-    """Lay the parts end to end in one file without holding them in memory, then drop them."""
+    """Lay the parts end to end in one file without holding them in memory."""
     temporary = path.with_name(f".{path.name}.tmp")
     with temporary.open("wb") as stream:
         header = {"descr": "<f2", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(stream, header)
         for part in parts:
             stream.write(np.load(part, allow_pickle=False).tobytes())
+        stream.flush()
+        os.fsync(stream.fileno())
     temporary.replace(path)
-    for part in parts:
-        part.unlink()

@@ -11,7 +11,7 @@ from climb_assets.assets import Climb, declare, image_metadata, result, table_me
 from climb_assets.config import Config
 from climb_assets.errors import ComputeError
 from climb_assets.lake import Draft
-from climb_assets.mixture.comparison import compare
+from climb_assets.mixture.comparison import average_measures, compare
 from climb_assets.mixture.corpus_writer import write_mixed_corpus, write_realised
 from climb_assets.mixture.realisation import ShardTables, realise, sample_documents
 from climb_assets.mixture.selection import select_mixture, write_selection
@@ -32,24 +32,25 @@ CHOSEN = "chosen"
 def optimal_mixture(context: dg.AssetExecutionContext, climb: Climb) -> dg.MaterializeResult:
     """The mixture of least predicted loss, and what that prediction rests on."""
     objective, config = context.partition_key, climb.config
-    state = climb.get("predictor_state", iteration_keys(config)[-1])
-    history = History.load(state.file("history.parquet"))
-    names = _domain_names(climb)
 
     def write(draft: Draft) -> None:
+        state = climb.get("predictor_state", iteration_keys(config)[-1])
+        history = History.load(state.file("history.parquet"))
         weights = config.objectives[objective]
         predictors = {task: load_predictor(state.file(f"{task}.txt")) for task in weights}
         fit = read_diagnostics(state.file("diagnostics.json"))["objectives"][objective]
         prior = read_prior(climb)
         selection = select_mixture(predictors, history, objective, weights, fit, config.search, prior)
-        write_selection(draft.path, selection, names, prior)
+        write_selection(draft.path, selection, _domain_names(climb), prior)
         draft.summary |= {key: value for key, value in asdict(selection).items() if key not in ("weights", "fit")}
 
     made = climb.make("optimal_mixture", objective, write)
     weights = read_table(made.artifact.file("weights.parquet"))
     on_simplex = bool(np.isclose(weights["weight"].to_numpy().sum(), 1) and (weights["weight"].to_numpy() >= 0).all())
     check = dg.AssetCheckResult(check_name="weights_on_simplex", passed=on_simplex)
-    bars = mixture_bars(history.weights, history.iteration, names)
+    state = climb.get("predictor_state", iteration_keys(config)[-1])
+    history = History.load(state.file("history.parquet"))
+    bars = mixture_bars(history.weights, history.iteration, _domain_names(climb))
     return result(made, {"weights": table_metadata(weights), "mixtures_by_iteration": image_metadata(bars)}, [check])
 
 
@@ -77,7 +78,12 @@ def target_comparison(context: dg.AssetExecutionContext, climb: Climb) -> dg.Mat
         diverged = sorted({arm for (arm, _), outcome in outcomes.items() if outcome.diverged})
         if diverged:
             raise ComputeError(f"target models on {', '.join(diverged)} diverged; lower target.training.learning_rate")
-        rows = compare(_losses(outcomes), CHOSEN, _averages(config, objective), config.target.confidence)
+        rows = compare(
+            _losses(outcomes),
+            CHOSEN,
+            average_measures(objective, config.objectives[objective], config.tasks),
+            config.target.confidence,
+        )
         write_table(draft.path / "comparison.parquet", pa.Table.from_pylist([asdict(row) for row in rows]))
         draft.summary |= {"arms": sorted(arms), "seeds": len(config.target.seeds)}
 
@@ -90,14 +96,6 @@ def _losses(outcomes: Mapping[tuple[str, int], ProxyOutcome]) -> dict[str, dict[
     for (arm, seed), outcome in outcomes.items():
         losses.setdefault(arm, {})[seed] = {task: scores.loss for task, scores in outcome.scores.items()}
     return losses
-
-
-def _averages(config: Config, objective: str) -> dict[str, dict[str, float]]:
-    """Return the objective and the mean of the tasks that the search never saw, where there are any."""
-    unseen = {name: 1.0 for name, task in config.tasks.items() if task.split == "report_eval"}
-    return {f"objective {objective}": dict(config.objectives[objective])} | (
-        {"tasks never searched on": unseen} if unseen else {}
-    )
 
 
 def mixed_corpus(context: dg.AssetExecutionContext, climb: Climb) -> dg.MaterializeResult:

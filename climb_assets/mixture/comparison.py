@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from climb_assets import config
 from climb_assets.errors import ComputeError
 from climb_assets.search.objectives import objective_loss
 
@@ -40,6 +41,14 @@ class Comparison:
     low: float
     high: float
     verdict: Verdict
+
+
+def average_measures(
+    objective: str, weights: Mapping[str, float], tasks: Mapping[str, config.Task]
+) -> dict[str, dict[str, float]]:
+    """Return what is averaged beside the single tasks: the objective, and the tasks that the search never saw."""
+    unseen = {name: 1.0 for name, task in tasks.items() if task.split == "report_eval"}
+    return {f"objective {objective}": dict(weights)} | ({"tasks never searched on": unseen} if unseen else {})
 
 
 def compare(

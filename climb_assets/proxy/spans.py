@@ -8,13 +8,17 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
 from climb_assets.errors import ComputeError, MissingArtifact
 from climb_assets.lake import canonical_json, write_atomically
-from climb_assets.tables import read_table, write_table
+from climb_assets.tables import count_rows, read_table, write_table
+
+if TYPE_CHECKING:
+    import duckdb
 
 EVALUATION_SPLITS = ("search_eval", "report_eval")
 EVALUATION_SCHEMA = pa.schema(
@@ -166,6 +170,7 @@ def build_training_index(
                     "duplicates": str(duplicates),
                 },
             )
+        _require_all(database, shards, duplicates)
         train = database.execute(
             """
             SELECT domain, ordinal, start, length FROM document
@@ -196,6 +201,14 @@ def build_training_index(
         "domains": domains,
         "evaluation_documents": held_out,
     }
+
+
+def _require_all(database: "duckdb.DuckDBPyConnection", shards: Sequence[ShardSpans], duplicates: Path) -> None:
+    """Check that the joins of a shard's tables lost no document."""
+    wanted = sum(count_rows(shard.documents) for shard in shards) - count_rows(duplicates)
+    [(joined,)] = database.execute("SELECT count(*) FROM document").fetchall()
+    if joined != wanted:
+        raise ComputeError(f"{wanted} documents were read and {joined} have tokens and a cluster; please report this")
 
 
 def _require_text(spans: np.ndarray, domain_of_cluster: Path) -> int:

@@ -21,12 +21,14 @@ from climb_assets.proxy.figures import loss_curves
 from climb_assets.proxy.laboratory import measure, write_outcomes
 from climb_assets.proxy.spans import ShardSpans, build_training_index
 from climb_assets.proxy.swarm import ProxyJob
-from climb_assets.recipes import SEARCH, iteration_number
+from climb_assets.recipes import SEARCH, iteration_key
 from climb_assets.search.baselines import token_proportional, uniform, write_baselines
 from climb_assets.search.figures import mixture_bars, predicted_vs_measured
 from climb_assets.search.iteration import History, diagnose, fit_predictors, predict_objective, write_diagnostics
 from climb_assets.search.predictor import load_predictor
 from climb_assets.search.proposal import draw_pool, propose_first, propose_next, read_candidates, write_candidates
+from climb_assets.search.simplex import FloatArray
+from climb_assets.settings_used import iteration_number
 from climb_assets.tables import read_table
 from climb_assets.workshop import Workshop
 
@@ -61,7 +63,7 @@ def propose(climb: Workshop, key: str, draft: Draft) -> None:
     if number == 1:
         candidates = propose_first(pool, count, config.search)
     else:
-        state = climb.get("predictor_state", f"iteration-{number - 1:02d}")
+        state = climb.get("predictor_state", iteration_key(number - 1))
         history = History.load(state.file("history.parquet"))
         predictors = {task: load_predictor(state.file(f"{task}.txt")) for task in history.losses}
         predict = {name: partial(predict_objective, predictors, weights) for name, weights in config.objectives.items()}
@@ -97,9 +99,9 @@ def fit(climb: Workshop, key: str, draft: Draft) -> None:
     results = read_table(climb.get("proxy_results", key).file("results.parquet"))
     tasks = sorted(set(results["task"].to_pylist()))
     if number == 1:
-        history = History.empty(len(read_prior(climb)), tasks)
+        history = History.empty(len(candidates[0].weights), tasks)
     else:
-        history = History.load(climb.get("predictor_state", f"iteration-{number - 1:02d}").file("history.parquet"))
+        history = History.load(climb.get("predictor_state", iteration_key(number - 1)).file("history.parquet"))
     weights = np.array([candidate.weights for candidate in candidates])
     history = history.extend([candidate.key for candidate in candidates], weights, results, number)
     seed, settings = config.search.seed, config.search.predictor
@@ -113,10 +115,10 @@ def fit(climb: Workshop, key: str, draft: Draft) -> None:
     draft.summary |= {"rows": len(history.keys), "out_of_fold_spearman": skill}
 
 
-def read_prior(climb: Workshop) -> np.ndarray:
+def read_prior(climb: Workshop) -> FloatArray:
     """Return the token share of each domain, the prior of the search (K,)."""
-    prior = read_table(climb.get("domains").file("domains.parquet"), ["prior"])["prior"].to_numpy()
-    return token_proportional(prior)
+    prior: FloatArray = read_table(climb.get("domains").file("domains.parquet"), ["prior"])["prior"].to_numpy()
+    return prior
 
 
 STEPS = {"mixture_candidates": propose, "proxy_results": train_proxies, "predictor_state": fit}
@@ -212,7 +214,10 @@ def baseline_mixtures(context: dg.AssetExecutionContext, climb: Climb) -> dg.Mat
 
     def write(draft: Draft) -> None:
         prior = read_prior(climb)
-        write_baselines(draft.path / "baselines.parquet", {"uniform": uniform(len(prior)), "proportional": prior})
+        write_baselines(
+            draft.path / "baselines.parquet",
+            {"uniform": uniform(len(prior)), "proportional": token_proportional(prior)},
+        )
         draft.summary |= {"baselines": 2}
 
     return result(climb.make("baseline_mixtures", objective, write))

@@ -6,7 +6,8 @@ import pytest
 
 from climb_assets.config import Config
 from climb_assets.provenance import code_hashes
-from climb_assets.recipes import RECIPE, RECIPES, SEARCH, iteration_keys, iteration_number
+from climb_assets.recipes import RECIPE, RECIPES, SEARCH, iteration_keys
+from climb_assets.settings_used import iteration_number
 from climb_assets.workshop import Workshop
 
 SEEDED = {"mixture_candidates", "proxy_results", "predictor_state", "optimal_mixture", "target_comparison"}
@@ -61,7 +62,7 @@ def users(before: Config, after: Config) -> set[str]:
     ("section", "values", "expected"),
     [
         ("corpus", {"min_characters": 41}, {"corpus_shards"}),
-        ("corpus", {"part_documents": 65}, set()),
+        ("corpus", {"part_documents": 65}, {"embeddings"}),
         ("tokenizer", {"vocabulary": 600}, {"tokenizer"}),
         ("encoder", {"max_tokens": 33}, {"embeddings"}),
         ("quality", {"scorer": "fasttext"}, {"quality_scores"}),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from climb_assets.config import ChoiceTask, Config
-from climb_assets.errors import ConfigError, MissingArtifact
+from climb_assets.errors import ComputeError, ConfigError, MissingArtifact
 from climb_assets.lake import Draft
 from climb_assets.recipes import RECIPE
 from climb_assets.workshop import Workshop
@@ -15,6 +15,11 @@ from climb_assets.workshop import Workshop
 def write(draft: Draft) -> None:
     """Write one file."""
     (draft.path / "files.json").write_text("{}")
+
+
+def write_other(draft: Draft) -> None:
+    """Write a file of other content."""
+    (draft.path / "files.json").write_text("[]")
 
 
 def keys(workshop: Workshop, asset: str, partition: str | None) -> list[str]:
@@ -50,8 +55,30 @@ def test_made_once_and_found_afterwards(workshop: Workshop) -> None:
 def test_missing_input_is_named_with_what_to_do(workshop: Workshop) -> None:
     with pytest.raises(MissingArtifact, match=r"raw_shards\[first\.jsonl\] has not been made; run `climb up"):
         workshop.make("corpus_shards", "first.jsonl", write)
-    with pytest.raises(MissingArtifact, match=r"raw_shards\[first\.jsonl\]"):
-        workshop.each_shard("raw_shards")
+
+
+def test_an_input_that_the_recipe_does_not_declare_cannot_be_read(workshop: Workshop) -> None:
+    workshop.make("raw_shards", "second.jsonl", write)
+
+    def read_another(draft: Draft) -> None:
+        workshop.get("raw_shards", "second.jsonl")
+
+    with pytest.raises(ComputeError, match="does not declare"):
+        workshop.make("raw_shards", "first.jsonl", read_another)
+
+
+def test_an_input_is_read_in_the_version_that_was_ordered(workshop: Workshop, project: Path) -> None:
+    ordered = workshop.make("raw_shards", "first.jsonl", write).artifact
+    raw = project / "data_lake" / "raw" / "first.jsonl"
+
+    def meanwhile(draft: Draft) -> None:
+        raw.write_text(raw.read_text() + raw.read_text())
+        other = Workshop(workshop.config)  # another process moves the reference
+        assert other.make("raw_shards", "first.jsonl", write_other).artifact.data_version != ordered.data_version
+        assert workshop.get("raw_shards", "first.jsonl").data_version == ordered.data_version
+        write(draft)
+
+    workshop.make("corpus_shards", "first.jsonl", meanwhile)
 
 
 def test_version_that_was_counted_must_be_the_current_one(workshop: Workshop) -> None:
