@@ -312,7 +312,7 @@ RECIPES: tuple[Recipe, ...] = (
         "audit_bundle",
         "audit",
         "objective",
-        inputs=(Input("mixed_corpus"), Input("target_comparison"), *hidden("raw_shards")),
+        inputs=(Input("mixed_corpus"), Input("target_comparison")),
         modules=("audit.bundle",),
         kinds=("python",),
     ),
