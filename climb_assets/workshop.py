@@ -138,19 +138,28 @@ class Workshop:
 
     def _outside(self, recipe: Recipe, partition: str | None) -> dict[str, str]:
         """Versions of what lies outside the lake: raw files, model folders, task files."""
-        versions = {}
-        for name, path in recipe.files(self.config).items():
-            if not path.exists():
-                raise ConfigError(
-                    f"{path} ({name}) is not there; run `climb demo-corpus`, or name another in climb.yaml"
-                )
-            versions[f"file:{name}"] = self.digest(path)
+        self.check_files(recipe)
+        versions = {f"file:{name}": self.digest(path) for name, path in recipe.files(self.config).items()}
         if recipe.asset == "raw_shards":
             assert partition is not None
             versions[f"raw:{partition}"] = digest_shard(self.config.corpus.raw, partition, self.digests).digest
         if any(entry.asset == "raw_corpus" for entry in recipe.inputs):
             versions["raw_corpus"] = self.corpus_version()
         return versions
+
+    def check_files(self, recipe: Recipe) -> None:
+        """Check that the files an asset uses are there, so that a wrong path is said before hours of work.
+
+        Raises
+        ------
+        ConfigError
+            One is not.
+        """
+        for name, path in recipe.files(self.config).items():
+            if not path.exists():
+                raise ConfigError(
+                    f"{path} ({name}) is not there; run `climb demo-corpus`, or name another in climb.yaml"
+                )
 
     def digest(self, path: Path) -> str:
         """Return a hash over the contents of a file or folder outside the lake, as last seen."""

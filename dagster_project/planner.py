@@ -69,9 +69,17 @@ def make_plan(workshop: Workshop, to: str | None = None) -> Plan:
     ----------
     to
         Plan only this asset and what it is made from.
+
+    Raises
+    ------
+    ConfigError
+        A file that the configuration names is not there.
     """
     workshop.refresh()
     wanted = _ancestors(to) if to else {recipe.asset for recipe in RECIPES}
+    for recipe in RECIPES:
+        if recipe.asset in wanted:
+            workshop.check_files(recipe)
     current = {node: _find(workshop, node) for node in _nodes(workshop, wanted)}
     stale: dict[Node, StaleItem] = {}
     averages: dict[str, float | None] = {}

@@ -12,7 +12,6 @@ import contextlib
 import itertools
 import json
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -71,7 +70,7 @@ def serving(port: int) -> Iterator[list[str]]:
     try:
         yield wait_for(lambda: groups_of(port), "the web server")
     finally:
-        process.send_signal(signal.SIGINT)
+        process.terminate()
         process.wait(60)
 
 
