@@ -1,9 +1,7 @@
 """Pictures of a finished project in Dagster's web UI, taken with headless Chromium over its DevTools protocol.
 
-    python docs/take_screenshot.py --port 3000 --out docs/screenshot.png
-
-writes the asset graph, and beside it (`_asset` in the name) one iteration of `proxy_results` with its plots. Without
-a server on the port, `climb ui` is started and stopped again.
+Example: `python docs/take_screenshot.py --port 3000 --out docs/screenshot.png` writes the asset graph, and beside it
+(`_asset` in the name) an iteration of `proxy_results` with its plot. Without a server on the port, one is started.
 """
 
 import argparse
@@ -12,6 +10,7 @@ import contextlib
 import itertools
 import json
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -32,8 +31,8 @@ SIDEBAR = 370  # pixels, where the graph is fitted beside it and it is hidden th
 SETTLE = 3  # seconds in which a page that is done does not change
 SECONDS = 120  # a cold server needs most of a minute on two busy cores
 # What a person would set in the page: a graph from top to bottom, of small nodes, in a window without navigation.
-SETTINGS = {"asset-graph-direction": "vertical", "asset-node-facets": ["partitions", "status"]}
-SETTINGS |= {"dagster-nav-collapsed": True, "large-screen-nav-open": False}
+SETTINGS: dict[str, Any] = {"asset-graph-direction": "vertical", "asset-node-facets": ["partitions", "status"]}
+SETTINGS["dagster-nav-collapsed"] = True
 HIDE_SIDEBAR = "document.querySelector('[aria-label=panel_show_right]').closest('button').click()"
 SHOW_PLOT = "[...document.querySelectorAll('a')].find(link => link.innerText == '[Show Markdown]').click()"
 
@@ -60,18 +59,18 @@ def groups_of(port: int) -> list[str]:
 @contextlib.contextmanager
 def serving(port: int) -> Iterator[list[str]]:
     """Yield the asset groups of the server on this port; start one for as long if there is none."""
-    try:
-        yield groups_of(port)
-        return
-    except OSError:
-        print(f"no server on port {port}; starting one")
-    command = [sys.executable, "-m", "dagster_project.cli", "ui", "--port", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with socket.socket() as probe:
+        served = probe.connect_ex(("127.0.0.1", port)) == 0
+    process = None
+    if not served:
+        command = [sys.executable, "-m", "dagster_project.cli", "ui", "--port", str(port)]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield wait_for(lambda: groups_of(port), "the web server")
     finally:
-        process.terminate()
-        process.wait(60)
+        if process is not None:
+            process.terminate()
+            process.wait(60)
 
 
 class Page:
@@ -138,7 +137,7 @@ def browsing() -> Iterator[Page]:
 
 def main() -> None:
     """Take both pictures."""
-    parser = argparse.ArgumentParser(description="Take pictures of a finished project in Dagster's web UI.")
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=3000)
     parser.add_argument("--out", type=Path, default=Path("docs/screenshot.png"))
     options = parser.parse_args()

@@ -114,7 +114,7 @@ def _read_documents(parts: ShardParts) -> pa.Table:
 
 def _shard_row(parts: ShardParts, counted: Mapping[str, int], repeated: int) -> dict[str, Any]:
     accounts = read_table(parts.accounts)
-    total = {name: sum(accounts[name].to_pylist()) for name in accounts.column_names[2:]}
+    total = {name: sum(accounts[name].to_pylist()) for name in accounts.column_names[1:]}
     row = {
         "shard": parts.shard,
         **counted,

@@ -15,7 +15,6 @@ from climb_assets.corpus.documents import DOCUMENTS, SPLITS
 from climb_assets.corpus.ingest import ACCOUNTS, QUARANTINE, ingest_shard
 from climb_assets.corpus.listing import digest_shard
 from climb_assets.errors import CorpusError, TransientError
-from climb_assets.lake import sha256_file
 from climb_assets.tables import read_table
 
 TEXT = "A text that is long enough to be kept, because it has more than the least number of characters. "
@@ -78,8 +77,6 @@ def test_every_record_of_every_file_is_accounted_for(raw: Path, tmp_path: Path) 
     assert len(accounts) == 7
     for row in accounts.values():
         assert row["read"] == sum(row[name] for name in ingest.OUTCOMES) > 0
-        path = raw / row["file"]
-        assert row["sha256"] == ("unreadable" if path.is_fifo() else sha256_file(path))
 
 
 RECORDS = st.one_of(

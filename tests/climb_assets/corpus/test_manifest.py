@@ -25,7 +25,7 @@ def shard(folder: Path, name: str, texts: list[str], tokens_of: list[str] | None
     spans = [
         {"id": document_id(t), "start": 0, "tokens": len(t) + 1} for t in (texts if tokens_of is None else tokens_of)
     ]
-    account = {"file": name, "sha256": "0", "bytes": 9, "read": len(texts) + 6, "kept": len(texts)}
+    account = {"file": name, "read": len(texts) + 6, "kept": len(texts)}
     account |= {"filtered_short": 1, "filtered_duplicate": 2, "quarantined": 3}
     write_rows(out / "documents.parquet", documents, SHORT_DOCUMENTS)
     write_rows(out / "tokens.parquet", spans, TOKENS)
