@@ -108,9 +108,7 @@ def event_of(
 def table_metadata(table: pa.Table) -> dg.MetadataValue:
     """Return the head of a table as Dagster metadata; nested values become text."""
     records = [
-        dg.TableRecord(
-            {key: value if isinstance(value, int | float | str | bool) else str(value) for key, value in row.items()}
-        )
+        dg.TableRecord({key: _plain(value) for key, value in row.items()})
         for row in table.slice(0, TABLE_ROWS).to_pylist()
     ]
     if not records:
@@ -118,6 +116,12 @@ def table_metadata(table: pa.Table) -> dg.MetadataValue:
     kinds = {int: "int", float: "float", bool: "bool"}
     columns = [dg.TableColumn(key, kinds.get(type(value), "string")) for key, value in records[0].data.items()]
     return dg.MetadataValue.table(records, schema=dg.TableSchema(columns))
+
+
+def _plain(value: Any) -> int | float | str | bool:
+    if value is None:
+        return ""
+    return value if isinstance(value, int | float | str | bool) else str(value)
 
 
 def image_metadata(png: bytes) -> dg.MetadataValue:

@@ -90,7 +90,10 @@ def _describe_corpus(corpus: dict[str, Any] | None) -> str:
         return "The corpus has not been read yet; run `climb up`."
     counts = {"duplicates": "duplicates across shards", "filtered": "filtered", "quarantined": "quarantined"}
     left_out = ", ".join(f"{corpus[key]} {words}" for key, words in counts.items())
-    return f"{corpus['documents']} documents, {corpus['tokens']:,} tokens in {corpus['shards']} shards ({left_out})."
+    return (
+        f"{corpus['documents']} documents, {corpus['tokens']:,} tokens in {corpus['shards']} shards ({left_out})."
+        + "".join(f"\nNot a shard: {entry}" for entry in corpus["rejected_names"])
+    )
 
 
 def _describe_domains(domains: list[dict[str, Any]]) -> str:

@@ -37,12 +37,11 @@ def corpus_manifest(context: dg.AssetExecutionContext, climb: Climb) -> dg.Mater
                     versions={VERSIONED[asset]: artifact.data_version for asset, artifact in made.items()},
                 )
             )
-        draft.summary = build_manifest(parts, draft.path)
+        rejected = [f"{entry.name}: {entry.reason}" for entry in climb.listing().rejected]
+        draft.summary = build_manifest(parts, draft.path) | {"rejected_names": rejected}
 
     made = climb.make("corpus_manifest", None, write)
-    rejected = [f"{entry.name}: {entry.reason}" for entry in climb.listing().rejected]
-    shards = table_metadata(read_table(made.artifact.file("shards.parquet")))
-    return result(made, {"shards": shards, "rejected_names": dg.JsonMetadataValue(rejected)})
+    return result(made, {"shards": table_metadata(read_table(made.artifact.file("shards.parquet")))})
 
 
 def _vectors(climb: Workshop) -> list[ShardVectors]:

@@ -230,7 +230,7 @@ def _hash_files(paths: Sequence[Path], cache: DigestCache | None) -> dict[Path, 
     """Hash the files that can be read."""
     known = cache.get(paths) if cache else {}
     fresh = {path: found for path in paths if path not in known and (found := hash_file(path)) is not None}
-    if cache:
+    if cache is not None and fresh:
         cache.put(fresh)
     return known | fresh
 
