@@ -3,6 +3,7 @@
 What belongs here: starting, finding and ending processes, and reading what they left in a lake.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -53,7 +54,8 @@ class Launch:
     def end_family(self) -> None:
         """Kill whatever is left, so that a failing test leaves nothing behind."""
         for pid in self.family:
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self.process.wait(10)
 
 

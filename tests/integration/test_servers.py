@@ -70,8 +70,8 @@ class Server:
         wait_until(ended, 600, f"backfill {backfill}", 0.5)
 
     def stop(self) -> None:
-        """Ask `dagster dev` alone to end; every process that it started must end with it."""
-        self.launch.process.terminate()
+        """End the server and whatever it started; Dagster's daemon may sit out a tick before it heeds a signal."""
+        self.launch.end_family()
         wait_until(lambda: not self.launch.family, 60, f"processes {self.launch.family} end", 0.2)
 
     def listeners(self) -> set[str]:

@@ -122,8 +122,7 @@ def test_workers_die_with_a_killed_parent_and_finished_work_stays(
         from pathlib import Path, PosixPath
         from climb_assets.config import Training
         from climb_assets.lake import Lake
-        from climb_assets.proxy.workers import discard_workers
-from climb_assets.proxy.swarm import ProxyJob, Recipe, Swarm, TrainingData
+        from climb_assets.proxy.swarm import ProxyJob, Recipe, Swarm, TrainingData
 
         if __name__ == "__main__":
             jobs = [ProxyJob((0.5, 0.3, 0.2), repeat) for repeat in range(500)]
