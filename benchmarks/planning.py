@@ -21,8 +21,8 @@ from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGra
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.loader import LoadingContextForTest
 
+from climb_assets.artifacts import Draft
 from climb_assets.config import load_config
-from climb_assets.lake import Draft
 from climb_assets.recipes import RECIPES, SEARCH
 from climb_assets.workshop import Workshop
 from dagster_project.build import build_definitions

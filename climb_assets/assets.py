@@ -17,9 +17,9 @@ from dagster._core.definitions.data_version import (
     get_input_event_pointer_tag,
 )
 
+from climb_assets.artifacts import Artifact, sha256_text
 from climb_assets.config import Config
 from climb_assets.errors import ClimbError, TransientError
-from climb_assets.lake import Artifact, sha256_text
 from climb_assets.partitions import asset_options, partitions_of
 from climb_assets.recipes import RECIPE
 from climb_assets.workshop import Made, Workshop

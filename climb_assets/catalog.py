@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.dataset as ds
 
+from climb_assets.artifacts import Artifact
 from climb_assets.errors import ConfigError, MissingArtifact
-from climb_assets.lake import Artifact, Lake
+from climb_assets.lake import Lake
 
 LOCKED_DOWN = """
 SET python_enable_replacements = false;

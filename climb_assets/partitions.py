@@ -7,8 +7,8 @@ from typing import Any
 
 import dagster as dg
 
+from climb_assets.artifacts import canonical_json, sha256_text
 from climb_assets.config import Config
-from climb_assets.lake import canonical_json, sha256_text
 from climb_assets.provenance import code_hashes
 from climb_assets.recipes import RECIPE, Input, Recipe, iteration_keys
 

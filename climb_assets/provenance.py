@@ -17,7 +17,17 @@ from climb_assets.errors import ConfigError
 PACKAGE = "climb_assets"
 PLUMBING = frozenset(
     f"{PACKAGE}.{name}"
-    for name in ("config", "errors", "lake", "catalog", "provenance", "recipes", "settings_used", "workshop")
+    for name in (
+        "artifacts",
+        "catalog",
+        "config",
+        "errors",
+        "lake",
+        "provenance",
+        "recipes",
+        "settings_used",
+        "workshop",
+    )
 )
 
 

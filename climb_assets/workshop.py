@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from climb_assets.artifacts import Artifact, Draft, Order, canonical_json, sha256_text
 from climb_assets.config import Config
 from climb_assets.corpus.listing import DigestCache, Listing, digest_files, digest_shard, list_shards
 from climb_assets.errors import ComputeError, ConfigError, MissingArtifact
-from climb_assets.lake import Artifact, Draft, Lake, Order, canonical_json, sha256_text
+from climb_assets.lake import Lake
 from climb_assets.provenance import code_hashes
 from climb_assets.recipes import RECIPE, RECIPES, Input, Recipe, artefact_name, iteration_keys
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from statistics import fmean
 from typing import Any, Literal
 
-from climb_assets.lake import Artifact, Order
+from climb_assets.artifacts import Artifact, Order
 from climb_assets.recipes import RECIPE, RECIPES, SEARCH
 from climb_assets.workshop import Workshop
 

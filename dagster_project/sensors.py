@@ -2,9 +2,9 @@
 
 import dagster as dg
 
+from climb_assets.artifacts import canonical_json, sha256_text
 from climb_assets.assets import Climb
 from climb_assets.corpus.listing import list_files
-from climb_assets.lake import canonical_json, sha256_text
 from climb_assets.workshop import Workshop
 from dagster_project.instance import synchronise_shards
 from dagster_project.jobs import refresh_corpus
@@ -18,11 +18,18 @@ SECONDS = 60
     description="Keeps the shard partitions in step with the raw folder, and starts a refresh when a file changed.",
 )
 def corpus_sensor(context: dg.SensorEvaluationContext, climb: Climb) -> dg.SensorResult | dg.SkipReason:
-    """Compare the raw folder's stats with those of the last tick."""
+    """Compare the raw folder's stats with those of the last tick and of the last refresh.
+
+    A change counts once two ticks in a row have seen it alike: a file may still be on its way.
+    """
     came, went = synchronise_shards(context.instance, climb)
     stamp = _stamp(climb)
-    if stamp == context.cursor:
+    refreshed, _, seen = (context.cursor or "").partition(" ")
+    if stamp == refreshed:
         return dg.SkipReason(f"nothing changed in {climb.config.corpus.raw}")
+    if stamp != seen:
+        waits = f"{climb.config.corpus.raw} changed; refreshed at the next look if it stays as it is"
+        return dg.SensorResult(skip_reason=waits, cursor=f"{refreshed} {stamp}")
     context.log.info(f"new shards: {came}; removed shards: {went}")
     return dg.SensorResult(run_requests=[dg.RunRequest(run_key=stamp)], cursor=stamp)
 

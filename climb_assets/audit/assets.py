@@ -2,12 +2,12 @@
 
 import dagster as dg
 
+from climb_assets.artifacts import Artifact, Draft
 from climb_assets.assets import Climb, declare, result
 from climb_assets.audit.bundle import write_bundle
 from climb_assets.audit.closure import Closure, trace
 from climb_assets.config import Config
 from climb_assets.errors import MissingArtifact
-from climb_assets.lake import Artifact, Draft
 from climb_assets.proxy.swarm import MODELS
 from climb_assets.tables import read_table
 from climb_assets.workshop import Workshop

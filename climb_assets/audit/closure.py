@@ -6,8 +6,9 @@ What belongs here: walking manifests. Whether bytes are still what a manifest sa
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from climb_assets.artifacts import Artifact
 from climb_assets.errors import MissingArtifact
-from climb_assets.lake import Artifact, Lake
+from climb_assets.lake import Lake
 
 
 @dataclass(frozen=True)

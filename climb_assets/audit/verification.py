@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from climb_assets.artifacts import Artifact, sha256_file
 from climb_assets.audit.closure import Closure, name_of, trace
 from climb_assets.errors import ClimbError
-from climb_assets.lake import Artifact, sha256_file
 from climb_assets.recipes import RECIPES
 from climb_assets.workshop import Workshop
 

@@ -2,14 +2,15 @@
 
 import dagster as dg
 
+from climb_assets.artifacts import Draft
 from climb_assets.assets import Climb, declare, image_metadata, result, table_metadata
 from climb_assets.clusters.domains import DomainInputs, write_domains
 from climb_assets.clusters.figures import cluster_map
 from climb_assets.clusters.kmeans import ShardVectors, assign_shard, fit_centroids, read_centroids, sample_vectors
-from climb_assets.clusters.statistics import ShardTables, compute_statistics
+from climb_assets.clusters.shards import scored_shards
+from climb_assets.clusters.statistics import compute_statistics
 from climb_assets.config import Config
 from climb_assets.corpus.manifest import ShardParts, build_manifest
-from climb_assets.lake import Draft
 from climb_assets.tables import read_table
 from climb_assets.workshop import Workshop
 
@@ -81,25 +82,12 @@ def cluster_assignments(context: dg.AssetExecutionContext, climb: Climb) -> dg.M
     return result(climb.make("cluster_assignments", shard, write))
 
 
-def _tables(climb: Workshop) -> list[ShardTables]:
-    return [
-        ShardTables(
-            shard=shard,
-            documents=climb.get("corpus_shards", shard).file("documents.parquet"),
-            tokens=climb.get("tokenized_shards", shard).file("documents.parquet"),
-            assignments=climb.get("cluster_assignments", shard).file("assignments.parquet"),
-            scores=climb.get("quality_scores", shard).file("scores.parquet"),
-        )
-        for shard in climb.listing().shards
-    ]
-
-
 def cluster_statistics(context: dg.AssetExecutionContext, climb: Climb) -> dg.MaterializeResult:
     """Tokens, quality, sources of each cluster, computed by DuckDB over the shards' tables."""
 
     def write(draft: Draft) -> None:
         duplicates = climb.get("corpus_manifest").file("duplicates.parquet")
-        draft.summary = compute_statistics(_tables(climb), duplicates, draft.path)
+        draft.summary = compute_statistics(scored_shards(climb), duplicates, draft.path)
 
     made = climb.make("cluster_statistics", None, write)
     return result(made, {"clusters": table_metadata(read_table(made.artifact.file("clusters.parquet")))})
@@ -112,7 +100,7 @@ def domains(context: dg.AssetExecutionContext, climb: Climb) -> dg.MaterializeRe
         inputs = DomainInputs(
             statistics=climb.get("cluster_statistics").file("clusters.parquet"),
             centroids=read_centroids(climb.get("cluster_model").file("centroids.npy")),
-            shards=_tables(climb),
+            shards=scored_shards(climb),
             duplicates=climb.get("corpus_manifest").file("duplicates.parquet"),
         )
         draft.summary = write_domains(inputs, climb.config.clusters, draft.path)

@@ -12,13 +12,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from climb_assets.artifacts import canonical_json, write_atomically
 from climb_assets.clusters.agreement import measure_agreement
 from climb_assets.clusters.kmeans import write_array
-from climb_assets.clusters.statistics import COUNTS, SOURCES, ShardTables, tally_clusters, top_sources
+from climb_assets.clusters.shards import ScoredShard
+from climb_assets.clusters.statistics import COUNTS, SOURCES, tally_clusters, top_sources
 from climb_assets.clusters.terms import domain_terms
 from climb_assets.config import Clusters
 from climb_assets.errors import ComputeError, ConfigError
-from climb_assets.lake import canonical_json, write_atomically
 from climb_assets.tables import read_table, write_table
 
 EMPTY = "empty"
@@ -43,7 +44,7 @@ class DomainInputs:
 
     statistics: Path
     centroids: NDArray[np.float32]
-    shards: Sequence[ShardTables]
+    shards: Sequence[ScoredShard]
     duplicates: Path
 
 

@@ -4,7 +4,6 @@ What belongs here: counting. Only train documents that no earlier shard has are 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from climb_assets.clusters.shards import ScoredShard
 from climb_assets.errors import ComputeError
 from climb_assets.tables import write_table
 
@@ -35,18 +35,7 @@ TALLY = """
 """
 
 
-@dataclass(frozen=True)
-class ShardTables:
-    """The tables of one shard: documents, tokens (documents.parquet of the tokenised shard), assignments, scores."""
-
-    shard: str
-    documents: Path
-    tokens: Path
-    assignments: Path
-    scores: Path
-
-
-def tally_clusters(shards: Sequence[ShardTables], duplicates: Path) -> pa.Table:
+def tally_clusters(shards: Sequence[ScoredShard], duplicates: Path) -> pa.Table:
     """Return one row per cluster and source: documents, tokens, bytes, and the sums of distance and scores."""
     import duckdb
 
@@ -87,7 +76,7 @@ def top_sources(tally: pa.Table, group: Sequence[int]) -> dict[int, list[dict[st
     }
 
 
-def compute_statistics(shards: Sequence[ShardTables], duplicates: Path, out: Path) -> dict[str, Any]:
+def compute_statistics(shards: Sequence[ScoredShard], duplicates: Path, out: Path) -> dict[str, Any]:
     """Write ``clusters.parquet``: one row per cluster that holds a train document, by cluster.
 
     Parameters

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from climb_assets.clusters.statistics import ShardTables
+from climb_assets.clusters.shards import ShardTables
 from climb_assets.tables import read_table
 
 DOCUMENTS = 200  # per domain; the paper names topics from 100 (section D.4)

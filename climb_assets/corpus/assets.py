@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from climb_assets.artifacts import Draft
 from climb_assets.assets import Climb, declare, result, table_metadata
 from climb_assets.config import Config
 from climb_assets.corpus.ingest import ingest_shard
@@ -9,7 +10,6 @@ from climb_assets.corpus.listing import digest_shard, read_digest, write_digest
 from climb_assets.corpus.tokenizer import import_tokenizer, train_tokenizer
 from climb_assets.corpus.tokens import tokenize_shard
 from climb_assets.errors import CorpusError
-from climb_assets.lake import Draft
 from climb_assets.tables import read_table
 
 

@@ -7,13 +7,14 @@ import dagster as dg
 import numpy as np
 import pyarrow as pa
 
+from climb_assets.artifacts import Draft
 from climb_assets.assets import Climb, declare, image_metadata, result, table_metadata
+from climb_assets.clusters.shards import shard_tables
 from climb_assets.config import Config
 from climb_assets.errors import ComputeError
-from climb_assets.lake import Draft
 from climb_assets.mixture.comparison import average_measures, compare
 from climb_assets.mixture.corpus_writer import write_mixed_corpus, write_realised
-from climb_assets.mixture.realisation import ShardTables, realise, sample_documents
+from climb_assets.mixture.realisation import realise, sample_documents
 from climb_assets.mixture.selection import select_mixture, write_selection
 from climb_assets.proxy.laboratory import measure, write_outcomes
 from climb_assets.proxy.swarm import ProxyJob, ProxyOutcome
@@ -106,7 +107,7 @@ def mixed_corpus(context: dg.AssetExecutionContext, climb: Climb) -> dg.Material
         names, weights = _domain_names(climb), _chosen_weights(climb, objective)
         supply = read_table(climb.get("domains").file("domains.parquet"), ["tokens"])["tokens"].to_numpy()
         plan = realise(weights, supply, settings.tokens, settings.max_epochs)
-        shards = _tables(climb)
+        shards = shard_tables(climb)
         clusters = climb.get("domains").file("clusters.parquet")
         duplicates = climb.get("corpus_manifest").file("duplicates.parquet")
         tokens = sample_documents(shards, clusters, duplicates, plan.tokens, settings.seed, draft.path)
@@ -126,18 +127,6 @@ def mixed_corpus(context: dg.AssetExecutionContext, climb: Climb) -> dg.Material
         metadata={"planned": int(planned.sum()), "tokens": int(kept.sum())},
     )
     return result(made, {"realised": table_metadata(realised)}, [check])
-
-
-def _tables(climb: Workshop) -> list[ShardTables]:
-    return [
-        ShardTables(
-            shard=shard,
-            documents=climb.get("corpus_shards", shard).file("documents.parquet"),
-            tokens=climb.get("tokenized_shards", shard).file("documents.parquet"),
-            assignments=climb.get("cluster_assignments", shard).file("assignments.parquet"),
-        )
-        for shard in climb.listing().shards
-    ]
 
 
 def mixture_assets(config: Config) -> list[dg.AssetsDefinition]:

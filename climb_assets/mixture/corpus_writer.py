@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from climb_assets.mixture.realisation import Realisation, ShardTables
+from climb_assets.clusters.shards import ShardTables
+from climb_assets.mixture.realisation import Realisation
 from climb_assets.search.simplex import FloatArray
 from climb_assets.tables import write_table
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from climb_assets.clusters.shards import ShardTables
 from climb_assets.errors import ComputeError
 from climb_assets.search.simplex import FloatArray, check_simplex, normalise
 from climb_assets.tables import ROW_GROUP, write_table
@@ -96,16 +97,6 @@ def _whole(share: FloatArray, total: int) -> npt.NDArray[np.int64]:
     largest = np.argsort(tokens - share, kind="stable")
     tokens[largest[: total - int(tokens.sum())]] += 1
     return tokens
-
-
-@dataclass(frozen=True)
-class ShardTables:
-    """The tables of one shard: its documents, their token counts and their clusters, joined by document id."""
-
-    shard: str
-    documents: Path
-    tokens: Path
-    assignments: Path
 
 
 SAMPLE = pa.schema(

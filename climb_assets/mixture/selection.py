@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from climb_assets import config
+from climb_assets.artifacts import write_atomically
 from climb_assets.errors import ComputeError
-from climb_assets.lake import write_atomically
 from climb_assets.search.iteration import Fit, History, predict_objective
 from climb_assets.search.predictor import Predictor
 from climb_assets.search.proposal import draw_pool

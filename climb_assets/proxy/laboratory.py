@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from climb_assets.artifacts import Artifact, Draft, Order
 from climb_assets.config import ChoiceTask, Task, TextTask, Training
-from climb_assets.lake import Artifact, Draft, Order
 from climb_assets.provenance import code_hashes
 from climb_assets.proxy.spans import load_training_index
 from climb_assets.proxy.swarm import ProxyJob, ProxyOutcome, Recipe, Swarm, TrainingData

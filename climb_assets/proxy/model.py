@@ -7,9 +7,9 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from climb_assets.artifacts import canonical_json, write_atomically
 from climb_assets.config import Training
 from climb_assets.corpus.frozen_tokenizer import end_token, load_tokenizer
-from climb_assets.lake import canonical_json, write_atomically
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from climb_assets.artifacts import canonical_json, write_atomically
 from climb_assets.errors import ComputeError, MissingArtifact
-from climb_assets.lake import canonical_json, write_atomically
 from climb_assets.tables import count_rows, read_table, write_table
 
 if TYPE_CHECKING:

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from climb_assets.artifacts import Artifact, Draft, Order, canonical_json, write_atomically
 from climb_assets.config import Training
 from climb_assets.errors import TransientError
-from climb_assets.lake import Artifact, Draft, Lake, Order, canonical_json, write_atomically
+from climb_assets.lake import Lake
 from climb_assets.proxy.batches import plan_sequences
 from climb_assets.proxy.evaluation import Scores, evaluate
 from climb_assets.proxy.model import build_model, count_parameters, load_model, save_model

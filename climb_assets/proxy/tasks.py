@@ -18,10 +18,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from climb_assets.artifacts import sha256_text
 from climb_assets.config import ChoiceTask, TextTask
 from climb_assets.corpus.frozen_tokenizer import end_token, load_tokenizer
 from climb_assets.errors import ComputeError, ConfigError
-from climb_assets.lake import sha256_text
 from climb_assets.proxy.spans import TrainingIndex
 from climb_assets.tables import write_table
 

@@ -12,10 +12,10 @@ import dagster as dg
 import numpy as np
 import pyarrow.compute as pc
 
+from climb_assets.artifacts import Artifact, Draft
 from climb_assets.assets import Climb, declare, event_of, image_metadata, plain_failure, result, table_metadata
 from climb_assets.config import Config
 from climb_assets.errors import ClimbError, ComputeError
-from climb_assets.lake import Artifact, Draft
 from climb_assets.partitions import asset_options, iteration_partitions
 from climb_assets.proxy.figures import loss_curves
 from climb_assets.proxy.laboratory import measure, write_outcomes

@@ -14,8 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from climb_assets import config
+from climb_assets.artifacts import write_atomically
 from climb_assets.errors import ComputeError
-from climb_assets.lake import write_atomically
 from climb_assets.randomness import derived_seed, generator
 from climb_assets.search.objectives import objective_loss
 from climb_assets.search.predictor import Predictor, new_predictor

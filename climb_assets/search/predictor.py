@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from climb_assets import config
+from climb_assets.artifacts import write_atomically
 from climb_assets.errors import ComputeError
-from climb_assets.lake import write_atomically
 from climb_assets.randomness import derived_seed, generator
 from climb_assets.search.simplex import FloatArray
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from climb_assets.artifacts import canonical_json, sha256_text
 from climb_assets.errors import ComputeError
-from climb_assets.lake import canonical_json, sha256_text
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -10,12 +10,14 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from climb_assets.artifacts import Draft, Order, data_version_of, write_atomically
 from climb_assets.errors import CorruptArtifact, MissingArtifact
-from climb_assets.lake import Draft, Lake, Order, data_version_of, write_atomically
+from climb_assets.lake import Lake
 
 ORDER = Order("domains", None, {"cluster_model": "a1"}, {"clusters": {"count": 6}}, {"clusters.domains": "c0de"})
 SCALARS = st.one_of(st.integers(), st.text(max_size=8), st.booleans())
@@ -40,7 +42,8 @@ def flip_bit(path: Path) -> None:
 
 def run_script(script: str, *arguments: str) -> subprocess.Popen[str]:
     """Start another process on the same lake."""
-    head = "import os, sys, time\nfrom pathlib import Path\nfrom climb_assets.lake import Lake, Order\n"
+    head = "import os, sys, time\nfrom pathlib import Path\nfrom climb_assets.artifacts import Order\n"
+    head += "from climb_assets.lake import Lake\n"
     head += f"ORDER = Order('domains', None, {dict(ORDER.inputs)!r}, {dict(ORDER.config)!r}, {dict(ORDER.code)!r})\n"
     command = [sys.executable, "-c", head + textwrap.dedent(script), *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -53,7 +56,8 @@ def test_an_artefact_is_found_with_what_was_said_of_it(tmp_path: Path) -> None:
     found = lake.get("domains")
     assert fresh
     assert found.file("sub/two.txt").read_text() == "two"
-    assert (found.summary, found.run) == ({"rows": 2}, {"seconds": 1.5})
+    assert (found.summary, found.run["seconds"]) == ({"rows": 2}, 1.5)
+    assert found.run["packages"]["pyarrow"] == pa.__version__
     assert (found.asset, found.partition, found.fingerprint) == ("domains", None, ORDER.fingerprint)
     found.verify()
 
@@ -87,7 +91,7 @@ def test_second_process_waits_and_finds_it_done(tmp_path: Path) -> None:
 @pytest.mark.parametrize("moment", ["before any file", "between files", "before the manifest", "before the rename"])
 def test_killed_writer_leaves_nothing_visible(tmp_path: Path, moment: str) -> None:
     script = """
-        import climb_assets.lake as lake_module
+        import climb_assets.artifacts as sealing
         root, moment = Path(sys.argv[1]), sys.argv[2]
 
         def stop(here):
@@ -101,7 +105,7 @@ def test_killed_writer_leaves_nothing_visible(tmp_path: Path, moment: str) -> No
             stop("between files")
             (draft.path / "two.txt").write_text("two")
 
-        real_write, real_replace = lake_module.write_atomically, Path.replace
+        real_write, real_replace = sealing.write_atomically, Path.replace
         def write_atomically(path, data):
             if path.name == "manifest.json":
                 stop("before the manifest")
@@ -110,7 +114,7 @@ def test_killed_writer_leaves_nothing_visible(tmp_path: Path, moment: str) -> No
             if self.name.endswith(".partial"):
                 stop("before the rename")
             return real_replace(self, target)
-        lake_module.write_atomically, Path.replace = write_atomically, replace
+        sealing.write_atomically, Path.replace = write_atomically, replace
         Lake(root).put(ORDER, write)
     """
     process = run_script(script, str(tmp_path), moment)
@@ -233,7 +237,7 @@ def test_reference_names_the_current_artefact_until_it_is_forgotten(tmp_path: Pa
 
 def test_reader_of_a_reference_sees_the_old_or_the_new(tmp_path: Path) -> None:
     script = """
-        from climb_assets.lake import write_atomically
+        from climb_assets.artifacts import write_atomically
         texts = [b"a" * 32, b"b" * 32]
         until = time.monotonic() + 1
         while time.monotonic() < until:

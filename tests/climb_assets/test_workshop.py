@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from climb_assets.artifacts import Draft
 from climb_assets.config import ChoiceTask, Config
 from climb_assets.errors import ComputeError, ConfigError, MissingArtifact
-from climb_assets.lake import Draft
 from climb_assets.recipes import RECIPE
 from climb_assets.workshop import Workshop
 

@@ -46,7 +46,9 @@ def test_one_refresh_for_each_change(workshop: Workshop, instance: dg.DagsterIns
     ]
     for change in changes:
         change()
-        result = tick(workshop, instance, cursor)
+        waits = tick(workshop, instance, cursor)
+        assert isinstance(waits, dg.SensorResult) and not waits.run_requests
+        result = tick(workshop, instance, waits.cursor)
         assert isinstance(result, dg.SensorResult)
         assert result.run_requests is not None and len(result.run_requests) == 1
         keys.add(result.run_requests[0].run_key)
@@ -54,6 +56,17 @@ def test_one_refresh_for_each_change(workshop: Workshop, instance: dg.DagsterIns
         again = tick(workshop, instance, cursor)
         assert isinstance(again, dg.SkipReason) and str(raw) in str(again.skip_message)
     assert len(keys) == len(changes)
+
+
+def test_a_file_that_still_grows_is_left_alone(workshop: Workshop, instance: dg.DagsterInstance, project: Path) -> None:
+    cursor = None
+    for size in (1, 2, 3):
+        (project / "data_lake" / "raw" / "copied.txt").write_text("x" * size)
+        result = tick(workshop, instance, cursor)
+        assert isinstance(result, dg.SensorResult) and not result.run_requests
+        cursor = result.cursor
+    result = tick(workshop, instance, cursor)
+    assert isinstance(result, dg.SensorResult) and result.run_requests
 
 
 def test_partitions_follow(workshop: Workshop, instance: dg.DagsterInstance, project: Path) -> None:

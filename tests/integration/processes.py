@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from climb_assets.lake import RUN_FACTS, Lake, sha256_file
+from climb_assets.artifacts import RUN_FACTS, sha256_file
+from climb_assets.lake import Lake
 from climb_assets.recipes import RECIPES
 
 ROOT = Path(__file__).parents[2]

@@ -12,8 +12,9 @@ import dagster as dg
 import pytest
 import yaml
 
+from climb_assets.artifacts import Draft, Order
 from climb_assets.config import load_config
-from climb_assets.lake import Draft, Lake, Order
+from climb_assets.lake import Lake
 from climb_assets.workshop import Workshop
 from dagster_project.instance import UNFINISHED, prepare_home
 from dagster_project.planner import make_plan

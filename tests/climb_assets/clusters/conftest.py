@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from climb_assets.clusters.kmeans import ShardVectors, assign_shard
-from climb_assets.clusters.statistics import ShardTables
+from climb_assets.clusters.shards import ScoredShard
 from climb_assets.tables import write_table
 
 DIMENSION = 8
@@ -23,7 +23,7 @@ class Corpus:
     """Paths of the stages before, the true group of each document, a centroid for each group and one too many."""
 
     vectors: list[ShardVectors]
-    tables: list[ShardTables]
+    tables: list[ScoredShard]
     duplicates: Path
     group_of: dict[str, int]
     centroids: NDArray[np.float32]
@@ -68,7 +68,7 @@ def corpus(tmp_path: Path) -> Corpus:
         write_shard(folder, texts, groups, [SOURCES[group] for group in groups])
         vectors.append(ShardVectors(shard, folder / "documents.parquet", folder / "vectors.npy"))
         names = ("documents", "tokens", "assignments", "scores")
-        tables.append(ShardTables(shard, *(folder / f"{name}.parquet" for name in names)))
+        tables.append(ScoredShard(shard, *(folder / f"{name}.parquet" for name in names)))
     duplicates = tmp_path / "duplicates.parquet"
     repeated = document_id(f"{TOPICS[0]} a0")
     write_table(duplicates, pa.table({"shard": ["b"], "id": [repeated], "first_shard": ["a"]}))

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from climb_assets.clusters.domains import DomainInputs, form_domains, write_domains
-from climb_assets.clusters.statistics import ShardTables, compute_statistics
+from climb_assets.clusters.shards import ScoredShard
+from climb_assets.clusters.statistics import compute_statistics
 from climb_assets.config import Clusters
 from climb_assets.errors import ComputeError, ConfigError
 from climb_assets.tables import read_table, write_table
@@ -121,7 +122,7 @@ def test_a_shard_without_documents_changes_nothing(corpus, written: Path, tmp_pa
     for name in ("documents", "tokens", "assignments", "scores"):
         paths.append(tmp_path / f"no-{name}.parquet")
         write_table(paths[-1], read_table(getattr(corpus.tables[0], name)).slice(0, 0))
-    tables = [ShardTables("none", *paths), *corpus.tables]
+    tables = [ScoredShard("none", *paths), *corpus.tables]
     out = tmp_path / "again"
     out.mkdir()
     compute_statistics(tables, corpus.duplicates, out)

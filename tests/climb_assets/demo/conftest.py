@@ -12,9 +12,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from climb_assets.artifacts import sha256_file
 from climb_assets.demo import catalogue, prepare
 from climb_assets.demo.packages import Fetched
-from climb_assets.lake import sha256_file
 
 LETTERED = {"text": ["moon", "sun"], "label": ["A", "B"]}
 ROWS: dict[str, dict[str, Any]] = {

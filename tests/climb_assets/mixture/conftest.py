@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from climb_assets.mixture.realisation import ShardTables
+from climb_assets.clusters.shards import ShardTables
 from climb_assets.tables import write_table
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from climb_assets.artifacts import Artifact, Order
 from climb_assets.config import TextTask, Training
 from climb_assets.errors import ComputeError, TransientError
-from climb_assets.lake import Artifact, Lake, Order
+from climb_assets.lake import Lake
 from climb_assets.proxy.spans import TrainingIndex
 from climb_assets.proxy.swarm import ProxyJob, Recipe, Swarm, TrainingData
 from climb_assets.proxy.tasks import prepare_text_task
