@@ -14,6 +14,7 @@ import pyarrow.dataset as ds
 from climb_assets.artifacts import Artifact
 from climb_assets.errors import ConfigError, MissingArtifact
 from climb_assets.lake import Lake
+from climb_assets.recipes import iteration_key
 
 LOCKED_DOWN = """
 SET python_enable_replacements = false;
@@ -47,8 +48,8 @@ def _fragment(format: ds.ParquetFileFormat, artifact: Artifact, file: str, key: 
     return format.make_fragment(str(artifact.file(file)), filesystem=LocalFileSystem(), partition_expression=expression)
 
 
-def _whole(asset: str, file: str) -> Callable[[Lake], ds.Dataset]:
-    return lambda lake: ds.dataset(str(lake.get(asset).file(file)))
+def _whole(asset: str, file: str, partition: str | None = None) -> Callable[[Lake], ds.Dataset]:
+    return lambda lake: ds.dataset(str(lake.get(asset, partition).file(file)))
 
 
 BASE: dict[str, Callable[[Lake], ds.Dataset]] = {
@@ -66,6 +67,8 @@ BASE: dict[str, Callable[[Lake], ds.Dataset]] = {
     "candidates": _partitioned("mixture_candidates", "candidates.parquet", "iteration"),
     "proxy_results": _partitioned("proxy_results", "results.parquet", "iteration"),
     "proxy_curves": _partitioned("proxy_results", "curves.parquet", "iteration"),
+    "noise": _whole("predictor_state", "noise.parquet", iteration_key(1)),  # later iterations carry the same
+    "fidelity": _whole("proxy_fidelity", "fidelity.parquet"),
     "mixtures": _partitioned("optimal_mixture", "weights.parquet", "objective"),
     "comparisons": _partitioned("target_comparison", "comparison.parquet", "objective"),
     "mixed_corpus": _partitioned("mixed_corpus", "sample.parquet", "objective"),

@@ -7,7 +7,7 @@ What belongs here: every setting, its type, its bounds and the source of its def
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -141,6 +141,8 @@ class Search(Section):
     )
     pool: int = Field(100_000, ge=100, description="8_predict.py: mixtures that the predictor ranks")
     top: int = Field(128, ge=1, description="8_predict.py: N = max(M * M, this), the pool's head that M are drawn from")
+    anchors: int = Field(2, ge=0, description="first candidates that are trained again, to measure the noise of seeds")
+    repeats: int = Field(2, ge=0, description="further seeds of each anchor; 0 measures no noise")
     predictor: Predictor = Predictor()
 
     @model_validator(mode="after")
@@ -152,31 +154,92 @@ class Search(Section):
         return self
 
 
-class Training(Section):
-    """A language model and how it is trained: WSD as in the paper's appendix C.2."""
+class Shape(NamedTuple):
+    """The widths of a Llama."""
 
-    hidden: int = Field(ge=16, description="hidden size")
-    layers: int = Field(ge=1)
-    heads: int = Field(ge=1)
-    intermediate: int = Field(ge=16, description="width of the SwiGLU block")
+    hidden: int
+    layers: int
+    heads: int
+    intermediate: int
+
+
+# Named for the parameters outside the embedding. The paper's proxies have 32 layers (docs/sources.md); their widths are
+# not published and chosen here to give the published counts. The small ones are for CPUs.
+SIZES = {
+    "100k": Shape(64, 2, 2, 192),
+    "800k": Shape(128, 4, 4, 352),
+    "2M": Shape(192, 5, 6, 448),
+    "8M": Shape(320, 6, 5, 960),
+    "20M": Shape(448, 8, 7, 1280),
+    "62M": Shape(384, 32, 6, 1152),
+    "132M": Shape(576, 32, 9, 1600),
+    "350M": Shape(960, 32, 15, 2560),
+    "1B": Shape(1536, 32, 24, 4352),
+}
+
+
+class Training(Section):
+    """A language model and how it is trained: WSD as in the paper's appendix C.2.
+
+    The model is one of a named size, of a shape given by its four widths, or one that is continued from a folder.
+    """
+
+    size: str | None = Field(None, description=f"one of {', '.join(SIZES)}: parameters without the embedding")
+    hidden: int | None = Field(None, ge=16, description="hidden size")
+    layers: int | None = Field(None, ge=1)
+    heads: int | None = Field(None, ge=1)
+    intermediate: int | None = Field(None, ge=16, description="width of the SwiGLU block")
+    start: Path | None = Field(
+        None, description="folder of a Hugging Face causal LM to go on from; tokenizer.path is its tokenizer.json"
+    )
     sequence: int = Field(256, ge=16, description="tokens in one packed sequence")
     batch: int = Field(16, ge=1, description="sequences in one step")
     tokens: int = Field(ge=1, description="training tokens; rounded up to whole steps")
     learning_rate: float = Field(gt=0, description="peak")
+    rate_factor: float = Field(
+        1.0, gt=0, le=1, description="multiplies the peak; proxies rank better with a small one (docs/sources.md)"
+    )
     final_learning_rate: float = Field(0.2, gt=0, le=1, description="share of the peak at the end (C.2: 5e-5 to 1e-5)")
     warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps")
     decay: float = Field(0.3, ge=0, le=1, description="share of the steps in the linear decay")
     weight_decay: float = Field(0.1, ge=0, description="6_train.sh")
     betas: tuple[float, float] = Field((0.9, 0.95), description="6_train.sh")
     clip: float = Field(1.0, gt=0, description="6_train.sh")
+    simulate_epochs: bool = Field(
+        True, description="repeat each domain as often as mixture.tokens would, on a part of it (docs/sources.md)"
+    )
+    snapshots: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        (), description="shares of the tokens at which the tasks are measured too"
+    )
 
     @model_validator(mode="after")
-    def _shape(self) -> Self:
-        if self.hidden % self.heads or (self.hidden // self.heads) % 2:
+    def _one_model(self) -> Self:
+        widths = (self.hidden, self.layers, self.heads, self.intermediate)
+        given = [self.size is not None, self.start is not None, any(width is not None for width in widths)]
+        if sum(given) != 1 or (given[2] and None in widths):
+            raise ValueError("give one of size, start, or all of hidden, layers, heads and intermediate")
+        if self.size is not None and self.size not in SIZES:
+            raise ValueError(f"size {self.size!r} is not known; choose one of {', '.join(SIZES)}")
+        if given[2] and (self.shape.hidden % self.shape.heads or (self.shape.hidden // self.shape.heads) % 2):
             raise ValueError("hidden must be heads times an even number")
         if self.warmup + self.decay > 1:
             raise ValueError("warmup + decay is at most 1")
+        if list(self.snapshots) != sorted(set(self.snapshots)):
+            raise ValueError("snapshots are shares in rising order")
         return self
+
+    @property
+    def shape(self) -> Shape:
+        """The widths of a model that is not continued from a folder."""
+        if self.size is not None:
+            return SIZES[self.size]
+        assert self.hidden and self.layers and self.heads and self.intermediate, "the start folder knows its shape"
+        return Shape(self.hidden, self.layers, self.heads, self.intermediate)
+
+    @property
+    def steps(self) -> int:
+        """Number of optimiser steps."""
+        return -(-self.tokens // (self.batch * self.sequence))
 
 
 class TextTask(Section):
@@ -197,7 +260,17 @@ class ChoiceTask(Section):
     items: int = Field(200, ge=1, description="items at most, a fixed random subset")
 
 
-Task = Annotated[TextTask | ChoiceTask, Field(discriminator="kind")]
+class HarnessTask(Section):
+    """A task, or a group of tasks, of lm-evaluation-harness, for those who have its data (the extra `eval`)."""
+
+    kind: Literal["harness"]
+    task: str = Field(description="its name there")
+    include: Path | None = Field(None, description="a folder of task YAML files, which stands in for the harness' own")
+    split: Literal["search_eval", "report_eval"] = "search_eval"
+    items: int = Field(200, ge=1, description="items at most, the first ones; of a group, of each task")
+
+
+Task = Annotated[TextTask | ChoiceTask | HarnessTask, Field(discriminator="kind")]
 
 
 class Mixture(Section):
@@ -217,12 +290,38 @@ class Comparison(Section):
     confidence: float = Field(0.95, gt=0.5, lt=1)
 
 
+SEARCH_PROXY = "proxy"  # what the table of fidelity calls the search's own setting
+
+
+class Fidelity(Section):
+    """Whether proxies rank mixtures as target models do."""
+
+    mixtures: int = Field(6, ge=0, description="first candidates trained at both sizes, beside the baselines; 0: none")
+    seeds: int = Field(1, ge=1, description="target models a mixture, of target.seeds")
+    settings: dict[Name, Training] = Field(default_factory=dict, description="further proxy settings to compare")
+    wanted: float = Field(0.8, gt=0, le=1, description="rank correlation that is good enough for a search")
+    resamples: int = Field(2000, ge=100, description="bootstrap resamples of the interval")
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="coverage of the interval")
+
+    @model_validator(mode="after")
+    def _names(self) -> Self:
+        if SEARCH_PROXY in self.settings:
+            raise ValueError(f"{SEARCH_PROXY!r} is the search's own setting; give fidelity.settings another name")
+        return self
+
+
 class Runtime(Section):
     """How fast, never what."""
 
-    workers: int | None = Field(None, ge=1, description="processes that train proxies; default: one a core")
+    workers: int | None = Field(
+        None, ge=1, description="processes that train proxies; default: as many as cores and memory allow"
+    )
+    checkpoint_seconds: float = Field(30.0, gt=0, description="at most this much training of a proxy is lost")
     threads: int | None = Field(None, ge=1, description="threads of FAISS and of the encoder; default: one a core")
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    compile: Literal["auto", "always", "never"] = Field(
+        "auto", description="torch.compile of the training step; auto: on a GPU, where a C++ compiler is found"
+    )
 
 
 class Config(Section):
@@ -241,6 +340,7 @@ class Config(Section):
     objectives: dict[Name, dict[Name, Annotated[float, Field(gt=0)]]] = Field(min_length=1)
     mixture: Mixture
     target: Comparison
+    fidelity: Fidelity = Fidelity()
     runtime: Runtime = Runtime()
 
     @model_validator(mode="after")
@@ -333,7 +433,7 @@ def _resolve(section: Any, folder: Path) -> Any:
 
 def _explain(error: ValidationError, path: Path) -> str:
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"] if part not in ("text", "choice")) or "the file"
+    key = ".".join(str(part) for part in first["loc"] if part not in ("text", "choice", "harness")) or "the file"
     if first["type"] == "extra_forbidden":
         return f"{path}: unknown key {key!r}; remove it or see docs/config.md for the names"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""

@@ -10,7 +10,7 @@ import dagster as dg
 from climb_assets.artifacts import canonical_json, sha256_text
 from climb_assets.config import Config
 from climb_assets.provenance import code_hashes
-from climb_assets.recipes import RECIPE, Input, Recipe, iteration_keys
+from climb_assets.recipes import RECIPE, Input, Recipe, iteration_key, iteration_keys
 
 OWNERS = ["team:data-platform"]
 SHARDS = dg.DynamicPartitionsDefinition(name="shard")
@@ -40,6 +40,8 @@ def partitions_of(recipe: Recipe, config: Config) -> dg.PartitionsDefinition | N
 
 def _dependency(entry: Input) -> dg.AssetDep:
     match entry.reach:
+        case "first":
+            return dg.AssetDep(entry.asset, partition_mapping=dg.SpecificPartitionsPartitionMapping([iteration_key(1)]))
         case "previous":
             return dg.AssetDep(
                 entry.asset, partition_mapping=dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=-1)

@@ -12,17 +12,23 @@ from typing import Any, Literal
 
 from climb_assets.config import Config
 from climb_assets.settings_used import (
+    REPEATED,
     encoder_files,
     encoder_settings,
+    fidelity_files,
+    fidelity_settings,
+    proxy_settings,
     search_settings,
+    start_files,
     task_files,
     task_settings,
     tokenizer_files,
+    training_settings,
     values_of,
 )
 
 Dimension = Literal["shard", "iteration", "objective"]
-Reach = Literal["same", "all", "last", "previous"]
+Reach = Literal["same", "all", "first", "last", "previous"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,7 @@ class Input:
     asset
         Name of the asset that is read.
     reach
-        Which of its partitions: the same key, all of them, the last one, or the one before.
+        Which of its partitions: the same key, all of them, the first or the last one, or the one before.
     drawn
         Whether Dagster is told. Candidates read the predictor of the iteration before, which Dagster would
         take for a cycle between asset keys; the manifest, the planner and the audit know it all the same.
@@ -232,12 +238,8 @@ RECIPES: tuple[Recipe, ...] = (
             *hidden("tokenized_shards"),
         ),
         modules=(*TRAINING_MODULES, *EVALUATION_MODULES, *TASK_MODULES),
-        settings=lambda config, key: {
-            "proxy": values_of(config.proxy),
-            "tasks": task_settings(config, deciding_only=True),
-            "seed": config.search.seed,
-        },
-        files=lambda config: task_files(config, deciding_only=True),
+        settings=proxy_settings,
+        files=lambda config: task_files(config, deciding_only=True) | start_files({"proxy": config.proxy}),
         kinds=("pytorch", "huggingface"),
     ),
     Recipe(
@@ -245,7 +247,7 @@ RECIPES: tuple[Recipe, ...] = (
         "search",
         "iteration",
         inputs=(Input("mixture_candidates", drawn=False), Input("proxy_results"), Input("predictor_state", "previous")),
-        modules=("search.iteration", "search.predictor"),
+        modules=("search.iteration", "search.predictor", "proxy.noise"),
         settings=lambda config, key: {
             "predictor": values_of(config.search.predictor),
             "seed": config.search.seed,
@@ -261,13 +263,28 @@ RECIPES: tuple[Recipe, ...] = (
         modules=("search.baselines",),
     ),
     Recipe(
+        "proxy_fidelity",
+        "search",
+        inputs=(
+            Input("domains"),
+            Input("mixture_candidates", "first"),
+            Input("training_tokens"),
+            Input("tokenizer", drawn=False),
+            *hidden("tokenized_shards"),
+        ),
+        modules=(*TRAINING_MODULES, *EVALUATION_MODULES, *TASK_MODULES, "proxy.fidelity", "search.baselines"),
+        settings=fidelity_settings,
+        files=fidelity_files,
+        kinds=("pytorch", "huggingface"),
+    ),
+    Recipe(
         "optimal_mixture",
         "mixture",
         "objective",
         inputs=(Input("domains", drawn=False), Input("predictor_state", "last"), Input("proxy_results", "all")),
         modules=("mixture.selection",),
         settings=lambda config, key: {
-            "search": values_of(config.search, "iterations"),
+            "search": values_of(config.search, "iterations", *REPEATED),
             "objective": config.objectives[str(key)],
         },
         kinds=("python", "lightgbm"),
@@ -285,12 +302,13 @@ RECIPES: tuple[Recipe, ...] = (
         ),
         modules=(*TRAINING_MODULES, *EVALUATION_MODULES, *TASK_MODULES, "mixture.comparison"),
         settings=lambda config, key: {
-            "target": values_of(config.target),
+            "target": values_of(config.target, "training")
+            | {"training": training_settings(config, config.target.training)},
             "tasks": task_settings(config, deciding_only=False),
             "objective": config.objectives[str(key)],
             "seed": config.search.seed,
         },
-        files=lambda config: task_files(config, deciding_only=False),
+        files=lambda config: task_files(config, deciding_only=False) | start_files({"target": config.target.training}),
         kinds=("pytorch", "huggingface"),
     ),
     Recipe(

@@ -4,10 +4,13 @@ What belongs here: functions from the configuration to plain values. Paths never
 hold does.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from climb_assets.config import ChoiceTask, Config, Section
+from climb_assets.config import ChoiceTask, Config, HarnessTask, Section, Training
+
+REPEATED = ("anchors", "repeats")  # of `search`: what is trained again, which changes no candidate
 
 
 def iteration_number(key: str) -> int:
@@ -45,23 +48,64 @@ def search_settings(config: Config, key: str | None) -> dict[str, Any]:
     assert key is not None, "the search is partitioned by iteration"
     plan = config.search.iterations[iteration_number(key) - 1]
     first = iteration_number(key) == 1
-    shared = values_of(config.search, "iterations", *(("predictor", "top") if first else ("predictor",)))
+    shared = values_of(config.search, "iterations", *REPEATED, *(("predictor", "top") if first else ("predictor",)))
     return {"search": shared, "candidates": plan} | ({} if first else {"objectives": config.objectives})
+
+
+def training_settings(config: Config, training: Training) -> dict[str, Any]:
+    """Return what trained models depend on; a folder that they go on from counts by its content."""
+    supply = {"target_tokens": config.mixture.tokens} if training.simulate_epochs else {}
+    return values_of(training, "start") | supply
+
+
+def start_files(trainings: Mapping[str, Training]) -> dict[str, Path]:
+    """Return the folders that models go on from, by the names of their settings."""
+    return {f"start-{name}": training.start for name, training in trainings.items() if training.start is not None}
+
+
+def proxy_settings(config: Config, key: str | None) -> dict[str, Any]:
+    """Return what the proxies of one iteration depend on; the first also measures the noise of seeds."""
+    assert key is not None, "the search is partitioned by iteration"
+    used = {"proxy": training_settings(config, config.proxy), "tasks": task_settings(config, deciding_only=True)}
+    repeated = {name: getattr(config.search, name) for name in REPEATED} if iteration_number(key) == 1 else {}
+    return used | {"seed": config.search.seed} | repeated
+
+
+def fidelity_settings(config: Config, key: str | None) -> dict[str, Any]:
+    """Return what the comparison of proxies with target models depends on."""
+    return {
+        "fidelity": values_of(config.fidelity, "settings"),
+        "settings": {name: training_settings(config, other) for name, other in config.fidelity.settings.items()},
+        "proxy": training_settings(config, config.proxy),
+        "target": training_settings(config, config.target.training),
+        "seeds": config.target.seeds[: config.fidelity.seeds],
+        "tasks": task_settings(config, deciding_only=True),
+        "objectives": config.objectives,
+        "seed": config.search.seed,
+    }
+
+
+def fidelity_files(config: Config) -> dict[str, Path]:
+    """Return the files of the tasks that decide, and the folders that models of any setting go on from."""
+    further = {f"fidelity-{name}": training for name, training in config.fidelity.settings.items()}
+    starts = start_files({"proxy": config.proxy, "target": config.target.training} | further)
+    return task_files(config, deciding_only=True) | starts
 
 
 def task_settings(config: Config, *, deciding_only: bool) -> dict[str, Any]:
     """Return the tasks as configured; a file counts by its content, so its path is left out."""
     return {
-        name: values_of(task, "path") if isinstance(task, ChoiceTask) else values_of(task)
+        name: values_of(task, "path", "include")
         for name, task in config.tasks.items()
         if not deciding_only or task.split == "search_eval"
     }
 
 
 def task_files(config: Config, *, deciding_only: bool) -> dict[str, Path]:
-    """Return the files of the multiple-choice tasks."""
-    return {
-        f"task-{name}": task.path
-        for name, task in config.tasks.items()
-        if isinstance(task, ChoiceTask) and (not deciding_only or task.split == "search_eval")
-    }
+    """Return the files of the multiple-choice tasks, and the folders of the harness' that have one."""
+    files = {}
+    for name, task in config.tasks.items():
+        path = task.path if isinstance(task, ChoiceTask) else task.include if isinstance(task, HarnessTask) else None
+        if path is not None and (not deciding_only or task.split == "search_eval"):
+            files[f"task-{name}"] = path
+    return files

@@ -104,8 +104,8 @@ class Workshop:
                 yield entry, partition
             elif entry.reach == "all":
                 yield from ((entry, key) for key in keys)
-            elif entry.reach == "last":
-                yield entry, keys[-1]
+            elif entry.reach in ("first", "last"):
+                yield entry, keys[0 if entry.reach == "first" else -1]
             elif keys.index(partition) > 0:  # previous
                 yield entry, keys[keys.index(partition) - 1]
 

@@ -10,6 +10,7 @@ from climb_assets.clusters.assets import cluster_assets
 from climb_assets.corpus.assets import corpus_assets
 from climb_assets.embeddings.assets import embeddings_assets
 from climb_assets.mixture.assets import mixture_assets
+from climb_assets.proxy.assets import proxy_assets
 from climb_assets.search.assets import search_assets
 from climb_assets.workshop import Workshop
 from dagster_project.jobs import refresh_corpus, search_job
@@ -25,6 +26,7 @@ def build_definitions(workshop: Workshop) -> dg.Definitions:
             *corpus_assets(config),
             *embeddings_assets(config),
             *cluster_assets(config),
+            *proxy_assets(config),
             *search_assets(config),
             *mixture_assets(config),
             *audit_assets(config),

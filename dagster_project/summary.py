@@ -3,11 +3,15 @@
 What belongs here: text for the terminal, from artefacts alone.
 """
 
+from dataclasses import asdict
 from typing import Any
 
 from tabulate import tabulate
 
-from climb_assets.recipes import iteration_keys
+from climb_assets.config import SEARCH_PROXY
+from climb_assets.proxy.fidelity import in_words, of_setting, read_fidelity
+from climb_assets.proxy.noise import noise_of_objectives
+from climb_assets.recipes import iteration_key, iteration_keys
 from climb_assets.tables import read_table
 from climb_assets.workshop import Workshop
 from dagster_project.planner import Plan
@@ -19,6 +23,8 @@ def summarise(workshop: Workshop) -> dict[str, Any]:
         "corpus": _corpus(workshop),
         "domains": _table(workshop, "domains", None, "domains.parquet"),
         "iterations": _iterations(workshop),
+        "noise": _noise(workshop),
+        "fidelity": _fidelity(workshop),
         "mixtures": {name: _mixture(workshop, name) for name in workshop.config.objectives},
     }
 
@@ -50,6 +56,21 @@ def _iterations(workshop: Workshop) -> list[dict[str, Any]]:
     return rows
 
 
+def _noise(workshop: Workshop) -> dict[str, Any] | None:
+    state = workshop.lake.current("predictor_state", iteration_key(1))
+    if state is None or "noise.parquet" not in state.manifest["files"]:  # made before noise was measured
+        return None
+    return {name: asdict(noise) for name, noise in noise_of_objectives(state.file("noise.parquet")).items()}
+
+
+def _fidelity(workshop: Workshop) -> dict[str, Any] | None:
+    report = workshop.lake.current("proxy_fidelity")
+    if report is None:
+        return None
+    rows = of_setting(read_fidelity(report.file("fidelity.parquet")), SEARCH_PROXY)
+    return {name: asdict(row) for name, row in rows.items()}
+
+
 def _mixture(workshop: Workshop, objective: str) -> dict[str, Any] | None:
     artifact = workshop.lake.current("optimal_mixture", objective)
     if artifact is None:
@@ -76,9 +97,27 @@ def describe(workshop: Workshop) -> str:
         lines += ["", "Iterations (rank correlation of left-out predictions and measurements):"]
         lines += [tabulate(rows, ["", "proxies", "diverged", *names])]
     for objective, mixture in state["mixtures"].items():
+        if state["noise"] is not None:
+            lines += ["", f"{objective}: {_describe_noise(state['noise'].get(objective))}"]
+        if state["fidelity"] is not None:
+            lines += [f"{objective}: {_describe_fidelity(state['fidelity'].get(objective))}"]
         if mixture is not None:
             lines += ["", *_describe_mixture(objective, mixture)]
     return "\n".join(lines)
+
+
+def _describe_noise(noise: dict[str, Any] | None) -> str:
+    if noise is None:
+        return "noise not measured"
+    wide = "" if noise["ratio"] is None else f"; mixtures spread {noise['ratio']:.1f} times as far"
+    return f"noise between seeds {noise['noise']:.4f} bits per byte ({noise['degrees']} degrees of freedom){wide}"
+
+
+def _describe_fidelity(row: dict[str, Any] | None) -> str:
+    if row is None:
+        return "whether proxies rank mixtures as targets do was not asked for"
+    shown = in_words(row["mixtures"], row["spearman"], row["low"], row["high"])
+    return f"proxies rank mixtures as targets do: {shown}"
 
 
 def _ranks(skill: dict[str, float | None]) -> list[str]:

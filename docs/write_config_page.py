@@ -23,6 +23,7 @@ SECTIONS = {
     "tasks.NAME (kind: choice)": config.ChoiceTask,
     "mixture": config.Mixture,
     "target": config.Comparison,
+    "fidelity": config.Fidelity,
     "runtime": config.Runtime,
 }
 HEAD = """# Configuration

@@ -8,7 +8,7 @@ from climb_assets.audit.bundle import write_bundle
 from climb_assets.audit.closure import Closure, trace
 from climb_assets.config import Config
 from climb_assets.errors import MissingArtifact
-from climb_assets.proxy.swarm import MODELS
+from climb_assets.proxy.job import MODELS
 from climb_assets.tables import read_table
 from climb_assets.workshop import Workshop
 

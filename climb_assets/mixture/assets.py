@@ -16,8 +16,10 @@ from climb_assets.mixture.comparison import average_measures, compare
 from climb_assets.mixture.corpus_writer import write_mixed_corpus, write_realised
 from climb_assets.mixture.realisation import realise, sample_documents
 from climb_assets.mixture.selection import select_mixture, write_selection
+from climb_assets.proxy.job import ProxyJob
 from climb_assets.proxy.laboratory import measure, write_outcomes
-from climb_assets.proxy.swarm import ProxyJob, ProxyOutcome
+from climb_assets.proxy.noise import noise_of_objectives
+from climb_assets.proxy.swarm import ProxyOutcome
 from climb_assets.recipes import iteration_keys
 from climb_assets.search.assets import read_prior
 from climb_assets.search.baselines import read_baselines
@@ -40,8 +42,9 @@ def optimal_mixture(context: dg.AssetExecutionContext, climb: Climb) -> dg.Mater
         weights = config.objectives[objective]
         predictors = {task: load_predictor(state.file(f"{task}.txt")) for task in weights}
         fit = read_diagnostics(state.file("diagnostics.json"))["objectives"][objective]
+        noise = noise_of_objectives(state.file("noise.parquet")).get(objective)
         prior = read_prior(climb)
-        selection = select_mixture(predictors, history, objective, weights, fit, config.search, prior)
+        selection = select_mixture(predictors, history, objective, weights, fit, noise, config.search, prior)
         write_selection(draft.path, selection, _domain_names(climb), prior)
         draft.summary |= {key: value for key, value in asdict(selection).items() if key not in ("weights", "fit")}
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 from climb_assets import config
 from climb_assets.artifacts import write_atomically
 from climb_assets.errors import ComputeError
+from climb_assets.proxy.noise import Noise
 from climb_assets.search.iteration import Fit, History, predict_objective
 from climb_assets.search.predictor import Predictor
 from climb_assets.search.proposal import draw_pool
@@ -56,6 +57,9 @@ class Selection:
         How many trained mixtures have a measured loss below the predicted one.
     fit
         How far the predictor can be trusted.
+    noise, degrees
+        Standard deviation of the measured loss between seeds of one mixture, and its degrees of freedom; None and 0
+        where it was not measured. Differences of this size say nothing.
     """
 
     objective: str
@@ -70,6 +74,8 @@ class Selection:
     best_measured: float
     better_measured: int
     fit: Fit
+    noise: float | None
+    degrees: int
 
 
 def select_mixture(
@@ -78,6 +84,7 @@ def select_mixture(
     objective: str,
     weights: Mapping[str, float],
     fit: Fit,
+    noise: Noise | None,
     settings: config.Search,
     prior: FloatArray,
 ) -> Selection:
@@ -96,6 +103,8 @@ def select_mixture(
         Name of the objective and the weights of its tasks.
     fit
         The objective's out-of-fold diagnostics.
+    noise
+        Its noise between seeds, None where that was not measured.
     prior
         Token share of each domain (K,).
 
@@ -126,6 +135,8 @@ def select_mixture(
         best_measured=float(measured[best]),
         better_measured=int((measured < least).sum()),
         fit=fit,
+        noise=noise.noise if noise else None,
+        degrees=noise.degrees if noise else 0,
     )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from climb_assets.tables import read_table
 
 if TYPE_CHECKING:
-    from transformers import LlamaForCausalLM
+    from transformers import PreTrainedModel
 
 BATCH_TOKENS = 2048  # padded tokens in one forward pass: enough to keep a core busy, little enough for its cache
 HEAD_ROWS = 256  # positions whose logits are held at a time
@@ -28,16 +28,21 @@ class Scores:
     loss
         Bits per byte of the gold continuations given their contexts: all bits over all bytes.
     accuracy, accuracy_norm
-        Share of items whose gold choice is the likeliest: by the sum of its log-likelihood, and by that sum per byte;
-        None where there is nothing to choose.
+        Share of items whose gold choice is the likeliest: by the sum of its log-likelihood, and by that sum per
+        character (lm-evaluation-harness' acc and acc_norm); the first of equals counts. None where there is nothing to
+        choose.
     items
         Number of items.
+    gold_probability
+        Normalised probability of the gold choice: softmax over an item's choices of their log-likelihood (nats) per
+        byte, at the gold one, averaged over the items. None where there is nothing to choose.
     """
 
     loss: float
     accuracy: float | None
     accuracy_norm: float | None
     items: int
+    gold_probability: float | None
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class Window:
     end: int
 
 
-def evaluate(model: "LlamaForCausalLM", prepared: Path, sequence: int) -> Scores:
+def evaluate(model: "PreTrainedModel", prepared: Path, sequence: int) -> Scores:
     """Score a model on a task folder, in float32, on the device it is on.
 
     Parameters
@@ -60,16 +65,24 @@ def evaluate(model: "LlamaForCausalLM", prepared: Path, sequence: int) -> Scores
         itself is cut into windows; every token of it is predicted once.
     """
     items = read_table(prepared / "items.parquet").to_pydict()
-    tokens = np.load(prepared / "tokens.npy", allow_pickle=False)
-    spans = zip(items["start"], items["context"], items["length"], strict=True)
-    windows = [window for number, span in enumerate(spans) for window in _windows(number, *span, sequence)]
-    bits = _bits(model, tokens, windows, len(items["item"]))
     item, gold, size = np.array(items["item"]), np.array(items["gold"]), np.array(items["bytes"])
+    bits = continuation_bits(model, prepared, sequence)
     loss = float(bits[gold].sum() / size[gold].sum())
     count = int(gold.sum())
     if len(item) == count:
-        return Scores(loss, None, None, count)
-    return Scores(loss, _share_right(item, gold, bits), _share_right(item, gold, bits / size), count)
+        return Scores(loss, None, None, count, None)
+    right = _share_right(item, gold, bits)
+    right_norm = _share_right(item, gold, bits / np.array(items["characters"]))
+    return Scores(loss, right, right_norm, count, gold_probability(item, gold, bits / size))
+
+
+def continuation_bits(model: "PreTrainedModel", prepared: Path, sequence: int) -> np.ndarray:
+    """Return float64 (requests,): bits of the continuation of each request of a task folder."""
+    items = read_table(prepared / "items.parquet").to_pydict()
+    tokens = np.load(prepared / "tokens.npy", allow_pickle=False)
+    spans = zip(items["start"], items["context"], items["length"], strict=True)
+    windows = [window for number, span in enumerate(spans) for window in _windows(number, *span, sequence)]
+    return _bits(model, tokens, windows, len(items["item"]))
 
 
 def _windows(request: int, start: int, context: int, length: int, sequence: int) -> list[Window]:
@@ -84,7 +97,7 @@ def _windows(request: int, start: int, context: int, length: int, sequence: int)
     return windows
 
 
-def _bits(model: "LlamaForCausalLM", tokens: np.ndarray, windows: list[Window], requests: int) -> np.ndarray:
+def _bits(model: "PreTrainedModel", tokens: np.ndarray, windows: list[Window], requests: int) -> np.ndarray:
     """Return float64 (requests,): bits of each request's continuation.
 
     Windows of like length share a batch, padded on the right, where causal attention cannot see it. Only the positions
@@ -93,6 +106,7 @@ def _bits(model: "LlamaForCausalLM", tokens: np.ndarray, windows: list[Window], 
     import torch
 
     device = next(model.parameters()).device
+    head = model.get_output_embeddings().weight
     bits = np.zeros(requests)
     model.eval()
     with torch.inference_mode():
@@ -104,11 +118,11 @@ def _bits(model: "LlamaForCausalLM", tokens: np.ndarray, windows: list[Window], 
             predicted = [row * width + np.arange(w.first, w.end) - w.begin - 1 for row, w in enumerate(batch)]
             expected = np.concatenate([tokens[w.first : w.end] for w in batch]).astype(np.int64)
             owners = np.concatenate([np.full(w.end - w.first, w.request) for w in batch])
-            output = model.model(input_ids=torch.from_numpy(inputs).to(device), use_cache=False)
+            output = model.base_model(input_ids=torch.from_numpy(inputs).to(device), use_cache=False)
             hidden = output.last_hidden_state.flatten(0, 1)[torch.from_numpy(np.concatenate(predicted)).to(device)]
             targets = torch.from_numpy(expected).to(device)
             nats = [
-                torch.nn.functional.cross_entropy(rows @ model.lm_head.weight.T, target, reduction="none")
+                torch.nn.functional.cross_entropy(rows @ head.T, target, reduction="none")
                 for rows, target in zip(hidden.split(HEAD_ROWS), targets.split(HEAD_ROWS), strict=True)
             ]
             np.add.at(bits, owners, torch.cat(nats).double().cpu().numpy() / math.log(2))
@@ -132,3 +146,20 @@ def _share_right(item: np.ndarray, gold: np.ndarray, bits: np.ndarray) -> float:
     order = np.lexsort((np.arange(len(item)), bits, item))
     first = order[np.unique(item[order], return_index=True)[1]]
     return float(gold[first].mean())
+
+
+def gold_probability(item: np.ndarray, gold: np.ndarray, bits: np.ndarray) -> float:
+    """Return the mean probability of the gold choices, each item's being the softmax of minus the bits, in nats.
+
+    Parameters
+    ----------
+    item
+        Integers from 0, (requests,): which item a request is a choice of; each item has one gold choice.
+    bits
+        Bits per byte of each choice, (requests,).
+    """
+    nats = -bits * math.log(2)
+    best = np.full(item.max() + 1, -np.inf)
+    np.maximum.at(best, item, nats)
+    weights = np.exp(nats - best[item])
+    return float((weights / np.bincount(item, weights)[item])[gold].mean())

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from climb_assets.artifacts import Artifact, Draft, Order
-from climb_assets.config import ChoiceTask, Task, TextTask, Training
+from climb_assets.artifacts import Draft, Order, canonical_json, write_atomically
+from climb_assets.config import ChoiceTask, HarnessTask, Task, TextTask, Training
 from climb_assets.provenance import code_hashes
+from climb_assets.proxy.harness import harness_version
+from climb_assets.proxy.job import Conditions, PreparedTask, ProxyJob, TrainingData
 from climb_assets.proxy.spans import load_training_index
-from climb_assets.proxy.swarm import ProxyJob, ProxyOutcome, Recipe, Swarm, TrainingData
+from climb_assets.proxy.swarm import ProxyOutcome, Swarm
 from climb_assets.proxy.tasks import prepare_choice_task, prepare_text_task
 from climb_assets.recipes import EVALUATION_MODULES, TASK_MODULES, TRAINING_MODULES
 from climb_assets.tables import read_table, write_rows
@@ -22,14 +24,16 @@ from climb_assets.workshop import Workshop
 
 TASKS = "proxy_tasks"
 
-RESULTS = pa.schema(
+RESULTS = pa.schema(  # one row for each task at the end of a training; of task_curves, one at each snapshot too
     [
         ("key", pa.string()),
         ("repeat", pa.int32()),
         ("task", pa.string()),
+        ("tokens", pa.int64()),
         ("loss", pa.float64()),
         ("accuracy", pa.float64()),
         ("accuracy_norm", pa.float64()),
+        ("gold_probability", pa.float64()),
         ("items", pa.int64()),
         ("diverged", pa.bool_()),
     ]
@@ -47,7 +51,7 @@ REALISED = pa.schema(
         ("epochs", pa.float64()),
     ]
 )
-MODELS = pa.schema(
+IDENTITIES = pa.schema(
     [("key", pa.string()), ("repeat", pa.int32()), ("fingerprint", pa.string()), ("data_version", pa.string())]
 )
 
@@ -63,17 +67,19 @@ def measure(
         Names the work where progress is shown.
     """
     tokenizer = workshop.get("tokenizer")
-    recipe = Recipe(
+    conditions = Conditions(
         vocabulary=int(tokenizer.summary["vocabulary"]),
         tokenizer=tokenizer.file("tokenizer.json"),
         search_seed=workshop.config.search.seed,
+        target_tokens=workshop.config.mixture.tokens,
+        start=workshop.digest(training.start) if training.start is not None else None,
         train_code=code_hashes(TRAINING_MODULES),
         evaluate_code=code_hashes(EVALUATION_MODULES),
-        device=workshop.config.runtime.device,
+        runtime=workshop.config.runtime,
     )
     data = training_data(workshop)
     prepared = {name: _prepare(workshop, name, task, data) for name, task in tasks.items()}
-    swarm = Swarm(workshop.lake, data, recipe, workshop.config.runtime.workers)
+    swarm = Swarm(workshop.lake, data, conditions)
     return swarm.run(jobs, training, prepared, lambda done, total: workshop.progress(what, done, total))
 
 
@@ -90,38 +96,50 @@ def training_data(workshop: Workshop) -> TrainingData:
     return TrainingData(index.data_version, index.path, tokens)
 
 
-def _prepare(workshop: Workshop, name: str, task: Task, data: TrainingData) -> Artifact:
-    """Return the prepared task, made from held-out documents or from a file."""
+def _prepare(workshop: Workshop, name: str, task: Task, data: TrainingData) -> PreparedTask:
+    """Return the prepared task, made from held-out documents or from a file; the harness prepares its own."""
     code = code_hashes(TASK_MODULES)
     if isinstance(task, TextTask):
         order = Order(TASKS, name, {"training_tokens": data.version}, task.model_dump(mode="json"), code)
+    elif isinstance(task, HarnessTask):
+        inputs = {f"file:task-{name}": workshop.digest(task.include)} if task.include is not None else {}
+        config = task.model_dump(mode="json", exclude={"include"}) | {"lm_eval": harness_version()}
+        order = Order(TASKS, name, inputs, config, {})
     else:
         inputs = {"tokenizer": workshop.get("tokenizer").data_version, f"file:task-{name}": workshop.digest(task.path)}
         order = Order(TASKS, name, inputs, task.model_dump(mode="json", exclude={"path"}), code)
 
     def write(draft: Draft) -> None:
-        if isinstance(task, ChoiceTask):
+        if isinstance(task, HarnessTask):
+            write_atomically(draft.path / "harness.json", canonical_json(dict(order.config)).encode())
+        elif isinstance(task, ChoiceTask):
             draft.summary |= prepare_choice_task(
                 task, name, workshop.get("tokenizer").file("tokenizer.json"), draft.path
             )
         else:
             draft.summary |= prepare_text_task(task, name, load_training_index(data.folder, data.tokens), draft.path)
 
-    return workshop.lake.put(order, write)[0]
+    return PreparedTask(workshop.lake.put(order, write)[0], task if isinstance(task, HarnessTask) else None)
 
 
 def write_outcomes(outcomes: Iterable[ProxyOutcome], out: Path) -> None:
     """Write results, loss curves, realised tokens and the models' identities of a swarm into a folder."""
-    tables: dict[str, list[dict]] = {"results": [], "curves": [], "realised": [], "models": []}
+    tables: dict[str, list[dict]] = {"results": [], "task_curves": [], "curves": [], "realised": [], "models": []}
     for outcome in outcomes:
         who = {"key": outcome.job.key, "repeat": outcome.job.repeat}
-        for task, scores in sorted(outcome.scores.items()):
-            tables["results"].append(who | {"task": task, **vars(scores), "diverged": outcome.diverged})
+        for tokens, tasks in sorted(outcome.points.items()):
+            rows = [
+                who | {"task": task, "tokens": tokens, **vars(scores), "diverged": outcome.diverged}
+                for task, scores in sorted(tasks.items())
+            ]
+            tables["task_curves"] += rows
+        tables["results"] += rows
         for name in ("curve", "realised"):
             rows = read_table(outcome.model.file(f"{name}.parquet")).to_pylist()
             tables["curves" if name == "curve" else name] += [who | row for row in rows]
         tables["models"].append(
             who | {"fingerprint": outcome.model.fingerprint, "data_version": outcome.model.data_version}
         )
-    for name, schema in (("results", RESULTS), ("curves", CURVES), ("realised", REALISED), ("models", MODELS)):
+    schemas = {"results": RESULTS, "task_curves": RESULTS, "curves": CURVES, "realised": REALISED, "models": IDENTITIES}
+    for name, schema in schemas.items():
         write_rows(out / f"{name}.parquet", tables[name], schema)

@@ -17,6 +17,7 @@ from typing import Any, TypeGuard
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from tokenizers import Tokenizer
 
 from climb_assets.artifacts import sha256_text
 from climb_assets.config import ChoiceTask, TextTask
@@ -33,19 +34,24 @@ ITEMS_SCHEMA = pa.schema(
         ("context", pa.int32()),
         ("length", pa.int32()),
         ("bytes", pa.int32()),
+        ("characters", pa.int32()),
     ]
 )
 
 
 @dataclass(frozen=True)
 class Request:
-    """A continuation, `tokens[context:]`, whose likelihood after `tokens[:context]` is wanted; `size` is its bytes."""
+    """A continuation, `tokens[context:]`, whose likelihood after `tokens[:context]` is wanted; `size` is its bytes.
+
+    `characters` are those of a choice, None for a document, which competes with none.
+    """
 
     item: int
     gold: bool
     tokens: np.ndarray
     context: int
     size: int
+    characters: int | None = None
 
 
 def prepare_text_task(task: TextTask, name: str, index: TrainingIndex, out: Path) -> dict[str, int]:
@@ -78,8 +84,9 @@ def prepare_choice_task(task: ChoiceTask, name: str, tokenizer: Path, out: Path)
     """Write the task folder of a multiple-choice JSONL file; return its facts.
 
     A record is ``{"context", "choices", "gold"}``, or has ``contexts``, one for each choice, which then stand in the
-    context's place. A choice is appended to its context as it stands, its leading space included; its bytes are counted
-    without that space, as lm-evaluation-harness does. The items with the lowest hashes are taken.
+    context's place. A choice is appended to its context as it stands, its leading space included; its bytes and
+    characters are counted without that space, which is lm-evaluation-harness' `target_delimiter` and no part of the
+    choice. The items with the lowest hashes are taken.
 
     Raises
     ------
@@ -87,25 +94,41 @@ def prepare_choice_task(task: ChoiceTask, name: str, tokenizer: Path, out: Path)
         The file cannot be read or a record is bad: names file, line and fault.
     """
     encoder = load_tokenizer(tokenizer)
-    end_of_text = end_token(encoder)
     try:
-        lines = task.path.read_text(encoding="utf-8").splitlines()
+        lines = task.path.read_text(encoding="utf-8").split("\n")  # splitlines() would cut at U+2028 in a text
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read the file of task {name!r}: {task.path}: {error}") from None
     numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
-    records = [(sha256_text(line), _parse(line, task.path, number)) for number, line in numbered]
+    records = [(sha256_text(line), _parse(line, task.path, number), number) for number, line in numbered]
     if not records:
         raise ConfigError(f"task {name!r}: {task.path} holds no record")
-    chosen = [record for _, record in sorted(records, key=lambda pair: pair[0])[: task.items]]
+    chosen = sorted(records, key=lambda record: record[0])[: task.items]
     requests: list[Request] = []
-    for item, record in enumerate(chosen):
+    for item, (_, record, number) in enumerate(chosen):
         contexts = record.get("contexts") or [record["context"]] * len(record["choices"])
         for position, (context, choice) in enumerate(zip(contexts, record["choices"], strict=True)):
-            head = [end_of_text, *encoder.encode(context, add_special_tokens=False).ids]
-            tail = encoder.encode(choice, add_special_tokens=False).ids
-            size = len(choice.lstrip().encode())
-            requests.append(Request(item, position == record["gold"], np.array(head + tail), len(head), size))
+            head, tail = encode_pair(encoder, context, choice)
+            if not tail:
+                raise ConfigError(
+                    f"{task.path}:{number}: choice {choice!r} merges into its context; begin it with a space"
+                )
+            text = choice.removeprefix(" ")
+            gold, size = position == record["gold"], len(text.encode())
+            requests.append(Request(item, gold, np.array(head + tail), len(head), size, len(text)))
     return _write(requests, out)
+
+
+def encode_pair(encoder: Tokenizer, context: str, continuation: str) -> tuple[list[int], list[int]]:
+    """Return the tokens of a context, behind an end-of-text mark, and those of its continuation.
+
+    As lm-evaluation-harness does it (`TemplateLM._encode_pair`) for a model that sees a mark first (`add_bos_token`):
+    white space that ends the context goes to the continuation, the two are encoded as one text, and the continuation is
+    what comes after as many tokens as the context has alone. It may be empty where the last token spans the border.
+    """
+    head = context.rstrip()
+    context_ids = encoder.encode(head, add_special_tokens=False).ids
+    whole_ids = encoder.encode(context + continuation, add_special_tokens=False).ids
+    return [end_token(encoder), *context_ids], whole_ids[len(context_ids) :]
 
 
 def _parse(line: str, path: Path, number: int) -> dict[str, Any]:
@@ -150,6 +173,7 @@ def _write(requests: Sequence[Request], out: Path) -> dict[str, int]:
         [request.context for request in requests],
         lengths,
         [request.size for request in requests],
+        [request.characters for request in requests],
     ]
     temporary = out / ".tokens.npy.tmp"
     with temporary.open("wb") as stream:

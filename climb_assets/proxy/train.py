@@ -1,24 +1,32 @@
 """The training loop: AdamW, clipped gradients, a warm-up / stable / decay schedule (paper appendix C.2).
 
-What belongs here: how a model learns from a plan of sequences. Deterministic on a CPU with a fixed number of threads.
-A run that diverges ends early with a flag; it is a result, not an error.
+What belongs here: how a model learns from a plan of sequences. Deterministic on a CPU with a fixed number of threads,
+also when it was interrupted. A run that diverges ends early with a flag; it is a result, not an error.
 """
 
 import contextlib
 import math
+import os
+import shutil
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from climb_assets.config import Training
+from climb_assets.config import Runtime, Training
+from climb_assets.errors import ComputeError
 from climb_assets.proxy.batches import SequencePlan
+from climb_assets.proxy.checkpoint import Checkpoint, save_snapshot
 
 if TYPE_CHECKING:
     import torch
-    from transformers import LlamaForCausalLM
+    from transformers import PreTrainedModel
 
 EXPLODED = 2.0  # times ln(vocabulary), the loss of a uniform guess: above it a run has diverged
-HEAD_ROWS = 256  # positions whose logits are held at a time: 256 x 4,096 float32 numbers stay in a core's cache
+HEAD_ROWS = {  # positions whose logits are held at a time
+    "cpu": 128,  # x 4,096 float32 numbers stay in a core's cache
+    "cuda": 8192,  # fewer would leave a large GPU waiting for the next launch
+}
 
 
 @dataclass(frozen=True)
@@ -33,58 +41,143 @@ class TrainingResult:
         Whether the loss became non-finite or exploded; the run then stopped there.
     tokens
         Tokens that were trained on.
+    resumed
+        Steps that an earlier, interrupted run had done.
+    snapshots
+        Token counts at which the weights were kept.
+    rows
+        Sequences in one pass: fewer than a batch where memory was short, the gradients then add up.
     """
 
     curve: list[float]
     diverged: bool
     tokens: int
+    resumed: int
+    snapshots: list[int]
+    rows: int
 
 
 def train(
-    model: "LlamaForCausalLM",
+    model: "PreTrainedModel",
     plan: SequencePlan,
     training: Training,
+    checkpoint: Checkpoint | None = None,
     on_step: Callable[[int, float], None] | None = None,
 ) -> TrainingResult:
-    """Train the model in place on the device it is on; `on_step` is told each step and its loss."""
+    """Train the model in place on the device it is on; `on_step` is told each step and its loss.
+
+    Parameters
+    ----------
+    checkpoint
+        Where an interrupted run is taken up, and where the weights of `training.snapshots` go.
+
+    Raises
+    ------
+    ComputeError
+        Not even one sequence fits into memory.
+    """
     import torch
 
-    model.train()
-    parameters = list(model.parameters())
-    matrices = [p for p in parameters if p.ndim > 1]
-    others = [p for p in parameters if p.ndim < 2]
-    groups = [{"params": matrices, "weight_decay": training.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    optimiser = torch.optim.AdamW(groups, lr=training.learning_rate, betas=training.betas, fused=True)
-    device = parameters[0].device
+    model.eval()  # no dropout: its masks would come from a global random state
+    optimiser = _make_optimiser(model, training)
+    curve = checkpoint.resume(model, optimiser) if checkpoint is not None else []
+    resumed, rows = len(curve), training.batch
+    size = plan.batch_size * plan.sequence
+    snapshots = sorted({math.ceil(share * plan.steps) for share in training.snapshots} - {plan.steps})
     ceiling = EXPLODED * math.log(model.config.vocab_size)
-    curve: list[float] = []
-    for step in range(plan.steps):
+    parameters = list(model.parameters())
+    device = parameters[0].device
+    for step in range(resumed, plan.steps):
         for group in optimiser.param_groups:
             group["lr"] = learning_rate_at(step, plan.steps, training)
         batch = torch.from_numpy(plan.batch(step)).to(device)
-        with mixed_precision(device):
-            hidden = model.model(input_ids=batch[:, :-1], use_cache=False).last_hidden_state
-            loss = head_loss(hidden.flatten(0, 1), model.lm_head.weight, batch[:, 1:].flatten())
-        curve.append(loss.item())
-        if not curve[-1] < ceiling:
-            return TrainingResult(curve, True, len(curve) * batch[:, 1:].numel())
-        loss.backward()
+        loss, rows = accumulate(model, batch, rows)
+        curve.append(loss)
+        if not loss < ceiling:
+            kept = [number * size for number in snapshots if number <= step]
+            return TrainingResult(curve, True, len(curve) * size, resumed, kept, rows)
         torch.nn.utils.clip_grad_norm_(parameters, training.clip)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
+        if checkpoint is not None:
+            if step + 1 in snapshots:
+                save_snapshot(model, checkpoint.folder, (step + 1) * size)
+            checkpoint.save_if_due(model, optimiser, curve)
         if on_step is not None:
-            on_step(step, curve[-1])
-    return TrainingResult(curve, False, int(plan.realised.sum()))
+            on_step(step, loss)
+    return TrainingResult(curve, False, plan.steps * size, resumed, [number * size for number in snapshots], rows)
+
+
+def _make_optimiser(model: "PreTrainedModel", training: Training) -> "torch.optim.AdamW":
+    """Return AdamW, which decays matrices and leaves norms and biases alone."""
+    import torch
+
+    matrices = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim < 2]
+    groups = [{"params": matrices, "weight_decay": training.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=training.learning_rate, betas=training.betas, fused=True)
+
+
+def accumulate(model: "PreTrainedModel", batch: "torch.Tensor", rows: int) -> tuple[float, int]:
+    """Add up the gradients of a batch, at most `rows` sequences at a time; return the mean loss and the rows.
+
+    Where memory runs out the rows are halved, and stay so.
+    """
+    import torch
+
+    while True:
+        try:
+            return sum(_backward(model, part, len(batch)) for part in batch.split(rows)), rows
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+        model.zero_grad(set_to_none=True)
+        if batch.device.type == "cuda":
+            torch.cuda.empty_cache()
+        if rows == 1:
+            raise ComputeError("one sequence does not fit into memory; choose a smaller model or sequence")
+        rows = (rows + 1) // 2
+
+
+def _backward(model: "PreTrainedModel", part: "torch.Tensor", batch: int) -> float:
+    """Add a part's share of the gradients of a batch's mean loss; return its share of that loss."""
+    with mixed_precision(part.device):
+        hidden = model.base_model(input_ids=part[:, :-1], use_cache=False).last_hidden_state
+        loss = head_loss(hidden.flatten(0, 1), model.get_output_embeddings().weight, part[:, 1:].flatten())
+        loss = loss * (len(part) / batch)
+    loss.backward()
+    return float(loss.item())
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Return whether memory ran out, on a GPU or on the machine; torch's CPU allocator only says so in words."""
+    import torch
+
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def wants_compilation(runtime: Runtime, device: "torch.device") -> bool:
+    """Return whether the training step is to be compiled here; where a C++ compiler is wanted and absent, say so once.
+
+    On a CPU compilation gained nothing over these kernels and cost a minute (docs/results.md).
+    """
+    if runtime.compile == "never" or (runtime.compile == "auto" and device.type == "cpu"):
+        return False
+    found = shutil.which(os.environ.get("CXX", "g++")) is not None
+    if not found:
+        warnings.warn("no C++ compiler was found, so training steps are not compiled; install g++", stacklevel=2)
+    return found
 
 
 def learning_rate_at(step: int, steps: int, training: Training) -> float:
     """Return the learning rate of a step: linear warm-up, a stable stretch, linear decay to its final share."""
+    peak = training.learning_rate * training.rate_factor
     warmup = math.ceil(training.warmup * steps)
     decay = math.ceil(training.decay * steps)
     if step < warmup:
-        return training.learning_rate * (step + 1) / (warmup + 1)
+        return peak * (step + 1) / (warmup + 1)
     progress = max(0, step + 1 - (steps - decay)) / max(1, decay)
-    return training.learning_rate * (1 - progress * (1 - training.final_learning_rate))
+    return peak * (1 - progress * (1 - training.final_learning_rate))
 
 
 def mixed_precision(device: "torch.device") -> contextlib.AbstractContextManager[Any]:
@@ -111,17 +204,22 @@ def head_loss(hidden: "torch.Tensor", weight: "torch.Tensor", targets: "torch.Te
     class HeadLoss(torch.autograd.Function):
         @staticmethod
         def forward(ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-            hidden_gradient, weight_gradient = torch.empty_like(hidden), torch.zeros_like(weight)
-            loss = weight.new_zeros(())
-            for first in range(0, len(targets), HEAD_ROWS):
-                rows = slice(first, first + HEAD_ROWS)
+            device = hidden.device.type
+            mixed = torch.is_autocast_enabled(device)
+            inputs = hidden.to(torch.get_autocast_dtype(device)) if mixed else hidden
+            head = weight.to(inputs.dtype)
+            hidden_gradient, head_gradient = torch.empty_like(inputs), torch.zeros_like(head)
+            loss = hidden.new_zeros((), dtype=torch.float32)
+            for first in range(0, len(targets), HEAD_ROWS[device]):
+                rows = slice(first, first + HEAD_ROWS[device])
                 target = targets[rows, None]
-                gradient = (hidden[rows] @ weight.T).float().softmax(1)
+                gradient = torch.mm(inputs[rows], head.T).float().softmax(1)
                 loss -= gradient.gather(1, target).log().sum()
                 gradient.scatter_add_(1, target, gradient.new_full(target.shape, -1.0))
-                hidden_gradient[rows] = gradient @ weight
-                weight_gradient += gradient.T @ hidden[rows]
-            ctx.save_for_backward(hidden_gradient, weight_gradient)
+                gradient = gradient.to(inputs.dtype)
+                torch.mm(gradient, head, out=hidden_gradient[rows])
+                head_gradient.addmm_(gradient.T, inputs[rows])
+            ctx.save_for_backward(hidden_gradient.to(hidden.dtype), head_gradient.to(weight.dtype))
             ctx.count = len(targets)
             mean: torch.Tensor = loss / ctx.count
             return mean

@@ -1,4 +1,4 @@
-"""Assets of the search stage: training tokens, the iterations, baselines. Bodies only; the compute lies beside.
+"""Assets of the search stage: the iterations and the baselines. Bodies only; the compute lies beside.
 
 One operation makes the three assets of an iteration, for one partition or for the whole range. It reports each
 partition by itself, with its own versions: a returned result would stamp one version on all of them, and what was
@@ -14,13 +14,13 @@ import pyarrow.compute as pc
 
 from climb_assets.artifacts import Artifact, Draft
 from climb_assets.assets import Climb, declare, event_of, image_metadata, plain_failure, result, table_metadata
-from climb_assets.config import Config
+from climb_assets.config import Config, Task
 from climb_assets.errors import ClimbError, ComputeError
 from climb_assets.partitions import asset_options, iteration_partitions
 from climb_assets.proxy.figures import loss_curves
+from climb_assets.proxy.job import ProxyJob
 from climb_assets.proxy.laboratory import measure, write_outcomes
-from climb_assets.proxy.spans import ShardSpans, build_training_index
-from climb_assets.proxy.swarm import ProxyJob
+from climb_assets.proxy.noise import losses_of, measure_noise, read_noise, write_noise
 from climb_assets.recipes import SEARCH, iteration_key
 from climb_assets.search.baselines import token_proportional, uniform, write_baselines
 from climb_assets.search.figures import mixture_bars, predicted_vs_measured
@@ -31,28 +31,6 @@ from climb_assets.search.simplex import FloatArray
 from climb_assets.settings_used import iteration_number
 from climb_assets.tables import read_table
 from climb_assets.workshop import Workshop
-
-
-def training_tokens(context: dg.AssetExecutionContext, climb: Climb) -> dg.MaterializeResult:
-    """Which stretches of the tokenized shards belong to which domain, and which are held out; no token is copied."""
-
-    def write(draft: Draft) -> None:
-        shards = [
-            ShardSpans(
-                shard=shard,
-                documents=climb.get("corpus_shards", shard).file("documents.parquet"),
-                tokens=climb.get("tokenized_shards", shard).file("documents.parquet"),
-                assignments=climb.get("cluster_assignments", shard).file("assignments.parquet"),
-                tokens_version=climb.get("tokenized_shards", shard).data_version,
-            )
-            for shard in climb.listing().shards
-        ]
-        duplicates = climb.get("corpus_manifest").file("duplicates.parquet")
-        draft.summary |= build_training_index(
-            shards, duplicates, climb.get("domains").file("clusters.parquet"), draft.path
-        )
-
-    return result(climb.make("training_tokens", None, write))
 
 
 def propose(climb: Workshop, key: str, draft: Draft) -> None:
@@ -73,13 +51,14 @@ def propose(climb: Workshop, key: str, draft: Draft) -> None:
 
 
 def train_proxies(climb: Workshop, key: str, draft: Draft) -> None:
-    """Train and measure a proxy on every candidate of an iteration."""
+    """Train and measure a proxy on every candidate of an iteration; in the first, further seeds of some (anchors)."""
     config = climb.config
     candidates = read_candidates(climb.get("mixture_candidates", key).file("candidates.parquet"))
-    tasks = {name: task for name, task in config.tasks.items() if task.split == "search_eval"}
-    outcomes = measure(
-        climb, [ProxyJob(candidate.weights) for candidate in candidates], config.proxy, tasks, f"proxies [{key}]"
-    )
+    jobs = [ProxyJob(candidate.weights) for candidate in candidates]
+    if iteration_number(key) == 1:
+        repeats = range(1, config.search.repeats + 1)
+        jobs += [ProxyJob(job.weights, repeat) for job in jobs[: config.search.anchors] for repeat in repeats]
+    outcomes = measure(climb, jobs, config.proxy, search_tasks(config), f"proxies [{key}]")
     write_outcomes(outcomes, draft.path)
     diverged = sum(outcome.diverged for outcome in outcomes)
     draft.summary |= {
@@ -93,17 +72,21 @@ def train_proxies(climb: Workshop, key: str, draft: Draft) -> None:
 
 
 def fit(climb: Workshop, key: str, draft: Draft) -> None:
-    """Fit a predictor of each task on all rows so far."""
+    """Fit a predictor of each task on all rows so far, and carry along the noise that these rows have."""
     config, number = climb.config, iteration_number(key)
     candidates = read_candidates(climb.get("mixture_candidates", key).file("candidates.parquet"))
     results = read_table(climb.get("proxy_results", key).file("results.parquet"))
     tasks = sorted(set(results["task"].to_pylist()))
     if number == 1:
         history = History.empty(len(candidates[0].weights), tasks)
+        noise = measure_noise(losses_of(results), config.objectives)
     else:
-        history = History.load(climb.get("predictor_state", iteration_key(number - 1)).file("history.parquet"))
+        before = climb.get("predictor_state", iteration_key(number - 1))
+        history = History.load(before.file("history.parquet"))
+        noise = read_noise(before.file("noise.parquet"))
     weights = np.array([candidate.weights for candidate in candidates])
-    history = history.extend([candidate.key for candidate in candidates], weights, results, number)
+    counted = results.filter(pc.equal(results["repeat"], 0))  # one model a mixture, so that all rows are alike
+    history = history.extend([candidate.key for candidate in candidates], weights, counted, number)
     seed, settings = config.search.seed, config.search.predictor
     predictors = fit_predictors(history, tasks, settings, seed)
     diagnostics = diagnose(history, predictors, config.objectives, settings, seed)
@@ -111,6 +94,7 @@ def fit(climb: Workshop, key: str, draft: Draft) -> None:
     for task, predictor in predictors.items():
         predictor.save(draft.path / f"{task}.txt")
     write_diagnostics(draft.path / "diagnostics.json", diagnostics)
+    write_noise(draft.path / "noise.parquet", noise)
     skill = {name: found.spearman for name, found in diagnostics["objectives"].items()}
     draft.summary |= {"rows": len(history.keys), "out_of_fold_spearman": skill}
 
@@ -119,6 +103,11 @@ def read_prior(climb: Workshop) -> FloatArray:
     """Return the token share of each domain, the prior of the search (K,)."""
     prior: FloatArray = read_table(climb.get("domains").file("domains.parquet"), ["prior"])["prior"].to_numpy()
     return prior
+
+
+def search_tasks(config: Config) -> dict[str, Task]:
+    """Return the tasks that decide; those for the report are shown to no search."""
+    return {name: task for name, task in config.tasks.items() if task.split == "search_eval"}
 
 
 STEPS = {"mixture_candidates": propose, "proxy_results": train_proxies, "predictor_state": fit}
@@ -183,6 +172,7 @@ def _show(climb: Workshop, artifact: Artifact) -> dict[str, dg.MetadataValue]:
             }
         case "proxy_results":
             curves = read_table(artifact.file("curves.parquet"))
+            curves = curves.filter(pc.equal(curves["repeat"], 0))
             by_key = {
                 key: curves.filter(pc.equal(curves["key"], key))["loss"].to_pylist()
                 for key in curves["key"].unique().to_pylist()
@@ -190,7 +180,9 @@ def _show(climb: Workshop, artifact: Artifact) -> dict[str, dg.MetadataValue]:
             table = table_metadata(read_table(artifact.file("results.parquet")))
             return {"loss_curves": image_metadata(loss_curves(by_key)), "table": table}
         case _:
-            return {name: image_metadata(png) for name, png in _fits(climb, artifact).items()}
+            noise = read_table(artifact.file("noise.parquet"))
+            shown = table_metadata(noise) if noise.num_rows else dg.MetadataValue.text("noise not measured")
+            return {name: image_metadata(png) for name, png in _fits(climb, artifact).items()} | {"noise": shown}
 
 
 def _fits(climb: Workshop, state: Artifact) -> dict[str, bytes]:
@@ -236,4 +228,4 @@ def search_assets(config: Config) -> list[dg.AssetsDefinition]:
         partitions_def=iteration_partitions(config),
         backfill_policy=dg.BackfillPolicy.single_run(),
     )(search_iteration)
-    return [declare(training_tokens, config), search, declare(baseline_mixtures, config)]
+    return [search, declare(baseline_mixtures, config)]

@@ -14,6 +14,7 @@ from climb_assets.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
 TEXT = {"kind": "text", "sources": ["first"]}
+TRAINING = {"hidden": 16, "layers": 1, "heads": 2, "intermediate": 32, "tokens": 1024, "learning_rate": 1e-3}
 
 
 def load(folder: Path, settings: Any) -> Config:
@@ -74,6 +75,9 @@ def test_unknown_key_of_a_task_is_named(tmp_path: Path) -> None:
         ({"proxy": {"warmup": 0.9, "decay": 0.9}}, r"warmup \+ decay is at most 1"),
         ({"proxy": {"tokens": "many"}}, r"proxy\.tokens"),
         ({"target": {"seeds": [0]}}, r"target\.seeds"),
+        ({"search": {"repeats": -1}}, r"search\.repeats.*0"),
+        ({"fidelity": {"settings": {"proxy": TRAINING}}}, r"'proxy' is the search's own setting; give .* another name"),
+        ({"fidelity": {"settings": {"small": {"hidden": 16}}}}, r"fidelity\.settings\.small\.tokens"),
         ({"runtime": {"device": "abacus"}}, r"runtime\.device"),
         ("- a\n- b\n", "must hold keys and values, not a list"),
         ("a: [1", "is not YAML"),

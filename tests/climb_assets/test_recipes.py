@@ -10,7 +10,8 @@ from climb_assets.recipes import RECIPE, RECIPES, SEARCH, iteration_keys
 from climb_assets.settings_used import iteration_number
 from climb_assets.workshop import Workshop
 
-SEEDED = {"mixture_candidates", "proxy_results", "predictor_state", "optimal_mixture", "target_comparison"}
+TRAINED = {"proxy_results", "proxy_fidelity", "target_comparison"}
+SEEDED = {"mixture_candidates", "predictor_state", "optimal_mixture"} | TRAINED
 
 
 def test_inputs_come_before_what_is_made_from_them() -> None:
@@ -71,9 +72,13 @@ def users(before: Config, after: Config) -> set[str]:
         ("search", {"pool": 201}, {"mixture_candidates", "optimal_mixture"}),
         ("search", {"seed": 1}, SEEDED),
         ("search.predictor", {"trees": 3}, {"predictor_state", "optimal_mixture"}),
-        ("proxy", {"tokens": 2048}, {"proxy_results"}),
+        ("search", {"repeats": 1}, {"proxy_results"}),
+        ("proxy", {"tokens": 2048}, {"proxy_results", "proxy_fidelity"}),
         ("target", {"seeds": (0, 2)}, {"target_comparison"}),
-        ("mixture", {"tokens": 1}, {"mixed_corpus"}),
+        ("target", {"seeds": (2, 0)}, {"target_comparison", "proxy_fidelity"}),
+        ("fidelity", {"wanted": 0.5}, {"proxy_fidelity"}),
+        ("mixture", {"seed": 1}, {"mixed_corpus"}),
+        ("mixture", {"tokens": 1}, {"mixed_corpus"} | TRAINED),  # its repetition is simulated in training
         ("runtime", {"workers": 2}, set()),
     ],
 )  # fmt: skip
@@ -88,6 +93,13 @@ def test_a_task_only_for_the_report_concerns_no_proxy(config: Config) -> None:
     assert recipe.settings(config, "iteration-01") == recipe.settings(changed, "iteration-01")
     recipe = RECIPE["target_comparison"]
     assert recipe.settings(config, "general") != recipe.settings(changed, "general")
+
+
+def test_repeats_concern_the_first_iteration_only(config: Config) -> None:
+    fewer = replaced(config, ["search"], {"repeats": 0})
+    recipe = RECIPE["proxy_results"]
+    changed = [key for key in iteration_keys(config) if recipe.settings(config, key) != recipe.settings(fewer, key)]
+    assert changed == ["iteration-01"]
 
 
 def test_one_more_iteration_leaves_those_before(config: Config) -> None:

@@ -43,6 +43,7 @@ def test_inputs_reach_as_far_as_the_recipe_says(workshop: Workshop) -> None:
     assert keys(workshop, "mixture_candidates", "iteration-01") == ["domains@None"]
     assert keys(workshop, "mixture_candidates", "iteration-03")[1:] == ["predictor_state@iteration-02"]
     assert "predictor_state@iteration-03" in keys(workshop, "optimal_mixture", "general")
+    assert keys(workshop, "proxy_fidelity", None)[:2] == ["domains@None", "mixture_candidates@iteration-01"]
 
 
 def test_made_once_and_found_afterwards(workshop: Workshop) -> None:

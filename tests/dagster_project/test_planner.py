@@ -22,7 +22,8 @@ from tests.dagster_project.conftest import assets, names
 
 ROOT = Path(__file__).parents[2]
 PER_SHARD = {"corpus_shards", "tokenized_shards", "embeddings", "quality_scores"}
-BEHIND_SEARCH = {"optimal_mixture", "baseline_mixtures", "target_comparison", "mixed_corpus", "audit_bundle"}
+OF_OBJECTIVE = {"optimal_mixture", "baseline_mixtures", "target_comparison", "mixed_corpus", "audit_bundle"}
+BEHIND_SEARCH = OF_OBJECTIVE | {"proxy_fidelity"}
 BEFORE_SEARCH = {recipe.asset for recipe in RECIPES} - BEHIND_SEARCH - set(SEARCH)
 
 
@@ -135,7 +136,8 @@ def test_renamed_shard_comes_and_goes(project: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "first"),
     [
-        ({"proxy": {"tokens": 2048}}, {"proxy_results"}),
+        ({"proxy": {"tokens": 2048}}, {"proxy_results", "proxy_fidelity"}),
+        ({"fidelity": {"mixtures": 0}}, {"proxy_fidelity"}),
         ({"search": {"predictor": {"trees": 900}}}, {"predictor_state", "optimal_mixture"}),
         ({"clusters": {"terms": 5}}, {"domains"}),
         ({"mixture": {"seed": 1}}, {"mixed_corpus"}),
@@ -148,7 +150,8 @@ def test_changed_setting_makes_its_users_stale_and_nothing_before(project: Path,
         settings["encoder"] |= yaml.safe_load((project / "climb.yaml").read_text())["encoder"]
     plan = plan_of(project, **settings)
     assert {item.asset for item in plan.certain} == first
-    assert assets(plan) == first | behind(*first)
+    spared = {"proxy_fidelity"} if "predictor_state" in first else set()  # no predictor draws the first candidates
+    assert assets(plan) == first | behind(*first) - spared
     kinds = {cause.kind for item in plan.certain for cause in item.causes}
     assert kinds == {"config"}
 
@@ -176,7 +179,7 @@ def test_new_objective_makes_only_its_own_partitions_missing_for_certain(project
     plan = plan_of(project, **settings)
     assert not assets(plan) & BEFORE_SEARCH
     assert "proxy_results[iteration-01]" not in names(plan)  # the objectives do not draw its candidates
-    assert {f"{asset}[water]" for asset in BEHIND_SEARCH} <= names(plan, certain=True)
+    assert {f"{asset}[water]" for asset in OF_OBJECTIVE} <= names(plan, certain=True)
 
 
 def test_more_iterations_leave_those_before(project: Path) -> None:

@@ -4,11 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from climb_assets.config import load_config
 from climb_assets.workshop import Workshop
 from dagster_project.planner import Cause, Plan, StaleItem
 from dagster_project.summary import describe, describe_plan, summarise
+from tests.dagster_project.conftest import Up
 
 
 @pytest.fixture
@@ -21,7 +23,9 @@ def test_the_state_of_a_finished_project(workshop: Workshop) -> None:
     state = summarise(workshop)
     assert json.loads(json.dumps(state))["corpus"]["shards"] == 3
     assert sum(row["prior"] for row in state["domains"]) == pytest.approx(1)
-    assert [row["proxies"] for row in state["iterations"]] == [4, 2, 2]
+    assert [row["proxies"] for row in state["iterations"]] == [8, 2, 2]  # with two further seeds of two anchors
+    assert {name: noise["degrees"] for name, noise in state["noise"].items()} == {"general": 4, "science": 4}
+    assert {name: row["mixtures"] for name, row in state["fidelity"].items()} == {"general": 4, "science": 4}
     for mixture in state["mixtures"].values():
         assert sum(row["weight"] for row in mixture["weights"]) == pytest.approx(1)
         assert {row["arm"] for row in mixture["comparison"]} == {"uniform", "proportional"}
@@ -32,6 +36,9 @@ def test_the_text_has_every_part(workshop: Workshop) -> None:
     for part in ("tokens in 3 shards", "3 domains:", "iteration-03", "Mixture for general", "Mixture for science"):
         assert part in text
     assert "negative is better" in text and "verdict" in text
+    for objective in ("general", "science"):
+        assert f"{objective}: noise between seeds 0." in text
+        assert f"{objective}: proxies rank mixtures as targets do: " in text and ", 4 mixtures" in text
 
 
 def test_a_lake_with_nothing_in_it(tmp_path: Path) -> None:
@@ -41,6 +48,18 @@ def test_a_lake_with_nothing_in_it(tmp_path: Path) -> None:
     state = summarise(workshop)
     assert state["corpus"] is None and state["domains"] is None and state["iterations"] == []
     assert state["mixtures"] == {"general": None, "science": None}
+    assert state["noise"] is None and state["fidelity"] is None
+
+
+@pytest.mark.slow
+def test_what_was_not_measured_is_said(project: Path, up: Up) -> None:
+    path = project / "climb.yaml"
+    settings = yaml.safe_load(path.read_text()) | {"search": {"repeats": 0}, "fidelity": {"mixtures": 0}}
+    path.write_text(yaml.safe_dump(settings))
+    up()
+    text = describe(Workshop(load_config(path)))
+    assert "general: noise not measured" in text
+    assert "science: whether proxies rank mixtures as targets do was not asked for" in text
 
 
 def test_a_plan_in_words() -> None:

@@ -43,7 +43,7 @@ def between_runs(lake: Path, started: Launch) -> bool:
 
 def targets_training(lake: Path, started: Launch) -> bool:
     """All proxies are trained, and the first target models."""
-    return (lake / "refs" / "predictor_state" / "iteration-03").exists() and len(trained(lake)) > 9
+    return (lake / "refs" / "predictor_state" / "iteration-03").exists() and len(trained(lake)) > 13
 
 
 MOMENTS: list[Callable[[Path, Launch], bool]] = [

@@ -9,6 +9,7 @@ import pytest
 from climb_assets import config
 from climb_assets.errors import ComputeError
 from climb_assets.mixture.selection import select_mixture, write_selection
+from climb_assets.proxy.noise import Noise
 from climb_assets.search.iteration import History, diagnose, fit_predictors, predict_objective
 from climb_assets.search.proposal import draw_pool, propose_first
 from climb_assets.search.simplex import mixture_key
@@ -27,10 +28,10 @@ def search(rows, diverged=False):
     return History.empty(4, ["piqa"]).extend(keys, weights, pa.table(table), 1)
 
 
-def choose(history):
+def choose(history, noise=None):
     predictors = fit_predictors(history, ["piqa"], SEARCH.predictor, 1)
     fit = diagnose(history, predictors, {"general": WEIGHTS}, SEARCH.predictor, 1)["objectives"]["general"]
-    return predictors, select_mixture(predictors, history, "general", WEIGHTS, fit, SEARCH, PRIOR)
+    return predictors, select_mixture(predictors, history, "general", WEIGHTS, fit, noise, SEARCH, PRIOR)
 
 
 def test_it_is_the_least_predicted_of_the_pool_with_the_lowest_key():
@@ -55,6 +56,13 @@ def test_the_evidence_is_what_was_measured():
     assert selection.measured == (own[0] if len(own) else None)
 
 
+def test_the_noise_of_the_seeds_travels_with_the_choice():
+    noise = Noise("general", "objective", 0.02, 4, 0.06, 3.0)
+    selection = choose(search(30), noise)[1]
+    assert (selection.noise, selection.degrees) == (0.02, 4)
+    assert (choose(search(30))[1].noise, choose(search(30))[1].degrees) == (None, 0)
+
+
 def test_a_search_too_small_to_learn_says_so():
     selection = choose(search(4))[1]
     assert selection.fit.constant
@@ -66,7 +74,7 @@ def test_a_search_where_everything_diverged_chooses_nothing():
     history = search(12, diverged=True)
     fit = diagnose(search(12), predictors, {"general": WEIGHTS}, SEARCH.predictor, 1)["objectives"]["general"]
     with pytest.raises(ComputeError, match="diverged"):
-        select_mixture(predictors, history, "general", WEIGHTS, fit, SEARCH, PRIOR)
+        select_mixture(predictors, history, "general", WEIGHTS, fit, None, SEARCH, PRIOR)
 
 
 def test_its_files_hold_the_weights_by_name(tmp_path):

@@ -7,10 +7,14 @@ from hypothesis import strategies as st
 
 from climb_assets.config import Training
 from climb_assets.errors import ComputeError
-from climb_assets.proxy.batches import apportion, plan_sequences
+from climb_assets.proxy.batches import SequencePlan, Stream, apportion, plan_sequences, simulate_supply
 from climb_assets.proxy.spans import TrainingIndex
 
 MakeTraining = Callable[..., Training]
+
+
+def sequences_of(plan: SequencePlan) -> np.ndarray:
+    return np.concatenate([plan.batch(step) for step in range(plan.steps)])
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12).filter(lambda w: sum(w) > 0.01), st.integers(0, 5000))
@@ -26,7 +30,7 @@ def test_realised_tokens_follow_the_weights(index: TrainingIndex, make_training:
     plan = plan_sequences(index, (0.55, 0.25, 0.2), training, seed=1)
     assert plan.realised.tolist() == [55 * 64, 25 * 64, 20 * 64]
     assert plan.epochs.tolist() == pytest.approx([3520 / 1200, 1600 / 240, 1280 / 40])
-    domain_of_token = (plan.sequences.astype(int) - 1) // 90  # see conftest: each domain has its own range
+    domain_of_token = (sequences_of(plan) - 1) // 90  # see conftest: each domain has its own range
     used = [(domain_of_token == domain).any(axis=1).sum() for domain in range(3)]
     assert used == [220, 100, 80]
 
@@ -43,7 +47,7 @@ def test_an_epoch_predicts_every_token_once(index: TrainingIndex, make_training:
     documents = [index.tokens[shard][start : start + length] for _, shard, start, length in index.documents(1)]
     assert plan.epochs.tolist() == [0, 1, 0]
     seen = np.concatenate(
-        [plan.sequences[:, 1:].ravel(), [0]]
+        [sequences_of(plan)[:, 1:].ravel(), [0]]
     )  # the very first token, of one document, is context only
     supply = np.concatenate(documents)
     missing = np.bincount(supply, minlength=300) - np.bincount(seen[:-1], minlength=300)
@@ -52,7 +56,8 @@ def test_an_epoch_predicts_every_token_once(index: TrainingIndex, make_training:
 
 
 def test_a_plan_depends_on_its_seed_alone(index: TrainingIndex, make_training: MakeTraining) -> None:
-    one, same, other = (plan_sequences(index, (0.5, 0.3, 0.2), make_training(), seed).sequences for seed in (1, 1, 2))
+    plans = [plan_sequences(index, (0.5, 0.3, 0.2), make_training(), seed) for seed in (1, 1, 2)]
+    one, same, other = map(sequences_of, plans)
     assert (one == same).all()
     assert not (one == other).all()
 
@@ -63,3 +68,42 @@ def test_what_is_no_mixture_is_refused(
 ) -> None:
     with pytest.raises(ComputeError, match="needs 3 weights"):
         plan_sequences(index, weights, make_training(), seed=1)
+
+
+@given(data=st.data())
+def test_a_stream_reads_what_its_documents_hold(data: st.DataObject) -> None:
+    lengths = data.draw(st.lists(st.integers(1, 9), min_size=1, max_size=20))
+    starts = np.cumsum([0, *lengths])
+    spans = np.array([[0, number % 2, int(starts[number]), length] for number, length in enumerate(lengths)])
+    tokens = (np.arange(starts[-1]), np.arange(starts[-1]) + 1000)
+    whole = np.concatenate([tokens[shard][start : start + length] for _, shard, start, length in spans])
+    first = data.draw(st.integers(0, len(whole) - 1))
+    count = data.draw(st.integers(1, len(whole) - first))
+    assert Stream(spans, starts[:-1]).read(tokens, first, count).tolist() == whole[first : first + count].tolist()
+
+
+@pytest.mark.parametrize("weights", [(0.5, 0.4, 0.1), (0.05, 0.05, 0.9)])
+def test_a_proxy_repeats_a_domain_as_often_as_the_target(
+    index: TrainingIndex, make_training: MakeTraining, weights: tuple[float, ...]
+) -> None:
+    training, target = make_training(tokens=640), 6400
+    supply = simulate_supply(index, training, target, seed=5)
+    plan = plan_sequences(index, weights, training, 1, supply)
+    # A sequence is 1/40 of the proxy's tokens, and the smallest domain keeps 4 of its 40 tokens.
+    assert plan.epochs == pytest.approx(np.array(weights) * target / index.supply, rel=0.2, abs=0.5)
+    assert [int(part[:, 3].sum()) for part in supply] == [120, 24, 4]
+    kept = {tuple(span[:3]) for part in supply for span in part.tolist()}
+    assert kept <= {tuple(span[:3]) for span in index.spans.tolist()}
+
+
+def test_a_target_as_large_as_the_training_leaves_the_supply_whole(
+    index: TrainingIndex, make_training: MakeTraining
+) -> None:
+    parts = simulate_supply(index, make_training(tokens=640), 640, seed=5)
+    assert [int(part[:, 3].sum()) for part in parts] == index.supply.tolist()
+
+
+@given(share=st.floats(0, 1), sequences=st.integers(200, 400))
+def test_realised_shares_are_within_half_a_percent(share: float, sequences: int) -> None:
+    weights = np.array([share, (1 - share) / 3, (1 - share) * 2 / 3])
+    assert np.abs(apportion(weights, sequences) / sequences - weights).max() <= 0.005

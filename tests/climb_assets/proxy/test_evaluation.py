@@ -9,7 +9,7 @@ import torch
 from transformers import LlamaForCausalLM
 
 from climb_assets.config import ChoiceTask, TextTask, Training
-from climb_assets.proxy.evaluation import evaluate
+from climb_assets.proxy.evaluation import evaluate, gold_probability
 from climb_assets.proxy.model import build_model
 from climb_assets.proxy.spans import TrainingIndex
 from climb_assets.proxy.tasks import prepare_choice_task, prepare_text_task
@@ -67,7 +67,7 @@ def test_choices_score_as_in_a_slow_plain_computation(model: LlamaForCausalLM, t
     path = tmp_path / "task.jsonl"
     records = []
     for _ in range(30):
-        choices = [" " + " ".join(random.choice(WORDS, random.integers(1, 8))) for _ in range(random.integers(2, 5))]
+        choices = [" é" + " ".join(random.choice(WORDS, random.integers(1, 8))) for _ in range(random.integers(2, 5))]
         context = " ".join(random.choice(WORDS, random.integers(1, 15)))
         records.append({"context": context, "choices": choices, "gold": int(random.integers(len(choices)))})
     path.write_text("\n".join(json.dumps(record) for record in records))
@@ -79,13 +79,26 @@ def test_choices_score_as_in_a_slow_plain_computation(model: LlamaForCausalLM, t
     gold = [row for rows in items.values() for row in rows if row["gold"]]
     bits = -sum(row["likelihood"] for row in gold) / math.log(2)
     right = [max(rows, key=lambda row: row["likelihood"])["gold"] for rows in items.values()]
-    right_norm = [max(rows, key=lambda row: row["likelihood"] / row["bytes"])["gold"] for rows in items.values()]
+    right_norm = [max(rows, key=lambda row: row["likelihood"] / row["characters"])["gold"] for rows in items.values()]
+    chances = [
+        math.exp(one["likelihood"] / one["bytes"]) / sum(math.exp(row["likelihood"] / row["bytes"]) for row in rows)
+        for rows in items.values()
+        for one in rows
+        if one["gold"]
+    ]
 
     scores = evaluate(model, tmp_path, sequence=128)
     assert scores.loss == pytest.approx(bits / sum(row["bytes"] for row in gold), rel=1e-6)
     assert scores.accuracy == sum(right) / 30
     assert scores.accuracy_norm == sum(right_norm) / 30
+    assert scores.gold_probability == pytest.approx(sum(chances) / 30, rel=1e-6)
     assert (scores.items, right) != (30, right_norm)  # the two accuracies are told apart
+
+
+def test_the_probability_of_gold_is_a_share_and_survives_any_likelihood() -> None:
+    item, gold = np.array([0, 0, 1, 1, 1]), np.array([True, False, False, True, False])
+    assert gold_probability(item, gold, np.full(5, 9000.0)) == pytest.approx((1 / 2 + 1 / 3) / 2)
+    assert gold_probability(item, gold, np.array([0, 9e9, 1, 1, 9e9])) == pytest.approx((1 + 1 / 2) / 2)
 
 
 @pytest.mark.parametrize("sequence", [7, 13, 39, 100])
@@ -101,12 +114,12 @@ def test_long_documents_are_cut_and_every_token_predicted_once(
     )
     scores = evaluate(model, tmp_path, sequence)
     assert scores.loss == pytest.approx(-likelihood / math.log(2) / sum(row["bytes"] for row in rows), rel=1e-6)
-    assert (scores.accuracy, scores.accuracy_norm, scores.items) == (None, None, 4)
+    assert (scores.accuracy, scores.accuracy_norm, scores.items, scores.gold_probability) == (None, None, 4, None)
 
 
 def test_a_long_context_loses_its_left_end(model: LlamaForCausalLM, tokenizer: Path, tmp_path: Path) -> None:
     path = tmp_path / "task.jsonl"
-    path.write_text(json.dumps({"context": "long " * 20, "choices": [" yes", " no"], "gold": 1}))
+    path.write_text(json.dumps({"context": "a long " * 20 + ":", "choices": [" yes", " no"], "gold": 1}))
     prepare_choice_task(ChoiceTask(kind="choice", path=path), "t", tokenizer, tmp_path)
     (row,) = [row for row in requests(tmp_path) if row["gold"]]
     expected = -log_likelihood(model, row["tokens"][-21:], 18) / math.log(2) / 2

@@ -5,20 +5,24 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from climb_assets.artifacts import Artifact, Order
-from climb_assets.config import TextTask, Training
+from climb_assets.artifacts import Order
+from climb_assets.config import Runtime, TextTask, Training
 from climb_assets.errors import ComputeError, TransientError
 from climb_assets.lake import Lake
+from climb_assets.proxy.checkpoint import STATE
+from climb_assets.proxy.job import Conditions, PreparedTask, ProxyJob, TrainingData
 from climb_assets.proxy.spans import TrainingIndex
-from climb_assets.proxy.swarm import ProxyJob, Recipe, Swarm, TrainingData
+from climb_assets.proxy.swarm import Swarm
 from climb_assets.proxy.tasks import prepare_text_task
-from climb_assets.proxy.workers import discard_workers
+from climb_assets.proxy.workers import Layout, choose_layout, discard_workers
 from climb_assets.tables import read_table
 
 MakeTraining = Callable[..., Training]
@@ -36,22 +40,40 @@ def data(index_folder: tuple[Path, dict[str, Path]]) -> TrainingData:
 
 
 @pytest.fixture
-def recipe(tokenizer: Path) -> Recipe:
-    return Recipe(300, tokenizer, 7, {"train": "1"}, {"evaluation": "1"}, "cpu")
+def conditions(tokenizer: Path) -> Conditions:
+    return Conditions(
+        vocabulary=300,
+        tokenizer=tokenizer,
+        search_seed=7,
+        target_tokens=2560,
+        start=None,
+        train_code={"train": "1"},
+        evaluate_code={"evaluation": "1"},
+        runtime=Runtime(workers=2, device="cpu"),
+    )
+
+
+def one_worker(conditions: Conditions, **runtime: float) -> Conditions:
+    return replace(conditions, runtime=conditions.runtime.model_copy(update={"workers": 1, **runtime}))
+
+
+def layout(workers: int) -> Layout:
+    return choose_layout(10_000, workers, gpu=False)
 
 
 @pytest.fixture
-def swarm(lake: Lake, data: TrainingData, recipe: Recipe) -> Iterator[Swarm]:
-    yield Swarm(lake, data, recipe, workers=2)
-    discard_workers(2)
+def swarm(lake: Lake, data: TrainingData, conditions: Conditions) -> Iterator[Swarm]:
+    yield Swarm(lake, data, conditions)
+    discard_workers(layout(2))
 
 
 @pytest.fixture
-def tasks(lake: Lake, index: TrainingIndex) -> dict[str, Artifact]:
-    def prepare(name: str) -> Artifact:
+def tasks(lake: Lake, index: TrainingIndex) -> dict[str, PreparedTask]:
+    def prepare(name: str) -> PreparedTask:
         task = TextTask(kind="text", sources=(name,))
         order = Order("proxy_tasks", name, {}, {}, {})
-        return lake.put(order, lambda draft: draft.summary.update(prepare_text_task(task, name, index, draft.path)))[0]
+        write = lambda draft: draft.summary.update(prepare_text_task(task, name, index, draft.path))  # noqa: E731
+        return PreparedTask(lake.put(order, write)[0])
 
     return {name: prepare(name) for name in ("source0", "source1")}
 
@@ -60,8 +82,8 @@ def test_each_piece_of_work_is_done_once(
     swarm: Swarm,
     lake: Lake,
     data: TrainingData,
-    recipe: Recipe,
-    tasks: dict[str, Artifact],
+    conditions: Conditions,
+    tasks: dict[str, PreparedTask],
     make_training: MakeTraining,
 ) -> None:
     told: list[tuple[int, int]] = []
@@ -86,7 +108,7 @@ def test_each_piece_of_work_is_done_once(
     assert repeat.model.data_version != one.model.data_version  # another seed
 
     workers = {process.pid for process in multiprocessing.active_children()}
-    (found,) = Swarm(lake, data, recipe, workers=1).run([ONE], make_training(), tasks)
+    (found,) = Swarm(lake, data, one_worker(conditions)).run([ONE], make_training(), tasks)
     assert {process.pid for process in multiprocessing.active_children()} == workers  # none started for nothing
     assert (found.trained, found.evaluated) == (False, 0)
     assert found.scores == more.scores
@@ -103,31 +125,31 @@ def test_an_error_in_a_worker_is_the_callers(swarm: Swarm, make_training: MakeTr
 
 
 def test_a_worker_that_keeps_dying_is_reported(
-    lake: Lake, data: TrainingData, tokenizer: Path, make_training: MakeTraining, monkeypatch: pytest.MonkeyPatch
+    lake: Lake, data: TrainingData, conditions: Conditions, make_training: MakeTraining, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONHOME", "/nowhere")  # no interpreter starts
-    recipe = Recipe(300, tokenizer, 7, {"train": "1"}, {"evaluation": "1"}, "cpu")
     with pytest.raises(TransientError, match="died 2 times"):
-        Swarm(lake, data, recipe, workers=1).run([ONE], make_training(), {})
+        Swarm(lake, data, one_worker(conditions)).run([ONE], make_training(), {})
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_workers_die_with_a_killed_parent_and_finished_work_stays(
-    lake: Lake, data: TrainingData, recipe: Recipe, make_training: MakeTraining, tmp_path: Path
+    lake: Lake, data: TrainingData, conditions: Conditions, make_training: MakeTraining, tmp_path: Path
 ) -> None:
     training = make_training(tokens=6400)
     script = tmp_path / "parent.py"
     script.write_text(
         textwrap.dedent(f"""
         from pathlib import Path, PosixPath
-        from climb_assets.config import Training
+        from climb_assets.config import Runtime, Training
         from climb_assets.lake import Lake
-        from climb_assets.proxy.swarm import ProxyJob, Recipe, Swarm, TrainingData
+        from climb_assets.proxy.job import Conditions, ProxyJob, TrainingData
+        from climb_assets.proxy.swarm import Swarm
 
         if __name__ == "__main__":
             jobs = [ProxyJob((0.5, 0.3, 0.2), repeat) for repeat in range(500)]
-            swarm = Swarm(Lake(Path({str(lake.root)!r})), {data!r}, {recipe!r}, workers=1)
+            swarm = Swarm(Lake(Path({str(lake.root)!r})), {data!r}, {one_worker(conditions)!r})
             swarm.run(jobs, Training(**{training.model_dump()!r}), {{}})
         """)
     )
@@ -144,10 +166,78 @@ def test_workers_die_with_a_killed_parent_and_finished_work_stays(
     kept = {path.name: path.stat().st_mtime_ns for path in _finished(store)}
 
     jobs = [ProxyJob((0.5, 0.3, 0.2), repeat) for repeat in range(len(kept) + 1)]
-    outcomes = Swarm(lake, data, recipe, workers=1).run(jobs, training, {})
-    discard_workers(1)
+    outcomes = Swarm(lake, data, one_worker(conditions)).run(jobs, training, {})
+    discard_workers(layout(1))
     assert sum(outcome.trained for outcome in outcomes) == 1
     assert all((store / name).stat().st_mtime_ns == time for name, time in kept.items())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_killed_worker_is_replaced_and_its_training_goes_on(
+    lake: Lake, data: TrainingData, conditions: Conditions, make_training: MakeTraining, tmp_path: Path
+) -> None:
+    """The job whose worker is killed is retried from its checkpoint, and ends with the bits of an undisturbed run."""
+    training, conditions = make_training(tokens=64_000), one_worker(conditions, checkpoint_seconds=0.1)
+    killed: list[int] = []
+
+    def kill() -> None:
+        _wait(lambda: any((lake.root / "artifacts" / "proxy_models").glob(f"*/.*/{STATE}")), 60)
+        killed.extend(process.pid for process in multiprocessing.active_children() if process.pid)
+        for pid in killed:
+            os.kill(pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    (outcome,) = Swarm(lake, data, conditions).run([ONE], training, {})
+    killer.join()
+    assert killed
+    assert outcome.model.run["resumed_at_step"] > 0
+    (undisturbed,) = Swarm(Lake(tmp_path / "other"), data, conditions).run([ONE], training, {})
+    discard_workers(layout(1))
+    assert undisturbed.model.run["resumed_at_step"] == 0
+    assert outcome.model.data_version == undisturbed.model.data_version
+
+
+def test_snapshots_are_scored_too(swarm: Swarm, tasks: dict[str, PreparedTask], make_training: MakeTraining) -> None:
+    training = make_training(snapshots=(0.25, 0.5))
+    (outcome,) = swarm.run([ONE], training, tasks)
+    assert list(outcome.points) == [640, 1280, 2560]
+    losses = [scores["source0"].loss for scores in outcome.points.values()]
+    assert losses == sorted(losses, reverse=True)
+    assert outcome.points[2560] == outcome.scores
+    (whole,) = swarm.run([ONE], make_training(), tasks)
+    assert whole.scores == outcome.scores  # looking on the way changes nothing
+
+
+def test_equal_shapes_are_equal_work(swarm: Swarm, make_training: MakeTraining) -> None:
+    widths = dict.fromkeys(("hidden", "layers", "heads", "intermediate"))
+    named = make_training(**widths, size="100k", tokens=64)
+    spelled = make_training(hidden=64, layers=2, heads=2, intermediate=192, tokens=64)
+    one, two = (swarm.run([ONE], training, {})[0] for training in (named, spelled))
+    assert (one.trained, two.trained) == (True, False)
+
+
+def test_a_model_is_continued_from_a_folder(
+    lake: Lake, data: TrainingData, conditions: Conditions, swarm: Swarm, make_training: MakeTraining
+) -> None:
+    (first,) = swarm.run([ONE], make_training(), {})
+    widths = dict.fromkeys(("hidden", "layers", "heads", "intermediate"))
+    training = make_training(**widths, start=first.model.path, tokens=64)
+    (second,) = Swarm(lake, data, replace(conditions, start="its version")).run([ONE], training, {})
+    began, ended = (read_table(outcome.model.file("curve.parquet"))["loss"].to_pylist() for outcome in (second, first))
+    assert began[0] == pytest.approx(ended[-1], abs=0.3)
+    assert began[0] < ended[0] - 0.5
+
+
+def test_the_layout_fills_cores_until_memory_ends() -> None:
+    cores = os.cpu_count() or 1
+    assert choose_layout(1_000_000, None, gpu=False).workers in range(1, cores + 1)
+    assert choose_layout(10**13, None, gpu=False) == Layout(1, cores)
+    assert choose_layout(1_000_000, None, gpu=True).workers == 1
+    wanted = choose_layout(1_000_000, 5, gpu=False)
+    assert wanted.workers == 5
+    assert wanted.threads == choose_layout(1_000_000, None, gpu=False).threads  # the bits stay the same
 
 
 def _finished(store: Path) -> list[Path]:

@@ -12,6 +12,8 @@ from climb_assets.tables import read_table
 
 GOOD = {"context": "A question?", "choices": [" é", " no"], "gold": 0}
 
+MERGING = {"context": "a", "choices": [" b", " a"], "gold": 0}
+
 
 def write_records(path: Path, *records: object) -> ChoiceTask:
     path.write_text("".join(record if isinstance(record, str) else json.dumps(record) + "\n" for record in records))
@@ -36,8 +38,28 @@ def test_choices_are_tokenised_after_their_context(tokenizer: Path, tmp_path: Pa
     task = write_records(tmp_path / "task.jsonl", GOOD)
     assert prepare_choice_task(task, "t", tokenizer, tmp_path) == {"items": 1, "requests": 2, "tokens": 30}
     first, second = read_table(tmp_path / "items.parquet").to_pylist()
-    assert first == {"item": 0, "gold": True, "start": 0, "context": 12, "length": 15, "bytes": 2}
-    assert second == {"item": 0, "gold": False, "start": 15, "context": 12, "length": 15, "bytes": 2}
+    shared = {"item": 0, "context": 12, "length": 15, "bytes": 2}
+    assert first == shared | {"gold": True, "start": 0, "characters": 1}
+    assert second == shared | {"gold": False, "start": 15, "characters": 2}
+
+
+def test_space_at_the_end_of_a_context_is_predicted_with_the_choice(tokenizer: Path, tmp_path: Path) -> None:
+    records = [{"context": context, "choices": ["one", "two"], "gold": 0} for context in ("a: \n", "", "  ")]
+    prepare_choice_task(write_records(tmp_path / "task.jsonl", *records), "t", tokenizer, tmp_path)
+    rows = {(row["length"], row["context"], row["bytes"]) for row in read_table(tmp_path / "items.parquet").to_pylist()}
+    assert rows == {(8, 3, 3), (4, 1, 3), (6, 1, 3)}
+
+
+def test_a_choice_that_merges_into_its_context_is_named(tmp_path: Path) -> None:
+    from tokenizers import Tokenizer, models
+
+    vocabulary = {"<|endoftext|>": 0, "a": 1, "b": 2, "ab": 3, " ": 4, " b": 5}
+    Tokenizer(models.BPE(vocab=vocabulary, merges=[("a", "b"), (" ", "b")])).save(str(tmp_path / "bpe.json"))
+    prepare_choice_task(write_records(tmp_path / "task.jsonl", MERGING), "t", tmp_path / "bpe.json", tmp_path)
+    assert np.load(tmp_path / "tokens.npy").tolist() == [0, 1, 5, 0, 1, 4, 1]
+    bad = write_records(tmp_path / "task.jsonl", MERGING, MERGING | {"choices": ["b", " a"]})
+    with pytest.raises(ConfigError, match=r"task\.jsonl:2: choice 'b' merges into its context"):
+        prepare_choice_task(bad, "t", tmp_path / "bpe.json", tmp_path)
 
 
 def test_the_subset_does_not_depend_on_the_order_of_the_file(tokenizer: Path, tmp_path: Path) -> None:
@@ -48,6 +70,13 @@ def test_the_subset_does_not_depend_on_the_order_of_the_file(tokenizer: Path, tm
         prepared.append(((tmp_path / "tokens.npy").read_bytes(), (tmp_path / "items.parquet").read_bytes()))
         assert facts["items"] == 3
     assert prepared[0] == prepared[1]
+
+
+def test_a_line_separator_inside_a_text_ends_no_line(tokenizer: Path, tmp_path: Path) -> None:
+    task = write_records(
+        tmp_path / "task.jsonl", json.dumps({**GOOD, "context": "a\u2028b"}, ensure_ascii=False) + "\r\n"
+    )
+    assert prepare_choice_task(task, "t", tokenizer, tmp_path)["items"] == 1
 
 
 def test_each_choice_may_have_its_own_context(tokenizer: Path, tmp_path: Path) -> None:

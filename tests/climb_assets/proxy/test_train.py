@@ -1,17 +1,23 @@
+import subprocess
+import sys
+import textwrap
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import torch
 
 from climb_assets.config import Training
 from climb_assets.proxy.batches import plan_sequences
+from climb_assets.proxy.checkpoint import STATE, Checkpoint, snapshot_name
 from climb_assets.proxy.model import build_model
 from climb_assets.proxy.spans import TrainingIndex
-from climb_assets.proxy.train import HEAD_ROWS, head_loss, learning_rate_at, train
+from climb_assets.proxy.train import HEAD_ROWS, accumulate, head_loss, learning_rate_at, train
 
 MakeTraining = Callable[..., Training]
 WEIGHTS = (0.6, 0.3, 0.1)
+ROWS = HEAD_ROWS["cpu"]
 
 
 def test_loss_falls_on_what_can_be_learnt(index: TrainingIndex, make_training: MakeTraining) -> None:
@@ -19,7 +25,7 @@ def test_loss_falls_on_what_can_be_learnt(index: TrainingIndex, make_training: M
     steps: list[int] = []
     model = build_model(training, 300, seed=1)
     plan = plan_sequences(index, WEIGHTS, training, seed=1)
-    result = train(model, plan, training, lambda step, loss: steps.append(step))
+    result = train(model, plan, training, on_step=lambda step, loss: steps.append(step))
     assert result.curve[0] == pytest.approx(5.7, abs=0.1)  # ln 300
     assert result.curve[-1] < 3.5
     assert steps == list(range(100))
@@ -36,6 +42,103 @@ def test_training_again_gives_the_same_bits(index: TrainingIndex, make_training:
     assert all(torch.equal(a, b) for a, b in zip(models[0].parameters(), models[1].parameters(), strict=True))
 
 
+class Stop(Exception):
+    """What a test stops a run with."""
+
+
+@pytest.mark.parametrize("stopped_at", [0, 7, 25, 38])
+def test_an_interrupted_run_ends_with_the_same_bits(
+    index: TrainingIndex, make_training: MakeTraining, tmp_path: Path, stopped_at: int
+) -> None:
+    training = make_training(snapshots=(0.25, 0.5))
+    plan = plan_sequences(index, WEIGHTS, training, seed=1)
+    (tmp_path / "straight").mkdir()
+    straight = build_model(training, 300, seed=1)
+    whole = train(straight, plan, training, Checkpoint(tmp_path / "straight", 1000))
+
+    def stop(step: int, loss: float) -> None:
+        if step == stopped_at:
+            raise Stop
+
+    with pytest.raises(Stop):
+        train(build_model(training, 300, seed=1), plan, training, Checkpoint(tmp_path, 0), stop)
+    resumed = build_model(training, 300, seed=2)  # its own weights do not matter
+    rest = train(resumed, plan, training, Checkpoint(tmp_path, 0))
+    assert rest.resumed == stopped_at + 1
+    assert rest.curve == whole.curve
+    assert all(torch.equal(a, b) for a, b in zip(straight.parameters(), resumed.parameters(), strict=True))
+    assert rest.snapshots == whole.snapshots == [640, 1280]
+    for tokens in rest.snapshots:
+        name = snapshot_name(tokens)
+        assert (tmp_path / name).read_bytes() == (tmp_path / "straight" / name).read_bytes()
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x08", b"no tensors at all"])
+def test_a_damaged_checkpoint_is_none(
+    index: TrainingIndex, make_training: MakeTraining, tmp_path: Path, damage: bytes
+) -> None:
+    training = make_training()
+    (tmp_path / STATE).write_bytes(damage)
+    plan = plan_sequences(index, WEIGHTS, training, seed=1)
+    assert train(build_model(training, 300, seed=1), plan, training, Checkpoint(tmp_path, 1000)).resumed == 0
+
+
+def test_nothing_is_written_before_it_is_due(index: TrainingIndex, make_training: MakeTraining, tmp_path: Path) -> None:
+    training = make_training()
+    plan = plan_sequences(index, WEIGHTS, training, seed=1)
+    train(build_model(training, 300, seed=1), plan, training, Checkpoint(tmp_path, 1000))
+    assert not (tmp_path / STATE).exists()
+
+
+@pytest.mark.slow
+def test_short_memory_halves_the_pass_and_not_the_batch(make_training: MakeTraining) -> None:
+    """In a process whose address space really is too small for the whole batch."""
+    script = """
+        import resource, numpy as np, torch
+        from climb_assets.config import Training
+        from climb_assets.proxy.batches import SequencePlan, Stream
+        from climb_assets.proxy.model import build_model
+        from climb_assets.proxy.train import train
+        torch.set_num_threads(1)
+        training = Training(size="100k", sequence=2048, batch=16, tokens=65536, learning_rate=1e-3)
+        model = build_model(training, 300, 1)
+        tokens = (np.arange(70000) % 300,)
+        stream = Stream(np.array([[0, 0, 0, 70000]]), np.array([0]))
+        slots = np.array([[0, number] for number in range(32)])
+        plan = SequencePlan(tokens, {0: stream}, slots, 2048, 16, np.ones(1), np.array([65536]), np.ones(1))
+        pages = int(open("/proc/self/statm").read().split()[0])
+        limit = pages * resource.getpagesize() + 300 * 2**20
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        result = train(model, plan, training)
+        print(len(result.curve), result.rows)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    steps, rows = map(int, done.stdout.split())
+    assert steps == 2
+    assert 1 <= rows < 16
+
+
+def test_a_batch_in_parts_is_the_same_batch(index: TrainingIndex, make_training: MakeTraining) -> None:
+    batch = torch.from_numpy(plan_sequences(index, WEIGHTS, make_training(), seed=1).batch(0))
+    gradients, losses = [], []
+    for rows in (4, 3, 1):
+        model = build_model(make_training(), 300, seed=1)
+        losses.append(accumulate(model, batch, rows)[0])
+        gradients.append([parameter.grad for parameter in model.parameters()])
+    assert losses[1:] == pytest.approx(losses[:1] * 2, rel=1e-6)
+    for parts in gradients[1:]:
+        for whole, part in zip(gradients[0], parts, strict=True):
+            torch.testing.assert_close(part, whole, rtol=1e-4, atol=1e-7)
+
+
+def test_the_rate_factor_lowers_every_rate(make_training: MakeTraining) -> None:
+    full, reduced = make_training(learning_rate=1.0), make_training(learning_rate=1.0, rate_factor=0.1)
+    for step in (0, 3, 50, 99):
+        assert learning_rate_at(step, 100, reduced) == pytest.approx(0.1 * learning_rate_at(step, 100, full))
+
+
 def test_a_huge_learning_rate_is_flagged_not_raised(index: TrainingIndex, make_training: MakeTraining) -> None:
     training = make_training(learning_rate=1e6)
     result = train(build_model(training, 300, seed=1), plan_sequences(index, WEIGHTS, training, seed=1), training)
@@ -46,9 +149,9 @@ def test_a_huge_learning_rate_is_flagged_not_raised(index: TrainingIndex, make_t
 
 def test_the_head_has_the_gradients_of_plain_cross_entropy() -> None:
     random = torch.Generator().manual_seed(0)
-    hidden = torch.randn(HEAD_ROWS + 30, 8, generator=random, requires_grad=True)
+    hidden = torch.randn(ROWS + 30, 8, generator=random, requires_grad=True)
     weight = torch.randn(50, 8, generator=random, requires_grad=True)
-    targets = torch.randint(50, (HEAD_ROWS + 30,), generator=random)
+    targets = torch.randint(50, (ROWS + 30,), generator=random)
     expected = torch.nn.functional.cross_entropy(hidden @ weight.T, targets)
     wanted = torch.autograd.grad(3 * expected, [hidden, weight])
     actual = head_loss(hidden, weight, targets)

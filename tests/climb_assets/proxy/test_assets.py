@@ -1,0 +1,40 @@
+"""The report of fidelity trains no model twice, and says what it compared."""
+
+from collections import Counter
+
+import pytest
+
+from climb_assets.config import load_config
+from climb_assets.proxy.fidelity import read_fidelity
+from climb_assets.proxy.job import MODELS
+from climb_assets.workshop import Workshop
+
+
+@pytest.fixture
+def workshop(finished_once):
+    return Workshop(load_config(finished_once / "climb.yaml"))
+
+
+def test_its_models_are_those_of_the_search_and_of_the_comparison(workshop):
+    config = workshop.config
+    sizes = Counter(model.manifest["config"]["training"]["hidden"] for model in workshop.lake.all_of(MODELS))
+    search = sum(config.search.iterations) + config.search.anchors * config.search.repeats
+    assert sizes[config.proxy.hidden] == search + 2  # only the baselines were no candidates
+    chosen = {workshop.get("optimal_mixture", name).summary["key"] for name in config.objectives}
+    compared = len(config.target.seeds) * (len(chosen) + 2)
+    assert sizes[config.target.training.hidden] == compared + 2  # only the two candidates were not compared
+
+
+def test_every_task_that_decides_and_every_objective_is_in_it(workshop):
+    report = workshop.get("proxy_fidelity")
+    rows = read_fidelity(report.file("fidelity.parquet"))
+    last = max(row.tokens for row in rows)
+    assert last == workshop.config.proxy.tokens
+    assert [(row.kind, row.measure) for row in rows if row.tokens == last] == [
+        ("task", "first_text"),
+        ("task", "second_text"),
+        ("objective", "general"),
+        ("objective", "science"),
+    ]
+    assert {(row.setting, row.mixtures, row.top_mixtures, row.top_spearman) for row in rows} == {("proxy", 4, 1, None)}
+    assert set(report.json("answer.json")) == {"general", "science"}
