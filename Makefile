@@ -1,7 +1,7 @@
 # make demo | test | ui | check: each works on a fresh clone with Python 3.11+, make and a package index.
 
 PYTHON ?= python3
-EXTRAS ?= cpu,fasttext,dev
+EXTRAS ?= cpu,fasttext,eval,dev
 DOCUMENTS ?= 5000
 PORT ?= 3000
 VENV := .venv

@@ -22,7 +22,7 @@ from dagster._core.definitions.data_version import CachingStaleStatusResolver, S
 from dagster._core.loader import LoadingContextForTest
 
 from climb_assets.artifacts import Draft
-from climb_assets.config import load_config
+from climb_assets.config_file import load_config
 from climb_assets.recipes import RECIPES, SEARCH
 from climb_assets.workshop import Workshop
 from dagster_project.build import build_definitions

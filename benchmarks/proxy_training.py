@@ -1,35 +1,43 @@
-"""Training a swarm of proxies: our path against a plain `transformers.Trainer` loop on the same models and text.
+"""Training a swarm of 16 candidates: our path against two peers on the same model, text and number of steps.
 
-Ours: two workers with one thread each train several candidates at the same time. The peer: one candidate after the
-other with `Trainer` at its defaults (AdamW, float32, all cores), on the same packed sequences. Both are timed from the
-first step to the last; starting processes and importing torch is not counted on either side.
+Peers: (i) a loop of `transformers.Trainer`, at its defaults and at its best setting; (ii) a loop over flat code in the
+manner of nanochat (one short model file, rotary, RMSNorm, SwiGLU, fused AdamW), at its best setting. The best setting is
+the fastest of one thread or all, compiled or not where a C++ compiler is found; ours is the faster of compiled or not. A
+peer trains one candidate after the other, so one candidate tells its speed. Starting processes, importing torch and
+compiling is counted on neither side; writing our models to the lake is counted on ours.
 
-    python benchmarks/proxy_training.py --lake data_lake [--json]
+    python benchmarks/proxy_training.py --lake data_lake [--size 100k] [--json]
 """
 
 import argparse
 import importlib.util
 import json
+import os
+import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from climb_assets.config import Training
+from climb_assets.config import Runtime, Training
 from climb_assets.lake import Lake
 from climb_assets.proxy.batches import SequencePlan, plan_sequences
+from climb_assets.proxy.job import Conditions, ProxyJob, TrainingData
 from climb_assets.proxy.model import build_model, count_parameters
 from climb_assets.proxy.spans import load_training_index
-from climb_assets.proxy.swarm import ProxyJob, Recipe, Swarm, TrainingData
+from climb_assets.proxy.swarm import Swarm
+from climb_assets.proxy.train import learning_rate_at
+from climb_assets.sizes import SIZES
 
-WARM, MEASURED, WORKERS, SEED = 2, 4, 2, 0
-TRAINING = Training(
-    hidden=64, layers=2, heads=2, intermediate=192, sequence=64, batch=4, tokens=57_344, learning_rate=2e-3
-)
+CANDIDATES, SEED = 16, 0
+PEER_STEPS = 80  # after which a peer's speed is known
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lake", type=Path, default=Path("data_lake"), help="a lake in which training_tokens was made")
+    parser.add_argument("--size", choices=SIZES, default="100k", help="the demo's proxies: 100k")
+    parser.add_argument("--tokens", type=int, default=57_344, help="training tokens of a candidate")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args()
     lake = Lake(arguments.lake)
@@ -37,9 +45,10 @@ def main() -> None:
         print(f"skipped: {lake.root} holds no training_tokens; run `climb up --to training_tokens` first")
         return
     if importlib.util.find_spec("accelerate") is None:
-        print("skipped: transformers.Trainer, the peer, needs accelerate; pip install accelerate")
+        print("skipped: transformers.Trainer, a peer, needs accelerate; pip install accelerate")
         return
-    result = measure(lake)
+    training = Training(size=arguments.size, sequence=64, batch=4, tokens=arguments.tokens, learning_rate=2e-3)
+    result = measure(lake, training)
     if arguments.json:
         print(json.dumps(result))
     else:
@@ -47,20 +56,29 @@ def main() -> None:
         print("\n".join(f"  {name}: {value}" for name, value in result["details"].items()))
 
 
-def measure(lake: Lake) -> dict[str, object]:
-    """Return the benchmark's record."""
+def measure(lake: Lake, training: Training) -> dict:
+    """Return the benchmark's record; `peer` is the Trainer at its defaults, the others are among the details."""
     index = lake.get("training_tokens")
     tokens = {record["shard"]: lake.get("tokenized_shards", record["shard"]) for record in index.json("shards.json")}
     data = TrainingData(
         index.data_version, index.path, {shard: artifact.file("tokens.npy") for shard, artifact in tokens.items()}
     )
     tokenizer = lake.get("tokenizer").file("tokenizer.json")
-    vocabulary = vocabulary_of(tokenizer)
-    domains = len(load_training_index(data.folder, data.tokens).supply)
-    jobs = [ProxyJob((1 / domains,) * domains, repeat) for repeat in range(WARM + MEASURED)]
-    ours = swarm_speed(data, Recipe(vocabulary, tokenizer, SEED, {}, {}, "cpu"), jobs)
-    plan = plan_sequences(load_training_index(data.folder, data.tokens), jobs[0].weights, TRAINING, SEED)
-    peer = trainer_speed(plan, vocabulary)
+    vocabulary = int(lake.get("tokenizer").summary["vocabulary"])
+    opened = load_training_index(data.folder, data.tokens)
+    jobs = [ProxyJob((1 / len(opened.supply),) * len(opened.supply), repeat) for repeat in range(CANDIDATES + 2)]
+    swarm = {}
+    for name, choice in (("eager", "never"), ("compiled", "always"))[: 1 + bool(shutil.which("g++"))]:
+        runtime = Runtime.model_validate({"device": "cpu", "compile": choice})
+        conditions = Conditions(vocabulary, tokenizer, SEED, training.tokens, None, {}, {}, runtime)
+        swarm[name] = swarm_speed(data, conditions, training, jobs)
+    ours = max(swarm.values())
+    plan = plan_sequences(opened, jobs[0].weights, training, SEED)
+    trainer = {name: trainer_speed(plan, training, vocabulary, *setting) for name, setting in settings().items()}
+    flat = {name: flat_speed(plan, training, vocabulary, *setting) for name, setting in settings().items()}
+    peer = trainer_speed(plan, training, vocabulary, os.cpu_count() or 1, compiled=False, fused=False)
+    parameters = count_parameters(build_model(training, vocabulary, SEED))
+    rate = matrix_rate()
     return {
         "name": "proxy_training",
         "ours": ours,
@@ -68,33 +86,45 @@ def measure(lake: Lake) -> dict[str, object]:
         "ratio": ours / peer,
         "unit": "tokens/s",
         "details": {
-            "parameters": count_parameters(build_model(TRAINING, vocabulary, SEED)),
+            "peer": "transformers.Trainer, defaults",
+            "ours, tokens/s": {name: round(speed) for name, speed in swarm.items()},
+            "ratio to Trainer at its best": round(ours / max(trainer.values()), 2),
+            "Trainer, tokens/s": {name: round(speed) for name, speed in trainer.items()},
+            "ratio to flat code at its best": round(ours / max(flat.values()), 2),
+            "flat code, tokens/s": {name: round(speed) for name, speed in flat.items()},
+            "size": training.size,
+            "parameters": parameters,
             "vocabulary": vocabulary,
-            "tokens_per_candidate": TRAINING.tokens,
-            "candidates": MEASURED,
-            "workers": WORKERS,
-            "peer": "transformers.Trainer, defaults, same model, sequences and batch",
+            "candidates": CANDIDATES,
+            "tokens_per_candidate": training.tokens,
+            "float32 matrix products, GFLOP/s, all threads": round(rate / 1e9, 1),
+            "share of that rate (6 x parameters x tokens)": round(6 * parameters * ours / rate, 3),
         },
     }
 
 
-def vocabulary_of(tokenizer: Path) -> int:
-    from tokenizers import Tokenizer
+def settings() -> dict[str, tuple[int, bool]]:
+    """Return the settings that a peer is tried at: (threads, compiled)."""
+    cores = os.cpu_count() or 1
+    tried = {f"{threads} thread(s), eager": (threads, False) for threads in sorted({1, cores})}
+    if shutil.which("g++"):
+        tried |= {f"{threads} thread(s), compiled": (threads, True) for threads in sorted({1, cores})}
+    return tried
 
-    return int(Tokenizer.from_file(str(tokenizer)).get_vocab_size())
 
-
-def swarm_speed(data: TrainingData, recipe: Recipe, jobs: list[ProxyJob]) -> float:
+def swarm_speed(data: TrainingData, conditions: Conditions, training: Training, jobs: list[ProxyJob]) -> float:
     """Return tokens per second of the whole swarm, commits included, once its workers are up."""
     with tempfile.TemporaryDirectory() as folder:
-        swarm = Swarm(Lake(Path(folder)), data, recipe, WORKERS)
-        swarm.run(jobs[:WARM], TRAINING, {})
+        swarm = Swarm(Lake(Path(folder)), data, conditions)
+        swarm.run(jobs[CANDIDATES:], training, {})
         began = time.perf_counter()
-        outcomes = swarm.run(jobs[WARM:], TRAINING, {})
+        outcomes = swarm.run(jobs[:CANDIDATES], training, {})
         return sum(outcome.model.summary["tokens"] for outcome in outcomes) / (time.perf_counter() - began)
 
 
-def trainer_speed(plan: SequencePlan, vocabulary: int) -> float:
+def trainer_speed(
+    plan: SequencePlan, training: Training, vocabulary: int, threads: int, compiled: bool, fused: bool = True
+) -> float:
     """Return tokens per second of `transformers.Trainer` over one candidate's sequences."""
     import torch
     from transformers import Trainer, TrainerCallback, TrainingArguments
@@ -106,10 +136,11 @@ def trainer_speed(plan: SequencePlan, vocabulary: int) -> float:
         def on_step_end(self, *arguments: object, **values: object) -> None:
             self.steps.append(time.perf_counter())
 
-    rows = [torch.from_numpy(row.astype("int64")[:-1]) for row in plan.sequences]
+    torch.set_num_threads(threads)
+    rows = [torch.from_numpy(row[:-1]) for step in range(PEER_STEPS) for row in plan.batch(step)]
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
-        settings = TrainingArguments(
+        arguments = TrainingArguments(
             output_dir=folder,
             per_device_train_batch_size=plan.batch_size,
             num_train_epochs=1,
@@ -117,11 +148,107 @@ def trainer_speed(plan: SequencePlan, vocabulary: int) -> float:
             report_to=[],
             save_strategy="no",
             disable_tqdm=True,
+            torch_compile=compiled,
+            optim="adamw_torch_fused" if fused else "adamw_torch",
         )
-        model = build_model(TRAINING, vocabulary, SEED)
+        model = build_model(training, vocabulary, SEED)
         examples = [{"input_ids": row, "labels": row} for row in rows]
-        Trainer(model=model, args=settings, train_dataset=examples, callbacks=[clock]).train()
-    return (len(clock.steps) - 1) * plan.batch_size * TRAINING.sequence / (clock.steps[-1] - clock.steps[0])
+        Trainer(model=model, args=arguments, train_dataset=examples, callbacks=[clock]).train()
+    return speed(clock.steps, plan)
+
+
+def flat_speed(plan: SequencePlan, training: Training, vocabulary: int, threads: int, compiled: bool) -> float:
+    """Return tokens per second of flat code over one candidate's sequences."""
+    import torch
+    from torch.nn import functional
+
+    torch.set_num_threads(threads)
+    model = flat_model(training, vocabulary)
+    forward: Callable = torch.compile(model) if compiled else model
+    optimiser = torch.optim.AdamW(model.parameters(), lr=training.learning_rate, betas=training.betas, fused=True)
+    ends = []
+    for step in range(PEER_STEPS):
+        batch = torch.from_numpy(plan.batch(step))
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate_at(step, PEER_STEPS, training)
+        loss = functional.cross_entropy(forward(batch[:, :-1]).flatten(0, 1), batch[:, 1:].flatten())
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), training.clip)
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+        loss.item()
+        ends.append(time.perf_counter())
+    return speed(ends, plan)
+
+
+def flat_model(training: Training, vocabulary: int):  # type: ignore[no-untyped-def]
+    """Return a Llama of the same shape, written out in one place as nanochat does."""
+    import torch
+    from torch import nn
+    from torch.nn import functional
+
+    width, layers, heads, inner = training.shape
+    size = width // heads
+
+    def rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+        left, right = x.chunk(2, -1)
+        return torch.cat((left * cos - right * sin, right * cos + left * sin), -1)
+
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.qkv, self.out = nn.Linear(width, 3 * width, bias=False), nn.Linear(width, width, bias=False)
+            self.gate, self.up = nn.Linear(width, inner, bias=False), nn.Linear(width, inner, bias=False)
+            self.down = nn.Linear(inner, width, bias=False)
+            self.before, self.after = nn.RMSNorm(width), nn.RMSNorm(width)
+
+        def forward(self, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+            rows, length, _ = x.shape
+            parts = self.qkv(self.before(x)).view(rows, length, 3 * heads, size).transpose(1, 2).chunk(3, 1)
+            query, key, value = parts
+            mixed = functional.scaled_dot_product_attention(
+                rotate(query, cos, sin), rotate(key, cos, sin), value, is_causal=True
+            )
+            x = x + self.out(mixed.transpose(1, 2).reshape(rows, length, width))
+            h = self.after(x)
+            return x + self.down(functional.silu(self.gate(h)) * self.up(h))
+
+    class Flat(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding = nn.Embedding(vocabulary, width)
+            self.blocks = nn.ModuleList(Block() for _ in range(layers))
+            self.norm = nn.RMSNorm(width)
+            nn.init.normal_(self.embedding.weight, std=0.02)
+            angles = torch.outer(torch.arange(training.sequence), 1e4 ** (-torch.arange(0, size, 2) / size))
+            self.cos, self.sin = angles.cos(), angles.sin()
+
+        def forward(self, ids: torch.Tensor) -> torch.Tensor:
+            x = self.embedding(ids)
+            for block in self.blocks:
+                x = block(x, self.cos, self.sin)
+            return functional.linear(self.norm(x), self.embedding.weight)
+
+    return Flat()
+
+
+def speed(ends: list[float], plan: SequencePlan) -> float:
+    """Return tokens per second of the second half of the steps, when caches and compilers have settled."""
+    half = len(ends) // 2
+    return (len(ends) - half) * plan.batch_size * plan.sequence / (ends[-1] - ends[half - 1])
+
+
+def matrix_rate() -> float:
+    """Return the FLOP per second of a large float32 matrix product on all threads, the best of several."""
+    import torch
+
+    torch.set_num_threads(os.cpu_count() or 1)
+    matrix, best = torch.randn(2048, 2048), 0.0
+    for _ in range(5):
+        began = time.perf_counter()
+        matrix @ matrix
+        best = max(best, 2 * 2048**3 / (time.perf_counter() - began))
+    return best
 
 
 if __name__ == "__main__":

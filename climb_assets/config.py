@@ -1,24 +1,19 @@
-"""The configuration: one strict, frozen tree, read from one YAML file over a named profile.
+"""The configuration: one strict, frozen tree.
 
-What belongs here: every setting, its type, its bounds and the source of its default. A profile
+What belongs here: every setting, its type, its bounds and the source of its default; `config_file` reads it. A profile
 (``profiles/*.yaml``) or the user's ``climb.yaml`` changes values; no other module holds a magic number.
 `runtime` says how fast, never what: it enters no fingerprint.
 """
 
-import os
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from climb_assets.errors import ConfigError
+from climb_assets.sizes import SIZES, Shape
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 Share = Annotated[float, Field(ge=0, lt=1)]
-
-CONFIG_VARIABLE = "CLIMB_CONFIG"
-PROFILES = Path(__file__).parent / "profiles"
 
 
 RESERVED = frozenset({"key", "iteration", "weights", "diverged"})
@@ -152,30 +147,6 @@ class Search(Section):
         if not 0 < self.strength[0] <= self.strength[1]:
             raise ValueError("search.strength is (least, largest), both positive")
         return self
-
-
-class Shape(NamedTuple):
-    """The widths of a Llama."""
-
-    hidden: int
-    layers: int
-    heads: int
-    intermediate: int
-
-
-# Named for the parameters outside the embedding. The paper's proxies have 32 layers (docs/sources.md); their widths are
-# not published and chosen here to give the published counts. The small ones are for CPUs.
-SIZES = {
-    "100k": Shape(64, 2, 2, 192),
-    "800k": Shape(128, 4, 4, 352),
-    "2M": Shape(192, 5, 6, 448),
-    "8M": Shape(320, 6, 5, 960),
-    "20M": Shape(448, 8, 7, 1280),
-    "62M": Shape(384, 32, 6, 1152),
-    "132M": Shape(576, 32, 9, 1600),
-    "350M": Shape(960, 32, 15, 2560),
-    "1B": Shape(1536, 32, 24, 4352),
-}
 
 
 class Training(Section):
@@ -320,7 +291,7 @@ class Runtime(Section):
     threads: int | None = Field(None, ge=1, description="threads of FAISS and of the encoder; default: one a core")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     compile: Literal["auto", "always", "never"] = Field(
-        "auto", description="torch.compile of the training step; auto: on a GPU, where a C++ compiler is found"
+        "auto", description="torch.compile of the training step; auto: on a GPU only (docs/results.md)"
     )
 
 
@@ -361,80 +332,3 @@ class Config(Section):
                         "set its split to search_eval"
                     )
         return self
-
-
-def load_config(path: Path | None = None, profile: str | None = None) -> Config:
-    """Read the configuration; relative paths in it are relative to the file's folder.
-
-    Parameters
-    ----------
-    path
-        The YAML file; default: ``$CLIMB_CONFIG``, else ``climb.yaml`` beside the packages.
-    profile
-        Overrides the file's profile.
-
-    Raises
-    ------
-    ConfigError
-        Names the key that is wrong and what to do.
-    """
-    path = Path(path or os.environ.get(CONFIG_VARIABLE) or Path(__file__).parents[1] / "climb.yaml").resolve()
-    values = _read_yaml(path, "give another with --config")
-    name = profile or values.get("profile", "demo")
-    known = sorted(p.stem for p in PROFILES.glob("*.yaml"))
-    if name not in known:
-        raise ConfigError(f"profile {name!r} is not known; choose one of {', '.join(known)}")
-    merged = _merge(_read_yaml(PROFILES / f"{name}.yaml", "reinstall the package"), values) | {"profile": name}
-    try:
-        config: Config = _resolve(Config.model_validate(merged), path.parent)
-    except ValidationError as error:
-        raise ConfigError(_explain(error, path)) from None
-    folder = path.parent / config.encoder.model
-    if not folder.is_dir():  # a model's name at a hub
-        return config
-    return config.model_copy(update={"encoder": config.encoder.model_copy(update={"model": str(folder.resolve())})})
-
-
-def _read_yaml(path: Path, advice: str) -> dict[str, Any]:
-    try:
-        values = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise ConfigError(f"cannot read {path} ({error.strerror}); {advice}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
-    if values is not None and not isinstance(values, dict):
-        raise ConfigError(f"{path} must hold keys and values, not a {type(values).__name__}")
-    return values or {}
-
-
-WHOLE = ("tasks", "objectives")  # replaced as a whole: a user's list of tasks is not added to the profile's
-
-
-def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(base.get(key), dict) and key not in WHOLE
-        merged[key] = _merge(base[key], value) if both else value
-    return merged
-
-
-def _resolve(section: Any, folder: Path) -> Any:
-    """Return the section with every relative path made absolute."""
-    if isinstance(section, Path):
-        return (folder / section).resolve()
-    if isinstance(section, dict):
-        return {key: _resolve(value, folder) for key, value in section.items()}
-    if isinstance(section, BaseModel):
-        return section.model_copy(
-            update={name: _resolve(getattr(section, name), folder) for name in type(section).model_fields}
-        )
-    return section
-
-
-def _explain(error: ValidationError, path: Path) -> str:
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"] if part not in ("text", "choice", "harness")) or "the file"
-    if first["type"] == "extra_forbidden":
-        return f"{path}: unknown key {key!r}; remove it or see docs/config.md for the names"
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"{path}: {key}: {first['msg'].removeprefix('Value error, ')}{more}"

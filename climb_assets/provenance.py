@@ -21,6 +21,7 @@ PLUMBING = frozenset(
         "artifacts",
         "catalog",
         "config",
+        "config_file",
         "errors",
         "lake",
         "provenance",

@@ -13,7 +13,8 @@ from typing import Any
 
 import click
 
-from climb_assets.config import CONFIG_VARIABLE, Config, load_config
+from climb_assets.config import Config
+from climb_assets.config_file import CONFIG_VARIABLE, load_config
 from climb_assets.errors import ClimbError
 from climb_assets.mixture.export import Format
 from climb_assets.recipes import RECIPE

@@ -4,7 +4,7 @@ import warnings
 
 import dagster as dg
 
-from climb_assets.config import load_config
+from climb_assets.config_file import load_config
 from climb_assets.workshop import Workshop
 from dagster_project.build import build_definitions
 

@@ -21,6 +21,7 @@ SECTIONS = {
     "proxy, target.training": config.Training,
     "tasks.NAME (kind: text)": config.TextTask,
     "tasks.NAME (kind: choice)": config.ChoiceTask,
+    "tasks.NAME (kind: harness)": config.HarnessTask,
     "mixture": config.Mixture,
     "target": config.Comparison,
     "fidelity": config.Fidelity,

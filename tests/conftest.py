@@ -12,7 +12,8 @@ import yaml
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
 
-from climb_assets.config import Config, load_config
+from climb_assets.config import Config
+from climb_assets.config_file import load_config
 from climb_assets.workshop import Workshop
 
 WORDS = {

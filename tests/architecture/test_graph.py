@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from climb_assets.config import load_config
+from climb_assets.config_file import load_config
 from climb_assets.recipes import RECIPE, RECIPES
 from climb_assets.workshop import Workshop
 from dagster_project.build import build_definitions

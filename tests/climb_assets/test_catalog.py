@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from climb_assets.catalog import as_rows, query_lake, view_names
-from climb_assets.config import load_config
+from climb_assets.config_file import load_config
 from climb_assets.errors import ConfigError, CorruptArtifact, MissingArtifact
 from climb_assets.lake import Lake
 from climb_assets.recipes import RECIPE

@@ -9,7 +9,8 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from climb_assets.config import PROFILES, Config, load_config
+from climb_assets.config import Config
+from climb_assets.config_file import PROFILES, load_config
 from climb_assets.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]

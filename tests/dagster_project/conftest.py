@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from climb_assets.config import load_config
+from climb_assets.config_file import load_config
 from climb_assets.workshop import Workshop
 from dagster_project.build import build_definitions
 from dagster_project.instance import prepare_home

@@ -10,7 +10,7 @@ import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.loader import LoadingContextForTest
 
-from climb_assets.config import load_config
+from climb_assets.config_file import load_config
 from climb_assets.recipes import RECIPES
 from climb_assets.workshop import Workshop
 from dagster_project.build import build_definitions

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from climb_assets import workshop as workshop_module
-from climb_assets.config import load_config
+from climb_assets.config_file import load_config
 from climb_assets.provenance import code_hashes
 from climb_assets.recipes import RECIPES, SEARCH
 from climb_assets.workshop import Workshop

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from climb_assets.config import load_config
+from climb_assets.config_file import load_config
 from climb_assets.workshop import Workshop
 from dagster_project.planner import Cause, Plan, StaleItem
 from dagster_project.summary import describe, describe_plan, summarise

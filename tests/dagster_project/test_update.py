@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from climb_assets.config import load_config
+from climb_assets.config_file import load_config
 from climb_assets.errors import ClimbError
 from climb_assets.lake import Lake
 from climb_assets.recipes import RECIPES

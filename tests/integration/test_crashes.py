@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from climb_assets.artifacts import Draft, Order
-from climb_assets.config import load_config
+from climb_assets.config_file import load_config
 from climb_assets.lake import Lake
 from climb_assets.workshop import Workshop
 from dagster_project.instance import UNFINISHED, prepare_home

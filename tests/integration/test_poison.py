@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from climb_assets.config import load_config
+from climb_assets.config_file import load_config
 from climb_assets.lake import Lake
 from climb_assets.recipes import RECIPES
 from climb_assets.tables import read_table

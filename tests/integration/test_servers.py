@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from climb_assets.config import load_config
+from climb_assets.config_file import load_config
 from climb_assets.recipes import RECIPES
 from climb_assets.workshop import Workshop
 from dagster_project.instance import prepare_home

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from climb_assets.config import load_config
+from climb_assets.config_file import load_config
 from climb_assets.proxy.fidelity import read_fidelity
 from climb_assets.proxy.job import MODELS
 from climb_assets.workshop import Workshop

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from climb_assets.config import load_config
+from climb_assets.config_file import load_config
 from climb_assets.proxy.noise import noise_of_objectives, read_noise
 from climb_assets.recipes import iteration_keys
 from climb_assets.search.iteration import History
