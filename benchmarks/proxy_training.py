@@ -1,10 +1,10 @@
 """Training a swarm of 16 candidates: our path against two peers on the same model, text and number of steps.
 
 Peers: (i) a loop of `transformers.Trainer`, at its defaults and at its best setting; (ii) a loop over flat code in the
-manner of nanochat (one short model file, rotary, RMSNorm, SwiGLU, fused AdamW), at its best setting. The best setting is
-the fastest of one thread or all, compiled or not where a C++ compiler is found; ours is the faster of compiled or not. A
-peer trains one candidate after the other, so one candidate tells its speed. Starting processes, importing torch and
-compiling is counted on neither side; writing our models to the lake is counted on ours.
+manner of nanochat (one short model file, rotary, RMSNorm, SwiGLU, fused AdamW), at its best setting. A peer's best
+setting is the fastest of one thread or all, compiled or not where a C++ compiler is found; ours is the faster of
+compiled or not. A peer trains one candidate after the other, so one candidate tells its speed. Starting processes,
+importing torch and compiling is counted on neither side; writing our models to the lake is counted on ours.
 
     python benchmarks/proxy_training.py --lake data_lake [--size 100k] [--json]
 """

@@ -15,6 +15,7 @@ from climb_assets.errors import ConfigError
 
 CONFIG_VARIABLE = "CLIMB_CONFIG"
 PROFILES = Path(__file__).parent / "profiles"
+MODEL = ({"size"}, {"start"}, {"hidden", "layers", "heads", "intermediate"})  # ways to name a model
 WHOLE = ("tasks", "objectives")  # replaced as a whole: a user's list of tasks is not added to the profile's
 
 
@@ -63,7 +64,10 @@ def _read_yaml(path: Path, advice: str) -> dict[str, Any]:
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
+    """Lay one tree over another; a model that is named another way takes the place of the one below."""
+    given = [ways for ways in MODEL if ways & over.keys()]
+    replaced = set().union(*MODEL) if given else set()
+    merged = {key: value for key, value in base.items() if key not in replaced or key in given[0]}
     for key, value in over.items():
         both = isinstance(value, dict) and isinstance(base.get(key), dict) and key not in WHOLE
         merged[key] = _merge(base[key], value) if both else value

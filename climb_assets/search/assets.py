@@ -10,6 +10,7 @@ from functools import partial
 
 import dagster as dg
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from climb_assets.artifacts import Artifact, Draft
@@ -99,6 +100,14 @@ def fit(climb: Workshop, key: str, draft: Draft) -> None:
     draft.summary |= {"rows": len(history.keys), "out_of_fold_spearman": skill}
 
 
+def share_missed(realised: pa.Table) -> float:
+    """Return the largest difference, over models and domains, of a share of the tokens from the weight asked for."""
+    totals = realised.group_by(["key", "repeat"]).aggregate([("tokens", "sum")])
+    joined = realised.join(totals, ["key", "repeat"])
+    shares = joined["tokens"].to_numpy() / joined["tokens_sum"].to_numpy()
+    return float(np.abs(shares - joined["weight"].to_numpy()).max())
+
+
 def read_prior(climb: Workshop) -> FloatArray:
     """Return the token share of each domain, the prior of the search (K,)."""
     prior: FloatArray = read_table(climb.get("domains").file("domains.parquet"), ["prior"])["prior"].to_numpy()
@@ -110,10 +119,12 @@ def search_tasks(config: Config) -> dict[str, Task]:
     return {name: task for name, task in config.tasks.items() if task.split == "search_eval"}
 
 
+REALISED_WITHIN = 0.005  # of a domain's share; a proxy of few sequences cannot do better than one of them
 STEPS = {"mixture_candidates": propose, "proxy_results": train_proxies, "predictor_state": fit}
 CHECKS = [
     dg.AssetCheckSpec("weights_on_simplex", asset="mixture_candidates", blocking=True),
     dg.AssetCheckSpec("unflagged_losses_finite", asset="proxy_results", blocking=True),
+    dg.AssetCheckSpec("realised_shares_as_asked", asset="proxy_results", blocking=True),
     dg.AssetCheckSpec("predictor_skill", asset="predictor_state", description="Reported; it never stops a search."),
 ]
 DESCRIPTIONS = {
@@ -125,7 +136,7 @@ DESCRIPTIONS = {
 
 def search_iteration(context: dg.AssetExecutionContext, climb: Climb) -> Iterator[dg.AssetCheckResult]:
     """Walk the iterations of this run in order: propose, train, fit."""
-    worst, unsound, diverged, skill = 0.0, 0, 0, {}
+    worst, unsound, diverged, skill, missed = 0.0, 0, 0, {}, 0.0
     for key in sorted(context.partition_keys):
         made = {}
         for asset, step in STEPS.items():
@@ -141,6 +152,7 @@ def search_iteration(context: dg.AssetExecutionContext, climb: Climb) -> Iterato
         diverged += made["proxy_results"].artifact.summary["diverged"]
         results = read_table(made["proxy_results"].artifact.file("results.parquet"))
         unsound += int(np.sum(~np.isfinite(results["loss"].to_numpy()) & ~results["diverged"].to_numpy()))
+        missed = max(missed, share_missed(read_table(made["proxy_results"].artifact.file("realised.parquet"))))
         skill = made["predictor_state"].artifact.summary["out_of_fold_spearman"]
     yield dg.AssetCheckResult(asset_key="mixture_candidates", check_name="weights_on_simplex", passed=worst < 1e-9)
     yield dg.AssetCheckResult(
@@ -148,6 +160,12 @@ def search_iteration(context: dg.AssetExecutionContext, climb: Climb) -> Iterato
         check_name="unflagged_losses_finite",
         passed=unsound == 0,
         metadata={"diverged": diverged},
+    )
+    yield dg.AssetCheckResult(
+        asset_key="proxy_results",
+        check_name="realised_shares_as_asked",
+        passed=missed <= max(REALISED_WITHIN, 1 / (climb.config.proxy.steps * climb.config.proxy.batch)),
+        metadata={"largest difference of a domain's share": missed},
     )
     yield dg.AssetCheckResult(
         asset_key="predictor_state",

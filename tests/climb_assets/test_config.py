@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from climb_assets.config import Config
 from climb_assets.config_file import PROFILES, load_config
 from climb_assets.errors import ConfigError
+from climb_assets.sizes import SIZES
 
 ROOT = Path(__file__).parents[2]
 TEXT = {"kind": "text", "sources": ["first"]}
@@ -173,3 +174,26 @@ def test_the_page_is_made_from_the_types() -> None:
     page = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(page)
     assert (ROOT / "docs" / "config.md").read_text() == page.render(), "run `python docs/write_config_page.py`"
+
+
+def test_a_size_takes_the_place_of_the_profiles_widths(tmp_path: Path) -> None:
+    (tmp_path / "climb.yaml").write_text("profile: smoke\nproxy: {size: 2M}\n")
+    assert load_config(tmp_path / "climb.yaml").proxy.shape == SIZES["2M"]
+    (tmp_path / "climb.yaml").write_text("profile: smoke\nproxy: {hidden: 32}\n")
+    assert load_config(tmp_path / "climb.yaml").proxy.shape == (32, 1, 2, 32)
+    (tmp_path / "climb.yaml").write_text("profile: demo\ntarget: {training: {start: models/base}}\n")
+    assert load_config(tmp_path / "climb.yaml").target.training.start == tmp_path / "models" / "base"
+
+
+@pytest.mark.parametrize(
+    ("proxy", "said"),
+    [
+        ("{size: 3M}", "size '3M' is not known; choose one of 100k"),
+        ("{size: 2M, start: models/base}", "give one of size, start, or all of hidden"),
+        ("{snapshots: [0.5, 0.25]}", "snapshots are shares in rising order"),
+    ],
+)
+def test_a_model_is_named_in_one_way(tmp_path: Path, proxy: str, said: str) -> None:
+    (tmp_path / "climb.yaml").write_text(f"profile: smoke\nproxy: {proxy}\n")
+    with pytest.raises(ConfigError, match=said):
+        load_config(tmp_path / "climb.yaml")

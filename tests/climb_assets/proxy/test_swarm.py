@@ -1,3 +1,4 @@
+import math
 import multiprocessing
 import os
 import shutil
@@ -11,7 +12,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from transformers import AutoModelForCausalLM
 
 from climb_assets.artifacts import Order
 from climb_assets.config import Runtime, TextTask, Training
@@ -53,7 +57,7 @@ def conditions(tokenizer: Path) -> Conditions:
     )
 
 
-def one_worker(conditions: Conditions, **runtime: float) -> Conditions:
+def one_worker(conditions: Conditions, **runtime: float | str) -> Conditions:
     return replace(conditions, runtime=conditions.runtime.model_copy(update={"workers": 1, **runtime}))
 
 
@@ -101,6 +105,19 @@ def test_each_piece_of_work_is_done_once(
     realised = read_table(one.model.file("realised.parquet"))
     assert realised["tokens"].to_pylist() == [1280, 768, 512]
     assert realised["weight"].to_pylist() == pytest.approx([0.5, 0.3, 0.2])
+
+    # A kept model is a plain Hugging Face folder, which gives the same bits per byte without any code of ours.
+    plain = AutoModelForCausalLM.from_pretrained(one.model.path)
+    items = read_table(tasks["source0"].artifact.file("items.parquet")).to_pylist()
+    ids = np.load(tasks["source0"].artifact.file("tokens.npy"))
+    nats = 0.0
+    for item in items:
+        for start in range(item["start"], item["start"] + item["length"] - 1, 16):  # windows as long as its training's
+            window = torch.from_numpy(ids[start : min(start + 17, item["start"] + item["length"])]).long()[None]
+            logits = plain(input_ids=window[:, :-1]).logits[0]
+            nats += torch.nn.functional.cross_entropy(logits, window[0, 1:], reduction="sum").item()
+    bits_per_byte = nats / math.log(2) / sum(item["bytes"] for item in items)
+    assert one.scores["source0"].loss == pytest.approx(bits_per_byte, rel=1e-5)
 
     more, repeat = swarm.run([ONE, ProxyJob(ONE.weights, repeat=1)], make_training(), tasks)
     assert (more.trained, more.evaluated) == (False, 1)  # a new task trains nothing
@@ -228,6 +245,21 @@ def test_a_model_is_continued_from_a_folder(
     began, ended = (read_table(outcome.model.file("curve.parquet"))["loss"].to_pylist() for outcome in (second, first))
     assert began[0] == pytest.approx(ended[-1], abs=0.3)
     assert began[0] < ended[0] - 0.5
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="compiles with g++")
+def test_one_compiled_step_serves_every_job(
+    lake: Lake, data: TrainingData, conditions: Conditions, make_training: MakeTraining, tmp_path: Path
+) -> None:
+    compiled = one_worker(conditions, compile="always")
+    ours = Swarm(lake, data, compiled).run([ONE, TWO], make_training(), {})
+    plain = Swarm(Lake(tmp_path / "plain"), data, one_worker(conditions)).run([ONE, TWO], make_training(), {})
+    discard_workers(layout(1))
+    for one, other in zip(ours, plain, strict=True):
+        curves = [read_table(outcome.model.file("curve.parquet"))["loss"].to_pylist() for outcome in (one, other)]
+        assert curves[0] == pytest.approx(curves[1], rel=1e-3)
+    assert ours[1].model.run["seconds"] < ours[0].model.run["seconds"]  # the second one is not compiled again
 
 
 def test_the_layout_fills_cores_until_memory_ends() -> None:
