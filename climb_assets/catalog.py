@@ -68,6 +68,7 @@ BASE: dict[str, Callable[[Lake], ds.Dataset]] = {
     "proxy_results": _partitioned("proxy_results", "results.parquet", "iteration"),
     "proxy_curves": _partitioned("proxy_results", "curves.parquet", "iteration"),
     "task_curves": _partitioned("proxy_results", "task_curves.parquet", "iteration"),
+    "proxy_models": _partitioned("proxy_results", "models.parquet", "iteration"),
     "noise": _whole("predictor_state", "noise.parquet", iteration_key(1)),  # later iterations carry the same
     "fidelity": _whole("proxy_fidelity", "fidelity.parquet"),
     "mixtures": _partitioned("optimal_mixture", "weights.parquet", "objective"),

@@ -195,7 +195,6 @@ def _write_model(draft: Draft, work: Work, order: Order, parent: int) -> None:
     began = time.perf_counter()
     result = train(model, plan, work.training, checkpoint, lambda step, loss: require_parent(parent))
     seconds = time.perf_counter() - began
-    checkpoint.discard()
     save_model(model, work.conditions.tokenizer, draft.path)
     size = work.training.batch * work.training.sequence
     curve = [{"step": step, "tokens": step * size, "loss": loss} for step, loss in enumerate(result.curve, 1)]
@@ -210,6 +209,7 @@ def _write_model(draft: Draft, work: Work, order: Order, parent: int) -> None:
         "parameters": count_parameters(model),
     }
     write_atomically(draft.path / "facts.json", canonical_json(facts).encode())
+    checkpoint.discard()  # last: until everything is written, a crash goes on from it
     draft.summary |= facts
     draft.run |= {
         "seconds": seconds,
