@@ -162,13 +162,19 @@ def snapshots_of(model: Artifact) -> list[int]:
     return counts
 
 
+def find_kept(lake: Lake, order: Order) -> Artifact | None:
+    """Return the artefact of one of the two stores, unless it is absent or has lost a file."""
+    found = lake.find(order.asset, order.partition, order.fingerprint)
+    return found if found is not None and found.is_complete() else None
+
+
 def carry_out(work: Work) -> None:
     """Do one job in a worker: train unless the model is there, score what has no scores, commit each."""
     lake, parent = Lake(work.lake), os.getppid()
     order = work.model_order()
     model, _ = lake.put(order, lambda draft: _write_model(draft, work, order, parent), resumable=True)
     orders = {name: work.score_order(model, name) for name in work.tasks}
-    missing = [name for name, order in orders.items() if lake.find(SCORES, None, order.fingerprint) is None]
+    missing = [name for name, order in orders.items() if find_kept(lake, order) is None]
     if not missing:
         return
     model.verify()

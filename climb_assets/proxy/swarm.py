@@ -18,14 +18,13 @@ from climb_assets.errors import TransientError
 from climb_assets.lake import Lake
 from climb_assets.proxy.evaluation import Scores
 from climb_assets.proxy.job import (
-    MODELS,
-    SCORES,
     Conditions,
     PreparedTask,
     ProxyJob,
     TrainingData,
     Work,
     carry_out,
+    find_kept,
     pick_device,
     snapshots_of,
 )
@@ -149,17 +148,16 @@ class Swarm:
 
 
 def _kept(lake: Lake, work: Work) -> int:
-    """Return how many of a job's artefacts (its model and its scores) are in the stores."""
-    model = lake.find(MODELS, None, work.model_order().fingerprint)
+    """Return how many of a job's artefacts (its model and its scores) are in the stores, whole."""
+    model = find_kept(lake, work.model_order())
     if model is None:
         return 0
-    orders = [work.score_order(model, name) for name in work.tasks]
-    return 1 + sum(lake.find(SCORES, None, order.fingerprint) is not None for order in orders)
+    return 1 + sum(find_kept(lake, work.score_order(model, name)) is not None for name in work.tasks)
 
 
 def _outcome(lake: Lake, work: Work, kept: int) -> ProxyOutcome:
     """Read what a job came to from the stores; `kept` of its artefacts were there before."""
-    model = lake.find(MODELS, None, work.model_order().fingerprint)
+    model = find_kept(lake, work.model_order())
     assert model is not None, "a worker returned without its model"
     read = {name: _read_scores(lake, work.score_order(model, name)) for name in work.tasks}
     counts = [*snapshots_of(model), int(model.summary["tokens"])]
@@ -169,6 +167,6 @@ def _outcome(lake: Lake, work: Work, kept: int) -> ProxyOutcome:
 
 def _read_scores(lake: Lake, order: Order) -> dict[int, Scores]:
     """Return the scores of one task by the number of tokens trained on."""
-    artifact = lake.find(SCORES, None, order.fingerprint)
+    artifact = find_kept(lake, order)
     assert artifact is not None, "a worker returned without its scores"
     return {row.pop("tokens"): Scores(**row) for row in read_table(artifact.file("scores.parquet")).to_pylist()}

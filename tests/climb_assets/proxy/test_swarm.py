@@ -130,7 +130,7 @@ def test_each_piece_of_work_is_done_once(
     assert (found.trained, found.evaluated) == (False, 0)
     assert found.scores == more.scores
 
-    shutil.rmtree(one.model.path)
+    one.model.file("model.safetensors").unlink()
     (made_again,) = swarm.run([ONE], make_training(), tasks)
     assert made_again.trained
     assert made_again.model.data_version == one.model.data_version  # bit for bit
