@@ -47,4 +47,4 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@exec touch $(INSTALLED)
 
 clean: ## what was made, but not the raw files
-	@exec rm -rf data_lake/artifacts data_lake/refs data_lake/locks data_lake/dagster_home data_lake/export
+	@exec rm -rf data_lake/artifacts data_lake/refs data_lake/locks data_lake/unfinished data_lake/dagster_home data_lake/export

@@ -76,7 +76,7 @@ def measure(lake: Lake, training: Training) -> dict:
     plan = plan_sequences(opened, jobs[0].weights, training, SEED)
     trainer = {name: trainer_speed(plan, training, vocabulary, *setting) for name, setting in settings().items()}
     flat = {name: flat_speed(plan, training, vocabulary, *setting) for name, setting in settings().items()}
-    peer = trainer_speed(plan, training, vocabulary, os.cpu_count() or 1, compiled=False, fused=False)
+    peer = trainer[f"{os.cpu_count() or 1} thread(s), eager"]  # its defaults, which include fused AdamW
     parameters = count_parameters(build_model(training, vocabulary, SEED))
     rate = matrix_rate()
     return {
@@ -122,9 +122,7 @@ def swarm_speed(data: TrainingData, conditions: Conditions, training: Training, 
         return sum(outcome.model.summary["tokens"] for outcome in outcomes) / (time.perf_counter() - began)
 
 
-def trainer_speed(
-    plan: SequencePlan, training: Training, vocabulary: int, threads: int, compiled: bool, fused: bool = True
-) -> float:
+def trainer_speed(plan: SequencePlan, training: Training, vocabulary: int, threads: int, compiled: bool) -> float:
     """Return tokens per second of `transformers.Trainer` over one candidate's sequences."""
     import torch
     from transformers import Trainer, TrainerCallback, TrainingArguments
@@ -149,7 +147,6 @@ def trainer_speed(
             save_strategy="no",
             disable_tqdm=True,
             torch_compile=compiled,
-            optim="adamw_torch_fused" if fused else "adamw_torch",
         )
         model = build_model(training, vocabulary, SEED)
         examples = [{"input_ids": row, "labels": row} for row in rows]

@@ -318,6 +318,12 @@ class Config(Section):
     def _tasks_exist(self) -> Self:
         for name in RESERVED & self.tasks.keys():
             raise ValueError(f"a task cannot be named {name!r}, a column of the search's history has that name")
+        trained = self.proxy.steps * self.proxy.batch * self.proxy.sequence
+        if self.proxy.simulate_epochs and trained > self.mixture.tokens:
+            raise ValueError(
+                f"proxy.tokens ({trained}) exceed mixture.tokens, the budget whose epochs they simulate; "
+                "raise mixture.tokens to the target's budget or set proxy.simulate_epochs to false"
+            )
         for objective, weights in self.objectives.items():
             if not weights:
                 raise ValueError(f"objectives.{objective} is empty; give it tasks with weights")

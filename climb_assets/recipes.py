@@ -99,6 +99,7 @@ def iteration_keys(config: Config) -> list[str]:
 TRAINING_MODULES = ("proxy.model", "proxy.batches", "proxy.spans", "proxy.train")
 EVALUATION_MODULES = ("proxy.evaluation",)
 TASK_MODULES = ("proxy.tasks",)
+HARNESS_MODULES = ("proxy.harness",)  # of tasks that lm-evaluation-harness scores
 
 RECIPES: tuple[Recipe, ...] = (
     Recipe(

@@ -5,10 +5,13 @@ hold does.
 """
 
 from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from climb_assets.config import ChoiceTask, Config, HarnessTask, Section, Training
+from climb_assets.errors import ConfigError
+from climb_assets.provenance import code_hashes
 
 REPEATED = ("anchors", "repeats")  # of `search`: what is trained again, which changes no candidate
 
@@ -55,7 +58,8 @@ def search_settings(config: Config, key: str | None) -> dict[str, Any]:
 def training_settings(config: Config, training: Training) -> dict[str, Any]:
     """Return what trained models depend on; a folder that they go on from counts by its content."""
     supply = {"target_tokens": config.mixture.tokens} if training.simulate_epochs else {}
-    return values_of(training, "start") | supply
+    widths = {} if training.start is not None else training.shape._asdict()
+    return values_of(training, "start", "size") | widths | supply
 
 
 def start_files(trainings: Mapping[str, Training]) -> dict[str, Path]:
@@ -95,10 +99,29 @@ def fidelity_files(config: Config) -> dict[str, Path]:
 def task_settings(config: Config, *, deciding_only: bool) -> dict[str, Any]:
     """Return the tasks as configured; a file counts by its content, so its path is left out."""
     return {
-        name: values_of(task, "path", "include")
+        name: values_of(task, "path", "include") | (harness_facts() if isinstance(task, HarnessTask) else {})
         for name, task in config.tasks.items()
         if not deciding_only or task.split == "search_eval"
     }
+
+
+def harness_version() -> str:
+    """Return the version of the harness, which its scores depend on.
+
+    Raises
+    ------
+    ConfigError
+        It is not installed.
+    """
+    try:
+        return version("lm_eval")
+    except PackageNotFoundError:
+        raise ConfigError("a task of kind harness needs lm-evaluation-harness: pip install 'climb[eval]'") from None
+
+
+def harness_facts() -> dict[str, Any]:
+    """Return what the scores of lm-evaluation-harness depend on besides a task: its version, and our code around it."""
+    return {"lm_eval": harness_version(), "code": code_hashes(("proxy.harness",))}
 
 
 def task_files(config: Config, *, deciding_only: bool) -> dict[str, Path]:

@@ -14,6 +14,11 @@ class Shape(NamedTuple):
     heads: int
     intermediate: int
 
+    @property
+    def parameters(self) -> int:
+        """Parameters outside the embedding and the norms."""
+        return self.layers * (4 * self.hidden**2 + 3 * self.hidden * self.intermediate)
+
 
 # Named for the parameters outside the embedding. The paper's proxies have 32 layers (docs/sources.md); their widths are
 # not published and chosen here to give the published counts. The small ones are for CPUs.

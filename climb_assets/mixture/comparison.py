@@ -59,8 +59,8 @@ def compare(
 ) -> list[Comparison]:
     """Return one row for each other arm and each measure: every task, then every average.
 
-    Models of one seed share initial weights, and data order as far as the mixtures allow, so differences are taken
-    seed by seed; the interval is Student's t over them. It is not corrected for the number of measures.
+    Mixtures of one seed draw from the same part of each domain, so differences are taken seed by seed; the interval is
+    Student's t over them. It is not corrected for the number of measures.
 
     Parameters
     ----------

@@ -5,7 +5,9 @@ What belongs here: writing and reading that state, and the weights that are kept
 Everything is safetensors: weights, both moments of AdamW and the loss curve, in one file that is replaced as a whole.
 """
 
+import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,17 +27,20 @@ class Checkpoint:
     Parameters
     ----------
     folder
-        Where the run's files go.
+        Where the state goes; made here. It outlives the run until the result is committed.
+    snapshots
+        Where the weights go that are kept on the way.
     seconds
         Time between two writings.
     """
 
     folder: Path
+    snapshots: Path
     seconds: float
     _written: float = field(init=False, default_factory=time.monotonic)
 
-    def resume(self, model: "PreTrainedModel", optimiser: "torch.optim.AdamW") -> list[float]:
-        """Put model and optimiser where the last writing found them; return the loss curve up to there.
+    def resume(self, model: "PreTrainedModel", optimiser: "torch.optim.AdamW") -> tuple[list[float], int | None]:
+        """Put model and optimiser where the last writing found them; return the loss curve and the rows of a pass.
 
         A file that was never finished or is damaged counts for nothing: the run starts anew.
         """
@@ -46,7 +51,7 @@ class Checkpoint:
         try:
             state = load_file(self.folder / STATE)
         except (FileNotFoundError, SafetensorError):
-            return []
+            return [], None
         with torch.no_grad():
             for name, parameter in model.named_parameters():
                 parameter.copy_(state[f"weight.{name}"])
@@ -54,27 +59,25 @@ class Checkpoint:
                     moment: state[f"{moment}.{name}"].to(parameter.device) for moment in MOMENTS
                 }
         curve: list[float] = state["curve"].tolist()
-        return curve
+        return curve, int(state["rows"].item())
 
-    def save_if_due(self, model: "PreTrainedModel", optimiser: "torch.optim.AdamW", curve: list[float]) -> None:
+    def save_if_due(
+        self, model: "PreTrainedModel", optimiser: "torch.optim.AdamW", curve: list[float], rows: int
+    ) -> None:
         """Write the state if the last writing is `seconds` ago."""
         import torch
-        from safetensors.torch import save_file
 
         if time.monotonic() - self._written < self.seconds:
             return
-        state = {"curve": torch.tensor(curve, dtype=torch.float64)}
+        state = {"curve": torch.tensor(curve, dtype=torch.float64), "rows": torch.tensor(rows)}
         for name, parameter in model.named_parameters():
             state[f"weight.{name}"] = parameter.detach()
             state |= {f"{moment}.{name}": optimiser.state[parameter][moment] for moment in MOMENTS}
-        temporary = self.folder / f".{STATE}.tmp"
-        save_file({name: tensor.cpu() for name, tensor in state.items()}, temporary)
-        temporary.replace(self.folder / STATE)
+        _write(self.folder / STATE, state)
         self._written = time.monotonic()
 
-    def discard(self) -> None:
-        """Remove the state of a run that has ended."""
-        (self.folder / STATE).unlink(missing_ok=True)
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
 
 
 def snapshot_name(tokens: int) -> str:
@@ -84,11 +87,18 @@ def snapshot_name(tokens: int) -> str:
 
 def save_snapshot(model: "PreTrainedModel", folder: Path, tokens: int) -> None:
     """Keep the weights as they are now."""
+    _write(folder / snapshot_name(tokens), {name: parameter.detach() for name, parameter in model.named_parameters()})
+
+
+def _write(path: Path, tensors: Mapping[str, "torch.Tensor"]) -> None:
+    """Write tensors so that the file is there whole, on the disk, or not at all."""
     from safetensors.torch import save_file
 
-    temporary = folder / f".{snapshot_name(tokens)}.tmp"
-    save_file({name: parameter.detach().cpu() for name, parameter in model.named_parameters()}, temporary)
-    temporary.replace(folder / snapshot_name(tokens))
+    temporary = path.with_name(f".{path.name}.tmp")
+    save_file({name: tensor.cpu() for name, tensor in tensors.items()}, temporary)
+    with temporary.open("rb") as stream:
+        os.fsync(stream.fileno())
+    temporary.replace(path)
 
 
 def load_snapshot(model: "PreTrainedModel", folder: Path, tokens: int) -> None:

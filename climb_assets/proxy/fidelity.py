@@ -188,7 +188,10 @@ def answer(rows: Sequence[Agreement], wanted: float) -> dict[str, dict[str, Any]
             known.setdefault(row.measure, []).extend([row] if row.spearman is not None else [])
     answers = {}
     for name, found in sorted(known.items()):
-        enough = [row for row in found if row.spearman is not None and row.spearman >= wanted]
+        # A snapshot tells how the correlation grows; a run of that many tokens would have decayed its learning rate.
+        ends = {row.setting: max(other.tokens for other in found if other.setting == row.setting) for row in found}
+        whole = [row for row in found if row.tokens == ends[row.setting]]
+        enough = [row for row in whole if row.spearman is not None and row.spearman >= wanted]
         cheapest = min(enough, key=lambda row: row.compute, default=None)
         best = max(found, key=lambda row: (row.spearman or 0.0, -row.compute), default=None)
         answers[name] = {

@@ -7,7 +7,6 @@ prepared as token ids, which is what a search is best fed with, belong to `tasks
 import functools
 import math
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,21 +25,9 @@ ROLLING = "loglikelihood_rolling"
 MEASURABLE = ("multiple_choice", "loglikelihood", ROLLING)  # output types that have a likelihood
 
 
-def harness_version() -> str:
-    """Return the version of the harness, which its scores depend on.
-
-    Raises
-    ------
-    ConfigError
-        It is not installed.
-    """
-    try:
-        return version("lm_eval")
-    except PackageNotFoundError:
-        raise ConfigError(MISSING) from None
-
-
-def evaluate_with_harness(model: "PreTrainedModel", tokenizer: Path, task: HarnessTask, sequence: int) -> Scores:
+def evaluate_with_harness(
+    model: "PreTrainedModel", tokenizer: Path, task: HarnessTask, sequence: int, version: str = ""
+) -> Scores:
     """Score a model that is already loaded on a task of the harness, or on all tasks of a group.
 
     `accuracy` and `accuracy_norm` are the harness' acc and acc_norm, averaged over the items, where each item has them.
@@ -53,6 +40,8 @@ def evaluate_with_harness(model: "PreTrainedModel", tokenizer: Path, task: Harne
         The `tokenizers` file that the model was trained with.
     sequence
         Inputs in one window; what is longer loses its left end.
+    version
+        Tells states of a folder of tasks apart: a task is loaded once for each.
 
     Raises
     ------
@@ -66,7 +55,7 @@ def evaluate_with_harness(model: "PreTrainedModel", tokenizer: Path, task: Harne
         from lm_eval.models.huggingface import HFLM
     except ImportError:
         raise ConfigError(MISSING) from None
-    manager, tasks = _load(task.task, task.include)
+    manager, tasks = _load(task.task, task.include, version)
     rolling = {loaded.OUTPUT_TYPE for loaded in tasks.values()} == {ROLLING}
     harnessed = HFLM(
         pretrained=model,
@@ -95,7 +84,7 @@ def evaluate_with_harness(model: "PreTrainedModel", tokenizer: Path, task: Harne
 
 
 @functools.lru_cache
-def _load(name: str, include: Path | None) -> tuple[Any, dict[str, Any]]:
+def _load(name: str, include: Path | None, _version: str) -> tuple[Any, dict[str, Any]]:
     """Return the harness' task manager and the task, or each of a group's, by name; once in a worker's life.
 
     The index of the harness' own tasks takes many seconds, so it is read only where no folder of tasks is given.

@@ -6,17 +6,21 @@ what happens inside to `train` and `evaluation`.
 
 import functools
 import os
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 
 from climb_assets.artifacts import Artifact, Draft, Order, canonical_json, write_atomically
 from climb_assets.config import HarnessTask, Runtime, Training
+from climb_assets.errors import ComputeError
 from climb_assets.lake import Lake
+from climb_assets.provenance import code_hashes
 from climb_assets.proxy.batches import plan_sequences, simulate_supply
 from climb_assets.proxy.checkpoint import Checkpoint, load_snapshot
 from climb_assets.proxy.evaluation import Scores, evaluate
@@ -26,6 +30,7 @@ from climb_assets.proxy.spans import TrainingIndex, load_training_index
 from climb_assets.proxy.train import train, wants_compilation
 from climb_assets.proxy.workers import require_parent
 from climb_assets.randomness import derived_seed
+from climb_assets.recipes import EVALUATION_MODULES, TRAINING_MODULES
 from climb_assets.search.simplex import DECIMALS, mixture_key
 from climb_assets.tables import write_rows, write_table
 
@@ -172,7 +177,12 @@ def carry_out(work: Work) -> None:
     """Do one job in a worker: train unless the model is there, score what has no scores, commit each."""
     lake, parent = Lake(work.lake), os.getppid()
     order = work.model_order()
-    model, _ = lake.put(order, lambda draft: _write_model(draft, work, order, parent), resumable=True)
+    for imported, asked in ((_TRAIN_CODE, work.conditions.train_code), (_EVALUATE_CODE, work.conditions.evaluate_code)):
+        if any(asked.get(module, found) != found for module, found in imported.items()):
+            raise ComputeError("the source code of the proxies was changed while a swarm is at work; start again")
+    unfinished = lake.root / "unfinished" / order.fingerprint
+    model, _ = lake.put(order, lambda draft: _write_model(draft, work, order, unfinished, parent), resumable=True)
+    shutil.rmtree(unfinished, ignore_errors=True)  # only now: what kills the sealing does not cost the training
     orders = {name: work.score_order(model, name) for name in work.tasks}
     missing = [name for name, order in orders.items() if find_kept(lake, order) is None]
     if not missing:
@@ -190,14 +200,14 @@ def carry_out(work: Work) -> None:
         lake.put(orders[name], functools.partial(_write_scores, rows=rows))
 
 
-def _write_model(draft: Draft, work: Work, order: Order, parent: int) -> None:
+def _write_model(draft: Draft, work: Work, order: Order, unfinished: Path, parent: int) -> None:
     """Train a model and write it with its curve and what it has seen."""
     index = _open_index(work.data.folder, tuple(sorted(work.data.tokens.items())))
     seed, simulated = order.config["seed"], order.config.get("supply")
     supply = simulate_supply(index, work.training, **simulated) if simulated else None
     plan = plan_sequences(index, order.config["weights"], work.training, seed, supply)
     model = _place_model(work, seed)
-    checkpoint = Checkpoint(draft.path, work.conditions.runtime.checkpoint_seconds)
+    checkpoint = Checkpoint(unfinished, draft.path, work.conditions.runtime.checkpoint_seconds)
     began = time.perf_counter()
     result = train(model, plan, work.training, checkpoint, lambda step, loss: require_parent(parent))
     seconds = time.perf_counter() - began
@@ -206,7 +216,8 @@ def _write_model(draft: Draft, work: Work, order: Order, parent: int) -> None:
     curve = [{"step": step, "tokens": step * size, "loss": loss} for step, loss in enumerate(result.curve, 1)]
     write_rows(draft.path / "curve.parquet", curve, CURVE_SCHEMA)
     domains = pa.array(range(len(plan.weights)), pa.int32())
-    realised = pa.table([domains, plan.weights, plan.realised, plan.epochs], schema=REALISED_SCHEMA)
+    trained = np.bincount(plan.slots[: len(result.curve) * plan.batch_size, 0], minlength=len(domains)) * plan.sequence
+    realised = pa.table([domains, plan.weights, trained, plan.epochs], schema=REALISED_SCHEMA)
     write_table(draft.path / "realised.parquet", realised)
     facts = {
         "diverged": result.diverged,
@@ -215,7 +226,6 @@ def _write_model(draft: Draft, work: Work, order: Order, parent: int) -> None:
         "parameters": count_parameters(model),
     }
     write_atomically(draft.path / "facts.json", canonical_json(facts).encode())
-    checkpoint.discard()  # last: until everything is written, a crash goes on from it
     draft.summary |= facts
     draft.run |= {
         "seconds": seconds,
@@ -250,13 +260,17 @@ def _place_model(work: Work, seed: int) -> "PreTrainedModel":
     return resident
 
 
+# What this worker has imported, in case the files change under it.
+_TRAIN_CODE, _EVALUATE_CODE = code_hashes(TRAINING_MODULES), code_hashes(EVALUATION_MODULES)
 _RESIDENT: dict[str, "PreTrainedModel"] = {}  # of this worker
 
 
 def _score(model: "PreTrainedModel", work: Work, task: PreparedTask) -> Scores:
     """Score a model on one task."""
     if task.harness is not None:
-        return evaluate_with_harness(model, work.conditions.tokenizer, task.harness, work.training.sequence)
+        return evaluate_with_harness(
+            model, work.conditions.tokenizer, task.harness, work.training.sequence, task.artifact.data_version
+        )
     task.artifact.verify()
     return evaluate(model, task.artifact.path, work.training.sequence)
 

@@ -13,12 +13,12 @@ import pyarrow as pa
 from climb_assets.artifacts import Draft, Order, canonical_json, write_atomically
 from climb_assets.config import ChoiceTask, HarnessTask, Task, TextTask, Training
 from climb_assets.provenance import code_hashes
-from climb_assets.proxy.harness import harness_version
 from climb_assets.proxy.job import Conditions, PreparedTask, ProxyJob, TrainingData
 from climb_assets.proxy.spans import load_training_index
 from climb_assets.proxy.swarm import ProxyOutcome, Swarm
 from climb_assets.proxy.tasks import prepare_choice_task, prepare_text_task
-from climb_assets.recipes import EVALUATION_MODULES, TASK_MODULES, TRAINING_MODULES
+from climb_assets.recipes import EVALUATION_MODULES, HARNESS_MODULES, TASK_MODULES, TRAINING_MODULES
+from climb_assets.settings_used import harness_version
 from climb_assets.tables import read_table, write_rows
 from climb_assets.workshop import Workshop
 
@@ -104,14 +104,17 @@ def _prepare(workshop: Workshop, name: str, task: Task, data: TrainingData) -> P
     elif isinstance(task, HarnessTask):
         inputs = {f"file:task-{name}": workshop.digest(task.include)} if task.include is not None else {}
         config = task.model_dump(mode="json", exclude={"include"}) | {"lm_eval": harness_version()}
-        order = Order(TASKS, name, inputs, config, {})
+        order = Order(TASKS, name, inputs, config, code_hashes(HARNESS_MODULES))
     else:
         inputs = {"tokenizer": workshop.get("tokenizer").data_version, f"file:task-{name}": workshop.digest(task.path)}
         order = Order(TASKS, name, inputs, task.model_dump(mode="json", exclude={"path"}), code)
 
     def write(draft: Draft) -> None:
         if isinstance(task, HarnessTask):
-            write_atomically(draft.path / "harness.json", canonical_json(dict(order.config)).encode())
+            write_atomically(
+                draft.path / "harness.json",
+                canonical_json([dict(order.config), dict(order.inputs), dict(order.code)]).encode(),
+            )
         elif isinstance(task, ChoiceTask):
             draft.summary |= prepare_choice_task(
                 task, name, workshop.get("tokenizer").file("tokenizer.json"), draft.path

@@ -7,6 +7,7 @@ on kept models and trains nothing. What happens inside a job is `train` and `eva
 Each worker commits what it has finished by itself, so a kill loses only what was running.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -31,8 +32,8 @@ from climb_assets.proxy.job import (
 from climb_assets.proxy.workers import Layout, choose_layout, discard_workers, start_workers
 from climb_assets.tables import read_table
 
-START_PARAMETERS = 1_000_000_000  # of a model that is continued, whose folder says its size only when it is loaded
-ATTEMPTS = 2  # a worker that died may have been the victim of a full memory: what it left is tried once more
+START_BYTES = 2  # of a parameter of a model that is continued, at least: most are kept in bfloat16
+ATTEMPTS = 2  # deaths in a row after which nothing was finished; one may have been the victim of a full memory
 
 Progress = Callable[[int, int], None]
 
@@ -64,8 +65,9 @@ class ProxyOutcome:
 
     @property
     def diverged(self) -> bool:
-        """Whether training blew up; the model and its scores are then worth nothing."""
-        return bool(self.model.summary["diverged"])
+        """Whether training blew up, or ended in weights without a finite loss; its scores are then worth nothing."""
+        finite = all(math.isfinite(scores.loss) for scores in self.scores.values())
+        return bool(self.model.summary["diverged"]) or not finite
 
 
 class Swarm:
@@ -112,23 +114,26 @@ class Swarm:
         }
         kept = {job: _kept(self._lake, work) for job, work in works.items()}
         waiting = [job for job in works if kept[job] < len(tasks) + 1]
-        for _ in range(ATTEMPTS):
+        deaths = 0
+        while waiting:
             try:
                 self._work_off([works[job] for job in waiting], layout, len(works), progress)
                 break
             except BrokenProcessPool:
                 discard_workers(layout)
-                waiting = [job for job in waiting if _kept(self._lake, works[job]) < len(tasks) + 1]
-        else:
-            raise TransientError(f"a worker died {ATTEMPTS} times, perhaps for want of memory; lower runtime.workers")
+                left = [job for job in waiting if _kept(self._lake, works[job]) < len(tasks) + 1]
+                deaths = deaths + 1 if len(left) == len(waiting) else 0
+                waiting = left
+            if deaths == ATTEMPTS:
+                raise TransientError(f"a worker died {deaths} times, perhaps for want of memory; lower runtime.workers")
         return [_outcome(self._lake, works[job], kept[job]) for job in jobs]
 
     def _layout(self, training: Training) -> Layout:
-        runtime, parameters = self._conditions.runtime, START_PARAMETERS
+        runtime = self._conditions.runtime
         if training.start is None:
-            shape = training.shape
-            layer = 4 * shape.hidden**2 + 3 * shape.hidden * shape.intermediate
-            parameters = shape.layers * layer + self._conditions.vocabulary * shape.hidden
+            parameters = training.shape.parameters + self._conditions.vocabulary * training.shape.hidden
+        else:
+            parameters = sum(file.stat().st_size for file in training.start.glob("*.safetensors")) // START_BYTES
         return choose_layout(parameters, runtime.workers, gpu=pick_device(runtime.device).type == "cuda")
 
     def _work_off(self, works: Sequence[Work], layout: Layout, total: int, progress: Progress | None) -> None:

@@ -78,10 +78,11 @@ def train(
     """
     import torch
 
+    model.zero_grad(set_to_none=True)  # a model that serves many jobs may hold those of one that diverged
     model.eval()  # no dropout: its masks would come from a global random state
     optimiser = _make_optimiser(model, training)
-    curve = checkpoint.resume(model, optimiser) if checkpoint is not None else []
-    resumed, rows = len(curve), training.batch
+    curve, rows = checkpoint.resume(model, optimiser) if checkpoint is not None else ([], None)
+    resumed, rows = len(curve), rows or training.batch
     size = plan.batch_size * plan.sequence
     snapshots = sorted({math.ceil(share * plan.steps) for share in training.snapshots} - {plan.steps})
     ceiling = EXPLODED * math.log(model.config.vocab_size)
@@ -93,16 +94,16 @@ def train(
         batch = torch.from_numpy(plan.batch(step)).to(device)
         loss, rows = accumulate(model, batch, rows)
         curve.append(loss)
-        if not loss < ceiling:
+        norm = torch.nn.utils.clip_grad_norm_(parameters, training.clip)
+        if not loss < ceiling or not torch.isfinite(norm):
             kept = [number * size for number in snapshots if number <= step]
             return TrainingResult(curve, True, len(curve) * size, resumed, kept, rows)
-        torch.nn.utils.clip_grad_norm_(parameters, training.clip)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
         if checkpoint is not None:
             if step + 1 in snapshots:
-                save_snapshot(model, checkpoint.folder, (step + 1) * size)
-            checkpoint.save_if_due(model, optimiser, curve)
+                save_snapshot(model, checkpoint.snapshots, (step + 1) * size)
+            checkpoint.save_if_due(model, optimiser, curve, rows)
         if on_step is not None:
             on_step(step, loss)
     return TrainingResult(curve, False, plan.steps * size, resumed, [number * size for number in snapshots], rows)
@@ -208,17 +209,23 @@ def head_loss(hidden: "torch.Tensor", weight: "torch.Tensor", targets: "torch.Te
             mixed = torch.is_autocast_enabled(device)
             inputs = hidden.to(torch.get_autocast_dtype(device)) if mixed else hidden
             head = weight.to(inputs.dtype)
-            hidden_gradient, head_gradient = torch.empty_like(inputs), torch.zeros_like(head)
+            hidden_gradient = torch.empty_like(inputs)
+            head_gradient = torch.zeros_like(weight, dtype=torch.float32)  # bfloat16 would lose what many slices add
             loss = hidden.new_zeros((), dtype=torch.float32)
             for first in range(0, len(targets), HEAD_ROWS[device]):
                 rows = slice(first, first + HEAD_ROWS[device])
                 target = targets[rows, None]
-                gradient = torch.mm(inputs[rows], head.T).float().softmax(1)
-                loss -= gradient.gather(1, target).log().sum()
+                logits = torch.mm(inputs[rows], head.T).float()
+                gradient = logits.softmax(1)
+                largest, where = gradient.max(1, keepdim=True)  # its logarithm cannot underflow, the target's can
+                loss += (logits.gather(1, where) - largest.log() - logits.gather(1, target)).sum()
                 gradient.scatter_add_(1, target, gradient.new_full(target.shape, -1.0))
                 gradient = gradient.to(inputs.dtype)
                 torch.mm(gradient, head, out=hidden_gradient[rows])
-                head_gradient.addmm_(gradient.T, inputs[rows])
+                if mixed:
+                    head_gradient += torch.mm(gradient.T, inputs[rows])
+                else:
+                    head_gradient.addmm_(gradient.T, inputs[rows])
             ctx.save_for_backward(hidden_gradient.to(hidden.dtype), head_gradient.to(weight.dtype))
             ctx.count = len(targets)
             mean: torch.Tensor = loss / ctx.count

@@ -65,7 +65,7 @@ def train_proxies(climb: Workshop, key: str, draft: Draft) -> None:
     draft.summary |= {
         "proxies": len(outcomes),
         "diverged": diverged,
-        "tokens_per_proxy": int(outcomes[0].model.summary["tokens"]),
+        "tokens_per_proxy": config.proxy.steps * config.proxy.batch * config.proxy.sequence,
     }
     draft.run |= {"trained_now": sum(outcome.trained for outcome in outcomes)}
     if diverged == len(outcomes):
@@ -100,8 +100,13 @@ def fit(climb: Workshop, key: str, draft: Draft) -> None:
     draft.summary |= {"rows": len(history.keys), "out_of_fold_spearman": skill}
 
 
-def share_missed(realised: pa.Table) -> float:
-    """Return the largest difference, over models and domains, of a share of the tokens from the weight asked for."""
+def share_missed(realised: pa.Table, results: pa.Table) -> float:
+    """Return the largest difference, over models and domains, of a share of the tokens from the weight asked for.
+
+    Models that diverged have stopped before their time and are left out.
+    """
+    ended = results.filter(pc.invert(results["diverged"])).select(["key", "repeat"])
+    realised = realised.join(ended.group_by(["key", "repeat"]).aggregate([]), ["key", "repeat"], join_type="inner")
     totals = realised.group_by(["key", "repeat"]).aggregate([("tokens", "sum")])
     joined = realised.join(totals, ["key", "repeat"])
     shares = joined["tokens"].to_numpy() / joined["tokens_sum"].to_numpy()
@@ -152,7 +157,7 @@ def search_iteration(context: dg.AssetExecutionContext, climb: Climb) -> Iterato
         diverged += made["proxy_results"].artifact.summary["diverged"]
         results = read_table(made["proxy_results"].artifact.file("results.parquet"))
         unsound += int(np.sum(~np.isfinite(results["loss"].to_numpy()) & ~results["diverged"].to_numpy()))
-        missed = max(missed, share_missed(read_table(made["proxy_results"].artifact.file("realised.parquet"))))
+        missed = max(missed, share_missed(read_table(made["proxy_results"].artifact.file("realised.parquet")), results))
         skill = made["predictor_state"].artifact.summary["out_of_fold_spearman"]
     yield dg.AssetCheckResult(asset_key="mixture_candidates", check_name="weights_on_simplex", passed=worst < 1e-9)
     yield dg.AssetCheckResult(

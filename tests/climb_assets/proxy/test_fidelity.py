@@ -118,7 +118,7 @@ def test_the_answer_is_the_cheapest_that_is_good_enough_and_the_best_otherwise()
     poor = trained("poor", 1, 1e5)[1]
     rows = compare_ranks([large, poor, small], target, OBJECTIVES, FIDELITY, 1)
     found = answer(rows, 0.9)["general"]
-    assert (found["reached"]["setting"], found["reached"]["tokens"]) == ("small", 100)
+    assert (found["reached"]["setting"], found["reached"]["tokens"]) == ("small", 200)
     worse = [replace(row, spearman=(row.spearman or 0) / 2) for row in rows]
     found = answer(worse, 0.9)["general"]
     assert found["reached"] is None

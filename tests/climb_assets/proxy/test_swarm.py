@@ -199,7 +199,7 @@ def test_a_killed_worker_is_replaced_and_its_training_goes_on(
     killed: list[int] = []
 
     def kill() -> None:
-        _wait(lambda: any((lake.root / "artifacts" / "proxy_models").glob(f"*/.*/{STATE}")), 60)
+        _wait(lambda: any((lake.root / "unfinished").glob(f"*/{STATE}")), 60)
         killed.extend(process.pid for process in multiprocessing.active_children() if process.pid)
         for pid in killed:
             os.kill(pid, signal.SIGKILL)
@@ -214,6 +214,16 @@ def test_a_killed_worker_is_replaced_and_its_training_goes_on(
     discard_workers(layout(1))
     assert undisturbed.model.run["resumed_at_step"] == 0
     assert outcome.model.data_version == undisturbed.model.data_version
+
+
+def test_the_bits_do_not_depend_on_the_workers(
+    swarm: Swarm, data: TrainingData, conditions: Conditions, make_training: MakeTraining, tmp_path: Path
+) -> None:
+    two = swarm.run([ONE, TWO], make_training(), {})
+    one = Swarm(Lake(tmp_path / "one worker"), data, one_worker(conditions)).run([TWO, ONE], make_training(), {})
+    discard_workers(layout(1))
+    versions = [{outcome.job: outcome.model.data_version for outcome in outcomes} for outcomes in (one, two)]
+    assert versions[0] == versions[1]
 
 
 def test_snapshots_are_scored_too(swarm: Swarm, tasks: dict[str, PreparedTask], make_training: MakeTraining) -> None:
@@ -264,7 +274,6 @@ def test_one_compiled_step_serves_every_job(
 
 def test_the_layout_fills_cores_until_memory_ends() -> None:
     cores = os.cpu_count() or 1
-    assert choose_layout(1_000_000, None, gpu=False).workers in range(1, cores + 1)
     assert choose_layout(10**13, None, gpu=False) == Layout(1, cores)
     assert choose_layout(1_000_000, None, gpu=True).workers == 1
     wanted = choose_layout(1_000_000, 5, gpu=False)

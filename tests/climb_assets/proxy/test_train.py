@@ -54,16 +54,16 @@ def test_an_interrupted_run_ends_with_the_same_bits(
     plan = plan_sequences(index, WEIGHTS, training, seed=1)
     (tmp_path / "straight").mkdir()
     straight = build_model(training, 300, seed=1)
-    whole = train(straight, plan, training, Checkpoint(tmp_path / "straight", 1000))
+    whole = train(straight, plan, training, Checkpoint(tmp_path / "state", tmp_path / "straight", 1000))
 
     def stop(step: int, loss: float) -> None:
         if step == stopped_at:
             raise Stop
 
     with pytest.raises(Stop):
-        train(build_model(training, 300, seed=1), plan, training, Checkpoint(tmp_path, 0), stop)
+        train(build_model(training, 300, seed=1), plan, training, Checkpoint(tmp_path, tmp_path, 0), stop)
     resumed = build_model(training, 300, seed=2)  # its own weights do not matter
-    rest = train(resumed, plan, training, Checkpoint(tmp_path, 0))
+    rest = train(resumed, plan, training, Checkpoint(tmp_path, tmp_path, 0))
     assert rest.resumed == stopped_at + 1
     assert rest.curve == whole.curve
     assert all(torch.equal(a, b) for a, b in zip(straight.parameters(), resumed.parameters(), strict=True))
@@ -80,13 +80,13 @@ def test_a_damaged_checkpoint_is_none(
     training = make_training()
     (tmp_path / STATE).write_bytes(damage)
     plan = plan_sequences(index, WEIGHTS, training, seed=1)
-    assert train(build_model(training, 300, seed=1), plan, training, Checkpoint(tmp_path, 1000)).resumed == 0
+    assert train(build_model(training, 300, seed=1), plan, training, Checkpoint(tmp_path, tmp_path, 1000)).resumed == 0
 
 
 def test_nothing_is_written_before_it_is_due(index: TrainingIndex, make_training: MakeTraining, tmp_path: Path) -> None:
     training = make_training()
     plan = plan_sequences(index, WEIGHTS, training, seed=1)
-    train(build_model(training, 300, seed=1), plan, training, Checkpoint(tmp_path, 1000))
+    train(build_model(training, 300, seed=1), plan, training, Checkpoint(tmp_path, tmp_path, 1000))
     assert not (tmp_path / STATE).exists()
 
 
@@ -171,3 +171,30 @@ def test_the_schedule_warms_up_stays_and_decays(make_training: MakeTraining) -> 
 
 def test_one_step_without_warm_up_or_decay_has_the_full_rate(make_training: MakeTraining) -> None:
     assert learning_rate_at(0, 1, make_training(learning_rate=0.5, warmup=0, decay=0)) == 0.5
+
+
+def test_a_model_that_diverged_spoils_no_later_run(index: TrainingIndex, make_training: MakeTraining) -> None:
+    plan, training = plan_sequences(index, WEIGHTS, make_training(), seed=1), make_training()
+    fresh = train(build_model(training, 300, seed=1), plan, training)
+    used = build_model(training, 300, seed=1)
+    assert train(used, plan, make_training(learning_rate=1e6)).diverged
+    used.load_state_dict(build_model(training, 300, seed=1).state_dict())
+    assert train(used, plan, training).curve == fresh.curve
+
+
+def test_an_unlikely_token_costs_much_and_not_infinitely() -> None:
+    hidden, weight = torch.tensor([[120.0, 0.0]]), torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    assert head_loss(hidden, weight, torch.tensor([1])).item() == pytest.approx(120)
+
+
+def test_the_head_adds_up_in_float32_under_mixed_precision() -> None:
+    random = torch.Generator().manual_seed(0)
+    tokens = 200 * ROWS
+    hidden = torch.randn(tokens, 8, generator=random)
+    weight = torch.randn(50, 8, generator=random, requires_grad=True)
+    targets = torch.randint(50, (tokens,), generator=random)
+    (exact,) = torch.autograd.grad(torch.nn.functional.cross_entropy(hidden @ weight.T, targets), [weight])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = head_loss(hidden, weight, targets)
+    (ours,) = torch.autograd.grad(loss, [weight])
+    assert (ours - exact).norm() < 0.01 * exact.norm()
