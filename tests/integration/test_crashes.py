@@ -59,7 +59,12 @@ MOMENTS: list[Callable[[Path, Launch], bool]] = [
 def slow_project(project: Path) -> Path:
     """Return a project in which embedding and training take long enough to be caught at it."""
     settings = yaml.safe_load((project / "climb.yaml").read_text())
-    settings |= {"corpus": {"part_documents": 8}, "proxy": {"tokens": 8192}, "runtime": {"workers": 2}}
+    settings |= {
+        "corpus": {"part_documents": 8},
+        "proxy": {"tokens": 8192},
+        "mixture": {"tokens": 20_000},
+        "runtime": {"workers": 2},
+    }
     (project / "climb.yaml").write_text(yaml.safe_dump(settings))
     return project
 
