@@ -2,15 +2,17 @@
 
 Peers: (i) a loop of `transformers.Trainer`, at its defaults and at its best setting; (ii) a loop over flat code in the
 manner of nanochat (one short model file, rotary, RMSNorm, SwiGLU, fused AdamW), at its best setting. A peer's best
-setting is the fastest of one thread or all, compiled or not where a C++ compiler is found; ours is the faster of
-compiled or not. A peer trains one candidate after the other, so one candidate tells its speed. Starting processes,
-importing torch and compiling is counted on neither side; writing our models to the lake is counted on ours.
+setting is the fastest of one thread or all, compiled or not where a C++ compiler is found, float32 or bfloat16 where
+the processor computes in it; ours is the faster of compiled or not, in the precision that a search would take. A peer
+trains one candidate after the other, so one candidate tells its speed. Starting processes, importing torch and
+compiling is counted on neither side; writing our models to the lake is counted on ours.
 
     python benchmarks/proxy_training.py --lake data_lake [--size 100k] [--json]
 """
 
 import argparse
 import importlib.util
+import itertools
 import json
 import os
 import shutil
@@ -26,7 +28,7 @@ from climb_assets.proxy.job import Conditions, ProxyJob, TrainingData
 from climb_assets.proxy.model import build_model, count_parameters
 from climb_assets.proxy.spans import load_training_index
 from climb_assets.proxy.swarm import Swarm
-from climb_assets.proxy.train import learning_rate_at
+from climb_assets.proxy.train import computes_in_bfloat16, learning_rate_at
 from climb_assets.sizes import SIZES
 
 CANDIDATES, SEED = 16, 0
@@ -58,6 +60,8 @@ def main() -> None:
 
 def measure(lake: Lake, training: Training) -> dict:
     """Return the benchmark's record; `peer` is the Trainer at its defaults, the others are among the details."""
+    import torch
+
     index = lake.get("training_tokens")
     tokens = {record["shard"]: lake.get("tokenized_shards", record["shard"]) for record in index.json("shards.json")}
     data = TrainingData(
@@ -76,9 +80,11 @@ def measure(lake: Lake, training: Training) -> dict:
     plan = plan_sequences(opened, jobs[0].weights, training, SEED)
     trainer = {name: trainer_speed(plan, training, vocabulary, *setting) for name, setting in settings().items()}
     flat = {name: flat_speed(plan, training, vocabulary, *setting) for name, setting in settings().items()}
-    peer = trainer[f"{os.cpu_count() or 1} thread(s), eager"]  # its defaults, which include fused AdamW
+    peer = trainer[f"{os.cpu_count() or 1} thread(s), eager, float32"]  # its defaults, which include fused AdamW
     parameters = count_parameters(build_model(training, vocabulary, SEED))
-    rate = matrix_rate()
+    able = computes_in_bfloat16(torch.device("cpu"))
+    rates = {name: matrix_rate(name) for name in ("float32", "bfloat16")[: 1 + able]}
+    rate = max(rates.values())
     return {
         "name": "proxy_training",
         "ours": ours,
@@ -97,19 +103,26 @@ def measure(lake: Lake, training: Training) -> dict:
             "vocabulary": vocabulary,
             "candidates": CANDIDATES,
             "tokens_per_candidate": training.tokens,
-            "float32 matrix products, GFLOP/s, all threads": round(rate / 1e9, 1),
-            "share of that rate (6 x parameters x tokens)": round(6 * parameters * ours / rate, 3),
+            "matrix products on all threads, GFLOP/s": {name: round(rate / 1e9, 1) for name, rate in rates.items()},
+            "share of the largest rate (6 x parameters x tokens)": round(6 * parameters * ours / rate, 3),
         },
     }
 
 
-def settings() -> dict[str, tuple[int, bool]]:
-    """Return the settings that a peer is tried at: (threads, compiled)."""
-    cores = os.cpu_count() or 1
-    tried = {f"{threads} thread(s), eager": (threads, False) for threads in sorted({1, cores})}
-    if shutil.which("g++"):
-        tried |= {f"{threads} thread(s), compiled": (threads, True) for threads in sorted({1, cores})}
-    return tried
+def settings() -> dict[str, tuple[int, bool, bool]]:
+    """Return the settings that a peer is tried at: (threads, compiled, in bfloat16)."""
+    import torch
+
+    compiled = (False, True)[: 1 + (shutil.which("g++") is not None)]
+    mixed = (False, True)[: 1 + computes_in_bfloat16(torch.device("cpu"))]
+    return {
+        f"{threads} thread(s), {('eager', 'compiled')[compile_it]}, {('float32', 'bfloat16')[mix]}": (
+            threads,
+            compile_it,
+            mix,
+        )
+        for threads, compile_it, mix in itertools.product(sorted({1, os.cpu_count() or 1}), compiled, mixed)
+    }
 
 
 def swarm_speed(data: TrainingData, conditions: Conditions, training: Training, jobs: list[ProxyJob]) -> float:
@@ -122,7 +135,9 @@ def swarm_speed(data: TrainingData, conditions: Conditions, training: Training, 
         return sum(outcome.model.summary["tokens"] for outcome in outcomes) / (time.perf_counter() - began)
 
 
-def trainer_speed(plan: SequencePlan, training: Training, vocabulary: int, threads: int, compiled: bool) -> float:
+def trainer_speed(
+    plan: SequencePlan, training: Training, vocabulary: int, threads: int, compiled: bool, mixed: bool
+) -> float:
     """Return tokens per second of `transformers.Trainer` over one candidate's sequences."""
     import torch
     from transformers import Trainer, TrainerCallback, TrainingArguments
@@ -147,6 +162,7 @@ def trainer_speed(plan: SequencePlan, training: Training, vocabulary: int, threa
             save_strategy="no",
             disable_tqdm=True,
             torch_compile=compiled,
+            bf16=mixed,
         )
         model = build_model(training, vocabulary, SEED)
         examples = [{"input_ids": row, "labels": row} for row in rows]
@@ -154,7 +170,9 @@ def trainer_speed(plan: SequencePlan, training: Training, vocabulary: int, threa
     return speed(clock.steps, plan)
 
 
-def flat_speed(plan: SequencePlan, training: Training, vocabulary: int, threads: int, compiled: bool) -> float:
+def flat_speed(
+    plan: SequencePlan, training: Training, vocabulary: int, threads: int, compiled: bool, mixed: bool
+) -> float:
     """Return tokens per second of flat code over one candidate's sequences."""
     import torch
     from torch.nn import functional
@@ -168,7 +186,8 @@ def flat_speed(plan: SequencePlan, training: Training, vocabulary: int, threads:
         batch = torch.from_numpy(plan.batch(step))
         for group in optimiser.param_groups:
             group["lr"] = learning_rate_at(step, PEER_STEPS, training)
-        loss = functional.cross_entropy(forward(batch[:, :-1]).flatten(0, 1), batch[:, 1:].flatten())
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=mixed):
+            loss = functional.cross_entropy(forward(batch[:, :-1]).flatten(0, 1), batch[:, 1:].flatten())
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), training.clip)
         optimiser.step()
@@ -235,12 +254,12 @@ def speed(ends: list[float], plan: SequencePlan) -> float:
     return (len(ends) - half) * plan.batch_size * plan.sequence / (ends[-1] - ends[half - 1])
 
 
-def matrix_rate() -> float:
-    """Return the FLOP per second of a large float32 matrix product on all threads, the best of several."""
+def matrix_rate(precision: str) -> float:
+    """Return the FLOP per second of a large matrix product on all threads, the best of several."""
     import torch
 
     torch.set_num_threads(os.cpu_count() or 1)
-    matrix, best = torch.randn(2048, 2048), 0.0
+    matrix, best = torch.randn(2048, 2048).to(getattr(torch, precision)), 0.0
     for _ in range(5):
         began = time.perf_counter()
         matrix @ matrix

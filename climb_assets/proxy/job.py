@@ -27,7 +27,7 @@ from climb_assets.proxy.evaluation import Scores, evaluate
 from climb_assets.proxy.harness import evaluate_with_harness
 from climb_assets.proxy.model import build_model, continue_model, count_parameters, load_model, save_model
 from climb_assets.proxy.spans import TrainingIndex, load_training_index
-from climb_assets.proxy.train import train, wants_compilation
+from climb_assets.proxy.train import computes_in_bfloat16, prefers_plain_attention, train, wants_compilation
 from climb_assets.proxy.workers import require_parent
 from climb_assets.randomness import derived_seed
 from climb_assets.recipes import EVALUATION_MODULES, TRAINING_MODULES
@@ -234,6 +234,7 @@ def _write_model(draft: Draft, work: Work, order: Order, unfinished: Path, paren
         "sequences_in_one_pass": result.rows,
         "threads": work.threads,
         "device": str(model.device),
+        "precision": "bfloat16" if computes_in_bfloat16(model.device) else "float32",
     }
 
 
@@ -243,18 +244,23 @@ def _place_model(work: Work, seed: int) -> "PreTrainedModel":
     Where the step is compiled, one model serves all jobs of a worker, or each would be compiled anew: the job's weights
     are copied into it.
     """
+    import torch
+
     device, runtime = pick_device(work.conditions.runtime.device), work.conditions.runtime
     fresh = (
         build_model(work.training, work.conditions.vocabulary, seed)
         if work.training.start is None
         else continue_model(work.training, work.conditions.tokenizer)
     )
+    if prefers_plain_attention(work.training.sequence, device):
+        fresh.set_attn_implementation("eager")
     if not wants_compilation(runtime, device):
         placed: PreTrainedModel = fresh.to(device)  # type: ignore[arg-type]
         return placed
     resident = _RESIDENT.setdefault(canonical_json([fresh.config.to_dict(), str(device)]), fresh)
     if resident is fresh:
-        resident.to(device).base_model.compile(dynamic=False)  # type: ignore[arg-type]
+        unchanging = {"guard_filter_fn": torch.compiler.skip_guard_on_all_nn_modules_unsafe}  # only weights change
+        resident.to(device).base_model.compile(dynamic=False, options=unchanging)  # type: ignore[arg-type]
     else:
         resident.load_state_dict(fresh.state_dict())
     return resident

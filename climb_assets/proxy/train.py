@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 EXPLODED = 2.0  # times ln(vocabulary), the loss of a uniform guess: above it a run has diverged
+SHORT_SEQUENCE = 256  # tokens up to which plain attention in bfloat16 beats torch's fused one on a CPU, measured
 HEAD_ROWS = {  # positions whose logits are held at a time
     "cpu": 256,  # the fastest of 16 to 256 with a worker on each of two cores and 4,096 tokens in the vocabulary
     "cuda": 8192,  # fewer would leave a large GPU waiting for the next launch
@@ -80,7 +81,7 @@ def train(
 
     model.zero_grad(set_to_none=True)  # a model that serves many jobs may hold those of one that diverged
     model.eval()  # no dropout: its masks would come from a global random state
-    optimiser = _make_optimiser(model, training)
+    optimiser = make_optimiser(model, training)
     curve, rows = checkpoint.resume(model, optimiser) if checkpoint is not None else ([], None)
     resumed, rows = len(curve), rows or training.batch
     size = plan.batch_size * plan.sequence
@@ -109,7 +110,7 @@ def train(
     return TrainingResult(curve, False, plan.steps * size, resumed, [number * size for number in snapshots], rows)
 
 
-def _make_optimiser(model: "PreTrainedModel", training: Training) -> "torch.optim.AdamW":
+def make_optimiser(model: "PreTrainedModel", training: Training) -> "torch.optim.AdamW":
     """Return AdamW, which decays matrices and leaves norms and biases alone."""
     import torch
 
@@ -185,8 +186,22 @@ def mixed_precision(device: "torch.device") -> contextlib.AbstractContextManager
     """Return bfloat16 autocast where the device computes in it, else nothing at all (float32)."""
     import torch
 
-    able = torch.cuda.is_bf16_supported() if device.type == "cuda" else torch.cpu._is_avx512_bf16_supported()
+    able = computes_in_bfloat16(device)
     return torch.autocast(device.type, dtype=torch.bfloat16) if able else contextlib.nullcontext()
+
+
+def computes_in_bfloat16(device: "torch.device") -> bool:
+    """Return whether the device has instructions for bfloat16 products."""
+    import torch
+
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    return bool(torch.cpu._is_avx512_bf16_supported())
+
+
+def prefers_plain_attention(sequence: int, device: "torch.device") -> bool:
+    """Return whether attention is faster written out: torch's fused backward pass in bfloat16 is slow on CPUs."""
+    return device.type == "cpu" and sequence <= SHORT_SEQUENCE and computes_in_bfloat16(device)
 
 
 def head_loss(hidden: "torch.Tensor", weight: "torch.Tensor", targets: "torch.Tensor") -> "torch.Tensor":
@@ -210,25 +225,25 @@ def head_loss(hidden: "torch.Tensor", weight: "torch.Tensor", targets: "torch.Te
             inputs = hidden.to(torch.get_autocast_dtype(device)) if mixed else hidden
             head = weight.to(inputs.dtype)
             hidden_gradient = torch.empty_like(inputs)
-            head_gradient = torch.zeros_like(weight, dtype=torch.float32)  # bfloat16 would lose what many slices add
+            # Transposed, because that product is the faster one; in float32, because many slices are added up.
+            head_gradient = hidden.new_zeros(weight.T.shape, dtype=torch.float32)
             loss = hidden.new_zeros((), dtype=torch.float32)
             for first in range(0, len(targets), HEAD_ROWS[device]):
                 rows = slice(first, first + HEAD_ROWS[device])
                 target = targets[rows, None]
-                gradient = torch.mm(inputs[rows], head.T).float()  # the logits, which become it step by step
-                gradient.sub_(gradient.amax(1, keepdim=True))
-                of_target = gradient.gather(1, target)
-                total = gradient.exp_().sum(1, keepdim=True)
-                loss += (total.log() - of_target).sum()
-                gradient.div_(total)
+                logits = torch.mm(inputs[rows], head.T).float()
+                of_target = logits.gather(1, target)
+                largest = logits.amax(1, keepdim=True)
+                gradient = torch.softmax(logits, 1)  # whose largest entry is exp(largest - logsumexp)
+                loss += (largest - gradient.amax(1, keepdim=True).log() - of_target).sum()
                 gradient.scatter_add_(1, target, gradient.new_full(target.shape, -1.0))
                 gradient = gradient.to(inputs.dtype)
                 torch.mm(gradient, head, out=hidden_gradient[rows])
                 if mixed:
-                    head_gradient += torch.mm(gradient.T, inputs[rows])
+                    head_gradient += torch.mm(inputs[rows].T, gradient)
                 else:
-                    head_gradient.addmm_(gradient.T, inputs[rows])
-            ctx.save_for_backward(hidden_gradient.to(hidden.dtype), head_gradient.to(weight.dtype))
+                    head_gradient.addmm_(inputs[rows].T, gradient)
+            ctx.save_for_backward(hidden_gradient.to(hidden.dtype), head_gradient.T.to(weight.dtype).contiguous())
             ctx.count = len(targets)
             mean: torch.Tensor = loss / ctx.count
             return mean

@@ -266,9 +266,10 @@ def test_one_compiled_step_serves_every_job(
     ours = Swarm(lake, data, compiled).run([ONE, TWO], make_training(), {})
     plain = Swarm(Lake(tmp_path / "plain"), data, one_worker(conditions)).run([ONE, TWO], make_training(), {})
     discard_workers(layout(1))
+    exact = 2e-2 if ours[0].model.run["precision"] == "bfloat16" else 1e-3
     for one, other in zip(ours, plain, strict=True):
         curves = [read_table(outcome.model.file("curve.parquet"))["loss"].to_pylist() for outcome in (one, other)]
-        assert curves[0] == pytest.approx(curves[1], rel=1e-3)
+        assert curves[0] == pytest.approx(curves[1], rel=exact)
     assert ours[1].model.run["seconds"] < ours[0].model.run["seconds"]  # the second one is not compiled again
 
 

@@ -13,7 +13,7 @@ from climb_assets.proxy.batches import plan_sequences
 from climb_assets.proxy.checkpoint import STATE, Checkpoint, snapshot_name
 from climb_assets.proxy.model import build_model
 from climb_assets.proxy.spans import TrainingIndex
-from climb_assets.proxy.train import HEAD_ROWS, accumulate, head_loss, learning_rate_at, train
+from climb_assets.proxy.train import HEAD_ROWS, accumulate, computes_in_bfloat16, head_loss, learning_rate_at, train
 
 MakeTraining = Callable[..., Training]
 WEIGHTS = (0.6, 0.3, 0.1)
@@ -127,10 +127,11 @@ def test_a_batch_in_parts_is_the_same_batch(index: TrainingIndex, make_training:
         model = build_model(make_training(), 300, seed=1)
         losses.append(accumulate(model, batch, rows)[0])
         gradients.append([parameter.grad for parameter in model.parameters()])
-    assert losses[1:] == pytest.approx(losses[:1] * 2, rel=1e-6)
+    exact = 2e-2 if computes_in_bfloat16(batch.device) else 1e-5
+    assert losses[1:] == pytest.approx(losses[:1] * 2, rel=exact)
     for parts in gradients[1:]:
         for whole, part in zip(gradients[0], parts, strict=True):
-            torch.testing.assert_close(part, whole, rtol=1e-4, atol=1e-7)
+            assert (part - whole).norm() <= exact * whole.norm() + 1e-7
 
 
 def test_the_rate_factor_lowers_every_rate(make_training: MakeTraining) -> None:
