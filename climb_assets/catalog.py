@@ -14,7 +14,7 @@ import pyarrow.dataset as ds
 from climb_assets.artifacts import Artifact
 from climb_assets.errors import ConfigError, MissingArtifact
 from climb_assets.lake import Lake
-from climb_assets.recipes import iteration_key
+from climb_assets.recipe import iteration_key
 
 LOCKED_DOWN = """
 SET python_enable_replacements = false;
@@ -71,6 +71,9 @@ BASE: dict[str, Callable[[Lake], ds.Dataset]] = {
     "proxy_models": _partitioned("proxy_results", "models.parquet", "iteration"),
     "noise": _whole("predictor_state", "noise.parquet", iteration_key(1)),  # later iterations carry the same
     "fidelity": _whole("proxy_fidelity", "fidelity.parquet"),
+    "baselines": _partitioned("baseline_mixtures", "baselines.parquet", "objective"),
+    "shortlist": _partitioned("confirmation_results", "shortlist.parquet", "objective"),
+    "confirmations": _partitioned("confirmation_results", "results.parquet", "objective"),
     "mixtures": _partitioned("optimal_mixture", "weights.parquet", "objective"),
     "comparisons": _partitioned("target_comparison", "comparison.parquet", "objective"),
     "mixed_corpus": _partitioned("mixed_corpus", "sample.parquet", "objective"),

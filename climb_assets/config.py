@@ -8,21 +8,13 @@ What belongs here: every setting, its type, its bounds and the source of its def
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from climb_assets.config_base import Name, Section, Share
+from climb_assets.config_search import Search
 from climb_assets.sizes import SIZES, Shape
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
-Share = Annotated[float, Field(ge=0, lt=1)]
-
-
 RESERVED = frozenset({"key", "iteration", "weights", "diverged"})
-
-
-class Section(BaseModel):
-    """A part of the tree: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Corpus(Section):
@@ -105,47 +97,6 @@ class Clusters(Section):
     def _one_rule(self) -> Self:
         if (self.merge_distance is None) == (self.domains is None):
             raise ValueError("give exactly one of clusters.merge_distance and clusters.domains; set the other to null")
-        return self
-
-
-class Predictor(Section):
-    """LightGBM as published (section 3.1), completed from NVIDIA's 8_predict.py."""
-
-    kind: Literal["lightgbm"] = "lightgbm"
-    trees: int = Field(1000, ge=1, description="8_predict.py: num_iterations")
-    learning_rate: float = Field(0.01, gt=0, description="8_predict.py")
-    max_depth: int = Field(4, ge=1, description="paper section 3.1")
-    min_leaf: int = Field(5, ge=1, description="paper section 3.1: at least 5 samples per leaf")
-    l1: float = Field(1.0, ge=0, description="8_predict.py: reg_alpha")
-    l2: float = Field(1.0, ge=0, description="8_predict.py: reg_lambda")
-    early_stopping: int = Field(20, ge=1, description="paper section 3.1: rounds")
-    validation: Share = Field(0.1, gt=0, description="8_predict.py: 90/10 split")
-
-
-class Search(Section):
-    """The iterative search (paper section 2.2), as published."""
-
-    seed: int = 42
-    iterations: tuple[int, ...] = Field((64, 32, 16), description="candidates per iteration, 4:2:1 (section 3.1)")
-    temperature: float = Field(0.5, gt=0, description="5_mixture.py: prior ** temperature, renormalised")
-    strength: tuple[float, float] = Field((0.1, 5.0), description="5_mixture.py: Dirichlet strengths, log-spaced")
-    strengths: int = Field(15, ge=1, description="5_mixture.py: number of strengths")
-    max_usage: float = Field(15.0, gt=1, description="5_mixture.py: a weight is at most this times the domain's prior")
-    min_weight: float = Field(
-        2e-4, ge=0, lt=0.1, description="5_mixture.py: smaller weights become 0; also the rounding step"
-    )
-    pool: int = Field(100_000, ge=100, description="8_predict.py: mixtures that the predictor ranks")
-    top: int = Field(128, ge=1, description="8_predict.py: N = max(M * M, this), the pool's head that M are drawn from")
-    anchors: int = Field(2, ge=0, description="first candidates that are trained again, to measure the noise of seeds")
-    repeats: int = Field(2, ge=0, description="further seeds of each anchor; 0 measures no noise")
-    predictor: Predictor = Predictor()
-
-    @model_validator(mode="after")
-    def _plan(self) -> Self:
-        if not self.iterations or len(self.iterations) > 30 or min(self.iterations) < 1:
-            raise ValueError("search.iterations lists 1 to 30 positive numbers of candidates")
-        if not 0 < self.strength[0] <= self.strength[1]:
-            raise ValueError("search.strength is (least, largest), both positive")
         return self
 
 
@@ -261,6 +212,34 @@ class Comparison(Section):
     confidence: float = Field(0.95, gt=0.5, lt=1)
 
 
+class DoReMi(Section):
+    """Group DRO over two proxy-sized models (arXiv 2305.10429)."""
+
+    step: float = Field(1.0, gt=0, description="step of the exponentiated gradient (DoReMi, algorithm 1)")
+    smoothing: float = Field(1e-3, gt=0, lt=1, description="share of uniform weights mixed in (DoReMi, algorithm 1)")
+
+
+Baseline = Literal["uniform", "proportional", "unimax", "regmix", "olmix", "climb", "doremi"]
+
+
+class Baselines(Section):
+    """The mixtures that an answer is compared with; those that train proxies get as many as the search."""
+
+    mixtures: tuple[Baseline, ...] = Field(
+        ("uniform", "proportional", "unimax"), description="regmix, olmix, climb and doremi train proxies of their own"
+    )
+    olmix_divergence: float = Field(0.05, ge=0, description="weight of KL(mixture, prior) in Olmix's proposal")
+    doremi: DoReMi = DoReMi()
+
+    @model_validator(mode="after")
+    def _at_least_two(self) -> Self:
+        if not {"uniform", "proportional"} <= set(self.mixtures):
+            raise ValueError("baselines.mixtures always has uniform and proportional; add them")
+        if len(set(self.mixtures)) != len(self.mixtures):
+            raise ValueError("baselines.mixtures names one twice; drop it")
+        return self
+
+
 SEARCH_PROXY = "proxy"  # what the table of fidelity calls the search's own setting
 
 
@@ -311,6 +290,7 @@ class Config(Section):
     objectives: dict[Name, dict[Name, Annotated[float, Field(gt=0)]]] = Field(min_length=1)
     mixture: Mixture
     target: Comparison
+    baselines: Baselines = Baselines()
     fidelity: Fidelity = Fidelity()
     runtime: Runtime = Runtime()
 
@@ -318,6 +298,17 @@ class Config(Section):
     def _tasks_exist(self) -> Self:
         for name in RESERVED & self.tasks.keys():
             raise ValueError(f"a task cannot be named {name!r}, a column of the search's history has that name")
+        for task in self.search.choice.no_regression:
+            if task not in self.tasks or self.tasks[task].split != "search_eval":
+                raise ValueError(
+                    f"search.choice.no_regression names task {task!r}, which does not decide; "
+                    "name one whose split is search_eval"
+                )
+        if self.search.limits.repetition_scale is not None and self.proxy.simulate_epochs:
+            raise ValueError(
+                "search.limits.repetition_scale counts twice what proxies with proxy.simulate_epochs have measured; "
+                "set one of them to null or false"
+            )
         trained = self.proxy.steps * self.proxy.batch * self.proxy.sequence
         if self.proxy.simulate_epochs and trained > self.mixture.tokens:
             raise ValueError(

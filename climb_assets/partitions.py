@@ -10,7 +10,8 @@ import dagster as dg
 from climb_assets.artifacts import canonical_json, sha256_text
 from climb_assets.config import Config
 from climb_assets.provenance import code_hashes
-from climb_assets.recipes import RECIPE, Input, Recipe, iteration_key, iteration_keys
+from climb_assets.recipe import Input, Recipe, iteration_key, iteration_keys
+from climb_assets.recipes import RECIPE
 
 OWNERS = ["team:data-platform"]
 SHARDS = dg.DynamicPartitionsDefinition(name="shard")

@@ -5,18 +5,18 @@ calls. Dagster's dependencies, the planner and every fingerprint are read off th
 disagree. How an asset is made belongs to the `assets.py` of its stage.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
-
-from climb_assets.config import Config
+from climb_assets.recipe import Input, Recipe, hidden
 from climb_assets.settings_used import (
-    REPEATED,
+    baseline_files,
+    baseline_settings,
+    choice_settings,
+    confirmation_settings,
     encoder_files,
     encoder_settings,
+    evidence_files,
     fidelity_files,
     fidelity_settings,
+    proxy_files,
     proxy_settings,
     search_settings,
     start_files,
@@ -26,75 +26,6 @@ from climb_assets.settings_used import (
     training_settings,
     values_of,
 )
-
-Dimension = Literal["shard", "iteration", "objective"]
-Reach = Literal["same", "all", "first", "last", "previous"]
-
-
-@dataclass(frozen=True)
-class Input:
-    """One input of an asset.
-
-    Parameters
-    ----------
-    asset
-        Name of the asset that is read.
-    reach
-        Which of its partitions: the same key, all of them, the first or the last one, or the one before.
-    drawn
-        Whether Dagster is told. Candidates read the predictor of the iteration before, which Dagster would
-        take for a cycle between asset keys; the manifest, the planner and the audit know it all the same.
-    """
-
-    asset: str
-    reach: Reach = "same"
-    drawn: bool = True
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How one asset comes about, apart from the computing itself.
-
-    Parameters
-    ----------
-    settings
-        The configuration values that the asset uses, given the configuration and the partition key.
-    files
-        Files or folders outside the lake whose content it uses, by name.
-    faithful
-        Whether its content changes whenever an input's does, so that what lies behind it is certain too.
-    """
-
-    asset: str
-    group: str
-    dimension: Dimension | None = None
-    inputs: tuple[Input, ...] = ()
-    modules: tuple[str, ...] = ()
-    settings: Callable[[Config, str | None], dict[str, Any]] = lambda config, key: {}
-    files: Callable[[Config], dict[str, Path]] = lambda config: {}
-    kinds: tuple[str, ...] = ("python",)
-    faithful: bool = False
-
-
-def artefact_name(asset: str, partition: str | None) -> str:
-    """Return an artefact's name as manifests write it: ``asset`` or ``asset@partition``."""
-    return asset if partition is None else f"{asset}@{partition}"
-
-
-def hidden(*assets: str) -> tuple[Input, ...]:
-    """Return all partitions of assets as inputs that are not drawn, since another input carries their versions."""
-    return tuple(Input(asset, "all", drawn=False) for asset in assets)
-
-
-def iteration_key(number: int) -> str:
-    """Return the partition key of an iteration, from 1."""
-    return f"iteration-{number:02d}"
-
-
-def iteration_keys(config: Config) -> list[str]:
-    """Return the partition keys of the search, ``iteration-01`` onwards."""
-    return [iteration_key(number) for number in range(1, len(config.search.iterations) + 1)]
-
 
 TRAINING_MODULES = ("proxy.model", "proxy.batches", "proxy.spans", "proxy.train")
 EVALUATION_MODULES = ("proxy.evaluation",)
@@ -224,8 +155,9 @@ RECIPES: tuple[Recipe, ...] = (
         "search",
         "iteration",
         inputs=(Input("domains"), Input("predictor_state", "previous", drawn=False)),
-        modules=("search.proposal", "search.iteration"),
+        modules=("search.space",),
         settings=search_settings,
+        files=evidence_files,
         kinds=("python", "lightgbm"),
     ),
     Recipe(
@@ -240,28 +172,50 @@ RECIPES: tuple[Recipe, ...] = (
         ),
         modules=(*TRAINING_MODULES, *EVALUATION_MODULES, *TASK_MODULES),
         settings=proxy_settings,
-        files=lambda config: task_files(config, deciding_only=True) | start_files({"proxy": config.proxy}),
+        files=proxy_files,
         kinds=("pytorch", "huggingface"),
     ),
     Recipe(
         "predictor_state",
         "search",
         "iteration",
-        inputs=(Input("mixture_candidates", drawn=False), Input("proxy_results"), Input("predictor_state", "previous")),
-        modules=("search.iteration", "search.predictor", "proxy.noise"),
+        inputs=(
+            Input("domains", drawn=False),
+            Input("mixture_candidates", drawn=False),
+            Input("proxy_results"),
+            Input("predictor_state", "previous"),
+        ),
+        modules=("search.iteration", "search.predictor", "search.swarm_table", "proxy.noise"),
         settings=lambda config, key: {
             "predictor": values_of(config.search.predictor),
             "seed": config.search.seed,
             "objectives": config.objectives,
         },
+        files=evidence_files,
         kinds=("python", "lightgbm"),
     ),
     Recipe(
         "baseline_mixtures",
         "search",
         "objective",
-        inputs=(Input("domains"), Input("training_tokens"), Input("proxy_results", "all")),
-        modules=("search.baselines",),
+        inputs=(
+            Input("domains"),
+            Input("training_tokens"),
+            Input("tokenizer", drawn=False),
+            Input("proxy_results", "all"),
+            *hidden("tokenized_shards"),
+        ),
+        modules=(
+            *TRAINING_MODULES,
+            *EVALUATION_MODULES,
+            *TASK_MODULES,
+            "proxy.doremi",
+            "search.baselines",
+            "search.baseline_searches",
+        ),
+        settings=baseline_settings,
+        files=baseline_files,
+        kinds=("pytorch", "lightgbm"),
     ),
     Recipe(
         "proxy_fidelity",
@@ -279,15 +233,35 @@ RECIPES: tuple[Recipe, ...] = (
         kinds=("pytorch", "huggingface"),
     ),
     Recipe(
+        "confirmation_results",
+        "mixture",
+        "objective",
+        inputs=(
+            Input("predictor_state", "last"),
+            Input("baseline_mixtures"),
+            Input("training_tokens"),
+            Input("domains", drawn=False),
+            Input("tokenizer", drawn=False),
+            *hidden("tokenized_shards"),
+        ),
+        modules=(*TRAINING_MODULES, *EVALUATION_MODULES, *TASK_MODULES, "search.confirmation", "search.space"),
+        settings=confirmation_settings,
+        files=proxy_files,
+        kinds=("pytorch", "huggingface"),
+    ),
+    Recipe(
         "optimal_mixture",
         "mixture",
         "objective",
-        inputs=(Input("domains", drawn=False), Input("predictor_state", "last"), Input("proxy_results", "all")),
-        modules=("mixture.selection",),
-        settings=lambda config, key: {
-            "search": values_of(config.search, "iterations", *REPEATED),
-            "objective": config.objectives[str(key)],
-        },
+        inputs=(
+            Input("domains", drawn=False),
+            Input("predictor_state", "last"),
+            Input("proxy_results", "all"),
+            Input("baseline_mixtures", drawn=False),
+            Input("confirmation_results"),
+        ),
+        modules=("mixture.choice",),
+        settings=choice_settings,
         kinds=("python", "lightgbm"),
     ),
     Recipe(

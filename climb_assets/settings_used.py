@@ -9,11 +9,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from climb_assets.config import ChoiceTask, Config, HarnessTask, Section, Training
+from climb_assets.config import ChoiceTask, Config, HarnessTask, Training
+from climb_assets.config_base import Section
 from climb_assets.errors import ConfigError
 from climb_assets.provenance import code_hashes
 
 REPEATED = ("anchors", "repeats")  # of `search`: what is trained again, which changes no candidate
+TRAINED_BASELINES = frozenset({"regmix", "olmix", "climb", "doremi"})
 
 
 def iteration_number(key: str) -> int:
@@ -49,10 +51,71 @@ def encoder_files(config: Config) -> dict[str, Path]:
 def search_settings(config: Config, key: str | None) -> dict[str, Any]:
     """Return what the candidates of one iteration depend on; the first asks no predictor."""
     assert key is not None, "the search is partitioned by iteration"
-    plan = config.search.iterations[iteration_number(key) - 1]
-    first = iteration_number(key) == 1
-    shared = values_of(config.search, "iterations", *REPEATED, *(("predictor", "top") if first else ("predictor",)))
-    return {"search": shared, "candidates": plan} | ({} if first else {"objectives": config.objectives})
+    number = iteration_number(key)
+    used = space_settings(config) | {"candidates": config.search.iterations[number - 1]}
+    if number == 1:
+        return used | {"first": config.search.first}
+    return used | {"acquisition": values_of(config.search.acquisition), "objectives": config.objectives}
+
+
+def space_settings(config: Config) -> dict[str, Any]:
+    """Return what the search space and its limits depend on."""
+    decided_elsewhere = ("iterations", *REPEATED, "evidence", "first", "predictor", "acquisition", "choice")
+    return {
+        "search": values_of(config.search, *decided_elsewhere),
+        "budget": {"tokens": config.mixture.tokens, "max_epochs": config.mixture.max_epochs},
+    }
+
+
+def evidence_files(config: Config) -> dict[str, Path]:
+    """Return the folder of runs that the search begins with, where one is given."""
+    return {"evidence": config.search.evidence} if config.search.evidence is not None else {}
+
+
+def baseline_settings(config: Config, key: str | None) -> dict[str, Any]:
+    """Return what the baselines of one objective depend on; only some of them train proxies."""
+    used = space_settings(config) | {"baselines": values_of(config.baselines)}
+    if not TRAINED_BASELINES & set(config.baselines.mixtures):
+        return used
+    return used | {
+        "plan": values_of(config.search, "choice", "evidence", *REPEATED),
+        "proxy": training_settings(config, config.proxy),
+        "tasks": task_settings(config, deciding_only=True),
+        "objective": config.objectives[str(key)],
+    }
+
+
+def baseline_files(config: Config) -> dict[str, Path]:
+    """Return the files that baselines use which train proxies."""
+    return proxy_files(config) if TRAINED_BASELINES & set(config.baselines.mixtures) else {}
+
+
+def confirmation_settings(config: Config, key: str | None) -> dict[str, Any]:
+    """Return what the confirmation of one objective depends on."""
+    return space_settings(config) | {
+        "choice": values_of(config.search.choice),
+        "repeats": config.search.repeats,
+        "proxy": training_settings(config, config.proxy),
+        "tasks": task_settings(config, deciding_only=True),
+        "objective": config.objectives[str(key)],
+    }
+
+
+def choice_settings(config: Config, key: str | None) -> dict[str, Any]:
+    """Return what the answer of one objective, and the advice beside it, depend on."""
+    return space_settings(config) | {
+        "choice": values_of(config.search.choice),
+        "repeats": config.search.repeats,
+        "acquisition": values_of(config.search.acquisition),
+        "next": config.search.iterations[-1],
+        "objective": config.objectives[str(key)],
+        "objectives": config.objectives,
+    }
+
+
+def proxy_files(config: Config) -> dict[str, Path]:
+    """Return the files of the tasks that decide, and the folder that proxies go on from."""
+    return task_files(config, deciding_only=True) | start_files({"proxy": config.proxy})
 
 
 def training_settings(config: Config, training: Training) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from climb_assets.corpus.listing import DigestCache, Listing, digest_files, dige
 from climb_assets.errors import ComputeError, ConfigError, MissingArtifact
 from climb_assets.lake import Lake
 from climb_assets.provenance import code_hashes
-from climb_assets.recipes import RECIPE, RECIPES, Input, Recipe, artefact_name, iteration_keys
+from climb_assets.recipe import Input, Recipe, artefact_name, iteration_keys
+from climb_assets.recipes import RECIPE, RECIPES
 
 Progress = Callable[[str, int, int], None]
 

@@ -15,8 +15,9 @@ import click
 
 from climb_assets.config import Config
 from climb_assets.config_file import CONFIG_VARIABLE, load_config
-from climb_assets.errors import ClimbError
+from climb_assets.errors import ClimbError, MissingArtifact
 from climb_assets.mixture.export import Format
+from climb_assets.recipe import iteration_keys
 from climb_assets.recipes import RECIPE
 from climb_assets.workshop import Workshop
 
@@ -120,10 +121,11 @@ def _bring_up_to_date(workshop: Workshop, to: str | None, report: Callable[[str]
 def plan(to: str | None, profile: str | None, as_json: bool) -> None:
     """Show what is stale, why, and what it will cost."""
     from dagster_project.planner import make_plan
-    from dagster_project.summary import describe_plan
+    from dagster_project.summary import advice, describe_plan
 
-    made = make_plan(Workshop(_load(profile)), to)
-    click.echo(json.dumps(made.as_json(), indent=1) if as_json else describe_plan(made))
+    workshop = Workshop(_load(profile))
+    made = make_plan(workshop, to)
+    click.echo(json.dumps(made.as_json(), indent=1) if as_json else describe_plan(made, advice(workshop)))
 
 
 @main.command(**_example("climb status"))
@@ -215,6 +217,25 @@ def export(objective: str, form: Format, out: Path | None) -> None:
     corpus = Workshop(config).get("mixed_corpus", objective)
     corpus.verify()
     click.echo(f"{export_mixture(corpus.path, form, folder, f'climb-{objective}')}")
+
+
+@main.command("export-swarm", **_example("climb export-swarm swarm/"))
+@click.argument("folder", type=click.Path(path_type=Path))
+def export_swarm(folder: Path) -> None:
+    """Write every measured mixture as ratios.csv and metrics.csv: for Olmix, or as search.evidence of a search."""
+    from climb_assets.search.iteration import History
+    from climb_assets.search.space import read_space
+    from climb_assets.search.swarm_table import write_swarm
+
+    workshop = Workshop(_load())
+    made = [workshop.lake.current("predictor_state", key) for key in iteration_keys(workshop.config)]
+    states = [state for state in made if state is not None]
+    if not states:
+        raise MissingArtifact("no iteration is finished, so there is no swarm to write; run `climb up` first")
+    history = History.load(states[-1].file("history.parquet"))
+    folder.mkdir(parents=True, exist_ok=True)
+    write_swarm(folder, history, read_space(workshop).names)
+    click.echo(f"{len(history.keys)} mixtures in {folder}")
 
 
 @main.command("demo-corpus", **_example("climb demo-corpus --documents 5000"))

@@ -3,6 +3,7 @@
 What belongs here: text for the terminal, from artefacts alone.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,7 +12,8 @@ from tabulate import tabulate
 from climb_assets.config import SEARCH_PROXY
 from climb_assets.proxy.fidelity import in_words, of_setting, read_fidelity
 from climb_assets.proxy.noise import noise_of_objectives
-from climb_assets.recipes import iteration_key, iteration_keys
+from climb_assets.recipe import iteration_key, iteration_keys
+from climb_assets.search.limits import ShadowPrice
 from climb_assets.tables import read_table
 from climb_assets.workshop import Workshop
 from dagster_project.planner import Plan
@@ -77,10 +79,17 @@ def _mixture(workshop: Workshop, objective: str) -> dict[str, Any] | None:
         return None
     return {
         "selection": artifact.json("selection.json"),
+        "advice": artifact.json("advice.json"),
         "weights": read_table(artifact.file("weights.parquet")).to_pylist(),
         "realised": _table(workshop, "mixed_corpus", objective, "realised.parquet"),
         "comparison": _table(workshop, "target_comparison", objective, "comparison.parquet"),
     }
+
+
+def advice(workshop: Workshop) -> dict[str, str]:
+    """Return for each objective that has an answer whether to search on, in one sentence."""
+    answers = {name: workshop.lake.current("optimal_mixture", name) for name in workshop.config.objectives}
+    return {name: answer.summary["advice"] for name, answer in answers.items() if answer is not None}
 
 
 def describe(workshop: Workshop) -> str:
@@ -147,11 +156,10 @@ def _describe_domains(domains: list[dict[str, Any]]) -> str:
 
 
 def _describe_mixture(objective: str, mixture: dict[str, Any]) -> list[str]:
-    selection = mixture["selection"]
-    lines = [f"Mixture for {objective}: predicted {selection['predicted']:.4f} bits per byte, "]
-    lines[0] += f"best measured {selection['best_measured']:.4f}" + (
-        "" if selection["measured"] is None else " (it was measured)"
-    )
+    names = [str(row["name"]) for row in mixture["weights"]]
+    lines = [f"Mixture for {objective}: {mixture['selection']['origin']}."]
+    lines += _describe_evidence(mixture["selection"], names)
+    lines += [f"Another iteration? {mixture['advice']['sentence']}."]
     realised = {row["domain"]: row for row in mixture["realised"] or []}
     rows = []
     for row in sorted(mixture["weights"], key=lambda row: -row["weight"]):
@@ -181,10 +189,33 @@ def _describe_mixture(objective: str, mixture: dict[str, Any]) -> list[str]:
     return lines
 
 
-def describe_plan(plan: Plan) -> str:
-    """Return a plan as text: what is stale, why, and what it will cost."""
+def _describe_evidence(selection: dict[str, Any], names: Sequence[str]) -> list[str]:
+    """Return how sure the answer is, in sentences."""
+    prospect, evidence = selection["prospect"], selection["evidence"]
+    if evidence is None:
+        return [
+            f"Predicted {prospect['predicted']:.4f} bits per byte, best measured {prospect['best_measured']:.4f}; "
+            f"{prospect['ties']} of {prospect['pool']} mixtures are predicted best."
+        ]
+    low, high = evidence["interval"]
+    likely = max(evidence["probability_best"], key=evidence["probability_best"].__getitem__)
+    lines = [
+        f"{evidence['mean']:.4f} bits per byte ({low:.4f} to {high:.4f}) over {evidence['seeds']} fresh seeds: "
+        f"{evidence['conclusion']}.",
+        f"Most likely the best of those confirmed: {likely} ({evidence['probability_best'][likely]:.2f}).",
+    ]
+    prices = [ShadowPrice(**price) for price in selection["prices"]]
+    return lines + [price.in_words(names) for price in prices]
+
+
+def describe_plan(plan: Plan, advice: Mapping[str, str]) -> str:
+    """Return a plan as text: what is stale, why, and what it will cost; `advice` is whether to search on, by objective.
+
+    The advice decides nothing: it is for whoever sets `search.iterations`.
+    """
+    told = [f"Another iteration for {objective}? {sentence}." for objective, sentence in advice.items()]
     if not plan.stale:
-        return "Nothing is stale."
+        return "\n".join(["Nothing is stale.", *told])
     rows = []
     for item in plan.stale:
         causes = [f"{cause.kind}: {cause.input}" for cause in item.causes]
@@ -194,4 +225,4 @@ def describe_plan(plan: Plan) -> str:
     known = [item.estimate_s for item in plan.stale if item.estimate_s is not None]
     total = f"{len(plan.certain)} of {len(plan.stale)} stale for certain; about {sum(known):.0f} s if all are redone"
     table = tabulate(rows, ["stale", "certain", "because of", "last took"], maxcolwidths=[None, None, 60, None])
-    return f"{table}\n{total}"
+    return "\n".join([table, total, *told])

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from climb_assets import config
+from climb_assets import config, config_search
 
 PAGE = Path(__file__).parent / "config.md"
 SECTIONS = {
@@ -16,8 +16,8 @@ SECTIONS = {
     "encoder": config.Encoder,
     "quality": config.Quality,
     "clusters": config.Clusters,
-    "search": config.Search,
-    "search.predictor": config.Predictor,
+    "search": config_search.Search,
+    "search.predictor": config_search.Predictor,
     "proxy, target.training": config.Training,
     "tasks.NAME (kind: text)": config.TextTask,
     "tasks.NAME (kind: choice)": config.ChoiceTask,

@@ -12,6 +12,8 @@ from climb_assets.proxy.job import MODELS
 from climb_assets.tables import read_table
 from climb_assets.workshop import Workshop
 
+MODELS_TABLE = "models.parquet"  # of every artefact that rests on trained models
+
 
 def audit_bundle(context: dg.AssetExecutionContext, climb: Climb) -> dg.MaterializeResult:
     """Everything an auditor needs, in one folder: documents, raw files, lineage, parameters, checksums, report."""
@@ -30,8 +32,8 @@ def trained_models(climb: Workshop, closure: Closure) -> list[Artifact]:
     """Return the models, from the proxy store, that the results in a closure were measured on."""
     found: dict[str, Artifact] = {}
     for artifact in closure.artefacts.values():
-        if artifact.asset in ("proxy_results", "target_comparison"):
-            for row in read_table(artifact.file("models.parquet")).to_pylist():
+        if MODELS_TABLE in artifact.manifest["files"]:
+            for row in read_table(artifact.file(MODELS_TABLE)).to_pylist():
                 model = climb.lake.find(MODELS, None, row["fingerprint"])
                 if model is None or model.data_version != row["data_version"]:
                     raise MissingArtifact(

@@ -103,7 +103,9 @@ def _report(objective: str, artefacts: Mapping[str, Artifact], raw_files: int, d
     lines += [f"| {row['domain']} | {row['name']} | {row['weight']:.4f} | {row['prior']:.4f} |" for row in rows]
     lines += [
         "",
-        f"Predicted loss {selection['predicted']:.4f} bits per byte; best measured {selection['best_measured']:.4f}.",
+        f"It is the {selection['origin']}.",
+        "",
+        f"Fresh seeds: {selection['evidence']['conclusion']}." if selection["evidence"] else "It was not confirmed.",
         "",
     ]
     lines += ["| against | measure | difference | interval | verdict |", "|---|---|---|---|---|"]

@@ -7,61 +7,79 @@ import dagster as dg
 import numpy as np
 import pyarrow as pa
 
-from climb_assets.artifacts import Draft
+from climb_assets.artifacts import Draft, canonical_json, write_atomically
 from climb_assets.assets import Climb, declare, image_metadata, result, table_metadata
 from climb_assets.clusters.shards import shard_tables
 from climb_assets.config import Config
 from climb_assets.errors import ComputeError
+from climb_assets.mixture.choice import choose, list_for_confirmation
 from climb_assets.mixture.comparison import average_measures, compare
 from climb_assets.mixture.corpus_writer import write_mixed_corpus, write_realised
 from climb_assets.mixture.realisation import realise, sample_documents
-from climb_assets.mixture.selection import select_mixture, write_selection
+from climb_assets.mixture.selection import write_selection
 from climb_assets.proxy.job import ProxyJob
 from climb_assets.proxy.laboratory import measure, write_outcomes
-from climb_assets.proxy.noise import noise_of_objectives
 from climb_assets.proxy.swarm import ProxyOutcome
-from climb_assets.recipes import iteration_keys
-from climb_assets.search.assets import read_prior
+from climb_assets.recipe import iteration_keys
 from climb_assets.search.baselines import read_baselines
+from climb_assets.search.confirmation import fresh_seeds, write_shortlist
 from climb_assets.search.figures import mixture_bars
-from climb_assets.search.iteration import History, read_diagnostics
-from climb_assets.search.predictor import load_predictor
+from climb_assets.search.iteration import tabulate_front
+from climb_assets.search.space import deciding_tasks, read_knowledge, read_space
 from climb_assets.tables import read_table, write_table
 from climb_assets.workshop import Workshop
 
 CHOSEN = "chosen"
 
 
-def optimal_mixture(context: dg.AssetExecutionContext, climb: Climb) -> dg.MaterializeResult:
-    """The mixture of least predicted loss, and what that prediction rests on."""
+def confirmation_results(context: dg.AssetExecutionContext, climb: Climb) -> dg.MaterializeResult:
+    """The best mixtures of the search and the baselines, trained again with fresh seeds; the answer is one of them."""
     objective, config = context.partition_key, climb.config
 
     def write(draft: Draft) -> None:
-        state = climb.get("predictor_state", iteration_keys(config)[-1])
-        history = History.load(state.file("history.parquet"))
-        weights = config.objectives[objective]
-        predictors = {task: load_predictor(state.file(f"{task}.txt")) for task in weights}
-        fit = read_diagnostics(state.file("diagnostics.json"))["objectives"][objective]
-        noise = noise_of_objectives(state.file("noise.parquet")).get(objective)
-        prior = read_prior(climb)
-        selection = select_mixture(predictors, history, objective, weights, fit, noise, config.search, prior)
-        write_selection(draft.path, selection, _domain_names(climb), prior)
-        draft.summary |= {key: value for key, value in asdict(selection).items() if key not in ("weights", "fit")}
+        listed = list_for_confirmation(climb, objective)
+        baselines = read_baselines(climb.get("baseline_mixtures", objective).file("baselines.parquet"))
+        mixtures = [entry.weights for entry in listed] + (list(baselines.values()) if listed else [])
+        jobs = dict.fromkeys(ProxyJob(own, seed) for own in mixtures for seed in fresh_seeds(config.search))
+        outcomes = measure(climb, list(jobs), config.proxy, deciding_tasks(config), f"confirmation [{objective}]")
+        write_outcomes({(one.job.key, one.job.repeat): one for one in outcomes}.values(), draft.path)
+        write_shortlist(draft.path / "shortlist.parquet", listed)
+        draft.summary |= {"shortlist": [entry.name for entry in listed], "proxies": len(outcomes)}
+
+    made = climb.make("confirmation_results", objective, write)
+    shown = {
+        name: table_metadata(read_table(made.artifact.file(f"{name}.parquet"))) for name in ("shortlist", "results")
+    }
+    return result(made, shown)
+
+
+def optimal_mixture(context: dg.AssetExecutionContext, climb: Climb) -> dg.MaterializeResult:
+    """The answer: a mixture, how sure it is, and what may be said of it against the baselines."""
+    objective = context.partition_key
+
+    def write(draft: Draft) -> None:
+        space = read_space(climb)
+        selection, advice = choose(climb, space, objective)
+        write_selection(draft.path, selection, space.names, space.prior)
+        write_atomically(draft.path / "advice.json", canonical_json(asdict(advice)).encode())
+        draft.summary |= {key: value for key, value in asdict(selection).items() if key not in ("weights", "prospect")}
+        draft.summary |= {"advice": advice.sentence}
 
     made = climb.make("optimal_mixture", objective, write)
-    weights = read_table(made.artifact.file("weights.parquet"))
-    on_simplex = bool(np.isclose(weights["weight"].to_numpy().sum(), 1) and (weights["weight"].to_numpy() >= 0).all())
-    check = dg.AssetCheckResult(check_name="weights_on_simplex", passed=on_simplex)
-    state = climb.get("predictor_state", iteration_keys(config)[-1])
-    history = History.load(state.file("history.parquet"))
-    bars = mixture_bars(history.weights, history.iteration, _domain_names(climb))
-    return result(made, {"weights": table_metadata(weights), "mixtures_by_iteration": image_metadata(bars)}, [check])
-
-
-def _domain_names(climb: Workshop) -> list[str]:
-    return [
-        str(name) for name in read_table(climb.get("domains").file("domains.parquet"), ["name"])["name"].to_pylist()
+    weights, space = read_table(made.artifact.file("weights.parquet")), read_space(climb)
+    shares = weights["weight"].to_numpy()
+    checks = [
+        dg.AssetCheckResult(
+            check_name="weights_on_simplex", passed=bool(np.isclose(shares.sum(), 1) and (shares >= 0).all())
+        ),
+        dg.AssetCheckResult(check_name="weights_within_limits", passed=bool(space.limits.kept_by(shares))),
     ]
+    history = read_knowledge(space, climb.get("predictor_state", iteration_keys(climb.config)[-1])).history
+    shown: dict[str, dg.MetadataValue] = {"weights": table_metadata(weights)}
+    if len(climb.config.objectives) > 1:
+        shown["pareto_front"] = table_metadata(tabulate_front(history, climb.config.objectives))
+    bars = mixture_bars(history.weights, history.iteration, space.names)
+    return result(made, shown | {"mixtures_by_iteration": image_metadata(bars)}, checks)
 
 
 def _chosen_weights(climb: Workshop, objective: str) -> tuple[float, ...]:
@@ -107,8 +125,9 @@ def mixed_corpus(context: dg.AssetExecutionContext, climb: Climb) -> dg.Material
     objective, settings = context.partition_key, climb.config.mixture
 
     def write(draft: Draft) -> None:
-        names, weights = _domain_names(climb), _chosen_weights(climb, objective)
-        supply = read_table(climb.get("domains").file("domains.parquet"), ["tokens"])["tokens"].to_numpy()
+        domains = read_table(climb.get("domains").file("domains.parquet"), ["name", "tokens"])
+        names, supply = domains["name"].to_pylist(), domains["tokens"].to_numpy()
+        weights = _chosen_weights(climb, objective)
         plan = realise(weights, supply, settings.tokens, settings.max_epochs)
         shards = shard_tables(climb)
         clusters = climb.get("domains").file("clusters.parquet")
@@ -134,12 +153,16 @@ def mixed_corpus(context: dg.AssetExecutionContext, climb: Climb) -> dg.Material
 
 def mixture_assets(config: Config) -> list[dg.AssetsDefinition]:
     """Return the assets of this stage."""
-    on_simplex = dg.AssetCheckSpec("weights_on_simplex", asset="optimal_mixture", blocking=True)
+    sound = [
+        dg.AssetCheckSpec("weights_on_simplex", asset="optimal_mixture", blocking=True),
+        dg.AssetCheckSpec("weights_within_limits", asset="optimal_mixture", blocking=True),
+    ]
     within_plan = dg.AssetCheckSpec(
         "within_plan", asset="mixed_corpus", blocking=True, description="No domain exceeds its planned tokens."
     )
     return [
-        declare(optimal_mixture, config, check_specs=[on_simplex]),
+        declare(confirmation_results, config),
+        declare(optimal_mixture, config, check_specs=sound),
         declare(target_comparison, config),
         declare(mixed_corpus, config, check_specs=[within_plan]),
     ]

@@ -1,28 +1,40 @@
 """The choice: one mixture for an objective, with the evidence for it.
 
-What belongs here: the published rule and an honest account of what it rests on. Which models are then trained on
-the mixture is `climb_assets.mixture.comparison`.
+What belongs here: the two rules, published and confirmed, and an honest account of what a choice rests on. The
+statistics are `climb_assets.search.verdict`; which target models are then trained on the mixture is
+`climb_assets.mixture.comparison`.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from climb_assets import config
+from climb_assets import config_search
 from climb_assets.artifacts import write_atomically
 from climb_assets.errors import ComputeError
+from climb_assets.mixture.prospect import Prospect
 from climb_assets.proxy.noise import Noise
-from climb_assets.search.iteration import Fit, History, predict_objective
-from climb_assets.search.predictor import Predictor
-from climb_assets.search.proposal import draw_pool
-from climb_assets.search.simplex import FloatArray, is_among, mixture_key
+from climb_assets.search.confirmation import Arm, Listed, mean_losses, objective_by_seed
+from climb_assets.search.limits import ShadowPrice
+from climb_assets.search.objectives import NoRegression
+from climb_assets.search.simplex import FloatArray
+from climb_assets.search.verdict import (
+    Gap,
+    SeedNoise,
+    choose_answer,
+    conclude,
+    judge,
+    mean_interval,
+    probability_best,
+    tabulate_seeds,
+)
 from climb_assets.tables import write_rows
 
-INTERVAL = 0.95  # coverage of the interval of the predicted loss
+REFERENCE = "proportional"  # the baseline that no-regression floors compare with
 
 WEIGHTS = pa.schema(
     [
@@ -35,118 +47,162 @@ WEIGHTS = pa.schema(
 
 
 @dataclass(frozen=True)
+class Evidence:
+    """What the fresh seeds of the confirmation say; losses are in bits per byte.
+
+    Parameters
+    ----------
+    seeds
+        Fresh seeds of each mixture.
+    mean, interval
+        The answer's mean loss, and an interval that allows for its having been chosen.
+    means, probability_best
+        Of each mixture, baselines included: its mean loss, and the probability that its true loss is the least.
+    gaps
+        The answer against each baseline.
+    conclusion
+        What may be said against the best baseline.
+    noise, degrees
+        Standard deviation between seeds that the gaps rest on, and its degrees of freedom.
+    excess
+        By how much the answer breaks the no-regression floor of its worst task; 0 where it holds them all.
+    diverged
+        Mixtures that are out because one of their models diverged.
+    """
+
+    seeds: int
+    mean: float
+    interval: tuple[float, float]
+    means: Mapping[str, float]
+    probability_best: Mapping[str, float]
+    gaps: tuple[Gap, ...]
+    conclusion: str
+    noise: float
+    degrees: int
+    excess: float
+    diverged: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Selection:
-    """The chosen mixture of an objective and the evidence; losses are in bits per byte.
+    """The chosen mixture of an objective and all the evidence.
 
     Parameters
     ----------
     objective, key, weights
         What was chosen for what.
-    predicted
-        Its predicted loss.
-    interval
-        Range of the predicted loss by the spread of out-of-fold residuals, None where there is none. It does not
-        correct for the optimism of having taken the least of many predictions.
-    measured
-        Its measured loss, None where no proxy was trained on it.
-    pool, ties
-        Mixtures it was chosen from, and how many of them have the least predicted loss.
-    best_measured_key, best_measured
-        The best mixture that a proxy was trained on, and its measured loss.
-    better_measured
-        How many trained mixtures have a measured loss below the predicted one.
-    fit
-        How far the predictor can be trusted.
+    origin
+        Where the mixture comes from, in words.
+    prospect
+        The pick of the published rule.
+    evidence
+        The confirmation, None where the published rule was asked for.
+    prices
+        What each limit that the mixture sits on costs.
     noise, degrees
-        Standard deviation of the measured loss between seeds of one mixture, and its degrees of freedom; None and 0
-        where it was not measured. Differences of this size say nothing.
+        Standard deviation of the measured loss between seeds of one mixture in the search, and its degrees of freedom;
+        None and 0 where it was not measured. Differences of this size say nothing.
     """
 
     objective: str
     key: str
     weights: tuple[float, ...]
-    predicted: float
-    interval: tuple[float, float] | None
-    measured: float | None
-    pool: int
-    ties: int
-    best_measured_key: str
-    best_measured: float
-    better_measured: int
-    fit: Fit
-    noise: float | None
-    degrees: int
+    origin: str
+    prospect: Prospect
+    evidence: Evidence | None = None
+    prices: tuple[ShadowPrice, ...] = ()
+    noise: float | None = None
+    degrees: int = 0
 
 
-def select_mixture(
-    predictors: Mapping[str, Predictor],
-    history: History,
+def select_published(objective: str, prospect: Prospect, noise: Noise | None) -> Selection:
+    """Return the published choice: the least prediction, trained by nobody (paper section 2.2)."""
+    origin = f"best predicted of {prospect.pool} mixtures; no model was trained to confirm it"
+    return _with_noise(Selection(objective, prospect.key, prospect.weights, origin, prospect), noise)
+
+
+def select_confirmed(
     objective: str,
     weights: Mapping[str, float],
-    fit: Fit,
+    listed: Sequence[Listed],
+    arms: Mapping[str, Arm],
+    prospect: Prospect,
     noise: Noise | None,
-    settings: config.Search,
-    prior: FloatArray,
+    settings: config_search.Choice,
+    rng: np.random.Generator,
 ) -> Selection:
-    """Return the mixture of the search space with the least predicted objective (paper section 2.2).
+    """Return the answer that the fresh seeds allow, with what may be said of it against the baselines.
 
-    The predictor is a step function, so the least is often shared (docs/sources.md); of equals the one with the
-    lowest key is taken, not the one that happens to come first.
+    A mixture with a diverged model is out. Of the short list only those can be the answer whose mean losses keep the
+    no-regression floors against the proportional baseline, noise included; where none does, the one that breaks them
+    least.
 
     Parameters
     ----------
-    predictors
-        The last iteration's, one for each task of the objective.
-    history
-        Every measured mixture.
-    objective, weights
-        Name of the objective and the weights of its tasks.
-    fit
-        The objective's out-of-fold diagnostics.
-    noise
-        Its noise between seeds, None where that was not measured.
-    prior
-        Token share of each domain (K,).
+    weights
+        The objective: weights of its tasks. Other tasks decide nothing, apart from `settings.no_regression`.
+    listed
+        The short list.
+    arms
+        Losses of the short list and of the baselines, by name.
 
     Raises
     ------
     ComputeError
-        All proxies diverged.
+        Every mixture of the short list, every baseline, or the reference of a no-regression floor diverged.
     """
-    measured = history.objective(weights)
-    if not np.isfinite(measured).any():
-        raise ComputeError("every proxy diverged, so no mixture can be chosen; lower proxy.learning_rate")
-    pool = draw_pool(prior, settings)
-    predicted = predict_objective(predictors, weights, pool)
-    tied = pool[predicted == predicted.min()]
-    chosen = min(tied, key=mixture_key)
-    least, best = float(predicted.min()), int(np.nanargmin(measured))
-    own = measured[is_among(history.weights, chosen[None])]
-    return Selection(
-        objective=objective,
-        key=mixture_key(chosen),
-        weights=tuple(chosen.tolist()),
-        predicted=least,
-        interval=_interval(least, fit),
-        measured=float(own[0]) if len(own) and np.isfinite(own[0]) else None,
-        pool=len(pool),
-        ties=len(tied),
-        best_measured_key=history.keys[best],
-        best_measured=float(measured[best]),
-        better_measured=int((measured < least).sum()),
-        fit=fit,
-        noise=noise.noise if noise else None,
-        degrees=noise.degrees if noise else 0,
+    planned = {seed for arm in arms.values() for seed in arm["losses"]}
+    sound = {name: arm for name, arm in arms.items() if set(arm["losses"]) == planned}
+    candidates = [entry for entry in listed if entry.name in sound]
+    baselines = [name for name in sound if name not in {entry.name for entry in listed}]
+    if not planned or not candidates or not baselines:
+        raise ComputeError("every model of the short list or of the baselines diverged; lower proxy.learning_rate")
+    excess = _broken_floors(sound, candidates, settings)
+    able = [entry for entry in candidates if excess[entry.name] == min(excess.values())]
+    anchors = SeedNoise(noise.noise, noise.degrees) if noise else None
+    table = tabulate_seeds(objective_by_seed(sound, weights), anchors)
+    measured = [entry.name for entry in able if entry.measured]
+    predicted = [entry.name for entry in able if not entry.measured]
+    answer = choose_answer(table, measured, predicted, settings.confidence)
+    names = [entry.name for entry in candidates]
+    gaps = judge(table, answer, names, baselines, settings.confidence, rng)
+    evidence = Evidence(
+        seeds=len(planned),
+        mean=table.means[answer],
+        interval=mean_interval(table, answer, len(names), settings.confidence),
+        means=table.means,
+        probability_best=probability_best(table, rng),
+        gaps=tuple(gaps),
+        conclusion=_conclude(gaps, excess[answer]),
+        noise=table.paired.deviation,
+        degrees=table.paired.degrees,
+        excess=excess[answer],
+        diverged=tuple(name for name in arms if name not in sound),
     )
+    arm = sound[answer]
+    return _with_noise(Selection(objective, arm["key"], arm["weights"], arm["origin"], prospect, evidence), noise)
 
 
-def _interval(predicted: float, fit: Fit) -> tuple[float, float] | None:
-    from scipy.stats import t
+def _broken_floors(
+    arms: Mapping[str, Arm], candidates: Sequence[Listed], settings: config_search.Choice
+) -> dict[str, float]:
+    """Return by how much each candidate breaks the no-regression floors, by its mean losses."""
+    if settings.no_regression and REFERENCE not in arms:
+        raise ComputeError(
+            f"search.choice.no_regression needs the {REFERENCE} baseline, which diverged; train it again"
+        )
+    reference = mean_losses(arms[REFERENCE]) if settings.no_regression else {}
+    guard = NoRegression(settings.no_regression, reference)
+    return {entry.name: float(guard.excess(mean_losses(arms[entry.name]))) for entry in candidates}
 
-    if fit.residual_sd is None:
-        return None
-    half = float(t.ppf((1 + INTERVAL) / 2, fit.rows - 1)) * fit.residual_sd
-    return predicted - half, predicted + half
+
+def _conclude(gaps: Sequence[Gap], excess: float) -> str:
+    broken = f"; every mixture breaks a no-regression floor, this one by {excess:.4f} bits per byte" if excess else ""
+    return conclude(gaps) + broken
+
+
+def _with_noise(selection: Selection, noise: Noise | None) -> Selection:
+    return replace(selection, noise=noise.noise, degrees=noise.degrees) if noise else selection
 
 
 def write_selection(out: Path, selection: Selection, names: Sequence[str], prior: FloatArray) -> None:

@@ -22,11 +22,11 @@ from climb_assets.proxy.job import ProxyJob
 from climb_assets.proxy.laboratory import measure
 from climb_assets.proxy.spans import ShardSpans, build_training_index
 from climb_assets.proxy.swarm import ProxyOutcome
-from climb_assets.recipes import iteration_key
-from climb_assets.search.assets import read_prior, search_tasks
+from climb_assets.recipe import iteration_key
 from climb_assets.search.baselines import token_proportional, uniform
 from climb_assets.search.proposal import read_candidates
 from climb_assets.search.simplex import FloatArray
+from climb_assets.search.space import deciding_tasks, read_space
 from climb_assets.tables import read_table
 from climb_assets.workshop import Workshop
 
@@ -96,7 +96,7 @@ def _compared_mixtures(climb: Workshop) -> list[tuple[float, ...]]:
     asked = climb.config.fidelity.mixtures
     if not asked:
         return []
-    prior = read_prior(climb)
+    prior = read_space(climb).prior
     candidates = read_candidates(climb.get("mixture_candidates", iteration_key(1)).file("candidates.parquet"))
     baselines = [tuple(weights.tolist()) for weights in (uniform(len(prior)), token_proportional(prior))]
     weights = [candidate.weights for candidate in candidates[:asked]] + baselines
@@ -105,7 +105,7 @@ def _compared_mixtures(climb: Workshop) -> list[tuple[float, ...]]:
 
 def _target_losses(climb: Workshop, mixtures: Sequence[tuple[float, ...]]) -> dict[str, FloatArray]:
     """Return for each task the target models' losses (n,), averaged over seeds; the comparison has the same models."""
-    config, tasks = climb.config, search_tasks(climb.config)
+    config, tasks = climb.config, deciding_tasks(climb.config)
     seeds = config.target.seeds[: config.fidelity.seeds]
     jobs = [ProxyJob(mixture, seed) for seed in seeds for mixture in mixtures]
     outcomes = measure(climb, jobs, config.target.training, tasks, "targets [fidelity]")
@@ -115,7 +115,7 @@ def _target_losses(climb: Workshop, mixtures: Sequence[tuple[float, ...]]) -> di
 
 def _train(climb: Workshop, name: str, training: Training, mixtures: Sequence[tuple[float, ...]]) -> Trained:
     """Return what the proxies of one setting came to at every number of tokens at which they were measured."""
-    tasks = search_tasks(climb.config)
+    tasks = deciding_tasks(climb.config)
     outcomes = measure(climb, [ProxyJob(mixture) for mixture in mixtures], training, tasks, f"proxies [{name}]")
     counts = sorted({tokens for outcome in outcomes if not outcome.diverged for tokens in outcome.points})
     losses = {

@@ -238,29 +238,31 @@ def _write_model(draft: Draft, work: Work, order: Order, unfinished: Path, paren
     }
 
 
+def make_model(training: Training, vocabulary: int, tokenizer: Path, seed: int, device: str) -> "PreTrainedModel":
+    """Return the model that a training starts from, on its device: a fresh one, or the one that is continued."""
+    fresh = build_model(training, vocabulary, seed) if training.start is None else continue_model(training, tokenizer)
+    placed: PreTrainedModel = fresh.to(pick_device(device))  # type: ignore[arg-type]
+    if prefers_plain_attention(training.sequence, placed.device):
+        placed.set_attn_implementation("eager")
+    return placed
+
+
 def _place_model(work: Work, seed: int) -> "PreTrainedModel":
-    """Return the model that a job starts from, on its device.
+    """Return the model of a job.
 
     Where the step is compiled, one model serves all jobs of a worker, or each would be compiled anew: the job's weights
     are copied into it.
     """
     import torch
 
-    device, runtime = pick_device(work.conditions.runtime.device), work.conditions.runtime
-    fresh = (
-        build_model(work.training, work.conditions.vocabulary, seed)
-        if work.training.start is None
-        else continue_model(work.training, work.conditions.tokenizer)
-    )
-    if prefers_plain_attention(work.training.sequence, device):
-        fresh.set_attn_implementation("eager")
-    if not wants_compilation(runtime, device):
-        placed: PreTrainedModel = fresh.to(device)  # type: ignore[arg-type]
-        return placed
-    resident = _RESIDENT.setdefault(canonical_json([fresh.config.to_dict(), str(device)]), fresh)
+    conditions = work.conditions
+    fresh = make_model(work.training, conditions.vocabulary, conditions.tokenizer, seed, conditions.runtime.device)
+    if not wants_compilation(conditions.runtime, fresh.device):
+        return fresh
+    resident = _RESIDENT.setdefault(canonical_json([fresh.config.to_dict(), str(fresh.device)]), fresh)
     if resident is fresh:
         unchanging = {"guard_filter_fn": torch.compiler.skip_guard_on_all_nn_modules_unsafe}  # only weights change
-        resident.to(device).base_model.compile(dynamic=False, options=unchanging)  # type: ignore[arg-type]
+        resident.base_model.compile(dynamic=False, options=unchanging)
     else:
         resident.load_state_dict(fresh.state_dict())
     return resident

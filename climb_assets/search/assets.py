@@ -15,20 +15,24 @@ import pyarrow.compute as pc
 
 from climb_assets.artifacts import Artifact, Draft
 from climb_assets.assets import Climb, declare, event_of, image_metadata, plain_failure, result, table_metadata
-from climb_assets.config import Config, Task
+from climb_assets.config import Config
 from climb_assets.errors import ClimbError, ComputeError
 from climb_assets.partitions import asset_options, iteration_partitions
 from climb_assets.proxy.figures import loss_curves
 from climb_assets.proxy.job import ProxyJob
-from climb_assets.proxy.laboratory import measure, write_outcomes
+from climb_assets.proxy.laboratory import measure, reweigh, write_outcomes
 from climb_assets.proxy.noise import losses_of, measure_noise, read_noise, write_noise
-from climb_assets.recipes import SEARCH, iteration_key
-from climb_assets.search.baselines import token_proportional, uniform, write_baselines
+from climb_assets.proxy.swarm import ProxyOutcome
+from climb_assets.recipe import iteration_key
+from climb_assets.recipes import SEARCH
+from climb_assets.search.baseline_searches import search_baselines
+from climb_assets.search.baselines import token_proportional, uniform, unimax, write_baselines
 from climb_assets.search.figures import mixture_bars, predicted_vs_measured
-from climb_assets.search.iteration import History, diagnose, fit_predictors, predict_objective, write_diagnostics
-from climb_assets.search.predictor import load_predictor
-from climb_assets.search.proposal import draw_pool, propose_first, propose_next, read_candidates, write_candidates
-from climb_assets.search.simplex import FloatArray
+from climb_assets.search.iteration import History, diagnose, fit_predictors, write_diagnostics
+from climb_assets.search.predictor import save_predictor
+from climb_assets.search.proposal import propose_first, read_candidates, write_candidates
+from climb_assets.search.simplex import FloatArray, is_among
+from climb_assets.search.space import deciding_tasks, propose_further, read_evidence, read_knowledge, read_space
 from climb_assets.settings_used import iteration_number
 from climb_assets.tables import read_table
 from climb_assets.workshop import Workshop
@@ -36,19 +40,16 @@ from climb_assets.workshop import Workshop
 
 def propose(climb: Workshop, key: str, draft: Draft) -> None:
     """Write the candidates of an iteration: drawn from the prior, then by the last predictors."""
-    config, number = climb.config, iteration_number(key)
-    prior = read_prior(climb)
-    pool, count = draw_pool(prior, config.search), config.search.iterations[number - 1]
+    config, number, space = climb.config, iteration_number(key), read_space(climb)
+    pool, count = space.draw(), config.search.iterations[number - 1]
     if number == 1:
-        candidates = propose_first(pool, count, config.search)
+        untried = pool[~is_among(pool, read_evidence(space).weights)]
+        candidates = propose_first(untried, count, config.search)
     else:
-        state = climb.get("predictor_state", iteration_key(number - 1))
-        history = History.load(state.file("history.parquet"))
-        predictors = {task: load_predictor(state.file(f"{task}.txt")) for task in history.losses}
-        predict = {name: partial(predict_objective, predictors, weights) for name, weights in config.objectives.items()}
-        candidates = propose_next(pool, history.weights, predict, count, config.search, number)
+        known = read_knowledge(space, climb.get("predictor_state", iteration_key(number - 1)))
+        candidates = propose_further(known, pool, count, number)
     write_candidates(draft.path / "candidates.parquet", candidates)
-    draft.summary |= {"candidates": len(candidates), "pool": len(pool), "domains": len(prior)}
+    draft.summary |= {"candidates": len(candidates), "pool": len(pool), "domains": len(space.names)}
 
 
 def train_proxies(climb: Workshop, key: str, draft: Draft) -> None:
@@ -59,7 +60,7 @@ def train_proxies(climb: Workshop, key: str, draft: Draft) -> None:
     if iteration_number(key) == 1:
         repeats = range(1, config.search.repeats + 1)
         jobs += [ProxyJob(job.weights, repeat) for job in jobs[: config.search.anchors] for repeat in repeats]
-    outcomes = measure(climb, jobs, config.proxy, search_tasks(config), f"proxies [{key}]")
+    outcomes = measure(climb, jobs, config.proxy, deciding_tasks(config), f"proxies [{key}]")
     write_outcomes(outcomes, draft.path)
     diverged = sum(outcome.diverged for outcome in outcomes)
     draft.summary |= {
@@ -79,7 +80,7 @@ def fit(climb: Workshop, key: str, draft: Draft) -> None:
     results = read_table(climb.get("proxy_results", key).file("results.parquet"))
     tasks = sorted(set(results["task"].to_pylist()))
     if number == 1:
-        history = History.empty(len(candidates[0].weights), tasks)
+        history = read_evidence(read_space(climb))
         noise = measure_noise(losses_of(results), config.objectives)
     else:
         before = climb.get("predictor_state", iteration_key(number - 1))
@@ -90,10 +91,10 @@ def fit(climb: Workshop, key: str, draft: Draft) -> None:
     history = history.extend([candidate.key for candidate in candidates], weights, counted, number)
     seed, settings = config.search.seed, config.search.predictor
     predictors = fit_predictors(history, tasks, settings, seed)
-    diagnostics = diagnose(history, predictors, config.objectives, settings, seed)
+    diagnostics = diagnose(history, predictors, config.objectives)
     history.save(draft.path / "history.parquet")
     for task, predictor in predictors.items():
-        predictor.save(draft.path / f"{task}.txt")
+        save_predictor(draft.path / f"{task}.json", predictor)
     write_diagnostics(draft.path / "diagnostics.json", diagnostics)
     write_noise(draft.path / "noise.parquet", noise)
     skill = {name: found.spearman for name, found in diagnostics["objectives"].items()}
@@ -111,17 +112,6 @@ def share_missed(realised: pa.Table, results: pa.Table) -> float:
     joined = realised.join(totals, ["key", "repeat"])
     shares = joined["tokens"].to_numpy() / joined["tokens_sum"].to_numpy()
     return float(np.abs(shares - joined["weight"].to_numpy()).max())
-
-
-def read_prior(climb: Workshop) -> FloatArray:
-    """Return the token share of each domain, the prior of the search (K,)."""
-    prior: FloatArray = read_table(climb.get("domains").file("domains.parquet"), ["prior"])["prior"].to_numpy()
-    return prior
-
-
-def search_tasks(config: Config) -> dict[str, Task]:
-    """Return the tasks that decide; those for the report are shown to no search."""
-    return {name: task for name, task in config.tasks.items() if task.split == "search_eval"}
 
 
 REALISED_WITHIN = 0.005  # of a domain's share; a proxy of few sequences cannot do better than one of them
@@ -210,32 +200,50 @@ def _show(climb: Workshop, artifact: Artifact) -> dict[str, dg.MetadataValue]:
 
 def _fits(climb: Workshop, state: Artifact) -> dict[str, bytes]:
     """Draw predicted against measured losses of each objective."""
-    history = History.load(state.file("history.parquet"))
-    kept = ~history.diverged
-    predictors = {task: load_predictor(state.file(f"{task}.txt")) for task in history.losses}
+    known = read_knowledge(read_space(climb), state)
+    history, kept = known.history, ~known.history.diverged
     return {
         f"fit_{name}": predicted_vs_measured(
-            predict_objective(predictors, weights, history.weights[kept]),
-            history.objective(weights)[kept],
+            predict(history.weights[kept]).mean,
+            history.objective(climb.config.objectives[name])[kept],
             f"{name}, rows fitted on",
         )
-        for name, weights in climb.config.objectives.items()
+        for name, predict in known.predict.items()
     }
 
 
 def baseline_mixtures(context: dg.AssetExecutionContext, climb: Climb) -> dg.MaterializeResult:
-    """The mixtures that anybody would try first: equal weights (the paper's "Random") and token-proportional ones."""
-    objective = context.partition_key
+    """The mixtures that an answer is compared with; those that train proxies get as many as the search."""
+    objective, config = context.partition_key, climb.config
+    wanted = frozenset(config.baselines.mixtures)
+    trained: dict[str, ProxyOutcome] = {}
+
+    def train(mixtures: FloatArray, who: str) -> dict[str, FloatArray]:
+        jobs = [ProxyJob(tuple(mixture.tolist())) for mixture in mixtures]
+        outcomes = measure(climb, jobs, config.proxy, deciding_tasks(config), f"{who} [{objective}]")
+        trained.update({one.job.key: one for one in outcomes})
+        return {
+            task: np.array([np.nan if one.diverged else one.scores[task].loss for one in outcomes])
+            for task in config.objectives[objective]
+        }
 
     def write(draft: Draft) -> None:
-        prior = read_prior(climb)
-        write_baselines(
-            draft.path / "baselines.parquet",
-            {"uniform": uniform(len(prior)), "proportional": token_proportional(prior)},
-        )
-        draft.summary |= {"baselines": 2}
+        space = read_space(climb)
+        plain: dict[str, FloatArray] = {
+            "uniform": uniform(len(space.prior)),
+            "proportional": token_proportional(space.prior),
+            "unimax": unimax(space.supply, config.mixture.tokens, config.mixture.max_epochs),
+        }
+        mixtures: dict[str, FloatArray] = {name: mixture for name, mixture in plain.items() if name in wanted}
+        mixtures |= search_baselines(wanted, space, config.objectives[objective], train)
+        if "doremi" in wanted:
+            mixtures["doremi"] = np.array(reweigh(climb))
+        write_baselines(draft.path / "baselines.parquet", mixtures, space.limits)
+        write_outcomes(trained.values(), draft.path)
+        draft.summary |= {"baselines": sorted(mixtures), "proxies": len(trained)}
 
-    return result(climb.make("baseline_mixtures", objective, write))
+    made = climb.make("baseline_mixtures", objective, write)
+    return result(made, {"baselines": table_metadata(read_table(made.artifact.file("baselines.parquet")))})
 
 
 def search_assets(config: Config) -> list[dg.AssetsDefinition]:

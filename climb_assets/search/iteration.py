@@ -5,7 +5,7 @@ What belongs here: rows, fits and their diagnostics. The regression itself is `c
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -13,17 +13,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from climb_assets import config
+from climb_assets import config_search
 from climb_assets.artifacts import write_atomically
 from climb_assets.errors import ComputeError
-from climb_assets.randomness import derived_seed, generator
-from climb_assets.search.objectives import objective_loss
+from climb_assets.randomness import derived_seed
+from climb_assets.search.objectives import objective_loss, pareto_front
+from climb_assets.search.prediction import OutOfFold, Prediction
 from climb_assets.search.predictor import Predictor, new_predictor
 from climb_assets.search.simplex import FloatArray, check_simplex
+from climb_assets.search.stack import rank_correlation
 from climb_assets.tables import read_table, write_table
-
-FOLDS = 5
-LEAVE_ONE_OUT_BELOW = 10  # rows; a fold of 5 would hold one row then
 
 
 @dataclass(frozen=True)
@@ -140,19 +139,22 @@ class Fit:
         Rank correlation of out-of-fold predictions and measurements; None where a fold's predictor is constant,
         because the means of folds rank against the left-out rows.
     residual_sd
-        Root mean square of the out-of-fold residuals, bits per byte; None with fewer than two rows.
+        Root mean square of the out-of-fold residuals, bits per byte; None where the rows teach only their mean.
     constant
         Whether the final predictor says the same of every mixture.
+    families
+        Weight of each family in a task's predictor; empty for an objective.
     """
 
     rows: int
     spearman: float | None
     residual_sd: float | None
     constant: bool
+    families: Mapping[str, float] = field(default_factory=dict)
 
 
 def fit_predictors(
-    history: History, tasks: Sequence[str], settings: config.Predictor, seed: int
+    history: History, tasks: Sequence[str], settings: config_search.Predictor, seed: int
 ) -> dict[str, Predictor]:
     """Return one predictor for each task, fitted on every row that did not diverge (paper equation 4).
 
@@ -161,67 +163,76 @@ def fit_predictors(
     ComputeError
         All proxies diverged.
     """
-    rows = np.flatnonzero(~history.diverged)
-    return {task: _fit(history, task, rows, settings, seed) for task in sorted(tasks)}
-
-
-def _fit(history: History, task: str, rows: npt.NDArray[np.int64], settings: config.Predictor, seed: int) -> Predictor:
-    predictor = new_predictor(settings, derived_seed(seed, "predictor", task))
-    return predictor.fit(history.weights[rows], history.losses[task][rows])
+    kept = ~history.diverged
+    return {
+        task: new_predictor(settings, derived_seed(seed, "predictor", task)).fit(
+            history.weights[kept], history.losses[task][kept]
+        )
+        for task in sorted(tasks)
+    }
 
 
 def predict_objective(
     predictors: Mapping[str, Predictor], weights: Mapping[str, float], mixtures: FloatArray
-) -> FloatArray:
-    """Return the predicted objective (n,) of mixtures (n, K), in bits per byte."""
-    return objective_loss({task: predictors[task].predict(mixtures) for task in sorted(weights)}, weights)
+) -> Prediction:
+    """Return the predicted objective of mixtures (n, K), in bits per byte.
+
+    Its deviation is the weighted mean of the tasks' deviations: what holds if their errors go together, and too much
+    otherwise.
+    """
+    predicted = {task: predictors[task].predict(mixtures) for task in sorted(weights)}
+    mean = objective_loss({task: one.mean for task, one in predicted.items()}, weights)
+    return Prediction(mean, objective_loss({task: one.deviation for task, one in predicted.items()}, weights))
 
 
 def diagnose(
-    history: History,
-    predictors: Mapping[str, Predictor],
-    objectives: Mapping[str, Mapping[str, float]],
-    settings: config.Predictor,
-    seed: int,
+    history: History, predictors: Mapping[str, Predictor], objectives: Mapping[str, Mapping[str, float]]
 ) -> dict[str, dict[str, Fit]]:
     """Return the `Fit` of each task and each objective: ``{"tasks": {...}, "objectives": {...}}``.
 
-    Each row is predicted once by predictors that were not fitted on it: five folds, the same for all tasks, or
-    leave-one-out with fewer than ten rows.
+    Parameters
+    ----------
+    predictors
+        What `fit_predictors` made of this history: each has predicted every row by members that had not seen it.
+    objectives
+        For each the weights of its tasks.
     """
-    rows = np.flatnonzero(~history.diverged)
-    folds = len(rows) if len(rows) < LEAVE_ONE_OUT_BELOW else FOLDS
-    fold_of = generator(seed, "folds").permutation(len(rows)) % max(folds, 1)
-    predicted = {task: np.full(len(rows), np.nan) for task in predictors}
-    constant_fold = dict.fromkeys(predictors, False)
-    for task in predictors:
-        for fold in range(folds if len(rows) > 1 else 0):
-            out = fold_of == fold
-            model = _fit(history, task, rows[~out], settings, seed)
-            predicted[task][out] = model.predict(history.weights[rows[out]])
-            constant_fold[task] |= model.constant
-    tasks = {
-        task: _assess(predicted[task], history.losses[task][rows], constant_fold[task], predictor.constant)
-        for task, predictor in predictors.items()
-    }
+    kept = ~history.diverged
+    tasks = {}
+    for task, predictor in predictors.items():
+        families = {name: member["weight"] for name, member in predictor.diagnostics["members"].items()}
+        tasks[task] = _assess(predictor.out_of_fold, history.losses[task][kept], predictor.constant, families)
     of_objectives = {}
     for name, weights in objectives.items():
-        measured = history.objective(weights)[rows]
-        blind = any(constant_fold[task] for task in weights)
         constant = all(tasks[task].constant for task in weights)
-        of_objectives[name] = _assess(objective_loss(predicted, weights), measured, blind, constant)
+        held_out = _join({task: predictors[task].out_of_fold for task in weights}, weights)
+        of_objectives[name] = _assess(held_out, history.objective(weights)[kept], constant, {})
     return {"tasks": tasks, "objectives": of_objectives}
 
 
-def _assess(predicted: FloatArray, measured: FloatArray, constant_fold: bool, constant: bool) -> Fit:
-    from scipy.stats import spearmanr
+def _join(tasks: Mapping[str, OutOfFold | None], weights: Mapping[str, float]) -> OutOfFold | None:
+    """Return the objective's out-of-fold predictions; None where those of a task are missing."""
+    known = {task: held_out for task, held_out in tasks.items() if held_out is not None}
+    if len(known) < len(tasks):
+        return None
+    mean = objective_loss({task: held_out.mean for task, held_out in known.items()}, weights)
+    return OutOfFold(mean, any(held_out.blind for held_out in known.values()))
 
-    if len(measured) < 2:
-        return Fit(len(measured), None, None, constant)
-    residual_sd = float(np.sqrt(np.mean((measured - predicted) ** 2)))
-    ranked = not constant_fold and len(measured) > 2 and np.ptp(predicted) > 0 and np.ptp(measured) > 0
-    spearman = float(spearmanr(predicted, measured).statistic) if ranked else None
-    return Fit(len(measured), spearman, residual_sd, constant)
+
+def _assess(held_out: OutOfFold | None, measured: FloatArray, constant: bool, families: Mapping[str, float]) -> Fit:
+    if held_out is None:
+        return Fit(len(measured), None, None, constant, families)
+    residual_sd = float(np.sqrt(np.mean((measured - held_out.mean) ** 2)))
+    spearman = None if held_out.blind else rank_correlation(held_out.mean, measured)
+    return Fit(len(measured), spearman, residual_sd, constant, families)
+
+
+def tabulate_front(history: History, objectives: Mapping[str, Mapping[str, float]]) -> pa.Table:
+    """Return the measured mixtures that no other beats on every objective: key and one column of losses for each."""
+    losses = {name: history.objective(weights) for name, weights in objectives.items()}
+    front = pareto_front(np.stack(list(losses.values()), axis=1))
+    columns = {name: pa.array(loss[front]) for name, loss in losses.items()}
+    return pa.table({"key": pa.array([history.keys[row] for row in front]), **columns})
 
 
 def write_diagnostics(path: Path, diagnostics: Mapping[str, Mapping[str, Fit]]) -> None:

@@ -1,19 +1,37 @@
 """Predictors: from a mixture to a task's loss.
 
-What belongs here: regression models and their files. Which rows they are fitted on is `climb_assets.search.iteration`.
+What belongs here: the one interface of all predictors, which families there are, and their files. Which rows they are
+fitted on is `climb_assets.search.iteration`.
 """
 
+import json
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-import numpy as np
-import numpy.typing as npt
-
-from climb_assets import config
-from climb_assets.artifacts import write_atomically
+from climb_assets import config_search
+from climb_assets.artifacts import canonical_json, write_atomically
 from climb_assets.errors import ComputeError
-from climb_assets.randomness import derived_seed, generator
+from climb_assets.randomness import derived_seed
+from climb_assets.search.gaussian_process import GaussianProcess, fit_gaussian_process
+from climb_assets.search.mixing_law import MixingLaw, fit_mixing_law
+from climb_assets.search.prediction import FitMember, Member, OutOfFold, Prediction
+from climb_assets.search.share_ridge import ShareRidge, fit_share_ridge
 from climb_assets.search.simplex import FloatArray
+from climb_assets.search.stack import Stack
+from climb_assets.search.trees import Trees, fit_published_trees, fit_small_trees
+
+__all__ = ["Prediction", "Predictor", "load_predictor", "new_predictor", "save_predictor"]
+
+FAMILIES: dict[config_search.Family, type[Member]] = {
+    "lightgbm": Trees,
+    "small_trees": Trees,
+    "gaussian_process": GaussianProcess,
+    "gaussian_process_ard": GaussianProcess,
+    "share_ridge": ShareRidge,
+    "mixing_law": MixingLaw,
+}
 
 
 class Predictor(Protocol):
@@ -23,123 +41,64 @@ class Predictor(Protocol):
         """Fit on mixtures (n, K) and their losses (n,)."""
         ...
 
-    def predict(self, weights: FloatArray) -> FloatArray:
-        """Return the predicted loss (m,) of mixtures (m, K)."""
-        ...
-
-    def save(self, path: Path) -> None:
-        """Write the fitted model."""
-        ...
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read what `save` wrote; the result predicts."""
+    def predict(self, weights: FloatArray) -> Prediction:
+        """Return the predicted losses of mixtures (m, K)."""
         ...
 
     @property
     def constant(self) -> bool:
-        """Whether the fitted model predicts one number for every mixture."""
+        """Whether the fitted predictor says the same of every mixture."""
+        ...
+
+    @property
+    def diagnostics(self) -> dict[str, Any]:
+        """What it is made of and how its parts fared, as plain JSON values."""
+        ...
+
+    @property
+    def out_of_fold(self) -> OutOfFold | None:
+        """What was predicted of the rows of the last fit by members that had not seen them."""
+        ...
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fitted predictor as plain JSON values."""
         ...
 
 
-def new_predictor(settings: config.Predictor, seed: int) -> Predictor:
-    """Return an unfitted predictor of the configured kind."""
-    return LightGBMPredictor(settings, seed)
+def new_predictor(settings: config_search.Predictor, seed: int) -> Predictor:
+    """Return an unfitted predictor of the configured kind; a single family is a stack of one."""
+    kinds = settings.members if settings.kind == "stack" else (settings.kind,)
+    fits = _fits(settings, derived_seed(seed, "members"))
+    return Stack({kind: fits[kind] for kind in kinds}, settings.folds, seed)
+
+
+def _fits(settings: config_search.Predictor, seed: int) -> dict[config_search.Family, FitMember]:
+    process = partial(fit_gaussian_process, settings=settings.gaussian_process)
+    return {
+        "lightgbm": partial(fit_published_trees, settings=settings.lightgbm, seed=seed),
+        "small_trees": partial(fit_small_trees, settings=settings.small_trees, seed=seed),
+        "gaussian_process": partial(process, per_domain=False),
+        "gaussian_process_ard": partial(process, per_domain=True),
+        "share_ridge": partial(fit_share_ridge, settings=settings.share_ridge),
+        "mixing_law": partial(fit_mixing_law, settings=settings.mixing_law),
+    }
+
+
+def save_predictor(path: Path, predictor: Predictor) -> None:
+    """Write a fitted predictor: one JSON file."""
+    write_atomically(path, canonical_json({"kind": "stack", "state": predictor.to_json()}).encode())
 
 
 def load_predictor(path: Path) -> Predictor:
-    """Read a fitted predictor."""
-    return LightGBMPredictor.load(path)
+    """Read what `save_predictor` wrote; the result predicts.
 
-
-class LightGBMPredictor:
-    """Gradient-boosted trees as published (paper section 3.1, completed from NVIDIA's 8_predict.py).
-
-    The L1 penalty depends on the target's scale (docs/sources.md: NVIDIA multiplies accuracies by 100), so it is
-    multiplied by the standard deviation of the losses. That equals fitting standardised losses, and the
-    model file still predicts the loss itself.
-
-    Departure, recorded: the number of trees comes from early stopping on a random 10 % as published; then the model is
-    fitted again on all rows with that number, because the published final model never sees the 10 %
-    (refit: Spearman .606 -> .633, docs/sources.md).
+    Raises
+    ------
+    ComputeError
+        The file holds no predictor.
     """
-
-    def __init__(self, settings: config.Predictor, seed: int) -> None:
-        self._settings = settings
-        self._seed = seed
-        self._booster: Any = None
-
-    def fit(self, weights: FloatArray, losses: FloatArray) -> Self:
-        """Fit on mixtures (n, K) and their losses (n,); see the class.
-
-        Fewer than two leaves' worth of rows cannot be split: the model is then `constant`.
-
-        Raises
-        ------
-        ComputeError
-            There are no rows, or a loss is not finite.
-        """
-        import lightgbm
-
-        if not len(losses) or not np.isfinite(losses).all():
-            raise ComputeError("a predictor needs at least one mixture with a finite loss; see which proxies diverged")
-        settings = self._settings
-        parameters = {
-            "objective": "regression",
-            "metric": "l2",
-            "learning_rate": settings.learning_rate,
-            "max_depth": settings.max_depth,
-            "min_data_in_leaf": settings.min_leaf,
-            "lambda_l1": settings.l1 * float(np.std(losses)),
-            "lambda_l2": settings.l2,
-            "seed": derived_seed(self._seed, "lightgbm"),
-            "deterministic": True,
-            "force_row_wise": True,
-            "num_threads": 1,
-            "verbosity": -1,
-        }
-
-        def data(rows: npt.NDArray[np.int64]) -> Any:
-            return lightgbm.Dataset(weights[rows], losses[rows], params=parameters)
-
-        trees, held_out = 1, max(1, int(len(losses) * settings.validation))
-        if len(losses) - held_out >= 2 * settings.min_leaf:
-            order = generator(self._seed, "validation").permutation(len(losses))
-            fitted, watched = data(order[held_out:]), data(order[:held_out])
-            stop = lightgbm.early_stopping(settings.early_stopping, verbose=False)
-            trees = lightgbm.train(
-                parameters, fitted, settings.trees, valid_sets=[watched], callbacks=[stop]
-            ).best_iteration
-        self._booster = lightgbm.train(parameters, data(np.arange(len(losses))), trees)
-        return self
-
-    def predict(self, weights: FloatArray) -> FloatArray:
-        """Return the predicted loss (m,) of mixtures (m, K)."""
-        return np.asarray(self._booster.predict(weights, num_threads=1), dtype=np.float64)
-
-    def save(self, path: Path) -> None:
-        """Write LightGBM's text model."""
-        write_atomically(path, self._booster.model_to_string().encode())
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read LightGBM's text model; the result predicts, and `fit` starts afresh with the default settings.
-
-        Raises
-        ------
-        ComputeError
-            The file is not a LightGBM model.
-        """
-        import lightgbm
-
-        predictor = cls(config.Predictor(), 0)
-        try:
-            predictor._booster = lightgbm.Booster(model_str=path.read_text())
-        except lightgbm.basic.LightGBMError as error:
-            raise ComputeError(f"{path} is not a LightGBM model ({error}); fit the predictors again") from None
-        return predictor
-
-    @property
-    def constant(self) -> bool:
-        """Whether no tree splits."""
-        return not self._booster.feature_importance("split").any()
+    try:
+        record: Mapping[str, Any] = json.loads(path.read_text())
+        return Stack.from_json(record["state"], FAMILIES)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ComputeError(f"{path} holds no predictor ({error!r}); fit the predictors again") from None

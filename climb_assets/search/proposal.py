@@ -1,30 +1,35 @@
 """Proposals: which mixtures are trained next.
 
-What belongs here: the space of mixtures A, and rules that draw candidates from it. What a rule asks of a
-predictor is one function from mixtures to losses; fitting it is `climb_assets.search.iteration`.
+What belongs here: the space of mixtures A, and the candidates of an iteration. Which of the ranked mixtures are taken
+is `climb_assets.search.acquisition`; what is asked of a predictor is one function from mixtures to losses, and fitting
+it is `climb_assets.search.iteration`.
 
-The search space A is one finite pool, drawn once from the prior and the seed, as the paper's A is one set: the
-first candidates, the later ones and the final mixture are all members of it.
+The search space A is one finite pool, drawn once from the prior, the limits and the seed, as the paper's A is one set:
+the first candidates and the later ones are members of it, but for the local moves that a setting adds.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from climb_assets import config
+from climb_assets import config_search
 from climb_assets.errors import ComputeError
 from climb_assets.randomness import generator
-from climb_assets.search.simplex import FloatArray, check_simplex, floor_and_round, is_among, mixture_key
+from climb_assets.search.acquisition import acquire
+from climb_assets.search.limits import Limits, divergence
+from climb_assets.search.prediction import Prediction
+from climb_assets.search.simplex import FloatArray, affinity, check_simplex, content_numbers, is_among, mixture_key
 from climb_assets.tables import read_table, write_rows
 
 DRAWS_PER_ROUND = 20_000  # bounds the memory of one round of draws
-MAX_ROUNDS_PER_POOL = 20  # a pool gives up after this many times its size in draws: an acceptance of 5 %
+MAX_ROUNDS_PER_POOL = 10  # a pool gives up after this many times its size in draws: the grid has no more
+LEAST_SURVIVING = 0.1  # share of the draws within the limits, below which they are projected and not rejected
 
-Predict = Callable[[FloatArray], FloatArray]
+Predict = Callable[[FloatArray], Prediction]
 
 CANDIDATES = pa.schema(
     [
@@ -60,44 +65,30 @@ class Candidate:
     predicted: float | None = None
 
 
-class Proposal(Protocol):
-    """A rule for every iteration after the first; see `propose_next`, the published one."""
-
-    def __call__(
-        self,
-        pool: FloatArray,
-        tried: FloatArray,
-        predict: Mapping[str, Predict],
-        count: int,
-        settings: config.Search,
-        iteration: int,
-    ) -> list[Candidate]:
-        """Return `count` candidates from the pool that are not among the tried ones."""
-        ...
-
-
-def draw_pool(prior: FloatArray, settings: config.Search) -> FloatArray:
+def draw_pool(prior: FloatArray, limits: Limits, settings: config_search.Search) -> FloatArray:
     """Return the search space A: at most `settings.pool` different mixtures (n, K) in the order they were drawn.
 
     NVIDIA's stage 5 (RegMix's synthesize_mixture; docs/sources.md): the prior to the power of the temperature, times
-    a strength drawn from a log-spaced grid, is the concentration of a Dirichlet; small weights become 0, the rest is
-    rounded; a mixture that asks a domain for more than `max_usage` times its prior is rejected, and so is a second
-    of the same.
+    a strength drawn from a log-spaced grid, is the concentration of a Dirichlet; a mixture above a ceiling is rejected;
+    small weights become 0, the rest is rounded; a second of the same is rejected.
 
     Departures, recorded: NVIDIA's stage 8 draws its pool from Dirichlet(prior) without temperature and cap, so a
-    quarter of it breaks the cap of stage 5 (docs/sources.md); here both are one pool and the cap always holds. The cap
-    is checked after rounding, where theirs is before. With few domains the grid may hold fewer mixtures
+    quarter of it breaks the cap of stage 5 (docs/sources.md); here both are one pool. Rounding keeps the limits, where
+    theirs comes after the check. Floors shrink the simplex that is drawn from. Where the ceilings are so tight that
+    hardly a draw survives, draws are projected onto them instead. With few domains the grid may hold fewer mixtures
     than `settings.pool`; then the pool is smaller.
 
     Parameters
     ----------
     prior
         Token share of each domain (K,), all positive.
+    limits
+        What every mixture of the pool keeps.
 
     Raises
     ------
     ComputeError
-        The prior is not on the simplex or has a domain without tokens, or no mixture keeps the cap.
+        The prior is not on the simplex or has a domain without tokens.
     """
     prior = check_simplex(prior, len(prior))
     if (prior <= 0).any():
@@ -108,19 +99,16 @@ def draw_pool(prior: FloatArray, settings: config.Search) -> FloatArray:
     rows = min(settings.pool, DRAWS_PER_ROUND)
     distinct: dict[bytes, None] = {}
     for _ in range(MAX_ROUNDS_PER_POOL * settings.pool // rows):
-        distinct.update((mixture.tobytes(), None) for mixture in _draw(prior, rows, settings, rng))
+        distinct.update((mixture.tobytes(), None) for mixture in _draw(prior, limits, rows, settings, rng))
         if len(distinct) >= settings.pool:
             break
-    if not distinct:
-        raise ComputeError(
-            f"no mixture keeps every domain under search.max_usage {settings.max_usage:g} times its share of tokens; "
-            "raise search.max_usage or search.strength"
-        )
     return np.frombuffer(b"".join(distinct)).reshape(-1, len(prior))[: settings.pool]
 
 
-def _draw(prior: FloatArray, rows: int, settings: config.Search, rng: np.random.Generator) -> FloatArray:
-    """Return those of `rows` draws (m, K) that keep the cap."""
+def _draw(
+    prior: FloatArray, limits: Limits, rows: int, settings: config_search.Search, rng: np.random.Generator
+) -> FloatArray:
+    """Return at most `rows` draws (m, K) within the limits, on the grid."""
     tempered = prior**settings.temperature
     tempered /= tempered.sum()
     strengths = np.geomspace(*settings.strength, settings.strengths)
@@ -129,14 +117,18 @@ def _draw(prior: FloatArray, rows: int, settings: config.Search, rng: np.random.
     for index, strength in enumerate(strengths):
         of_strength = np.flatnonzero(chosen == index)
         draws[of_strength] = rng.dirichlet(tempered * strength, size=len(of_strength))
-    cap = np.minimum(settings.max_usage * prior, 1.0)
-    draws = draws[(draws <= cap).all(axis=1)]  # as published, before rounding: spares the rounding of what is lost
-    draws = floor_and_round(draws, settings.min_weight)
-    return draws[(draws <= cap).all(axis=1)]
+    draws = limits.floor + (1 - limits.floor.sum()) * draws
+    kept = limits.kept_by(draws)
+    if kept.mean() >= LEAST_SURVIVING:
+        draws = draws[kept]
+    return limits.round(draws, settings.min_weight)
 
 
-def propose_first(pool: FloatArray, count: int, settings: config.Search) -> list[Candidate]:
-    """Return the first iteration's candidates: `count` members of the pool, drawn evenly (paper section 2.2, S_1).
+def propose_first(pool: FloatArray, count: int, settings: config_search.Search) -> list[Candidate]:
+    """Return the first iteration's candidates: `count` members of the pool.
+
+    ``prior``: drawn evenly (paper section 2.2, S_1). ``spread``: one drawn evenly, and each further one the farthest
+    from its nearest predecessor in Hellinger distance (a maximin design), so that they fill the space.
 
     Raises
     ------
@@ -144,23 +136,42 @@ def propose_first(pool: FloatArray, count: int, settings: config.Search) -> list
         The pool holds fewer than `count` mixtures.
     """
     _check_supply(len(pool), count, 1)
-    picked = generator(settings.seed, "first candidates").choice(len(pool), size=count, replace=False)
-    return [_candidate(pool[index], "prior") for index in picked]
+    rng = generator(settings.seed, "first candidates")
+    if settings.first == "prior":
+        picked = rng.permutation(len(pool))[:count]  # fewer are the first of more
+    else:
+        picked = _spread(pool, count, int(rng.integers(len(pool))))
+    return [_candidate(pool[index], settings.first) for index in picked]
+
+
+def _spread(pool: FloatArray, count: int, start: int) -> npt.NDArray[np.int64]:
+    """Return `count` rows of the pool (n, K), far from one another."""
+    roots = np.sqrt(pool)
+    picked = np.full(count, start, dtype=np.int64)
+    closeness = np.full(len(pool), -np.inf)  # affinity to the nearest one picked, the less the farther
+    for place in range(1, count):
+        closeness = np.maximum(closeness, affinity(roots, roots[picked[place - 1]]))
+        closeness[picked[place - 1]] = np.inf
+        picked[place] = np.argmin(closeness)
+    return picked
 
 
 def propose_next(
     pool: FloatArray,
     tried: FloatArray,
     predict: Mapping[str, Predict],
+    best: Mapping[str, float],
+    around: Mapping[str, FloatArray],
     count: int,
-    settings: config.Search,
+    settings: config_search.Search,
     iteration: int,
+    limits: Limits,
+    prior: FloatArray,
 ) -> list[Candidate]:
-    """Return the candidates of a later iteration by the published rule (paper equation 3; NVIDIA's 8_predict.py).
+    """Return the candidates of a later iteration: what the acquisition takes of the pool, for each objective in turn.
 
-    Of the pool without the tried mixtures, M are drawn at random from the N = max(M * M, `settings.top`) that are
-    predicted best. `count` is shared evenly by the objectives, in the order of their names; M is an objective's share.
-    NVIDIA's code does not take out the tried mixtures; the paper does.
+    One swarm serves all objectives: `count` is shared evenly by them, in the order of their names. Nothing that was
+    tried is proposed again (the paper's rule; NVIDIA's code does not take out the tried mixtures).
 
     Parameters
     ----------
@@ -169,11 +180,19 @@ def propose_next(
     tried
         Mixtures (m, K) that were evaluated or proposed before.
     predict
-        For each objective, the predicted loss (n,) of mixtures (n, K).
+        For each objective, the prediction of mixtures (n, K); lower is better.
+    best
+        For each objective, the loss that an expected improvement is counted from.
+    around
+        For each objective, the mixture (K,) that has this loss, and that local moves start from.
     count
         Number of candidates over all objectives.
     iteration
-        Number of the iteration, from 2; it only names the random stream.
+        Number of the iteration, from 2; it only names the random streams.
+    limits
+        What local moves keep, as the pool does.
+    prior
+        Token share of each domain (K,), which `settings.limits.divergence` counts from.
 
     Raises
     ------
@@ -182,20 +201,54 @@ def propose_next(
     """
     pool = pool[~is_among(pool, tried)]
     _check_supply(len(pool), count, iteration)
+    taken = np.empty((0, len(prior)))
     candidates: list[Candidate] = []
-    free = np.ones(len(pool), dtype=np.bool_)
     for position, objective in enumerate(sorted(predict)):
         quota = (count * (position + 1)) // len(predict) - (count * position) // len(predict)
         if not quota:
             continue
-        predicted = predict[objective](pool)
-        order = np.argsort(predicted, kind="stable")
-        head = order[free[order]][: max(quota * quota, settings.top)]
         rng = generator(settings.seed, "next candidates", iteration, objective)
-        for index in rng.choice(head, size=quota, replace=False):
-            free[index] = False
-            candidates.append(_candidate(pool[index], f"top {len(head)}", objective, float(predicted[index])))
+        ranked = pool[~is_among(pool, taken)]
+        members = len(ranked)
+        if settings.acquisition.local_moves:
+            moves = _move(around[objective], members, settings, limits, prior, rng)
+            known = np.concatenate([pool, tried, taken])
+            ranked = np.concatenate([ranked, moves[~is_among(moves, known)]])
+        predicted = predict[objective](ranked)
+        wanted = Prediction(predicted.mean + _penalty(ranked, prior, settings), predicted.deviation)
+        start = best[objective] + float(_penalty(around[objective], prior, settings))
+        chosen = acquire(ranked, wanted, start, quota, settings.acquisition, rng, taken)
+        for index in chosen:
+            rule = "local move" if index >= members else settings.acquisition.kind
+            candidates.append(_candidate(ranked[index], rule, objective, float(predicted.mean[index])))
+        taken = np.concatenate([taken, ranked[chosen]])
     return candidates
+
+
+def _penalty(mixtures: FloatArray, prior: FloatArray, settings: config_search.Search) -> FloatArray:
+    """Return what distance from the prior adds to a loss, (n,) for mixtures (n, K)."""
+    factor = settings.limits.divergence
+    return factor * divergence(mixtures, prior) if factor else np.zeros(mixtures.shape[:-1])
+
+
+def _move(
+    mixture: FloatArray,
+    members: int,
+    settings: config_search.Search,
+    limits: Limits,
+    prior: FloatArray,
+    rng: np.random.Generator,
+) -> FloatArray:
+    """Return different mixtures (m, K) around one (K,): `local_moves` of all that are ranked, with the pool's members.
+
+    They are drawn from a Dirichlet, to which the prior adds a strength of 1, so that what was left out can return.
+    """
+    share = settings.acquisition.local_moves
+    rows = int(members * share / (1 - share))
+    draws = rng.dirichlet(settings.acquisition.local_strength * mixture + prior, size=rows)
+    moves = limits.round(draws, settings.min_weight)
+    _, different = np.unique(content_numbers(moves), return_index=True)
+    return moves[different]
 
 
 def _candidate(

@@ -6,7 +6,8 @@ import pytest
 
 from climb_assets.config import Config
 from climb_assets.provenance import code_hashes
-from climb_assets.recipes import RECIPE, RECIPES, SEARCH, iteration_keys
+from climb_assets.recipe import iteration_keys
+from climb_assets.recipes import RECIPE, RECIPES, SEARCH
 from climb_assets.settings_used import iteration_number
 from climb_assets.workshop import Workshop
 

@@ -1,88 +1,141 @@
-"""The chosen mixture has the least predicted loss, and its evidence is true."""
+"""The answer is what fresh seeds allow, and the record says what they do not."""
 
 import json
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
-from climb_assets import config
+from climb_assets.config_search import Choice
 from climb_assets.errors import ComputeError
-from climb_assets.mixture.selection import select_mixture, write_selection
+from climb_assets.mixture.prospect import Prospect
+from climb_assets.mixture.selection import select_confirmed, select_published, write_selection
 from climb_assets.proxy.noise import Noise
-from climb_assets.search.iteration import History, diagnose, fit_predictors, predict_objective
-from climb_assets.search.proposal import draw_pool, propose_first
+from climb_assets.search.confirmation import Listed, gather_arms
+from climb_assets.search.iteration import Fit
 from climb_assets.search.simplex import mixture_key
 from climb_assets.tables import read_table
 
-SEARCH = config.Search(pool=1500, predictor=config.Predictor(trees=150, learning_rate=0.05))
-PRIOR = np.array([0.4, 0.3, 0.2, 0.1])
 WEIGHTS = {"piqa": 1.0}
+PRIOR = np.array([0.5, 0.3, 0.2])
+NOISE = Noise("general", "objective", 0.01, 4, 0.06, 6.0)
+MIXTURES = {"measured 1": (0.7, 0.2, 0.1), "measured 2": (0.6, 0.3, 0.1), "predicted": (0.75, 0.2, 0.05)}
+BASELINES = {"uniform": (1 / 3, 1 / 3, 1 / 3), "proportional": (0.5, 0.3, 0.2)}
+GOOD = {"measured 1": 1.0, "measured 2": 1.005, "predicted": 1.0, "uniform": 1.3, "proportional": 1.2}
+PROSPECT = Prospect(
+    key=mixture_key(MIXTURES["predicted"]),
+    weights=MIXTURES["predicted"],
+    predicted=0.95,
+    interval=(0.9, 1.0),
+    measured=None,
+    pool=1000,
+    ties=3,
+    best_measured_key=mixture_key(MIXTURES["measured 1"]),
+    best_measured=0.99,
+    better_measured=0,
+    fit=Fit(56, 0.9, 0.02, False),
+)
+LISTED = [
+    Listed(name, mixture_key(weights), weights, f"why {name}", name != "predicted", 0.0)
+    for name, weights in MIXTURES.items()
+]
 
 
-def search(rows, diverged=False):
-    candidates = propose_first(draw_pool(PRIOR, SEARCH), rows, SEARCH)
-    keys, weights = [c.key for c in candidates], np.array([c.weights for c in candidates])
-    losses = 1 + (weights[:, 1] - 0.6) ** 2
-    table = {"key": keys, "task": ["piqa"] * rows, "loss": losses, "diverged": [diverged] * rows}
-    return History.empty(4, ["piqa"]).extend(keys, weights, pa.table(table), 1)
+def confirm(means, code=None, diverged=(), choice=None, noise=NOISE):
+    """Choose by two seeds whose losses lie 0.005 to either side of the means; `diverged` lists (mixture, seed)."""
+    weights, code = MIXTURES | BASELINES, code or {}
+    losses = {
+        (mixture_key(weights[name]), seed): {"piqa": mean + shift, "code": code.get(name, 1.0), "held_out": mean * 7}
+        for row, (name, mean) in enumerate(means.items())
+        for seed, shift in ((3, 0.005 * (-1) ** row), (4, -0.005 * (-1) ** row))
+        if (name, seed) not in diverged
+    }
+    arms = gather_arms(LISTED, BASELINES, losses, (3, 4))
+    rng = np.random.default_rng(0)
+    return select_confirmed("general", WEIGHTS, LISTED, arms, PROSPECT, noise, choice or Choice(), rng)
 
 
-def choose(history, noise=None):
-    predictors = fit_predictors(history, ["piqa"], SEARCH.predictor, 1)
-    fit = diagnose(history, predictors, {"general": WEIGHTS}, SEARCH.predictor, 1)["objectives"]["general"]
-    return predictors, select_mixture(predictors, history, "general", WEIGHTS, fit, noise, SEARCH, PRIOR)
+def test_the_best_measured_mixture_is_the_answer_and_its_gaps_are_told():
+    selection = confirm(GOOD)
+    assert (selection.key, selection.origin) == (mixture_key(MIXTURES["measured 1"]), "why measured 1")
+    gaps = {gap.baseline: gap for gap in selection.evidence.gaps}
+    assert gaps["uniform"].difference == pytest.approx(-0.3)
+    assert gaps["proportional"].verdict == "better than"
+    assert selection.evidence.conclusion.startswith("better than proportional, the best baseline: -0.2000 bits per")
+    assert selection.evidence.interval[0] < selection.evidence.mean < selection.evidence.interval[1]
+    assert selection.evidence.mean == pytest.approx(1.0)
+    assert set(selection.evidence.probability_best) == set(GOOD)
+    assert (selection.noise, selection.degrees) == (0.01, 4)
+    assert selection.evidence.degrees == 4 + 4
+    assert selection.prospect.ties == 3
 
 
-def test_it_is_the_least_predicted_of_the_pool_with_the_lowest_key():
-    history = search(60)
-    predictors, selection = choose(history)
-    pool = draw_pool(PRIOR, SEARCH)
-    predicted = predict_objective(predictors, WEIGHTS, pool)
-    tied = sorted(mixture_key(mixture) for mixture in pool[predicted == predicted.min()])
-    assert (selection.key, selection.ties, selection.predicted) == (tied[0], len(tied), predicted.min())
-    assert abs(selection.weights[1] - 0.6) < 0.25
-    assert selection.interval[0] < selection.predicted < selection.interval[1]
+def test_a_predicted_mixture_wins_only_by_a_margin():
+    assert confirm(GOOD | {"predicted": 0.995}).origin == "why measured 1"
+    assert confirm(GOOD | {"predicted": 0.9}).origin == "why predicted"
 
 
-def test_the_evidence_is_what_was_measured():
-    history = search(60)
-    selection = choose(history)[1]
-    losses = history.losses["piqa"]
-    assert selection.best_measured == losses.min()
-    assert selection.best_measured_key == history.keys[int(np.argmin(losses))]
-    assert selection.better_measured == (losses < selection.predicted).sum()
-    own = losses[np.array(history.keys) == selection.key]
-    assert selection.measured == (own[0] if len(own) else None)
+def test_an_answer_that_is_not_better_is_not_called_better():
+    selection = confirm(GOOD | {"proportional": 0.99})
+    assert selection.origin == "why measured 1"
+    assert selection.evidence.conclusion.startswith("no better than proportional, the best baseline")
+    assert confirm(GOOD | {"uniform": 0.5}).evidence.conclusion.startswith("worse than uniform, the best baseline")
 
 
-def test_the_noise_of_the_seeds_travels_with_the_choice():
-    noise = Noise("general", "objective", 0.02, 4, 0.06, 3.0)
-    selection = choose(search(30), noise)[1]
-    assert (selection.noise, selection.degrees) == (0.02, 4)
-    assert (choose(search(30))[1].noise, choose(search(30))[1].degrees) == (None, 0)
+def test_a_mixture_with_a_diverged_model_is_out_and_named():
+    selection = confirm(GOOD, diverged=[("measured 1", 4), ("uniform", 3)])
+    assert selection.origin == "why measured 2"
+    assert selection.evidence.diverged == ("measured 1", "uniform")
+    assert [gap.baseline for gap in selection.evidence.gaps] == ["proportional"]
 
 
-def test_a_search_too_small_to_learn_says_so():
-    selection = choose(search(4))[1]
-    assert selection.fit.constant
-    assert selection.ties == selection.pool
-
-
-def test_a_search_where_everything_diverged_chooses_nothing():
-    predictors = fit_predictors(search(12), ["piqa"], SEARCH.predictor, 1)
-    history = search(12, diverged=True)
-    fit = diagnose(search(12), predictors, {"general": WEIGHTS}, SEARCH.predictor, 1)["objectives"]["general"]
+@pytest.mark.parametrize("gone", [MIXTURES, BASELINES])
+def test_without_a_mixture_or_a_baseline_nothing_is_chosen(gone):
     with pytest.raises(ComputeError, match="diverged"):
-        select_mixture(predictors, history, "general", WEIGHTS, fit, None, SEARCH, PRIOR)
+        confirm(GOOD, diverged=[(name, 3) for name in gone])
 
 
-def test_its_files_hold_the_weights_by_name(tmp_path):
-    selection = choose(search(30))[1]
-    names = ["law", "music", "code", "sport"]
+def test_an_answer_keeps_the_no_regression_floors_that_some_mixture_keeps():
+    guarded = Choice(no_regression={"code": 0.1})
+    selection = confirm(GOOD, code={"measured 1": 1.2}, choice=guarded)
+    assert selection.origin == "why measured 2"
+    assert selection.evidence.excess == 0
+
+
+def test_where_every_mixture_breaks_a_floor_the_record_says_so():
+    worse = {"measured 1": 1.4, "measured 2": 1.3, "predicted": 1.2}
+    selection = confirm(GOOD, code=worse, choice=Choice(no_regression={"code": 0.1}))
+    assert selection.origin == "why predicted"
+    assert selection.evidence.excess == pytest.approx(0.1)
+    assert "breaks a no-regression floor" in selection.evidence.conclusion
+
+
+def test_floors_need_the_baseline_that_they_compare_with():
+    with pytest.raises(ComputeError, match="proportional"):
+        confirm(GOOD, diverged=[("proportional", 3)], choice=Choice(no_regression={"code": 0.1}))
+
+
+def test_tasks_without_a_weight_decide_nothing():
+    assert confirm(GOOD, code={"measured 1": 99.0}).key == confirm(GOOD).key
+
+
+def test_the_same_seeds_give_the_same_record():
+    assert confirm(GOOD) == confirm(GOOD)
+
+
+def test_the_published_rule_takes_the_pick_of_the_predictor():
+    selection = select_published("general", PROSPECT, None)
+    assert (selection.key, selection.evidence, selection.noise, selection.degrees) == (PROSPECT.key, None, None, 0)
+    assert selection.origin == "best predicted of 1000 mixtures; no model was trained to confirm it"
+
+
+@pytest.mark.parametrize("selection", [confirm(GOOD), select_published("general", PROSPECT, NOISE)])
+def test_its_files_hold_the_weights_by_name(selection, tmp_path):
+    names = ["law", "music", "code"]
     write_selection(tmp_path, selection, names, PRIOR)
     rows = read_table(tmp_path / "weights.parquet").to_pylist()
     assert [(row["domain"], row["name"], row["weight"], row["prior"]) for row in rows] == list(
-        zip(range(4), names, selection.weights, PRIOR, strict=True)
+        zip(range(3), names, selection.weights, PRIOR, strict=True)
     )
-    assert json.loads((tmp_path / "selection.json").read_text())["key"] == selection.key
+    record = json.loads((tmp_path / "selection.json").read_text())
+    assert record["key"] == selection.key
+    assert (record["evidence"] is None) == (selection.evidence is None)

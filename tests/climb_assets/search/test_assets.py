@@ -5,7 +5,7 @@ import pytest
 
 from climb_assets.config_file import load_config
 from climb_assets.proxy.noise import noise_of_objectives, read_noise
-from climb_assets.recipes import iteration_keys
+from climb_assets.recipe import iteration_keys
 from climb_assets.search.iteration import History
 from climb_assets.search.proposal import read_candidates
 from climb_assets.tables import read_table

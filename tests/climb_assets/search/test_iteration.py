@@ -1,10 +1,12 @@
 """The history only grows, diverged proxies teach nothing, and the diagnostics are honest."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from climb_assets import config
+from climb_assets import config_search
 from climb_assets.errors import ComputeError
 from climb_assets.search.iteration import (
     History,
@@ -16,7 +18,7 @@ from climb_assets.search.iteration import (
 )
 from climb_assets.search.simplex import mixture_key
 
-SETTINGS = config.Predictor(trees=200, learning_rate=0.05)
+SETTINGS = config_search.Predictor(kind="lightgbm", lightgbm=config_search.LightGBM(trees=200, learning_rate=0.05))
 TASKS = ("piqa", "arc")
 
 
@@ -78,8 +80,8 @@ def test_diverged_rows_teach_nothing():
     unseen = iteration(50, 5)[1]
     weights = {"piqa": 1.0, "arc": 1.0}
     of_spoilt = predict_objective(fit_predictors(spoilt, TASKS, SETTINGS, 1), weights, unseen)
-    assert np.isfinite(of_spoilt).all()
-    fits = diagnose(spoilt, fit_predictors(spoilt, TASKS, SETTINGS, 1), {"general": weights}, SETTINGS, 1)
+    assert np.isfinite(of_spoilt.mean).all()
+    fits = diagnose(spoilt, fit_predictors(spoilt, TASKS, SETTINGS, 1), {"general": weights})
     assert fits["tasks"]["arc"].rows == 37
     kept = History(
         clean.keys[3:],
@@ -95,10 +97,11 @@ def test_diverged_rows_teach_nothing():
 
 def test_diagnostics_know_a_good_fit_and_survive_their_file(tmp_path):
     history = history_of(60)
-    fits = diagnose(history, fit_predictors(history, TASKS, SETTINGS, 1), {"general": {"piqa": 1.0}}, SETTINGS, 1)
+    fits = diagnose(history, fit_predictors(history, TASKS, SETTINGS, 1), {"general": {"piqa": 1.0}})
     assert fits["tasks"]["piqa"].spearman > 0.7
     assert 0 < fits["tasks"]["piqa"].residual_sd < np.std(history.losses["piqa"])
-    assert fits["objectives"]["general"] == fits["tasks"]["piqa"]
+    assert replace(fits["tasks"]["piqa"], families={}) == fits["objectives"]["general"]
+    assert fits["tasks"]["piqa"].families == {"lightgbm": 1.0}
     assert not fits["tasks"]["piqa"].constant
     write_diagnostics(tmp_path / "diagnostics.json", fits)
     assert read_diagnostics(tmp_path / "diagnostics.json") == fits
@@ -107,12 +110,23 @@ def test_diagnostics_know_a_good_fit_and_survive_their_file(tmp_path):
 @pytest.mark.parametrize("rows", [1, 4, 8])
 def test_a_constant_predictor_claims_no_rank(rows):
     history = history_of(rows)
-    fit = diagnose(history, fit_predictors(history, TASKS, SETTINGS, 1), {"g": {"piqa": 1.0}}, SETTINGS, 1)[
-        "objectives"
-    ]["g"]
+    fits = diagnose(history, fit_predictors(history, TASKS, SETTINGS, 1), {"g": {"piqa": 1.0}})
+    fit = fits["objectives"]["g"]
     assert fit.constant
     assert fit.spearman is None
     assert (fit.residual_sd is None) == (rows == 1)
+
+
+def test_an_objective_is_predicted_from_its_tasks():
+    history, unseen = history_of(60), iteration(50, 5)[1]
+    predictors = fit_predictors(history, TASKS, config_search.Predictor(), 1)
+    both = predict_objective(predictors, {"piqa": 3.0, "arc": 1.0}, unseen)
+    piqa, arc = predictors["piqa"].predict(unseen), predictors["arc"].predict(unseen)
+    np.testing.assert_allclose(both.mean, 0.75 * piqa.mean + 0.25 * arc.mean)
+    np.testing.assert_allclose(both.deviation, 0.75 * piqa.deviation + 0.25 * arc.deviation)
+    fits = diagnose(history, predictors, {"both": {"piqa": 3.0, "arc": 1.0}})
+    assert fits["objectives"]["both"].spearman > 0.95
+    assert sum(fits["tasks"]["arc"].families.values()) == pytest.approx(1)
 
 
 def test_nothing_to_learn_from_is_an_error():

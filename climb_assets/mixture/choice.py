@@ -1,0 +1,98 @@
+"""The choice over the lake: what is confirmed, and which mixture is the answer.
+
+What belongs here: handing artefacts to the rules. The rules are `climb_assets.search.confirmation`,
+`climb_assets.mixture.prospect` and `climb_assets.mixture.selection`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from climb_assets.config import Config
+from climb_assets.errors import ComputeError
+from climb_assets.mixture.prospect import find_prospect
+from climb_assets.mixture.selection import REFERENCE, Selection, select_confirmed, select_published
+from climb_assets.proxy.job import ProxyJob
+from climb_assets.proxy.laboratory import measure
+from climb_assets.proxy.noise import losses_of, noise_of_objectives
+from climb_assets.randomness import generator
+from climb_assets.recipe import iteration_keys
+from climb_assets.search.baselines import read_baselines
+from climb_assets.search.confirmation import Listed, fresh_seeds, gather_arms, read_shortlist, shortlist
+from climb_assets.search.iteration import read_diagnostics
+from climb_assets.search.limits import shadow_prices
+from climb_assets.search.objectives import NoRegression
+from climb_assets.search.space import Knowledge, Space, deciding_tasks, propose_further, read_knowledge, read_space
+from climb_assets.search.stop_rule import Advice, advise, last_gain
+from climb_assets.tables import read_table
+from climb_assets.workshop import Workshop
+
+
+def list_for_confirmation(climb: Workshop, objective: str) -> list[Listed]:
+    """Return the mixtures of an objective to train again; none where the published rule is to choose."""
+    config, space = climb.config, read_space(climb)
+    if config.search.choice.rule == "published":
+        return []
+    known, pool = _last_knowledge(climb, space), space.draw()
+    scores = known.predict[objective](pool).mean + space.penalty(pool)
+    guard = NoRegression(config.search.choice.no_regression, _reference_losses(climb, objective))
+    return shortlist(
+        known.history,
+        config.objectives[objective],
+        pool,
+        scores,
+        known.predict_tasks,
+        space.limits,
+        guard,
+        config.search,
+    )
+
+
+def choose(climb: Workshop, space: Space, objective: str) -> tuple[Selection, Advice]:
+    """Return the answer of an objective, with the price of its limits, and the advice whether to search on."""
+    config, known, pool = climb.config, _last_knowledge(climb, space), space.draw()
+    state = climb.get("predictor_state", iteration_keys(config)[-1])
+    weights, predict = config.objectives[objective], known.predict[objective]
+    noise = noise_of_objectives(state.file("noise.parquet")).get(objective)
+    fit = read_diagnostics(state.file("diagnostics.json"))["objectives"][objective]
+    prospect = find_prospect(predict, space.penalty, known.history, weights, pool, space.limits, fit)
+    if config.search.choice.rule == "published":
+        selection = select_published(objective, prospect, noise)
+    else:
+        confirmed = climb.get("confirmation_results", objective)
+        listed = read_shortlist(confirmed.file("shortlist.parquet"))
+        baselines = read_baselines(climb.get("baseline_mixtures", objective).file("baselines.parquet"))
+        losses = losses_of(read_table(confirmed.file("results.parquet")))
+        arms = gather_arms(listed, baselines, losses, fresh_seeds(config.search))
+        rng = generator(config.search.seed, "verdict", objective)
+        selection = select_confirmed(objective, weights, listed, arms, prospect, noise, config.search.choice, rng)
+    prices = shadow_prices(np.array(selection.weights), space.limits, predict, config.search.min_weight)
+    return replace(selection, prices=tuple(prices)), _advise(known, pool, objective, noise.noise if noise else None)
+
+
+def _advise(known: Knowledge, pool: np.ndarray, objective: str, noise: float | None) -> Advice:
+    """Return what another iteration as large as the last one promises."""
+    config = known.space.config
+    further = propose_further(known, pool, config.search.iterations[-1], len(config.search.iterations) + 1)
+    mixtures = np.array([candidate.weights for candidate in further])  # every proxy serves every objective
+    measured = known.history.objective(config.objectives[objective])
+    gained = last_gain(measured, known.history.iteration)
+    return advise(known.predict[objective](mixtures), known.best[objective], gained, noise)
+
+
+def _last_knowledge(climb: Workshop, space: Space) -> Knowledge:
+    return read_knowledge(space, climb.get("predictor_state", iteration_keys(climb.config)[-1]))
+
+
+def _reference_losses(climb: Workshop, objective: str) -> Mapping[str, float]:
+    """Return the task losses of one proxy on the corpus as it is, where a no-regression floor asks for them."""
+    config: Config = climb.config
+    if not config.search.choice.no_regression:
+        return {}
+    baselines = read_baselines(climb.get("baseline_mixtures", objective).file("baselines.parquet"))
+    job = ProxyJob(baselines[REFERENCE])
+    (outcome,) = measure(climb, [job], config.proxy, deciding_tasks(config), f"reference [{objective}]")
+    if outcome.diverged:
+        raise ComputeError("the proxy on the proportional mixture diverged; lower proxy.learning_rate")
+    return {task: scores.loss for task, scores in outcome.scores.items()}

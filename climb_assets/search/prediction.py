@@ -1,0 +1,65 @@
+"""Predictions: what a fitted regression says of a mixture, and what every family of regressions offers.
+
+What belongs here: the interface that the families and the stack of them share. Which family is used for a task is
+`climb_assets.search.predictor`; how far it can be trusted is found in `climb_assets.search.stack`.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol, Self
+
+from climb_assets.search.simplex import FloatArray
+
+
+class Prediction(NamedTuple):
+    """The predicted losses of mixtures.
+
+    Parameters
+    ----------
+    mean
+        Expected loss (m,).
+    deviation
+        Standard deviation (m,) of the loss that one proxy would measure, in the same unit.
+    """
+
+    mean: FloatArray
+    deviation: FloatArray
+
+
+class Member(Protocol):
+    """A fitted regression from mixtures to standardised losses; it never changes."""
+
+    def predict(self, weights: FloatArray) -> Prediction:
+        """Return the prediction for mixtures (m, K); the deviation is 0 where the family has none of its own."""
+        ...
+
+    @property
+    def constant(self) -> bool:
+        """Whether it predicts one number for every mixture."""
+        ...
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all that `from_json` needs, as plain JSON values."""
+        ...
+
+    @classmethod
+    def from_json(cls, state: Mapping[str, Any]) -> Self:
+        """Return the regression that made the state."""
+        ...
+
+
+FitMember = Callable[[FloatArray, FloatArray], Member]  # of mixtures (n, K) and standardised losses (n,)
+
+
+class OutOfFold(NamedTuple):
+    """What a predictor said of the rows it was fitted on, each by members that had not seen it.
+
+    Parameters
+    ----------
+    mean
+        Predicted loss (n,), in the order of the rows.
+    blind
+        Whether the members of a fold were constant: the means of folds rank against the left-out rows.
+    """
+
+    mean: FloatArray
+    blind: bool

@@ -1,0 +1,157 @@
+"""The search space as the lake has it, and what a search knows of it so far.
+
+What belongs here: reading domains, histories and predictors out of artefacts. The mathematics lies beside: `limits`,
+`proposal`, `iteration`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from climb_assets.artifacts import Artifact
+from climb_assets.config import Config, Task
+from climb_assets.search.iteration import History, predict_objective
+from climb_assets.search.limits import Limits, discount_repeats, divergence, find_limits
+from climb_assets.search.prediction import Prediction
+from climb_assets.search.predictor import Predictor, load_predictor
+from climb_assets.search.proposal import Candidate, Predict, draw_pool, propose_next
+from climb_assets.search.simplex import FloatArray
+from climb_assets.search.swarm_table import as_history, read_swarm
+from climb_assets.tables import read_table
+from climb_assets.workshop import Workshop
+
+
+@dataclass(frozen=True, eq=False)
+class Space:
+    """The mixtures that a search may propose.
+
+    Parameters
+    ----------
+    names
+        Of the domains (K).
+    prior
+        Token share of each domain (K,).
+    supply
+        Training tokens of each domain (K,).
+    limits
+        What every mixture keeps.
+    """
+
+    names: tuple[str, ...]
+    prior: FloatArray
+    supply: FloatArray
+    limits: Limits
+    config: Config
+
+    def draw(self) -> FloatArray:
+        """Return the pool (n, K); see `climb_assets.search.proposal.draw_pool`."""
+        return draw_pool(self.prior, self.limits, self.config.search)
+
+    def penalty(self, mixtures: FloatArray) -> FloatArray:
+        """Return what `search.limits.divergence` adds to the loss of mixtures (n, K), in bits per byte."""
+        return self.config.search.limits.divergence * divergence(mixtures, self.prior)
+
+
+def read_space(climb: Workshop) -> Space:
+    """Return the search space over the current domains.
+
+    Raises
+    ------
+    ConfigError
+        The configuration names a domain that is not there.
+    ComputeError
+        No mixture keeps the limits.
+    """
+    config = climb.config
+    table = read_table(climb.get("domains").file("domains.parquet"), ["name", "prior", "tokens"])
+    names = tuple(table["name"].to_pylist())
+    prior, supply = table["prior"].to_numpy(), table["tokens"].to_numpy().astype(np.float64)
+    limits = find_limits(prior, supply, config.mixture.tokens, config.mixture.max_epochs, config.search, names)
+    return Space(names, prior, supply, limits, config)
+
+
+@dataclass(frozen=True, eq=False)
+class Knowledge:
+    """What is known after an iteration: the rows, and the predictors fitted on them."""
+
+    history: History
+    predictors: Mapping[str, Predictor]
+    space: Space
+
+    @property
+    def predict(self) -> dict[str, Predict]:
+        """The prediction of each objective, for mixtures (n, K)."""
+        return {name: partial(self._predict, weights) for name, weights in self.space.config.objectives.items()}
+
+    def predict_tasks(self, mixtures: FloatArray) -> dict[str, FloatArray]:
+        """Return the predicted loss (n,) of every task, for mixtures (n, K)."""
+        worth = self._worth(mixtures)
+        return {task: predictor.predict(worth).mean for task, predictor in self.predictors.items()}
+
+    @property
+    def best(self) -> dict[str, float]:
+        """The least predicted loss of a tried mixture, for each objective: the least measured one was lucky too."""
+        tried = self.history.weights[~self.history.diverged]
+        return {name: float(predict(tried).mean.min()) for name, predict in self.predict.items()}
+
+    @property
+    def around(self) -> dict[str, FloatArray]:
+        """The best measured mixture (K,) of each objective."""
+        return {
+            name: self.history.weights[int(np.nanargmin(self.history.objective(weights)))]
+            for name, weights in self.space.config.objectives.items()
+        }
+
+    def _predict(self, weights: Mapping[str, float], mixtures: FloatArray) -> Prediction:
+        return predict_objective(self.predictors, weights, self._worth(mixtures))
+
+    def _worth(self, mixtures: FloatArray) -> FloatArray:
+        """Return the mixtures as predictors are asked about them: with repeats discounted, where that is configured."""
+        config, scale = self.space.config, self.space.config.search.limits.repetition_scale
+        return (
+            mixtures if scale is None else discount_repeats(mixtures, self.space.supply, config.mixture.tokens, scale)
+        )
+
+
+def read_knowledge(space: Space, state: Artifact) -> Knowledge:
+    """Return what an artefact of `predictor_state` holds."""
+    history = History.load(state.file("history.parquet"))
+    return Knowledge(history, {task: load_predictor(state.file(f"{task}.json")) for task in history.losses}, space)
+
+
+def propose_further(known: Knowledge, pool: FloatArray, count: int, iteration: int) -> list[Candidate]:
+    """Return the candidates of an iteration after the first, out of the pool (n, K); see `propose_next`."""
+    space = known.space
+    return propose_next(
+        pool,
+        known.history.weights,
+        known.predict,
+        known.best,
+        known.around,
+        count,
+        space.config.search,
+        iteration,
+        space.limits,
+        space.prior,
+    )
+
+
+def read_evidence(space: Space) -> History:
+    """Return the rows that a search begins with: those of `search.evidence`, or none.
+
+    Raises
+    ------
+    ConfigError, ComputeError
+        The swarm has other domains or lacks a task that decides.
+    """
+    tasks, folder = sorted(deciding_tasks(space.config)), space.config.search.evidence
+    if folder is None:
+        return History.empty(len(space.names), tasks)
+    return as_history(read_swarm(folder, tasks), space.names, tasks)
+
+
+def deciding_tasks(config: Config) -> dict[str, Task]:
+    """Return the tasks that decide; those for the report are shown to no search."""
+    return {name: task for name, task in config.tasks.items() if task.split == "search_eval"}

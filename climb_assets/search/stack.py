@@ -1,0 +1,229 @@
+"""The stack: one predictor of a task, made of as many families as cross-validation likes.
+
+What belongs here: folds, the weights of the members and the calibration of what they say. A family that is asked for
+alone is a stack of one, so that every predictor knows how well it predicts what it has not seen.
+"""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from typing import Any, Self, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from climb_assets.config_search import Family
+from climb_assets.errors import ComputeError
+from climb_assets.randomness import generator
+from climb_assets.search.prediction import FitMember, Member, OutOfFold, Prediction
+from climb_assets.search.simplex import FloatArray
+
+LEAVE_ONE_OUT_BELOW = 10  # rows; a fold of five would hold one row then
+LEAST_ROWS = 3  # different mixtures; fewer teach only their mean
+SHRINKAGE = 0.05  # of the members' weights towards equal ones, as a share of their mean squared error
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How standardised predictions become losses, and what members say of their variance becomes a deviation.
+
+    Parameters
+    ----------
+    centre, spread
+        Mean and standard deviation of the losses.
+    scale, extra
+        The variance of a standardised prediction is `scale` times what the members say, plus `extra`.
+    """
+
+    centre: float
+    spread: float
+    scale: float = 0.0
+    extra: float = 1.0
+
+    def restore(self, mean: FloatArray, variance: FloatArray) -> Prediction:
+        """Return the losses for standardised means (m,) and the members' variances (m,)."""
+        deviation = np.sqrt(self.scale * variance + self.extra)
+        return Prediction(self.centre + self.spread * mean, self.spread * deviation)
+
+
+class Stack:
+    """A weighted mean of members that were each fitted on all rows (stacked regressions, Breiman 1996).
+
+    The weights are not negative, sum to 1 and minimise the squared error of out-of-fold predictions, shrunk a little
+    towards equal ones. The variance of a prediction is the members' own and their disagreement, brought to the mean
+    square of the out-of-fold residuals: what is missing there is added everywhere, what is too much scales it down.
+
+    Parameters
+    ----------
+    fits
+        For each member the function that fits it to mixtures (n, K) and standardised losses (n,).
+    folds
+        Number of folds of the cross-validation; with fewer than ten different mixtures each of them is one.
+    seed
+        Of the folds.
+    """
+
+    def __init__(self, fits: Mapping[Family, FitMember], folds: int, seed: int) -> None:
+        self._fits = {name: fits[name] for name in sorted(fits)}
+        self._folds = folds
+        self._seed = seed
+        self._calibration = Calibration(0.0, 0.0)
+        self._weights: dict[Family, float] = {}
+        self._members: dict[Family, Member] = {}
+        self._diagnostics: dict[str, Any] = {}
+        self._out_of_fold: OutOfFold | None = None
+
+    def fit(self, weights: FloatArray, losses: FloatArray) -> Self:
+        """Fit on mixtures (n, K) and their losses (n,); fewer than three mixtures, or equal losses, teach their mean.
+
+        Raises
+        ------
+        ComputeError
+            There are no rows, or a weight or a loss is not finite.
+        """
+        if not len(losses) or not np.isfinite(losses).all() or not np.isfinite(weights).all():
+            raise ComputeError("a predictor needs at least one mixture with a finite loss; see which proxies diverged")
+        equal = bool(np.ptp(losses) == 0)
+        self._calibration = Calibration(
+            float(losses[0] if equal else losses.mean()), 0.0 if equal else float(losses.std())
+        )
+        self._weights, self._members, self._out_of_fold = {}, {}, None
+        self._diagnostics = {"rows": len(losses), "members": {}}
+        if not equal and len(np.unique(weights, axis=0)) >= LEAST_ROWS:
+            with _one_thread():
+                self._fit_members(weights, (losses - losses.mean()) / losses.std())
+        return self
+
+    def _fit_members(self, weights: FloatArray, losses: FloatArray) -> None:
+        fold_of = assign_folds(weights, self._folds, self._seed)
+        folds = [fold_of == fold for fold in np.unique(fold_of)]
+        means, variances = np.empty((2, len(self._fits), len(losses)))
+        blind = False
+        for out in folds:
+            members = [fit(weights[~out], losses[~out]) for fit in self._fits.values()]
+            blind |= all(member.constant for member in members)
+            for row, member in enumerate(members):
+                means[row, out], deviation = member.predict(weights[out])
+                variances[row, out] = deviation**2
+        mean, variance = np.empty((2, len(losses)))
+        for out in folds:  # the weights too must not have seen the rows that they are judged on
+            mean[out], variance[out] = combine(means[:, out], variances[:, out], weigh(means[:, ~out], losses[~out]))
+        shares = weigh(means, losses)
+        error, said = float(np.mean((losses - mean) ** 2)), float(variance.mean())
+        centre, spread = self._calibration.centre, self._calibration.spread
+        self._calibration = Calibration(centre, spread, min(1.0, error / said) if said else 0.0, max(0.0, error - said))
+        self._weights = {name: float(share) for name, share in zip(self._fits, shares, strict=True) if share > 0}
+        self._members = {name: self._fits[name](weights, losses) for name in self._weights}
+        self._out_of_fold = OutOfFold(self._calibration.restore(mean, variance).mean, blind)
+        self._diagnostics["members"] = {
+            name: {
+                "weight": float(share),
+                "spearman": rank_correlation(predicted, losses),
+                "residual_sd": spread * float(np.sqrt(np.mean((losses - predicted) ** 2))),
+            }
+            for name, share, predicted in zip(self._fits, shares, means, strict=True)
+        }
+
+    def predict(self, weights: FloatArray) -> Prediction:
+        """Return the prediction for mixtures (m, K): the mean, and the deviation of what one proxy would measure."""
+        if not self._members:
+            return self._calibration.restore(np.zeros(len(weights)), np.zeros(len(weights)))
+        with _one_thread():
+            said = [member.predict(weights) for member in self._members.values()]
+        means, deviations = np.array([one.mean for one in said]), np.array([one.deviation for one in said])
+        return self._calibration.restore(*combine(means, deviations**2, np.array([*self._weights.values()])))
+
+    @property
+    def constant(self) -> bool:
+        """Whether it predicts one number for every mixture."""
+        return all(member.constant for member in self._members.values())
+
+    @property
+    def diagnostics(self) -> dict[str, Any]:
+        """The number of rows and for each member its weight and how its out-of-fold predictions fared."""
+        return self._diagnostics
+
+    @property
+    def out_of_fold(self) -> OutOfFold | None:
+        """Predictions of the rows of the last `fit`; None after `from_json` and where only the mean was learnt."""
+        return self._out_of_fold
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all that `from_json` needs, as plain JSON values."""
+        return {
+            "calibration": asdict(self._calibration),
+            "weights": self._weights,
+            "members": {name: member.to_json() for name, member in self._members.items()},
+            "diagnostics": self._diagnostics,
+        }
+
+    @classmethod
+    def from_json(cls, state: Mapping[str, Any], families: Mapping[Family, type[Member]]) -> Self:
+        """Return a stack that predicts what the one of the state predicts; it cannot be fitted again."""
+        stack = cls({}, folds=0, seed=0)
+        stack._calibration = Calibration(**state["calibration"])
+        stack._members = {name: families[name].from_json(member) for name, member in sorted(state["members"].items())}
+        stack._weights = {name: state["weights"][name] for name in stack._members}
+        stack._diagnostics = state["diagnostics"]
+        return stack
+
+
+def _one_thread() -> AbstractContextManager[Any]:
+    """Return the context in which sums have one order: those of several threads differ in the last bit."""
+    import scipy.linalg  # noqa: F401 - brings a BLAS of its own; only those that are loaded are held
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    return cast(AbstractContextManager[Any], threadpool_limits(1, "blas"))
+
+
+def assign_folds(weights: FloatArray, folds: int, seed: int) -> npt.NDArray[np.int64]:
+    """Return the fold (n,) of each of the mixtures (n, K); equal ones share it, or they would tell on each other."""
+    different, group_of = np.unique(weights, axis=0, return_inverse=True)
+    count = len(different)
+    folds = count if count < LEAVE_ONE_OUT_BELOW else min(folds, count)
+    fold_of: npt.NDArray[np.int64] = (generator(seed, "folds").permutation(count) % folds)[group_of]
+    return fold_of
+
+
+def weigh(means: FloatArray, losses: FloatArray) -> FloatArray:
+    """Return the members' weights (m,): not negative, sum 1, least squared error of their weighted mean.
+
+    Scaled to sum 1, the non-negative least-squares solution with one further row, "the sum is 1", is exact. Rows of the
+    identity shrink towards equal weights, because the errors of few rows separate members badly.
+
+    Parameters
+    ----------
+    means, losses
+        Out-of-fold predictions (m, n) and what was measured (n,).
+    """
+    from scipy.optimize import nnls
+
+    errors = means - losses
+    shrinkage = np.sqrt(SHRINKAGE * np.mean(errors**2) * len(losses)) * np.eye(len(means))
+    members = np.vstack([errors.T, shrinkage, np.ones(len(means))])
+    shares, _ = nnls(members, np.r_[np.zeros(len(members) - 1), 1.0])
+    weights: FloatArray = shares / shares.sum()
+    return weights
+
+
+def combine(means: FloatArray, variances: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return mean (n,) and variance (n,) of the mixture of members: their own variances and their disagreement.
+
+    Parameters
+    ----------
+    means, variances
+        What each member says (m, n).
+    weights
+        Of the members (m,), sum 1.
+    """
+    mean = weights @ means
+    return mean, weights @ (variances + (means - mean) ** 2)
+
+
+def rank_correlation(predicted: FloatArray, measured: FloatArray) -> float | None:
+    """Return Spearman's correlation of two series (n,); None where one is constant or there are fewer than three."""
+    from scipy.stats import spearmanr
+
+    if len(measured) < 3 or np.ptp(predicted) == 0 or np.ptp(measured) == 0:
+        return None
+    return float(spearmanr(predicted, measured).statistic)
