@@ -8,7 +8,7 @@ policy of one shot measures its pick as well, one run beyond its budget.
     python benchmarks/search_replay.py --table DIR [--seeds 30] [--policies default climb] [--json]
 
 DIR holds ratios.csv and metrics.csv (Olmix's layout) or RegMix's files. RegMix's table of 1M-parameter models is
-published at https://github.com/sail-sg/regmix in the folder regression_fitting (MIT licence); its four targets
+published at https://github.com/sail-sg/regmix in the folder data (MIT licence); its four targets
 are the default there. Where no table is given, $CLIMB_SWARM_TABLES/regmix is looked for, or ../shared/data/regmix.
 
 With --noise or --maximise also the guard: of the answers that the product would call better than the best baseline, how
@@ -20,7 +20,6 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from multiprocessing import get_context
@@ -154,8 +153,8 @@ def answer(jobs: Sequence[Job], function: Callable[[Job], Row], processes: int, 
     known, keys = read_cache(cache), cache_keys(jobs, function)
     waiting = [job for job in jobs if keys[job] not in known]
     os.environ["OMP_NUM_THREADS"] = "1"  # read by the processes that are started here
-    with ProcessPoolExecutor(processes, get_context("spawn")) as executor:
-        for done, (job, row) in enumerate(zip(waiting, executor.map(function, waiting), strict=True), 1):
+    with get_context("spawn").Pool(processes) as pool:  # a pool's workers end when this process is killed
+        for done, (job, row) in enumerate(zip(waiting, pool.imap(function, waiting), strict=True), 1):
             known[keys[job]] = row
             if cache:
                 with cache.open("a") as stream:

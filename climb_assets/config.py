@@ -270,7 +270,8 @@ class Runtime(Section):
     threads: int | None = Field(None, ge=1, description="threads of FAISS and of the encoder; default: one a core")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     compile: Literal["auto", "always", "never"] = Field(
-        "auto", description="torch.compile of the training step; auto: on a GPU only (docs/results.md)"
+        "auto",
+        description="torch.compile of the training step; auto: on a GPU only; on a CPU it pays for long swarms",
     )
 
 

@@ -89,7 +89,10 @@ def _resolve(section: Any, folder: Path) -> Any:
 
 def _explain(error: ValidationError, path: Path) -> str:
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"] if part not in ("text", "choice", "harness")) or "the file"
+    parts = [str(part) for part in first["loc"]]
+    if parts[:1] == ["tasks"]:
+        del parts[2:3]  # the kind, which pydantic puts between a task's name and its keys
+    key = ".".join(parts) or "the file"
     if first["type"] == "extra_forbidden":
         return f"{path}: unknown key {key!r}; remove it or see docs/config.md for the names"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""

@@ -244,7 +244,7 @@ RECIPES: tuple[Recipe, ...] = (
             Input("tokenizer", drawn=False),
             *hidden("tokenized_shards"),
         ),
-        modules=(*TRAINING_MODULES, *EVALUATION_MODULES, *TASK_MODULES, "search.confirmation", "search.space"),
+        modules=(*TRAINING_MODULES, *EVALUATION_MODULES, *TASK_MODULES, "mixture.choice"),
         settings=confirmation_settings,
         files=proxy_files,
         kinds=("pytorch", "huggingface"),

@@ -53,16 +53,23 @@ def search_settings(config: Config, key: str | None) -> dict[str, Any]:
     assert key is not None, "the search is partitioned by iteration"
     number = iteration_number(key)
     used = space_settings(config) | {"candidates": config.search.iterations[number - 1]}
-    if number == 1:
-        return used | {"first": config.search.first}
-    return used | {"acquisition": values_of(config.search.acquisition), "objectives": config.objectives}
+    if number > 1:
+        return used | {"acquisition": values_of(config.search.acquisition), "objectives": config.objectives}
+    # A run of the evidence that lacks a deciding task counts as untried.
+    needed = [] if config.search.evidence is None else sorted(task_settings(config, deciding_only=True))
+    return used | {"first": config.search.first, "tasks_of_evidence": needed}
 
 
 def space_settings(config: Config) -> dict[str, Any]:
     """Return what the search space and its limits depend on."""
     decided_elsewhere = ("iterations", *REPEATED, "evidence", "first", "predictor", "acquisition", "choice")
+    return limit_settings(config) | {"search": values_of(config.search, *decided_elsewhere)}
+
+
+def limit_settings(config: Config) -> dict[str, Any]:
+    """Return what the limits of a mixture depend on."""
     return {
-        "search": values_of(config.search, *decided_elsewhere),
+        "search": {"max_usage": config.search.max_usage, "limits": values_of(config.search.limits)},
         "budget": {"tokens": config.mixture.tokens, "max_epochs": config.mixture.max_epochs},
     }
 
@@ -74,11 +81,11 @@ def evidence_files(config: Config) -> dict[str, Path]:
 
 def baseline_settings(config: Config, key: str | None) -> dict[str, Any]:
     """Return what the baselines of one objective depend on; only some of them train proxies."""
-    used = space_settings(config) | {"baselines": values_of(config.baselines)}
+    used = limit_settings(config) | {"baselines": values_of(config.baselines)}
     if not TRAINED_BASELINES & set(config.baselines.mixtures):
         return used
     return used | {
-        "plan": values_of(config.search, "choice", "evidence", *REPEATED),
+        "search": values_of(config.search, "choice", "evidence", *REPEATED),
         "proxy": training_settings(config, config.proxy),
         "tasks": task_settings(config, deciding_only=True),
         "objective": config.objectives[str(key)],

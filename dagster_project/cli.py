@@ -143,7 +143,7 @@ def status(profile: str | None, as_json: bool) -> None:
 @click.argument("query")
 @json_option
 def sql(query: str, as_json: bool) -> None:
-    """Ask DuckDB about the lake, read-only; docs/queries.md shows the views and ten queries."""
+    """Ask DuckDB about the lake, read-only; docs/queries.md shows the views and twelve queries."""
     from climb_assets.catalog import as_rows, query_lake
     from climb_assets.lake import Lake
 

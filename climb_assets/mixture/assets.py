@@ -12,7 +12,7 @@ from climb_assets.assets import Climb, declare, image_metadata, result, table_me
 from climb_assets.clusters.shards import shard_tables
 from climb_assets.config import Config
 from climb_assets.errors import ComputeError
-from climb_assets.mixture.choice import choose, list_for_confirmation
+from climb_assets.mixture.choice import choose, list_for_confirmation, reference_job
 from climb_assets.mixture.comparison import average_measures, compare
 from climb_assets.mixture.corpus_writer import write_mixed_corpus, write_realised
 from climb_assets.mixture.realisation import realise, sample_documents
@@ -41,6 +41,8 @@ def confirmation_results(context: dg.AssetExecutionContext, climb: Climb) -> dg.
         baselines = read_baselines(climb.get("baseline_mixtures", objective).file("baselines.parquet"))
         mixtures = [entry.weights for entry in listed] + (list(baselines.values()) if listed else [])
         jobs = dict.fromkeys(ProxyJob(own, seed) for own in mixtures for seed in fresh_seeds(config.search))
+        if (reference := reference_job(climb, objective)) and listed:
+            jobs[reference] = None  # the short list rests on it, so it belongs to the lineage
         outcomes = measure(climb, list(jobs), config.proxy, deciding_tasks(config), f"confirmation [{objective}]")
         write_outcomes({(one.job.key, one.job.repeat): one for one in outcomes}.values(), draft.path)
         write_shortlist(draft.path / "shortlist.parquet", listed)

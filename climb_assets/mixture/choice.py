@@ -87,12 +87,19 @@ def _last_knowledge(climb: Workshop, space: Space) -> Knowledge:
 
 def _reference_losses(climb: Workshop, objective: str) -> Mapping[str, float]:
     """Return the task losses of one proxy on the corpus as it is, where a no-regression floor asks for them."""
-    config: Config = climb.config
-    if not config.search.choice.no_regression:
+    job = reference_job(climb, objective)
+    if job is None:
         return {}
-    baselines = read_baselines(climb.get("baseline_mixtures", objective).file("baselines.parquet"))
-    job = ProxyJob(baselines[REFERENCE])
+    config: Config = climb.config
     (outcome,) = measure(climb, [job], config.proxy, deciding_tasks(config), f"reference [{objective}]")
     if outcome.diverged:
         raise ComputeError("the proxy on the proportional mixture diverged; lower proxy.learning_rate")
     return {task: scores.loss for task, scores in outcome.scores.items()}
+
+
+def reference_job(climb: Workshop, objective: str) -> ProxyJob | None:
+    """Return the proxy that the short list's no-regression floors compare with, None where there are no floors."""
+    if not climb.config.search.choice.no_regression:
+        return None
+    baselines = read_baselines(climb.get("baseline_mixtures", objective).file("baselines.parquet"))
+    return ProxyJob(baselines[REFERENCE])

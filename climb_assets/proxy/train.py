@@ -161,7 +161,8 @@ def _is_out_of_memory(error: Exception) -> bool:
 def wants_compilation(runtime: Runtime, device: "torch.device") -> bool:
     """Return whether the training step is to be compiled here; where a C++ compiler is wanted and absent, say so once.
 
-    On a CPU compilation gained nothing over these kernels and cost a minute (docs/results.md).
+    On a CPU a compiled step is faster, but compiling costs each worker half a minute, more than the proxies of a demo
+    take (docs/results.md); whether it pays must not depend on how much work is left, or equal work would differ.
     """
     if runtime.compile == "never" or (runtime.compile == "auto" and device.type == "cpu"):
         return False

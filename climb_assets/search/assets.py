@@ -118,6 +118,7 @@ REALISED_WITHIN = 0.005  # of a domain's share; a proxy of few sequences cannot 
 STEPS = {"mixture_candidates": propose, "proxy_results": train_proxies, "predictor_state": fit}
 CHECKS = [
     dg.AssetCheckSpec("weights_on_simplex", asset="mixture_candidates", blocking=True),
+    dg.AssetCheckSpec("weights_within_limits", asset="mixture_candidates", blocking=True),
     dg.AssetCheckSpec("unflagged_losses_finite", asset="proxy_results", blocking=True),
     dg.AssetCheckSpec("realised_shares_as_asked", asset="proxy_results", blocking=True),
     dg.AssetCheckSpec("predictor_skill", asset="predictor_state", description="Reported; it never stops a search."),
@@ -131,7 +132,7 @@ DESCRIPTIONS = {
 
 def search_iteration(context: dg.AssetExecutionContext, climb: Climb) -> Iterator[dg.AssetCheckResult]:
     """Walk the iterations of this run in order: propose, train, fit."""
-    worst, unsound, diverged, skill, missed = 0.0, 0, 0, {}, 0.0
+    worst, beyond, unsound, diverged, skill, missed = 0.0, 0, 0, 0, {}, 0.0
     for key in sorted(context.partition_keys):
         made = {}
         for asset, step in STEPS.items():
@@ -143,13 +144,21 @@ def search_iteration(context: dg.AssetExecutionContext, climb: Climb) -> Iterato
             metadata = {"computed_now": made[asset].fresh, **_show(climb, artifact)}
             context.log_event(event_of(artifact, context.instance, metadata))
         candidates = read_candidates(made["mixture_candidates"].artifact.file("candidates.parquet"))
-        worst = max([worst, *(abs(sum(candidate.weights) - 1) for candidate in candidates)])
+        weights = np.array([candidate.weights for candidate in candidates])
+        worst = max(worst, float(np.abs(weights.sum(axis=1) - 1).max()))
+        beyond += int((~read_space(climb).limits.kept_by(weights)).sum())
         diverged += made["proxy_results"].artifact.summary["diverged"]
         results = read_table(made["proxy_results"].artifact.file("results.parquet"))
         unsound += int(np.sum(~np.isfinite(results["loss"].to_numpy()) & ~results["diverged"].to_numpy()))
         missed = max(missed, share_missed(read_table(made["proxy_results"].artifact.file("realised.parquet")), results))
         skill = made["predictor_state"].artifact.summary["out_of_fold_spearman"]
     yield dg.AssetCheckResult(asset_key="mixture_candidates", check_name="weights_on_simplex", passed=worst < 1e-9)
+    yield dg.AssetCheckResult(
+        asset_key="mixture_candidates",
+        check_name="weights_within_limits",
+        passed=beyond == 0,
+        metadata={"beyond": beyond},
+    )
     yield dg.AssetCheckResult(
         asset_key="proxy_results",
         check_name="unflagged_losses_finite",

@@ -6,6 +6,7 @@ Measured mixtures that two rules share are one and the same piece of work.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from climb_assets.config import Baseline
 from climb_assets.search.baselines import regmix
 from climb_assets.search.objectives import objective_loss
 from climb_assets.search.olmix import propose_olmix
-from climb_assets.search.policy import POLICIES, Policy, run_search
+from climb_assets.search.policy import POLICIES, run_search
 from climb_assets.search.proposal import propose_first
 from climb_assets.search.simplex import FloatArray, mixture_key
 from climb_assets.search.space import Space
@@ -75,7 +76,7 @@ def _published(
     own = POLICIES["climb"].settings
     changes = {name: getattr(own, name) for name in ("predictor", "acquisition", "choice")}
     changes["acquisition"] = own.acquisition.model_copy(update={"top": space.config.search.acquisition.top})
-    policy = Policy("climb", space.config.search.model_copy(update=changes))
+    policy = replace(POLICIES["climb"], settings=space.config.search.model_copy(update=changes), head=None)
     found = run_search(
         policy,
         pool,

@@ -171,7 +171,7 @@ class Stack:
 def _one_thread() -> AbstractContextManager[Any]:
     """Return the context in which sums have one order: those of several threads differ in the last bit."""
     import scipy.linalg  # noqa: F401 - brings a BLAS of its own; only those that are loaded are held
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     return cast(AbstractContextManager[Any], threadpool_limits(1, "blas"))
 

@@ -22,8 +22,8 @@ def lake(finished_once: Path) -> Lake:
     return Lake(finished_once / "data_lake")
 
 
-def test_the_page_has_ten_queries_and_names_every_view() -> None:
-    assert len(QUERIES) == 10
+def test_the_page_has_twelve_queries_and_names_every_view() -> None:
+    assert len(QUERIES) == 12
     named = set(re.findall(r"`(\w+)`", PAGE.read_text().partition("## 1.")[0]))
     assert set(view_names()) - named <= {"cluster_statistics", "cluster_domains"}  # `clusters` joins the two
 

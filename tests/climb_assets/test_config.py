@@ -3,6 +3,7 @@
 import importlib.util
 import re
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -73,6 +74,18 @@ def test_unknown_key_of_a_task_is_named(tmp_path: Path) -> None:
         ({"search": {"iterations": []}}, r"search\.iterations lists 1 to 30"),
         ({"search": {"iterations": [4, 0]}}, r"search\.iterations lists 1 to 30"),
         ({"search": {"strength": [2, 1]}}, r"search\.strength is \(least, largest\)"),
+        ({"search": {"predictor": {"kind": "oracle"}}}, r"search\.predictor\.kind"),
+        ({"search": {"predictor": {"members": []}}}, r"search\.predictor\.members"),
+        ({"search": {"predictor": {"trees": 900}}}, r"unknown key 'search\.predictor\.trees'"),
+        ({"search": {"acquisition": {"local_moves": 1}}}, r"search\.acquisition\.local_moves"),
+        ({"search": {"limits": {"ceilings": {"0": 0}}}}, r"search\.limits\.ceilings\.0.*greater than 0"),
+        ({"search": {"limits": {"repetition_scale": 15}}}, "counts twice what proxies with proxy.simulate_epochs"),
+        ({"search": {"choice": {"seeds": 1}}}, r"search\.choice\.seeds.*2"),
+        ({"search": {"choice": {"no_regression": {"third_text": 0}}}}, "names task 'third_text', which does not decide"),
+        ({"search": {"choice": {"no_regression": {"nowhere": 0}}}}, "names task 'nowhere', which does not decide"),
+        ({"baselines": {"mixtures": ["uniform", "unimax"]}}, r"always has uniform and proportional; add them"),
+        ({"baselines": {"mixtures": ["uniform", "proportional", "uniform"]}}, "names one twice; drop it"),
+        ({"baselines": {"mixtures": ["uniform", "proportional", "luck"]}}, r"baselines\.mixtures"),
         ({"proxy": {"heads": 3}}, "hidden must be heads times an even number"),
         ({"proxy": {"warmup": 0.9, "decay": 0.9}}, r"warmup \+ decay is at most 1"),
         ({"proxy": {"tokens": "many"}}, r"proxy\.tokens"),
@@ -115,6 +128,7 @@ def test_relative_paths_are_relative_to_the_file(tmp_path: Path, monkeypatch: py
         "lake": "lake",
         "corpus": {"raw": "../raw"},
         "encoder": {"model": "models/encoder"},
+        "search": {"evidence": "swarm"},
         "tasks": {"a": {"kind": "choice", "path": "a.jsonl"}},
         "objectives": {"general": {"a": 1}},
     }
@@ -123,6 +137,7 @@ def test_relative_paths_are_relative_to_the_file(tmp_path: Path, monkeypatch: py
     assert config.lake == tmp_path / "lake"
     assert config.corpus.raw == tmp_path.parent / "raw"
     assert config.encoder.model == str(tmp_path / "models" / "encoder")
+    assert config.search.evidence == tmp_path / "swarm"
     assert config.tasks["a"].path == tmp_path / "a.jsonl"
 
 
@@ -160,7 +175,9 @@ def test_the_paper_profile_holds_the_papers_numbers(tmp_path: Path) -> None:
     assert config.search.iterations == (64, 32, 16)
     assert config.clusters.count == 1000 and config.clusters.merge_distance == 1.5
     assert set(config.clusters.prune.values()) == {3.0}
-    assert (config.search.predictor.max_depth, config.search.predictor.min_leaf) == (4, 5)
+    predictor = config.search.predictor
+    assert (predictor.kind, predictor.lightgbm.max_depth, predictor.lightgbm.min_leaf) == ("lightgbm", 4, 5)
+    assert (config.search.acquisition.kind, config.search.choice.rule) == ("published", "published")
 
 
 def test_the_tree_is_frozen(tmp_path: Path) -> None:
@@ -168,12 +185,23 @@ def test_the_tree_is_frozen(tmp_path: Path) -> None:
         load(tmp_path, {}).clusters.seed = 1
 
 
-def test_the_page_is_made_from_the_types() -> None:
+@pytest.fixture
+def page() -> ModuleType:
+    """Return the script that writes the page."""
     specification = importlib.util.spec_from_file_location("write_config_page", ROOT / "docs" / "write_config_page.py")
     assert specification is not None and specification.loader is not None
-    page = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(page)
+    script = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(script)
+    return script
+
+
+def test_the_page_is_made_from_the_types(page: ModuleType) -> None:
     assert (ROOT / "docs" / "config.md").read_text() == page.render(), "run `python docs/write_config_page.py`"
+
+
+def test_the_page_has_every_section(page: ModuleType) -> None:
+    told = {name for heading in page.SECTIONS for name in heading.split(", ")}
+    assert {".".join(path) for path in section_paths(Config)} <= told
 
 
 def test_a_size_takes_the_place_of_the_profiles_widths(tmp_path: Path) -> None:

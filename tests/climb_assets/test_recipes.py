@@ -11,8 +11,10 @@ from climb_assets.recipes import RECIPE, RECIPES, SEARCH
 from climb_assets.settings_used import iteration_number
 from climb_assets.workshop import Workshop
 
-TRAINED = {"proxy_results", "proxy_fidelity", "target_comparison"}
+CHOSEN = {"confirmation_results", "optimal_mixture"}  # what is confirmed, and which of it is the answer
+TRAINED = {"proxy_results", "proxy_fidelity", "confirmation_results", "target_comparison"}
 SEEDED = {"mixture_candidates", "predictor_state", "optimal_mixture"} | TRAINED
+SEARCHING = ("uniform", "proportional", "regmix")  # baselines, one of which trains proxies
 
 
 def test_inputs_come_before_what_is_made_from_them() -> None:
@@ -70,21 +72,70 @@ def users(before: Config, after: Config) -> set[str]:
         ("quality", {"scorer": "fasttext"}, {"quality_scores"}),
         ("clusters", {"count": 7}, {"cluster_model"}),
         ("clusters", {"domains": 4}, {"domains"}),
-        ("search", {"pool": 201}, {"mixture_candidates", "optimal_mixture"}),
+        ("search", {"pool": 201}, {"mixture_candidates"} | CHOSEN),
+        ("search", {"max_usage": 14.0}, {"mixture_candidates", "baseline_mixtures"} | CHOSEN),
         ("search", {"seed": 1}, SEEDED),
-        ("search.predictor", {"trees": 3}, {"predictor_state", "optimal_mixture"}),
-        ("search", {"repeats": 1}, {"proxy_results"}),
-        ("proxy", {"tokens": 2048}, {"proxy_results", "proxy_fidelity"}),
+        ("search", {"first": "spread"}, {"mixture_candidates"}),
+        ("search", {"repeats": 1}, {"proxy_results"} | CHOSEN),  # the fresh seeds come after the repeats
+        ("search.predictor", {"kind": "mixing_law"}, {"predictor_state"}),
+        ("search.predictor.small_trees", {"trees": 3}, {"predictor_state"}),
+        ("search.acquisition", {"separation": 0.1}, {"mixture_candidates", "optimal_mixture"}),  # advice asks it too
+        ("search.limits", {"divergence": 0.1}, {"mixture_candidates", "baseline_mixtures"} | CHOSEN),
+        ("search.limits", {"repetition_scale": 15.4}, {"mixture_candidates", "baseline_mixtures"} | CHOSEN),
+        ("search.choice", {"rule": "published"}, CHOSEN),
+        ("search.choice", {"confidence": 0.9}, CHOSEN),
+        ("baselines", {"mixtures": ("uniform", "proportional")}, {"baseline_mixtures"}),
+        ("baselines.doremi", {"step": 0.5}, {"baseline_mixtures"}),
+        ("proxy", {"tokens": 2048}, {"proxy_results", "proxy_fidelity", "confirmation_results"}),
         ("target", {"seeds": (0, 2)}, {"target_comparison"}),
         ("target", {"seeds": (2, 0)}, {"target_comparison", "proxy_fidelity"}),
         ("fidelity", {"wanted": 0.5}, {"proxy_fidelity"}),
         ("mixture", {"seed": 1}, {"mixed_corpus"}),
-        ("mixture", {"tokens": 1}, {"mixed_corpus"} | TRAINED),  # its repetition is simulated in training
+        ("mixture", {"max_epochs": 3.0}, {"mixture_candidates", "baseline_mixtures", "mixed_corpus"} | CHOSEN),
+        ("mixture", {"tokens": 1}, {"mixture_candidates", "baseline_mixtures", "mixed_corpus"} | CHOSEN | TRAINED),
         ("runtime", {"workers": 2}, set()),
     ],
 )  # fmt: skip
 def test_a_setting_concerns_exactly_the_assets_that_use_it(config, section, values, expected) -> None:
     assert users(config, replaced(config, section.split("."), values)) == expected
+
+
+@pytest.mark.parametrize(
+    ("section", "values"),
+    [
+        ("search", {"pool": 201}),
+        ("search", {"seed": 1}),
+        ("search", {"iterations": (4, 2, 3)}),
+        ("search.predictor.mixing_law", {"shrinkage": 0.2}),
+        ("search.acquisition", {"top": 9}),
+        ("proxy", {"tokens": 2048}),
+        ("tasks", {}),
+        ("objectives.general", {"first_text": 2.0}),
+    ],
+)  # fmt: skip
+def test_a_baseline_that_searches_depends_on_what_a_search_does(config, section, values) -> None:
+    searching = replaced(config, ["baselines"], {"mixtures": SEARCHING})
+    if section == "tasks":
+        changed = {"first_text": config.tasks["first_text"].model_copy(update={"documents": 2})}
+        after = searching.model_copy(update={"tasks": config.tasks | changed})
+    elif section.startswith("objectives"):
+        after = searching.model_copy(
+            update={"objectives": config.objectives | {"general": config.objectives["general"] | values}}
+        )
+    else:
+        after = replaced(searching, section.split("."), values)
+    assert "baseline_mixtures" in users(searching, after)
+
+
+def test_evidence_is_judged_by_the_tasks_that_decide(config: Config, tmp_path) -> None:
+    """A run that lacks the loss of such a task was not tried, so the first candidates can have its mixture."""
+    before = replaced(config, ["search"], {"evidence": tmp_path})
+    after = before.model_copy(update={"tasks": before.tasks | {"fourth": before.tasks["first_text"]}})
+    first = RECIPE["mixture_candidates"].settings
+    assert first(before, "iteration-01") != first(after, "iteration-01")
+    for asset in ("mixture_candidates", "predictor_state"):
+        assert RECIPE[asset].files(before) == {"evidence": tmp_path}
+        assert RECIPE[asset].files(config) == {}
 
 
 def test_a_task_only_for_the_report_concerns_no_proxy(config: Config) -> None:

@@ -22,7 +22,7 @@ from tests.dagster_project.conftest import assets, names
 
 ROOT = Path(__file__).parents[2]
 PER_SHARD = {"corpus_shards", "tokenized_shards", "embeddings", "quality_scores"}
-OF_OBJECTIVE = {"optimal_mixture", "baseline_mixtures", "target_comparison", "mixed_corpus", "audit_bundle"}
+OF_OBJECTIVE = {recipe.asset for recipe in RECIPES if recipe.dimension == "objective"}
 BEHIND_SEARCH = OF_OBJECTIVE | {"proxy_fidelity"}
 BEFORE_SEARCH = {recipe.asset for recipe in RECIPES} - BEHIND_SEARCH - set(SEARCH)
 
@@ -136,9 +136,11 @@ def test_renamed_shard_comes_and_goes(project: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "first"),
     [
-        ({"proxy": {"tokens": 2048}}, {"proxy_results", "proxy_fidelity"}),
+        ({"proxy": {"tokens": 2048}}, {"proxy_results", "proxy_fidelity", "confirmation_results"}),
         ({"fidelity": {"mixtures": 0}}, {"proxy_fidelity"}),
-        ({"search": {"predictor": {"trees": 900}}}, {"predictor_state", "optimal_mixture"}),
+        ({"search": {"predictor": {"small_trees": {"trees": 100}}}}, {"predictor_state"}),
+        ({"search": {"choice": {"confidence": 0.9}}}, {"confirmation_results", "optimal_mixture"}),
+        ({"baselines": {"mixtures": ["uniform", "proportional"]}}, {"baseline_mixtures"}),
         ({"clusters": {"terms": 5}}, {"domains"}),
         ({"mixture": {"seed": 1}}, {"mixed_corpus"}),
         ({"target": {"confidence": 0.9}}, {"target_comparison"}),

@@ -9,7 +9,7 @@ import yaml
 from climb_assets.config_file import load_config
 from climb_assets.workshop import Workshop
 from dagster_project.planner import Cause, Plan, StaleItem
-from dagster_project.summary import describe, describe_plan, summarise
+from dagster_project.summary import advice, describe, describe_plan, summarise
 from tests.dagster_project.conftest import Up
 
 
@@ -28,7 +28,9 @@ def test_the_state_of_a_finished_project(workshop: Workshop) -> None:
     assert {name: row["mixtures"] for name, row in state["fidelity"].items()} == {"general": 4, "science": 4}
     for mixture in state["mixtures"].values():
         assert sum(row["weight"] for row in mixture["weights"]) == pytest.approx(1)
-        assert {row["arm"] for row in mixture["comparison"]} == {"uniform", "proportional"}
+        assert {row["arm"] for row in mixture["comparison"]} == {"uniform", "proportional", "unimax"}
+        assert mixture["selection"]["evidence"]["seeds"] == workshop.config.search.choice.seeds
+        assert mixture["advice"]["proxies"] > 0
 
 
 def test_the_text_has_every_part(workshop: Workshop) -> None:
@@ -36,7 +38,10 @@ def test_the_text_has_every_part(workshop: Workshop) -> None:
     for part in ("tokens in 3 shards", "3 domains:", "iteration-03", "Mixture for general", "Mixture for science"):
         assert part in text
     assert "negative is better" in text and "verdict" in text
-    for objective in ("general", "science"):
+    assert text.count("over 2 fresh seeds: ") == 2
+    assert text.count("Most likely the best of those confirmed: ") == 2
+    for objective, sentence in advice(workshop).items():
+        assert f"Another iteration? {sentence}." in text and "expected gain" in sentence
         assert f"{objective}: noise between seeds 0." in text
         assert f"{objective}: proxies rank mixtures as targets do: " in text and ", 4 mixtures" in text
 
@@ -49,6 +54,7 @@ def test_a_lake_with_nothing_in_it(tmp_path: Path) -> None:
     assert state["corpus"] is None and state["domains"] is None and state["iterations"] == []
     assert state["mixtures"] == {"general": None, "science": None}
     assert state["noise"] is None and state["fidelity"] is None
+    assert advice(workshop) == {}
 
 
 @pytest.mark.slow
@@ -68,8 +74,14 @@ def test_a_plan_in_words() -> None:
         StaleItem("embeddings", "a", (Cause("config", "encoder.max_tokens"),), 12.34, True),
         StaleItem("domains", None, many, None, False),
     )
-    text = describe_plan(Plan(items))
+    text = describe_plan(Plan(items), {})
     assert "embeddings[a]" in text and "config: encoder.max_tokens" in text and "12.3 s" in text
     assert "perhaps" in text and "and 2 more" in text and "unknown" in text
     assert text.endswith("1 of 2 stale for certain; about 12 s if all are redone")
-    assert describe_plan(Plan(())) == "Nothing is stale."
+    assert describe_plan(Plan(()), {}) == "Nothing is stale."
+
+
+def test_a_plan_tells_whether_to_search_on() -> None:
+    told = {"general": "another 3 proxies: expected gain 0.0100 bits per byte, not below the noise 0.0020: go on"}
+    text = describe_plan(Plan(()), told)
+    assert text == f"Nothing is stale.\nAnother iteration for general? {told['general']}."

@@ -1,5 +1,7 @@
 """The published pick has the least predicted loss within the limits, and its evidence is true."""
 
+from functools import partial
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -8,7 +10,7 @@ from climb_assets.config_search import Predictor, Search
 from climb_assets.errors import ComputeError
 from climb_assets.mixture.prospect import find_prospect
 from climb_assets.search.iteration import History, diagnose, fit_predictors, predict_objective
-from climb_assets.search.limits import Limits
+from climb_assets.search.limits import Limits, divergence
 from climb_assets.search.proposal import draw_pool, propose_first
 from climb_assets.search.simplex import mixture_key
 
@@ -19,6 +21,10 @@ POOL = draw_pool(PRIOR, FREE, SEARCH)
 WEIGHTS = {"piqa": 1.0}
 
 
+def no_penalty(mixtures):
+    return np.zeros(len(mixtures))
+
+
 def search(rows, diverged=False):
     candidates = propose_first(POOL, rows, SEARCH)
     keys, weights = [c.key for c in candidates], np.array([c.weights for c in candidates])
@@ -27,15 +33,16 @@ def search(rows, diverged=False):
     return History.empty(4, ["piqa"]).extend(keys, weights, pa.table(table), 1)
 
 
-def pick(history, limits=FREE):
+def pick(history, limits=FREE, penalty=no_penalty):
     predictors = fit_predictors(history, ["piqa"], SEARCH.predictor, 1)
     fit = diagnose(history, predictors, {"general": WEIGHTS})["objectives"]["general"]
-    return predictors, find_prospect(predictors, history, WEIGHTS, POOL, limits, fit)
+    predict = partial(predict_objective, predictors, WEIGHTS)
+    return predict, find_prospect(predict, penalty, history, WEIGHTS, POOL, limits, fit)
 
 
 def test_it_is_the_least_predicted_of_the_pool_with_the_lowest_key():
-    predictors, prospect = pick(search(60))
-    predicted = predict_objective(predictors, WEIGHTS, POOL).mean
+    predict, prospect = pick(search(60))
+    predicted = predict(POOL).mean
     tied = sorted(mixture_key(mixture) for mixture in POOL[predicted == predicted.min()])
     assert (prospect.key, prospect.ties, prospect.predicted) == (tied[0], len(tied), predicted.min())
     assert abs(prospect.weights[1] - 0.6) < 0.25
@@ -48,6 +55,18 @@ def test_it_keeps_the_limits_whatever_the_pool_holds():
     assert prospect.pool < len(POOL)
     with pytest.raises(ComputeError, match="keeps the limits"):
         pick(search(60), Limits(np.zeros(4), np.full(4, 0.2)))
+
+
+def test_a_penalty_moves_the_pick_and_is_no_part_of_its_predicted_loss():
+    free = pick(search(60))[1]
+
+    def penalty(mixtures):
+        return 0.05 * divergence(mixtures, PRIOR)
+
+    predict, prospect = pick(search(60), penalty=penalty)
+    assert prospect.key != free.key
+    assert divergence(np.array(prospect.weights), PRIOR) < divergence(np.array(free.weights), PRIOR)
+    assert prospect.predicted == predict(np.array([prospect.weights])).mean[0]
 
 
 def test_the_evidence_is_what_was_measured():
@@ -68,6 +87,6 @@ def test_a_search_too_small_to_learn_says_so():
 
 
 def test_a_search_where_everything_diverged_chooses_nothing():
-    predictors, prospect = pick(search(12))
+    predict, prospect = pick(search(12))
     with pytest.raises(ComputeError, match="diverged"):
-        find_prospect(predictors, search(12, diverged=True), WEIGHTS, POOL, FREE, prospect.fit)
+        find_prospect(predict, no_penalty, search(12, diverged=True), WEIGHTS, POOL, FREE, prospect.fit)

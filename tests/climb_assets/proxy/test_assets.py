@@ -7,6 +7,8 @@ import pytest
 from climb_assets.config_file import load_config
 from climb_assets.proxy.fidelity import read_fidelity
 from climb_assets.proxy.job import MODELS
+from climb_assets.search.proposal import read_candidates
+from climb_assets.tables import read_table
 from climb_assets.workshop import Workshop
 
 
@@ -15,14 +17,22 @@ def workshop(finished_once):
     return Workshop(load_config(finished_once / "climb.yaml"))
 
 
+def models_of(workshop, asset, partition):
+    """Return mixture and repeat of every model that an artefact was measured on."""
+    rows = read_table(workshop.get(asset, partition).file("models.parquet")).to_pylist()
+    return {(row["key"], row["repeat"]) for row in rows}
+
+
 def test_its_models_are_those_of_the_search_and_of_the_comparison(workshop):
     config = workshop.config
     sizes = Counter(model.manifest["config"]["training"]["hidden"] for model in workshop.lake.all_of(MODELS))
     search = sum(config.search.iterations) + config.search.anchors * config.search.repeats
-    assert sizes[config.proxy.hidden] == search + 2  # only the baselines were no candidates
-    chosen = {workshop.get("optimal_mixture", name).summary["key"] for name in config.objectives}
-    compared = len(config.target.seeds) * (len(chosen) + 2)
-    assert sizes[config.target.training.hidden] == compared + 2  # only the two candidates were not compared
+    confirmed = set().union(*(models_of(workshop, "confirmation_results", name) for name in config.objectives))
+    assert sizes[config.proxy.hidden] == search + len(confirmed) + 2  # only two baselines were no candidates
+    compared = set().union(*(models_of(workshop, "target_comparison", name) for name in config.objectives))
+    candidates = read_candidates(workshop.get("mixture_candidates", "iteration-01").file("candidates.parquet"))
+    also = {(candidate.key, config.target.seeds[0]) for candidate in candidates[: config.fidelity.mixtures]}
+    assert sizes[config.target.training.hidden] == len(compared | also)  # only candidates were not compared
 
 
 def test_every_task_that_decides_and_every_objective_is_in_it(workshop):

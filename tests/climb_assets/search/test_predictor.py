@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -119,13 +118,6 @@ def test_the_number_of_threads_changes_no_byte():
         for threads in ("1", "2")
     }
     assert len(said) == 1
-
-
-def test_256_rows_of_20_domains_and_a_pool_take_seconds():
-    weights, pool = mixtures(256, 1, 20), mixtures(100_000, 2, 20)
-    start = time.process_time()
-    new_predictor(STACK, 0).fit(weights, bits_per_byte(weights)).predict(pool)
-    assert time.process_time() - start < 5
 
 
 @pytest.mark.parametrize("bad", [np.full(20, np.nan), np.empty(0)])
