@@ -9,7 +9,7 @@ from pydantic_core import PydanticUndefined
 from climb_assets import config, config_search
 
 PAGE = Path(__file__).parent / "config.md"
-SECTIONS = {
+SECTIONS: dict[str, type[BaseModel]] = {
     "": config.Config,
     "corpus": config.Corpus,
     "tokenizer": config.Tokenizer,

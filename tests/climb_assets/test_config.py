@@ -81,7 +81,10 @@ def test_unknown_key_of_a_task_is_named(tmp_path: Path) -> None:
         ({"search": {"limits": {"ceilings": {"0": 0}}}}, r"search\.limits\.ceilings\.0.*greater than 0"),
         ({"search": {"limits": {"repetition_scale": 15}}}, "counts twice what proxies with proxy.simulate_epochs"),
         ({"search": {"choice": {"seeds": 1}}}, r"search\.choice\.seeds.*2"),
-        ({"search": {"choice": {"no_regression": {"third_text": 0}}}}, "names task 'third_text', which does not decide"),
+        (
+            {"search": {"choice": {"no_regression": {"third_text": 0}}}},
+            "names task 'third_text', which does not decide",
+        ),
         ({"search": {"choice": {"no_regression": {"nowhere": 0}}}}, "names task 'nowhere', which does not decide"),
         ({"baselines": {"mixtures": ["uniform", "unimax"]}}, r"always has uniform and proportional; add them"),
         ({"baselines": {"mixtures": ["uniform", "proportional", "uniform"]}}, "names one twice; drop it"),

@@ -7,10 +7,16 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner, Result
 
+from climb_assets.config_file import load_config
+from climb_assets.search.iteration import History
+from climb_assets.search.space import read_space
+from climb_assets.search.swarm_table import as_history, read_swarm
+from climb_assets.workshop import Workshop
 from dagster_project.cli import main
 from tests.conftest import write_project, write_source
 
@@ -74,7 +80,13 @@ class TestFinished:
 
     def test_plan_says_that_nothing_is_stale(self, project: Path) -> None:
         result = climb(project, "plan")
-        assert (result.exit_code, result.stdout) == (0, "Nothing is stale.\n")
+        assert result.exit_code == 0
+        first, *told = result.stdout.splitlines()
+        assert first == "Nothing is stale."
+        assert [line.partition("?")[0] for line in told] == [
+            "Another iteration for general",
+            "Another iteration for science",
+        ]
         assert json.loads(climb(project, "plan", "--json").stdout) == {"stale": []}
 
     def test_plan_for_another_profile_shows_causes(self, project: Path) -> None:
@@ -109,6 +121,18 @@ class TestFinished:
         result = climb(project, "export", "general", "--format", "hf", "--out", str(tmp_path / "out"))
         assert result.exit_code == 0, result.output
         assert list((tmp_path / "out").rglob("*.parquet"))
+
+    def test_exported_swarm_is_read_back_as_the_same_history(self, project: Path, tmp_path: Path) -> None:
+        result = climb(project, "export-swarm", str(tmp_path / "deep" / "swarm"))
+        assert (result.exit_code, result.stdout) == (0, f"8 mixtures in {tmp_path / 'deep' / 'swarm'}\n")
+        workshop = Workshop(load_config(project / "climb.yaml"))
+        state = workshop.get("predictor_state", "iteration-03")
+        wanted, names = History.load(state.file("history.parquet")), read_space(workshop).names
+        found = as_history(read_swarm(tmp_path / "deep" / "swarm"), names, tuple(wanted.losses))
+        assert found.keys == wanted.keys
+        np.testing.assert_array_equal(found.weights, wanted.weights)
+        for task, losses in wanted.losses.items():
+            np.testing.assert_array_equal(found.losses[task], losses)
 
     @pytest.mark.parametrize(
         ("arguments", "message"),
@@ -202,6 +226,11 @@ def test_corpus_of_one_source_is_one_sentence(finished_project: Path) -> None:
 @pytest.mark.parametrize("command", [["export", "general"], ["sql", "SELECT * FROM domains"]])
 def test_what_is_not_made_yet_is_one_sentence(fresh_project: Path, command: list[str]) -> None:
     refused(climb(fresh_project, *command), "has not been made; run `climb up --to")
+
+
+def test_swarm_before_the_first_iteration_is_one_sentence(fresh_project: Path, tmp_path: Path) -> None:
+    refused(climb(fresh_project, "export-swarm", str(tmp_path / "swarm")), "no iteration is finished.*run `climb up`")
+    assert not (tmp_path / "swarm").exists()
 
 
 def test_status_before_the_first_run_says_what_to_do(fresh_project: Path) -> None:

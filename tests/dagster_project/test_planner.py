@@ -22,7 +22,8 @@ from tests.dagster_project.conftest import assets, names
 
 ROOT = Path(__file__).parents[2]
 PER_SHARD = {"corpus_shards", "tokenized_shards", "embeddings", "quality_scores"}
-OF_OBJECTIVE = {recipe.asset for recipe in RECIPES if recipe.dimension == "objective"}
+CHOICE = {"baseline_mixtures", "confirmation_results", "optimal_mixture"}
+OF_OBJECTIVE = CHOICE | {"target_comparison", "mixed_corpus", "audit_bundle"}
 BEHIND_SEARCH = OF_OBJECTIVE | {"proxy_fidelity"}
 BEFORE_SEARCH = {recipe.asset for recipe in RECIPES} - BEHIND_SEARCH - set(SEARCH)
 

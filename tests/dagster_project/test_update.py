@@ -4,15 +4,22 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 from climb_assets.config_file import load_config
 from climb_assets.errors import ClimbError
 from climb_assets.lake import Lake
+from climb_assets.proxy.job import MODELS
 from climb_assets.recipes import RECIPES
+from climb_assets.search.iteration import History
+from climb_assets.search.space import read_space
+from climb_assets.search.swarm_table import write_swarm
+from climb_assets.tables import read_table
 from climb_assets.workshop import Workshop
 from dagster_project.planner import make_plan
+from dagster_project.summary import describe
 from dagster_project.update import next_runs
 from tests.conftest import write_source
 from tests.dagster_project.conftest import Up
@@ -151,6 +158,66 @@ def test_damaged_artefact_stops_what_reads_it_and_is_made_again_when_deleted(up:
     shutil.rmtree(artifact.path)
     up()
     assert lake.get("domains").data_version == artifact.data_version
+
+
+@pytest.mark.slow
+def test_the_published_rule_trains_no_proxy_again(up: Up, project: Path, lake: Lake) -> None:
+    before = {model.fingerprint for model in lake.all_of(MODELS)}
+    change_setting(project, search={"choice": {"rule": "published"}})
+    up(to="optimal_mixture")
+    assert {model.fingerprint for model in lake.all_of(MODELS)} == before
+    for objective in ("general", "science"):
+        confirmed, answer = lake.get("confirmation_results", objective), lake.get("optimal_mixture", objective)
+        assert confirmed.summary["proxies"] == 0 and confirmed.summary["shortlist"] == []
+        assert answer.json("selection.json")["evidence"] is None
+    assert "no model was trained to confirm it" in describe(Workshop(load_config(project / "climb.yaml")))
+
+
+@pytest.mark.slow
+def test_the_reference_of_a_no_regression_floor_is_part_of_the_lineage(up: Up, project: Path, lake: Lake) -> None:
+    change_setting(project, search={"choice": {"no_regression": {"first_text": 0.0}}})
+    up(to="optimal_mixture")
+    for objective in ("general", "science"):
+        baselines = read_table(lake.get("baseline_mixtures", objective).file("baselines.parquet")).to_pylist()
+        reference = next(row["key"] for row in baselines if row["name"] == "proportional")
+        models = read_table(lake.get("confirmation_results", objective).file("models.parquet")).to_pylist()
+        assert (reference, 0) in {(row["key"], row["repeat"]) for row in models}
+        evidence = lake.get("optimal_mixture", objective).json("selection.json")["evidence"]
+        assert ("breaks a no-regression floor" in evidence["conclusion"]) is (evidence["excess"] > 0)
+
+
+@pytest.mark.slow
+def test_evidence_is_the_beginning_of_a_search(up: Up, project: Path, lake: Lake) -> None:
+    before = History.load(lake.get("predictor_state", "iteration-03").file("history.parquet"))
+    swarm = project / "swarm"
+    swarm.mkdir()
+    write_swarm(swarm, before, read_space(Workshop(load_config(project / "climb.yaml"))).names)
+    change_setting(project, search={"iterations": [4, 2], "evidence": "swarm"})
+    up(to="optimal_mixture")
+    history = History.load(lake.get("predictor_state", "iteration-02").file("history.parquet"))
+    assert history.keys[:8] == before.keys and history.iteration.tolist() == [0] * 8 + [1] * 4 + [2] * 2
+    assert len(set(history.keys)) == 14
+    assert lake.get("predictor_state", "iteration-02").manifest["inputs"]["file:evidence"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_baselines_that_train_get_as_many_proxies_as_the_search(up: Up, project: Path, lake: Lake) -> None:
+    names = ["uniform", "proportional", "unimax", "regmix", "olmix", "climb", "doremi"]
+    change_setting(project, baselines={"mixtures": names})
+    up(to="baseline_mixtures")
+    config = load_config(project / "climb.yaml")
+    budget, first = sum(config.search.iterations), config.search.iterations[0]
+    limits = read_space(Workshop(config)).limits
+    for objective in ("general", "science"):
+        artifact = lake.get("baseline_mixtures", objective)
+        rows = {row["name"]: row for row in read_table(artifact.file("baselines.parquet")).to_pylist()}
+        assert set(rows) == set(names)
+        assert budget <= artifact.summary["proxies"] <= 2 * budget - first  # the first iteration is shared
+        for row in rows.values():
+            assert sum(row["weights"]) == pytest.approx(1)
+            assert row["breaks_limits"] is not bool(limits.kept_by(np.array(row["weights"])))
+        assert not any(rows[name]["breaks_limits"] for name in ("regmix", "olmix", "climb"))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """SIGKILL at any moment: no process stays, nothing that was finished is redone, the end is the same byte for byte."""
 
+import json
 import os
 import re
 import shutil
@@ -41,9 +42,21 @@ def between_runs(lake: Path, started: Launch) -> bool:
     return (lake / "refs" / "predictor_state" / "iteration-01").exists()
 
 
+def confirming(lake: Path, started: Launch) -> bool:
+    """The search is finished, and a mixture is trained again with a fresh seed."""
+    return (lake / "refs" / "predictor_state" / "iteration-03").exists() and models_of_width(lake, 16) > 14
+
+
 def targets_training(lake: Path, started: Launch) -> bool:
-    """All proxies are trained, and the first target models."""
-    return (lake / "refs" / "predictor_state" / "iteration-03").exists() and len(trained(lake)) > 13
+    """An answer is there, and a target model that the report of fidelity did not need."""
+    return (lake / "refs" / "optimal_mixture" / "general").exists() and models_of_width(lake, 32) > 4
+
+
+def models_of_width(lake: Path, hidden: int) -> int:
+    """Count the finished models of one hidden size: 16 are proxies, 32 are target models."""
+    store = lake / "artifacts" / "proxy_models" / "_"
+    manifests = [json.loads((store / fingerprint / "manifest.json").read_text()) for fingerprint in trained(lake)]
+    return sum(manifest["config"]["training"]["hidden"] == hidden for manifest in manifests)
 
 
 MOMENTS: list[Callable[[Path, Launch], bool]] = [
@@ -51,6 +64,7 @@ MOMENTS: list[Callable[[Path, Launch], bool]] = [
     workers_starting,
     proxies_training,
     between_runs,
+    confirming,
     targets_training,
 ]
 
