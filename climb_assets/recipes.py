@@ -209,7 +209,7 @@ RECIPES: tuple[Recipe, ...] = (
             *TRAINING_MODULES,
             *EVALUATION_MODULES,
             *TASK_MODULES,
-            "proxy.doremi",
+            "proxy.laboratory",  # trains DoReMi's two models
             "search.baselines",
             "search.baseline_searches",
         ),
