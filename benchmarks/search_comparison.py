@@ -1,9 +1,10 @@
 """Is the answer of a search better than those of other rules? The demo's search, again and again, judged by targets.
 
-Each seed is a whole search of the demo's size with every baseline at the same number of proxies: RegMix, Olmix and
-CLIMB as published over the same pool of mixtures, DoReMi with two models, UniMax, uniform and proportional weights.
-The answers are trained at the target's size with the seeds of `target.seeds`, and compared within each search seed;
-intervals are Student's t over search seeds, not corrected for their number.
+Each seed is a whole search of the demo's size. Every baseline that searches has as many candidates; ours shares them
+among its objectives, where each baseline has them for one, and trains its short list again. The baselines: RegMix,
+Olmix and CLIMB as published over the same pool of mixtures, DoReMi with two models, UniMax, uniform and proportional
+weights. The answers are trained at the target's size with the seeds of `target.seeds`, and compared within each search
+seed; intervals are Student's t over search seeds, not corrected for their number.
 
     climb demo-corpus && climb up --to training_tokens
     python benchmarks/search_comparison.py --lake data_lake [--seeds 5] [--json]

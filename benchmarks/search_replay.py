@@ -161,6 +161,8 @@ def answer(jobs: Sequence[Job], function: Callable[[Job], Row], processes: int, 
                     stream.write("\n" + canonical_json({"key": keys[job], "row": row}))  # ends what a crash cut short
             if done % 100 == 0 or done == len(waiting):
                 print(f"{done} of {len(waiting)} searches", file=sys.stderr)
+        pool.close()
+        pool.join()  # leaving the block would send SIGTERM, which a caller may have told us all to ignore
     return {job: known[keys[job]] for job in jobs}
 
 

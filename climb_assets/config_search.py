@@ -6,7 +6,7 @@ What belongs here: settings of predictors, proposals, limits and the choice, eac
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from climb_assets.config_base import Section, Share
 
@@ -127,6 +127,11 @@ class Limits(Section):
         description="R* of arXiv 2305.16264 (15.4): repeated tokens count for less in predictions; none: in full, "
         "as is right where proxy.simulate_epochs has measured the repetition",
     )
+
+    @field_validator("floors", "ceilings", mode="before")
+    @classmethod
+    def _numbers_are_names(cls, value: object) -> object:
+        return {str(key): weight for key, weight in value.items()} if isinstance(value, dict) else value
 
 
 class Choice(Section):

@@ -224,8 +224,8 @@ def export(objective: str, form: Format, out: Path | None) -> None:
 def export_swarm(folder: Path) -> None:
     """Write every measured mixture as ratios.csv and metrics.csv: for Olmix, or as search.evidence of a search."""
     from climb_assets.search.iteration import History
-    from climb_assets.search.space import read_space
     from climb_assets.search.swarm_table import write_swarm
+    from climb_assets.tables import read_table
 
     workshop = Workshop(_load())
     made = [workshop.lake.current("predictor_state", key) for key in iteration_keys(workshop.config)]
@@ -233,8 +233,9 @@ def export_swarm(folder: Path) -> None:
     if not states:
         raise MissingArtifact("no iteration is finished, so there is no swarm to write; run `climb up` first")
     history = History.load(states[-1].file("history.parquet"))
+    domains = workshop.version_named("domains", None, states[-1].manifest["inputs"]["domains"])  # those it searched
     folder.mkdir(parents=True, exist_ok=True)
-    write_swarm(folder, history, read_space(workshop).names)
+    write_swarm(folder, history, read_table(domains.file("domains.parquet"), ["name"])["name"].to_pylist())
     click.echo(f"{len(history.keys)} mixtures in {folder}")
 
 

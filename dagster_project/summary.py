@@ -75,7 +75,7 @@ def _fidelity(workshop: Workshop) -> dict[str, Any] | None:
 
 def _mixture(workshop: Workshop, objective: str) -> dict[str, Any] | None:
     artifact = workshop.lake.current("optimal_mixture", objective)
-    if artifact is None:
+    if artifact is None or "advice.json" not in artifact.manifest["files"]:  # made before answers were confirmed
         return None
     return {
         "selection": artifact.json("selection.json"),
@@ -89,7 +89,11 @@ def _mixture(workshop: Workshop, objective: str) -> dict[str, Any] | None:
 def advice(workshop: Workshop) -> dict[str, str]:
     """Return for each objective that has an answer whether to search on, in one sentence."""
     answers = {name: workshop.lake.current("optimal_mixture", name) for name in workshop.config.objectives}
-    return {name: answer.summary["advice"] for name, answer in answers.items() if answer is not None}
+    return {
+        name: answer.summary["advice"]
+        for name, answer in answers.items()
+        if answer is not None and "advice" in answer.summary  # else it was made before there was advice
+    }
 
 
 def describe(workshop: Workshop) -> str:

@@ -23,8 +23,10 @@ from climb_assets.search.confirmation import Listed, fresh_seeds, gather_arms, r
 from climb_assets.search.iteration import read_diagnostics
 from climb_assets.search.limits import shadow_prices
 from climb_assets.search.objectives import NoRegression
+from climb_assets.search.prediction import Prediction
+from climb_assets.search.simplex import is_among
 from climb_assets.search.space import Knowledge, Space, deciding_tasks, propose_further, read_knowledge, read_space
-from climb_assets.search.stop_rule import Advice, advise, last_gain
+from climb_assets.search.stop_rule import Advice, advise, last_gain, nothing_left
 from climb_assets.tables import read_table
 from climb_assets.workshop import Workshop
 
@@ -74,11 +76,17 @@ def choose(climb: Workshop, space: Space, objective: str) -> tuple[Selection, Ad
 def _advise(known: Knowledge, pool: np.ndarray, objective: str, noise: float | None) -> Advice:
     """Return what another iteration as large as the last one promises."""
     config = known.space.config
-    further = propose_further(known, pool, config.search.iterations[-1], len(config.search.iterations) + 1)
-    mixtures = np.array([candidate.weights for candidate in further])  # every proxy serves every objective
     measured = known.history.objective(config.objectives[objective])
     gained = last_gain(measured, known.history.iteration)
-    return advise(known.predict[objective](mixtures), known.best[objective], gained, noise)
+    count = min(config.search.iterations[-1], int((~is_among(pool, known.history.weights)).sum()))
+    if not count:
+        return nothing_left(gained, noise)
+    further = propose_further(known, pool, count, len(config.search.iterations) + 1)
+    mixtures = np.array([candidate.weights for candidate in further])  # every proxy serves every objective
+    mean, deviation = known.predict[objective](mixtures)
+    # What one proxy would measure is noisier than its mixture is good; noise is no gain.
+    certain = Prediction(mean, np.sqrt(np.maximum(deviation**2 - (noise or 0.0) ** 2, 0.0)))
+    return advise(certain, known.best[objective], gained, noise)
 
 
 def _last_knowledge(climb: Workshop, space: Space) -> Knowledge:

@@ -88,12 +88,14 @@ def find_prospect(
     ComputeError
         All proxies diverged, or no mixture keeps the limits.
     """
-    measured = history.objective(weights)
-    if not np.isfinite(measured).any():
+    if not np.isfinite(history.objective(weights)).any():
         raise ComputeError("every proxy diverged, so no mixture can be chosen; lower proxy.learning_rate")
     pool = pool[limits.kept_by(pool)]
     if not len(pool):
         raise ComputeError("no mixture of the search space keeps the limits; widen search.limits or search.max_usage")
+    measured = np.where(limits.kept_by(history.weights), history.objective(weights), np.nan)
+    if not np.isfinite(measured).any():
+        raise ComputeError("no measured mixture keeps the limits; widen search.limits or train within them")
     scores = predict(pool).mean + penalty(pool)
     tied = pool[scores == scores.min()]
     chosen = min(tied, key=mixture_key)

@@ -160,18 +160,24 @@ def select_confirmed(
     excess = _broken_floors(sound, candidates, settings)
     able = [entry for entry in candidates if excess[entry.name] == min(excess.values())]
     anchors = SeedNoise(noise.noise, noise.degrees) if noise else None
-    table = tabulate_seeds(objective_by_seed(sound, weights), anchors)
+    alike = _find_copies(sound)
+    single = {name: arm for name, arm in sound.items() if alike[name] == name}
+    table = tabulate_seeds(objective_by_seed(single, weights), anchors)
     measured = [entry.name for entry in able if entry.measured]
     predicted = [entry.name for entry in able if not entry.measured]
     answer = choose_answer(table, measured, predicted, settings.confidence)
     names = [entry.name for entry in candidates]
-    gaps = judge(table, answer, names, baselines, settings.confidence, rng)
+    others = list(dict.fromkeys(alike[name] for name in baselines if alike[name] != answer))
+    judged = judge(table, answer, names, others, settings.confidence, rng) if others else []
+    gap_to = {gap.baseline: gap for gap in judged} | {answer: Gap(answer, 0.0, 0.0, 0.0, "no better than")}
+    gaps = [replace(gap_to[alike[name]], baseline=name) for name in baselines]
+    likely = probability_best(table, rng)
     evidence = Evidence(
         seeds=len(planned),
         mean=table.means[answer],
         interval=mean_interval(table, answer, len(names), settings.confidence),
-        means=table.means,
-        probability_best=probability_best(table, rng),
+        means={name: table.means[alike[name]] for name in sound},
+        probability_best={name: likely[alike[name]] for name in sound},
         gaps=tuple(gaps),
         conclusion=_conclude(gaps, excess[answer]),
         noise=table.paired.deviation,
@@ -181,6 +187,12 @@ def select_confirmed(
     )
     arm = sound[answer]
     return _with_noise(Selection(objective, arm["key"], arm["weights"], arm["origin"], prospect, evidence), noise)
+
+
+def _find_copies(arms: Mapping[str, Arm]) -> dict[str, str]:
+    """Return for each arm the first one of the same mixture: its losses are the same numbers, and count once."""
+    first: dict[str, str] = {}
+    return {name: first.setdefault(arm["key"], name) for name, arm in arms.items()}
 
 
 def _broken_floors(

@@ -39,7 +39,7 @@ def search_baselines(
         Trains mixtures (m, K) and returns the loss of each task (m,), NaN where a proxy diverged; its second argument
         says for whom.
     """
-    settings, pool = space.config.search, space.draw()
+    settings, pool = space.config.search.model_copy(update={"first": "prior"}), space.draw()
     budget = sum(settings.iterations)
     answers: dict[str, FloatArray] = {}
     if wanted & {"regmix", "olmix"}:
@@ -75,6 +75,7 @@ def _published(
     """Return the argmax of the published search: predicted, never trained; of equals the one with the lowest key."""
     own = POLICIES["climb"].settings
     changes = {name: getattr(own, name) for name in ("predictor", "acquisition", "choice")}
+    changes |= {"first": "prior", "limits": space.config.search.limits.model_copy(update={"divergence": 0.0})}
     changes["acquisition"] = own.acquisition.model_copy(update={"top": space.config.search.acquisition.top})
     policy = replace(POLICIES["climb"], settings=space.config.search.model_copy(update=changes), head=None)
     found = run_search(

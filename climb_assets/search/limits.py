@@ -206,7 +206,7 @@ def shadow_prices(
     min_weight
         A weight within this of a limit sits on it, since mixtures lie on that grid.
     """
-    capped = (mixture >= limits.ceiling - min_weight) & (limits.ceiling < 1)
+    capped = (mixture >= limits.ceiling - min_weight) & (limits.ceiling < 1) & (mixture > 0)
     propped = (mixture <= limits.floor + min_weight) & (limits.floor > 0)
     room_above = 1 - (limits.floor.sum() - limits.floor) - mixture
     room_below = np.minimum(mixture, mixture + (limits.ceiling.sum() - limits.ceiling) - 1)

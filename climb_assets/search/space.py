@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 
 from climb_assets.artifacts import Artifact
 from climb_assets.config import Config, Task
@@ -93,16 +94,23 @@ class Knowledge:
     @property
     def best(self) -> dict[str, float]:
         """The least predicted loss of a tried mixture, for each objective: the least measured one was lucky too."""
-        tried = self.history.weights[~self.history.diverged]
+        tried = self.history.weights[self._allowed & ~self.history.diverged]
         return {name: float(predict(tried).mean.min()) for name, predict in self.predict.items()}
 
     @property
     def around(self) -> dict[str, FloatArray]:
         """The best measured mixture (K,) of each objective."""
         return {
-            name: self.history.weights[int(np.nanargmin(self.history.objective(weights)))]
+            name: self.history.weights[
+                int(np.nanargmin(np.where(self._allowed, self.history.objective(weights), np.nan)))
+            ]
             for name, weights in self.space.config.objectives.items()
         }
+
+    @property
+    def _allowed(self) -> npt.NDArray[np.bool_]:
+        """Whether each row keeps the limits (n,); those of the evidence may not, and are no mark to beat then."""
+        return self.space.limits.kept_by(self.history.weights)
 
     def _predict(self, weights: Mapping[str, float], mixtures: FloatArray) -> Prediction:
         return predict_objective(self.predictors, weights, self._worth(mixtures))

@@ -57,7 +57,8 @@ def advise(prediction: Prediction, best: float, last_gain: float | None, noise: 
     Parameters
     ----------
     prediction
-        Of the objective, for the candidates that would come next (n,).
+        Of the objective, for the candidates that would come next (n,): how good the mixtures are, without the noise
+        of one measurement, which would pass for gain.
     best
         The least loss so far: the predicted one of a tried mixture where noise matters, for the least measured one was
         lucky too.
@@ -77,6 +78,11 @@ def advise(prediction: Prediction, best: float, last_gain: float | None, noise: 
     return Advice(
         proxies, gain, gain / proxies, last_gain, noise, stop, _sentence(proxies, gain, last_gain, noise, stop)
     )
+
+
+def nothing_left(last_gain: float | None, noise: float | None) -> Advice:
+    """Return the advice where every mixture of the search space was tried."""
+    return Advice(0, 0.0, 0.0, last_gain, noise, True, "every mixture of the search space was tried: stop")
 
 
 def _sentence(proxies: int, gain: float, last_gain: float | None, noise: float | None, stop: bool | None) -> str:

@@ -210,7 +210,11 @@ def best_baseline(gaps: Sequence[Gap]) -> Gap:
 
 
 def mean_interval(table: SeedTable, answer: str, candidates: int, confidence: float) -> tuple[float, float]:
-    """Return an interval of the answer's loss; Bonferroni's, for having been chosen among `candidates` mixtures."""
+    """Return an interval of the answer's loss; Bonferroni's, for having been chosen among `candidates` mixtures.
+
+    What a seed does to all mixtures is in it, but known from as few seeds as there are: where that is as wide as the
+    error of one model the 95 % interval held in 93 % of simulated tables, where it is twice as wide in 87 % (2 seeds).
+    """
     from scipy.stats import t
 
     quantile = float(t.ppf(1 - (1 - confidence) / (2 * candidates), table.total.degrees))

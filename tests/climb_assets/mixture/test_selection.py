@@ -40,16 +40,16 @@ LISTED = [
 ]
 
 
-def confirm(means, code=None, diverged=(), choice=None, noise=NOISE):
+def confirm(means, code=None, diverged=(), choice=None, noise=NOISE, baselines=BASELINES):
     """Choose by two seeds whose losses lie 0.005 to either side of the means; `diverged` lists (mixture, seed)."""
-    weights, code = MIXTURES | BASELINES, code or {}
+    weights, code = MIXTURES | baselines, code or {}
     losses = {
         (mixture_key(weights[name]), seed): {"piqa": mean + shift, "code": code.get(name, 1.0), "held_out": mean * 7}
         for row, (name, mean) in enumerate(means.items())
         for seed, shift in ((3, 0.005 * (-1) ** row), (4, -0.005 * (-1) ** row))
         if (name, seed) not in diverged
     }
-    arms = gather_arms(LISTED, BASELINES, losses, (3, 4))
+    arms = gather_arms(LISTED, baselines, losses, (3, 4))
     rng = np.random.default_rng(0)
     return select_confirmed("general", WEIGHTS, LISTED, arms, PROSPECT, noise, choice or Choice(), rng)
 
@@ -86,6 +86,22 @@ def test_a_mixture_with_a_diverged_model_is_out_and_named():
     assert selection.origin == "why measured 2"
     assert selection.evidence.diverged == ("measured 1", "uniform")
     assert [gap.baseline for gap in selection.evidence.gaps] == ["proportional"]
+
+
+def test_a_baseline_under_two_names_counts_once():
+    twice = BASELINES | {"unimax": BASELINES["uniform"]}
+    evidence = confirm(GOOD | {"unimax": GOOD["uniform"]}, baselines=twice).evidence
+    assert evidence.degrees == confirm(GOOD).evidence.degrees
+    gaps = {gap.baseline: (gap.difference, gap.low, gap.high, gap.verdict) for gap in evidence.gaps}
+    assert gaps["unimax"] == gaps["uniform"] != gaps["proportional"]
+    assert evidence.probability_best["unimax"] == evidence.probability_best["uniform"]
+
+
+def test_an_answer_that_is_a_baseline_is_no_better_than_it():
+    same = {"uniform": MIXTURES["measured 1"]}
+    means = {name: GOOD[name] for name in MIXTURES} | {"uniform": GOOD["measured 1"]}
+    evidence = confirm(means, baselines=same).evidence
+    assert [(gap.difference, gap.verdict) for gap in evidence.gaps] == [(0.0, "no better than")]
 
 
 @pytest.mark.parametrize("gone", [MIXTURES, BASELINES])
