@@ -22,7 +22,7 @@ from tests.conftest import WORDS
 from tests.integration.processes import climb
 
 LONG_LINE = 200 * 2**20
-MOST_MEMORY = 1.5 * 2**30
+MOST_MEMORY = 1.8 * 2**30  # libraries and models were seen to take 1.6
 HOSTILE = ("a'; drop table--.jsonl", "..x", "up..and-away.jsonl", "two\nlines.jsonl", 'say "hi".txt', "$(reboot).jsonl")
 
 REASONS = {  # file in the poison shard: (record, reason)
