@@ -29,6 +29,7 @@ from climb_assets.settings_used import (
 
 TRAINING_MODULES = ("proxy.model", "proxy.batches", "proxy.spans", "proxy.train")
 EVALUATION_MODULES = ("proxy.evaluation",)
+DOREMI_MODULES = ("proxy.doremi",)  # beside those of training
 TASK_MODULES = ("proxy.tasks",)
 HARNESS_MODULES = ("proxy.harness",)  # of tasks that lm-evaluation-harness scores
 
@@ -209,7 +210,7 @@ RECIPES: tuple[Recipe, ...] = (
             *TRAINING_MODULES,
             *EVALUATION_MODULES,
             *TASK_MODULES,
-            "proxy.laboratory",  # trains DoReMi's two models
+            *DOREMI_MODULES,
             "search.baselines",
             "search.baseline_searches",
         ),

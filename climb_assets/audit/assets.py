@@ -9,6 +9,7 @@ from climb_assets.audit.closure import Closure, trace
 from climb_assets.config import Config
 from climb_assets.errors import MissingArtifact
 from climb_assets.proxy.job import MODELS
+from climb_assets.proxy.reweighting import DOREMI
 from climb_assets.tables import read_table
 from climb_assets.workshop import Workshop
 
@@ -29,17 +30,20 @@ def audit_bundle(context: dg.AssetExecutionContext, climb: Climb) -> dg.Material
 
 
 def trained_models(climb: Workshop, closure: Closure) -> list[Artifact]:
-    """Return the models, from the proxy store, that the results in a closure were measured on."""
+    """Return the models that the artefacts of a closure rest on, from the store of proxies and from DoReMi's."""
     found: dict[str, Artifact] = {}
     for artifact in closure.artefacts.values():
+        used = [(DOREMI, artifact.summary["doremi"])] if "doremi" in artifact.summary else []
         if MODELS_TABLE in artifact.manifest["files"]:
-            for row in read_table(artifact.file(MODELS_TABLE)).to_pylist():
-                model = climb.lake.find(MODELS, None, row["fingerprint"])
-                if model is None or model.data_version != row["data_version"]:
-                    raise MissingArtifact(
-                        f"the model {row['fingerprint']} of mixture {row['key']} is not in the proxy store"
-                    )
-                found[model.fingerprint] = model
+            used += [(MODELS, row) for row in read_table(artifact.file(MODELS_TABLE)).to_pylist()]
+        for store, identity in used:
+            model = climb.lake.find(store, None, identity["fingerprint"])
+            if model is None or model.data_version != identity["data_version"]:
+                raise MissingArtifact(
+                    f"{artifact.asset} rests on the model {identity['fingerprint']}, which is not in {store}; "
+                    f"run `climb up --to {artifact.asset}`"
+                )
+            found[model.fingerprint] = model
     return list(found.values())
 
 

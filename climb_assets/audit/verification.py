@@ -6,6 +6,7 @@ and the rule by which a fingerprint is made.
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import Any
 
 from climb_assets.artifacts import Artifact, sha256_file
@@ -13,6 +14,8 @@ from climb_assets.audit.closure import Closure, name_of, trace
 from climb_assets.errors import ClimbError
 from climb_assets.recipes import RECIPES
 from climb_assets.workshop import Workshop
+
+STORES = ("proxy_models", "proxy_scores", "proxy_tasks", "doremi_models")  # of no asset, and verified whole
 
 
 @dataclass(frozen=True)
@@ -39,10 +42,8 @@ def verify_lake(workshop: Workshop) -> Verification:
         closure = trace(lake, current)
     except ClimbError as error:
         differences.append(str(error))
-    everything = {
-        artifact.path: artifact for artifact in [*current, *closure.artefacts.values(), *lake.all_of("proxy_models")]
-    }
-    everything |= {artifact.path: artifact for artifact in [*lake.all_of("proxy_scores"), *lake.all_of("proxy_tasks")]}
+    stored = chain.from_iterable(lake.all_of(store) for store in STORES)
+    everything = {artifact.path: artifact for artifact in [*current, *closure.artefacts.values(), *stored]}
     for artifact in everything.values():
         differences += _differences(artifact)
     differences += _raw_differences(workshop)

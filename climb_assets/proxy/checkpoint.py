@@ -2,7 +2,7 @@
 
 What belongs here: writing and reading that state, and the weights that are kept on the way. When is `train`'s business.
 
-Everything is safetensors: weights, both moments of AdamW and the loss curve, in one file that is replaced as a whole.
+Everything is safetensors: weights, both moments of AdamW and the curve, in one file that is replaced as a whole.
 """
 
 import os
@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
@@ -39,8 +39,8 @@ class Checkpoint:
     seconds: float
     _written: float = field(init=False, default_factory=time.monotonic)
 
-    def resume(self, model: "PreTrainedModel", optimiser: "torch.optim.AdamW") -> tuple[list[float], int | None]:
-        """Put model and optimiser where the last writing found them; return the loss curve and the rows of a pass.
+    def resume(self, model: "PreTrainedModel", optimiser: "torch.optim.AdamW") -> tuple[list[Any], int | None]:
+        """Put model and optimiser where the last writing found them; return the curve and the rows of a pass.
 
         A file that was never finished or is damaged counts for nothing: the run starts anew.
         """
@@ -58,13 +58,21 @@ class Checkpoint:
                 optimiser.state[parameter] = {
                     moment: state[f"{moment}.{name}"].to(parameter.device) for moment in MOMENTS
                 }
-        curve: list[float] = state["curve"].tolist()
+        curve: list[Any] = state["curve"].tolist()
         return curve, int(state["rows"].item())
 
     def save_if_due(
-        self, model: "PreTrainedModel", optimiser: "torch.optim.AdamW", curve: list[float], rows: int
+        self, model: "PreTrainedModel", optimiser: "torch.optim.AdamW", curve: list[Any], rows: int
     ) -> None:
-        """Write the state if the last writing is `seconds` ago."""
+        """Write the state if the last writing is `seconds` ago.
+
+        Parameters
+        ----------
+        curve
+            What each step so far left: its loss, or nested lists of numbers of one shape.
+        rows
+            Sequences in one pass.
+        """
         import torch
 
         if time.monotonic() - self._written < self.seconds:

@@ -1,28 +1,26 @@
 """DoReMi: domain weights by group DRO over two models of proxy size (arXiv 2305.10429, algorithm 1).
 
-What belongs here: one round of DoReMi on the tokens, models and schedule that proxies are trained with. Which other
-baselines there are is `climb_assets.search.baselines`.
-
-The reference model is trained on the corpus in proportion to its tokens: the paper does so on the Pile, and its authors
-advise it (README of sangmichaelxie/doremi); the uniform reference that the paper takes for GLaM wants several rounds.
+What belongs here: group DRO on the tokens, models and schedule that proxies are trained with. Where its two models are
+kept is `climb_assets.proxy.laboratory`; which other baselines there are is `climb_assets.search.baselines`.
 """
 
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 
 from climb_assets import config
 from climb_assets.config import Training
 from climb_assets.errors import ComputeError
-from climb_assets.proxy.batches import SequencePlan, plan_sequences
-from climb_assets.proxy.spans import TrainingIndex
-from climb_assets.proxy.train import head_loss, learning_rate_at, make_optimiser, mixed_precision, train
-from climb_assets.randomness import derived_seed
-from climb_assets.search.baselines import token_proportional, uniform
+from climb_assets.proxy.batches import SequencePlan
+from climb_assets.proxy.checkpoint import Checkpoint
+from climb_assets.proxy.train import head_loss, learning_rate_at, make_optimiser, mixed_precision
+from climb_assets.search.baselines import uniform
 from climb_assets.search.simplex import FloatArray
+from climb_assets.tables import read_table, write_table
 
 if TYPE_CHECKING:
     import torch
@@ -50,43 +48,13 @@ class Reweighting:
     excess: FloatArray
 
 
-def run_doremi(
-    build: Callable[[int], "PreTrainedModel"],
-    index: TrainingIndex,
-    training: Training,
-    settings: config.DoReMi,
-    seed: int,
-    supply: Sequence[np.ndarray] | None = None,
-) -> Reweighting:
-    """Train a reference model on the corpus as it is, then a proxy by group DRO against it.
-
-    Parameters
-    ----------
-    build
-        Returns a fresh model of a seed, on the device that is to train it.
-    supply
-        The documents of each domain to draw from; default: all of them. See `climb_assets.proxy.batches`.
-
-    Raises
-    ------
-    ComputeError
-        One of the two models diverged.
-    """
-    first, second = (derived_seed(seed, "doremi", role) for role in ("reference", "proxy"))
-    reference = build(first)
-    plan = plan_sequences(index, token_proportional(index.supply).tolist(), training, first, supply)
-    if train(reference, plan, training).diverged:
-        raise ComputeError("DoReMi's reference model diverged; lower proxy.learning_rate")
-    plan = plan_sequences(index, uniform(len(index.supply)).tolist(), training, second, supply)
-    return reweight_domains(build(second), reference, plan, training, settings)
-
-
 def reweight_domains(
     proxy: "PreTrainedModel",
     reference: "PreTrainedModel",
     plan: SequencePlan,
     training: Training,
     settings: config.DoReMi,
+    checkpoint: Checkpoint | None = None,
 ) -> Reweighting:
     """Train the proxy in place for the domains on which it lags behind the reference (algorithm 1).
 
@@ -103,6 +71,8 @@ def reweight_domains(
     ----------
     plan
         The sequences of the proxy, of a uniform mixture.
+    checkpoint
+        Where an interrupted run is taken up.
 
     Raises
     ------
@@ -115,9 +85,9 @@ def reweight_domains(
     reference.eval()
     optimiser = make_optimiser(proxy, training)
     domains = len(plan.weights)
-    weights, excess = uniform(domains), np.zeros(domains)
-    trajectory, excesses = np.empty((plan.steps, domains)), np.empty((plan.steps, domains))
-    for step in range(plan.steps):
+    steps: list[list[list[float]]] = checkpoint.resume(proxy, optimiser)[0] if checkpoint is not None else []
+    weights, excess = np.array(steps[-1]) if steps else (uniform(domains), np.zeros(domains))
+    for step in range(len(steps), plan.steps):
         for group in optimiser.param_groups:
             group["lr"] = learning_rate_at(step, plan.steps, training)
         batch = torch.from_numpy(plan.batch(step)).to(proxy.device)
@@ -126,14 +96,38 @@ def reweight_domains(
         present = np.unique(owners)
         excess[present] = [gaps[owners == domain].mean() for domain in present]
         weights = update_weights(weights, excess, settings)
-        trajectory[step], excesses[step] = weights, excess
+        steps.append([weights.tolist(), excess.tolist()])
         _accumulate(proxy, batch, weights[owners] * domains / len(owners))
         norm = torch.nn.utils.clip_grad_norm_(proxy.parameters(), training.clip)
         if not math.isfinite(norm):
             raise ComputeError("DoReMi's proxy diverged; lower proxy.learning_rate")
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
+        if checkpoint is not None:
+            checkpoint.save_if_due(proxy, optimiser, steps, len(batch))
+    trajectory, excesses = np.array(steps).swapaxes(0, 1)
     return Reweighting(trajectory.mean(axis=0), trajectory, excesses)
+
+
+def write_reweighting(path: Path, run: Reweighting) -> None:
+    """Write one row for each step: step, weights, excess."""
+    write_table(
+        path,
+        pa.table(
+            {
+                "step": pa.array(range(1, len(run.trajectory) + 1), pa.int32()),
+                "weights": pa.array(run.trajectory.tolist(), pa.list_(pa.float64())),
+                "excess": pa.array(run.excess.tolist(), pa.list_(pa.float64())),
+            }
+        ),
+    )
+
+
+def read_reweighting(path: Path) -> Reweighting:
+    """Read what `write_reweighting` wrote."""
+    table = read_table(path)
+    trajectory, excess = (np.array(table[name].to_pylist()) for name in ("weights", "excess"))
+    return Reweighting(trajectory.mean(axis=0), trajectory, excess)
 
 
 def update_weights(weights: FloatArray, excess: FloatArray, settings: config.DoReMi) -> FloatArray:

@@ -7,27 +7,20 @@ jobs to the swarm. The search and the target comparison measure their mixtures h
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from climb_assets.artifacts import Draft, Order, canonical_json, write_atomically
 from climb_assets.config import ChoiceTask, HarnessTask, Task, TextTask, Training
 from climb_assets.provenance import code_hashes
-from climb_assets.proxy.batches import simulate_supply
-from climb_assets.proxy.doremi import run_doremi
-from climb_assets.proxy.job import Conditions, PreparedTask, ProxyJob, TrainingData, make_model
+from climb_assets.proxy.job import Conditions, PreparedTask, ProxyJob, TrainingData
 from climb_assets.proxy.spans import load_training_index
 from climb_assets.proxy.swarm import ProxyOutcome, Swarm
 from climb_assets.proxy.tasks import prepare_choice_task, prepare_text_task
-from climb_assets.randomness import derived_seed
 from climb_assets.recipes import EVALUATION_MODULES, HARNESS_MODULES, TASK_MODULES, TRAINING_MODULES
 from climb_assets.settings_used import harness_version
 from climb_assets.tables import read_table, write_rows
 from climb_assets.workshop import Workshop
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
 
 TASKS = "proxy_tasks"
 
@@ -73,50 +66,25 @@ def measure(
     what
         Names the work where progress is shown.
     """
-    tokenizer = workshop.get("tokenizer")
-    conditions = Conditions(
-        vocabulary=int(tokenizer.summary["vocabulary"]),
-        tokenizer=tokenizer.file("tokenizer.json"),
-        search_seed=workshop.config.search.seed,
-        target_tokens=workshop.config.mixture.tokens,
-        start=workshop.digest(training.start) if training.start is not None else None,
-        train_code=code_hashes(TRAINING_MODULES),
-        evaluate_code=code_hashes(EVALUATION_MODULES),
-        runtime=workshop.config.runtime,
-    )
     data = training_data(workshop)
     prepared = {name: _prepare(workshop, name, task, data) for name, task in tasks.items()}
-    swarm = Swarm(workshop.lake, data, conditions)
+    swarm = Swarm(workshop.lake, data, conditions_of(workshop, training))
     return swarm.run(jobs, training, prepared, lambda done, total: workshop.progress(what, done, total))
 
 
-def reweigh(workshop: Workshop) -> list[float]:
-    """Return DoReMi's mixture over the lake's domains: two models trained as proxies are, on one thread.
-
-    Raises
-    ------
-    ComputeError
-        One of the two models diverged.
-    """
-    import torch
-
-    config, data = workshop.config, training_data(workshop)
-    index = load_training_index(data.folder, data.tokens)
-    seed = derived_seed(config.search.seed, "doremi")
-    supply = simulate_supply(index, config.proxy, config.mixture.tokens, seed) if config.proxy.simulate_epochs else None
-    tokenizer = workshop.get("tokenizer")
-    vocabulary, file = int(tokenizer.summary["vocabulary"]), tokenizer.file("tokenizer.json")
-
-    def build(seed: int) -> "PreTrainedModel":
-        return make_model(config.proxy, vocabulary, file, seed, config.runtime.device)
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as in a worker: another number could change the last bits
-    try:
-        found = run_doremi(build, index, config.proxy, config.baselines.doremi, seed, supply)
-    finally:
-        torch.set_num_threads(threads)
-    return [float(weight) for weight in found.weights]
+def conditions_of(workshop: Workshop, training: Training) -> Conditions:
+    """Return what all models of one training share."""
+    tokenizer, config = workshop.get("tokenizer"), workshop.config
+    return Conditions(
+        vocabulary=int(tokenizer.summary["vocabulary"]),
+        tokenizer=tokenizer.file("tokenizer.json"),
+        search_seed=config.search.seed,
+        target_tokens=config.mixture.tokens,
+        start=workshop.digest(training.start) if training.start is not None else None,
+        train_code=code_hashes(TRAINING_MODULES),
+        evaluate_code=code_hashes(EVALUATION_MODULES),
+        runtime=config.runtime,
+    )
 
 
 def training_data(workshop: Workshop) -> TrainingData:

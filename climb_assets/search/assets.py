@@ -18,10 +18,12 @@ from climb_assets.assets import Climb, declare, event_of, image_metadata, plain_
 from climb_assets.config import Config
 from climb_assets.errors import ClimbError, ComputeError
 from climb_assets.partitions import asset_options, iteration_partitions
+from climb_assets.proxy.doremi import read_reweighting
 from climb_assets.proxy.figures import loss_curves
 from climb_assets.proxy.job import ProxyJob
-from climb_assets.proxy.laboratory import measure, reweigh, write_outcomes
+from climb_assets.proxy.laboratory import measure, write_outcomes
 from climb_assets.proxy.noise import losses_of, measure_noise, read_noise, write_noise
+from climb_assets.proxy.reweighting import RUN, reweigh
 from climb_assets.proxy.swarm import ProxyOutcome
 from climb_assets.recipe import iteration_key
 from climb_assets.recipes import SEARCH
@@ -246,7 +248,10 @@ def baseline_mixtures(context: dg.AssetExecutionContext, climb: Climb) -> dg.Mat
         mixtures: dict[str, FloatArray] = {name: mixture for name, mixture in plain.items() if name in wanted}
         mixtures |= search_baselines(wanted, space, config.objectives[objective], train)
         if "doremi" in wanted:
-            mixtures["doremi"] = np.array(reweigh(climb))
+            run, reference = reweigh(climb)
+            mixtures["doremi"] = read_reweighting(run.file(RUN)).weights
+            trained.setdefault(reference.job.key, reference)
+            draft.summary |= {"doremi": {"fingerprint": run.fingerprint, "data_version": run.data_version}}
         write_baselines(draft.path / "baselines.parquet", mixtures, space.limits)
         write_outcomes(trained.values(), draft.path)
         draft.summary |= {"baselines": sorted(mixtures), "proxies": len(trained)}

@@ -1,21 +1,31 @@
 """DoReMi on tiny tokens with real models."""
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import PreTrainedModel
 
 from climb_assets.config import DoReMi, Training
 from climb_assets.errors import ComputeError
 from climb_assets.proxy.batches import plan_sequences
-from climb_assets.proxy.doremi import reweight_domains, run_doremi, token_losses, update_weights
+from climb_assets.proxy.checkpoint import Checkpoint
+from climb_assets.proxy.doremi import (
+    Reweighting,
+    read_reweighting,
+    reweight_domains,
+    token_losses,
+    update_weights,
+    write_reweighting,
+)
 from climb_assets.proxy.model import build_model
 from climb_assets.proxy.spans import EVALUATION_SCHEMA, TrainingIndex
 from climb_assets.proxy.train import train
+from climb_assets.search.baselines import token_proportional
 from climb_assets.search.simplex import check_simplex, normalise
 
 MakeTraining = Callable[..., Training]
@@ -23,9 +33,15 @@ VOCABULARY = 300
 UNIFORM = [1 / 3] * 3
 
 
-def builder(training: Training) -> Callable[[int], PreTrainedModel]:
-    """Return what makes the models of a run."""
-    return lambda seed: build_model(training, VOCABULARY, seed)
+def run_doremi(
+    index: TrainingIndex, training: Training, seed: int, checkpoint: Checkpoint | None = None
+) -> Reweighting:
+    """Train a reference on the tokens as they are and a proxy against it."""
+    reference = build_model(training, VOCABULARY, seed)
+    train(reference, plan_sequences(index, token_proportional(index.supply).tolist(), training, seed), training)
+    plan = plan_sequences(index, UNIFORM, training, seed + 1)
+    proxy = build_model(training, VOCABULARY, seed + 1)
+    return reweight_domains(proxy, reference, plan, training, DoReMi(), checkpoint)
 
 
 @pytest.fixture
@@ -42,7 +58,7 @@ def test_a_run_gives_weights_on_the_simplex_and_how_they_came_about(
     index: TrainingIndex, make_training: MakeTraining
 ) -> None:
     training = make_training()
-    run = run_doremi(builder(training), index, training, DoReMi(), seed=1)
+    run = run_doremi(index, training, seed=1)
     check_simplex(run.weights, 3)
     assert check_simplex(run.trajectory, 3).shape == run.excess.shape == (training.steps, 3)
     assert run.weights == pytest.approx(run.trajectory.mean(axis=0))
@@ -54,9 +70,32 @@ def test_the_same_run_gives_the_same_bits_and_another_seed_others(
     index: TrainingIndex, make_training: MakeTraining
 ) -> None:
     training = make_training(tokens=640)
-    first, again, other = (run_doremi(builder(training), index, training, DoReMi(), seed) for seed in (1, 1, 2))
+    first, again, other = (run_doremi(index, training, seed) for seed in (1, 1, 3))
     assert first.trajectory.tobytes() == again.trajectory.tobytes()
     assert first.trajectory.tobytes() != other.trajectory.tobytes()
+
+
+def test_an_interrupted_run_ends_with_the_same_bits(
+    index: TrainingIndex, make_training: MakeTraining, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = make_training(tokens=640)
+    whole = run_doremi(index, training, seed=1)
+    updates = iter(range(training.steps // 2))
+
+    def interrupt(*arguments: Any) -> np.ndarray:
+        if next(updates, None) is None:
+            raise KeyboardInterrupt
+        return update_weights(*arguments)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("climb_assets.proxy.doremi.update_weights", interrupt)
+        run_doremi(index, training, 1, Checkpoint(tmp_path, tmp_path, seconds=0))
+    resumed = run_doremi(index, training, 1, Checkpoint(tmp_path, tmp_path, seconds=0))
+    assert resumed.trajectory.tobytes() == whole.trajectory.tobytes()
+    assert resumed.excess.tobytes() == whole.excess.tobytes()
+    write_reweighting(tmp_path / "run.parquet", whole)
+    kept = read_reweighting(tmp_path / "run.parquet")
+    assert all(getattr(kept, name).tobytes() == getattr(whole, name).tobytes() for name in vars(whole))
 
 
 @pytest.mark.parametrize("learned", [0, 1, 2])
@@ -76,7 +115,7 @@ def test_what_only_the_reference_has_learned_gains_weight(
 def test_noise_does_not_run_away(noisy_index: TrainingIndex, make_training: MakeTraining, tokens: int) -> None:
     """Its loss is the largest of all from early on, but the reference cannot learn it either."""
     training = make_training(tokens=tokens)
-    run = run_doremi(builder(training), noisy_index, training, DoReMi(), seed=1)
+    run = run_doremi(noisy_index, training, seed=1)
     assert run.weights.argmin() == 1
     assert run.weights[1] < 1 / 3
     assert run.excess[:, 1].mean() < run.excess[:, [0, 2]].mean(axis=0).min()
@@ -105,7 +144,7 @@ def test_weights_that_stay_uniform_train_the_proxy_as_any_other(
 def test_a_diverging_model_is_an_error_that_says_what_to_do(index: TrainingIndex, make_training: MakeTraining) -> None:
     training = make_training(learning_rate=1e6)
     with pytest.raises(ComputeError, match=r"lower proxy\.learning_rate"):
-        run_doremi(builder(training), index, training, DoReMi(), seed=1)
+        run_doremi(index, training, seed=1)
 
 
 @given(

@@ -1,0 +1,93 @@
+"""DoReMi over the lake: its two models, trained once and kept.
+
+What belongs here: what DoReMi is made from and where it goes. The algorithm is `climb_assets.proxy.doremi`; the weights
+are a baseline of the search.
+"""
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+
+from climb_assets.artifacts import Artifact, Draft, Order
+from climb_assets.errors import ComputeError
+from climb_assets.provenance import code_hashes
+from climb_assets.proxy.batches import plan_sequences, simulate_supply
+from climb_assets.proxy.checkpoint import Checkpoint
+from climb_assets.proxy.doremi import reweight_domains, write_reweighting
+from climb_assets.proxy.job import ProxyJob, Work, make_model
+from climb_assets.proxy.laboratory import conditions_of, training_data
+from climb_assets.proxy.model import load_model, save_model
+from climb_assets.proxy.spans import load_training_index
+from climb_assets.proxy.swarm import ProxyOutcome, Swarm
+from climb_assets.recipes import DOREMI_MODULES
+from climb_assets.search.baselines import token_proportional, uniform
+from climb_assets.workshop import Workshop
+
+DOREMI = "doremi_models"  # a store of its own, beside that of the proxies
+RUN = "doremi.parquet"
+
+
+def reweigh(workshop: Workshop) -> tuple[Artifact, ProxyOutcome]:
+    """Return DoReMi's run over the lake's domains, and the reference model that it leans on.
+
+    Both are kept: every objective asks for them and none trains them again. The reference is the proxy of the corpus as
+    it is, in proportion to tokens: the paper takes that for the Pile, and its authors advise it (README of
+    sangmichaelxie/doremi); the uniform reference that the paper takes for GLaM wants several rounds.
+
+    Returns
+    -------
+    The run, an artefact with its proxy and in `RUN` the weights of each step; and the outcome of the reference.
+
+    Raises
+    ------
+    ComputeError
+        One of the two models diverged.
+    """
+    config, data = workshop.config, training_data(workshop)
+    conditions = conditions_of(workshop, config.proxy)
+    index = load_training_index(data.folder, data.tokens)
+    as_it_is, even = (
+        ProxyJob(tuple(weights.tolist())) for weights in (token_proportional(index.supply), uniform(len(index.supply)))
+    )
+    (reference,) = Swarm(workshop.lake, data, conditions).run([as_it_is], config.proxy, {})
+    if reference.diverged:
+        raise ComputeError("DoReMi's reference model diverged; lower proxy.learning_rate")
+    plain = Work(workshop.lake.root, data, conditions, config.proxy, {}, even, threads=1).model_order()
+    order = Order(
+        DOREMI,
+        None,
+        {**plain.inputs, "proxy_models": reference.model.data_version},
+        {**plain.config, "doremi": config.baselines.doremi.model_dump(mode="json")},
+        {**plain.code, **code_hashes(DOREMI_MODULES)},
+    )
+    unfinished = workshop.lake.root / "unfinished" / order.fingerprint
+
+    def write(draft: Draft) -> None:
+        seed, simulated = order.config["seed"], order.config.get("supply")
+        supply = simulate_supply(index, config.proxy, **simulated) if simulated else None
+        plan = plan_sequences(index, even.weights, config.proxy, seed, supply)
+        tokenizer, device = conditions.tokenizer, config.runtime.device
+        proxy = make_model(config.proxy, conditions.vocabulary, tokenizer, seed, device)
+        against = load_model(reference.model.path).to(proxy.device)  # type: ignore[arg-type]
+        checkpoint = Checkpoint(unfinished, draft.path, config.runtime.checkpoint_seconds)
+        with _one_thread():
+            run = reweight_domains(proxy, against, plan, config.proxy, config.baselines.doremi, checkpoint)
+        write_reweighting(draft.path / RUN, run)
+        save_model(proxy, tokenizer, draft.path)
+
+    found, _ = workshop.lake.put(order, write)
+    shutil.rmtree(unfinished, ignore_errors=True)
+    return found, reference
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute on one thread, as a worker does: another number could change the last bits."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
