@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from climb_assets.artifacts import Artifact, Order
 from climb_assets.recipes import RECIPE, RECIPES, SEARCH
+from climb_assets.search.space import check_evidence
 from climb_assets.workshop import Workshop
 
 Kind = Literal["code", "config", "data", "environment", "missing"]
@@ -72,14 +73,16 @@ def make_plan(workshop: Workshop, to: str | None = None) -> Plan:
 
     Raises
     ------
-    ConfigError
-        A file that the configuration names is not there.
+    ConfigError, ComputeError
+        A file that the configuration names is not there, or the search's evidence is no table of runs.
     """
     workshop.refresh()
     wanted = _ancestors(to) if to else {recipe.asset for recipe in RECIPES}
     for recipe in RECIPES:
         if recipe.asset in wanted:
             workshop.check_files(recipe)
+    if "mixture_candidates" in wanted:
+        check_evidence(workshop.config)
     current = {node: _find(workshop, node) for node in _nodes(workshop, wanted)}
     stale: dict[Node, StaleItem] = {}
     averages: dict[str, float | None] = {}

@@ -9,19 +9,25 @@ from typing import Any
 
 from tabulate import tabulate
 
+from climb_assets.artifacts import Artifact
 from climb_assets.config import SEARCH_PROXY
+from climb_assets.errors import ClimbError
 from climb_assets.proxy.fidelity import in_words, of_setting, read_fidelity
 from climb_assets.proxy.noise import noise_of_objectives
-from climb_assets.recipe import iteration_key, iteration_keys
+from climb_assets.recipe import artefact_name, iteration_key, iteration_keys
 from climb_assets.search.limits import ShadowPrice
 from climb_assets.tables import read_table
 from climb_assets.workshop import Workshop
-from dagster_project.planner import Plan
+from dagster_project.planner import Plan, make_plan
 
 
 def summarise(workshop: Workshop) -> dict[str, Any]:
-    """Return what there is: corpus, domains, iterations, mixtures, comparisons; None where it is not made yet."""
+    """Return what there is: corpus, domains, iterations, mixtures, comparisons; None where it is not made yet.
+
+    ``stale`` names what `climb up` would make or make again, or is the reason, a text, why that cannot be said.
+    """
     return {
+        "stale": _stale(workshop),
         "corpus": _corpus(workshop),
         "domains": _table(workshop, "domains", None, "domains.parquet"),
         "iterations": _iterations(workshop),
@@ -29,6 +35,13 @@ def summarise(workshop: Workshop) -> dict[str, Any]:
         "fidelity": _fidelity(workshop),
         "mixtures": {name: _mixture(workshop, name) for name in workshop.config.objectives},
     }
+
+
+def _stale(workshop: Workshop) -> list[str] | str:
+    try:
+        return [item.name for item in make_plan(workshop).stale]
+    except ClimbError as error:
+        return str(error)
 
 
 def _corpus(workshop: Workshop) -> dict[str, Any] | None:
@@ -81,9 +94,18 @@ def _mixture(workshop: Workshop, objective: str) -> dict[str, Any] | None:
         "selection": artifact.json("selection.json"),
         "advice": artifact.json("advice.json"),
         "weights": read_table(artifact.file("weights.parquet")).to_pylist(),
-        "realised": _table(workshop, "mixed_corpus", objective, "realised.parquet"),
-        "comparison": _table(workshop, "target_comparison", objective, "comparison.parquet"),
+        "realised": _made_from(workshop, artifact, "mixed_corpus", "realised.parquet"),
+        "comparison": _made_from(workshop, artifact, "target_comparison", "comparison.parquet"),
     }
+
+
+def _made_from(workshop: Workshop, answer: Artifact, asset: str, file: str) -> list[dict[str, Any]] | None:
+    """Return a table that was made from this very answer; None where there is only that of an earlier one."""
+    made = workshop.lake.current(asset, answer.partition)
+    name = artefact_name(answer.asset, answer.partition)
+    if made is None or made.manifest["inputs"].get(name) != answer.data_version:
+        return None
+    return _table(workshop, asset, answer.partition, file)
 
 
 def advice(workshop: Workshop) -> dict[str, str]:
@@ -116,7 +138,16 @@ def describe(workshop: Workshop) -> str:
             lines += [f"{objective}: {_describe_fidelity(state['fidelity'].get(objective))}"]
         if mixture is not None:
             lines += ["", *_describe_mixture(objective, mixture)]
+    lines += ["", _describe_staleness(state["stale"])] if state["corpus"] else []
     return "\n".join(lines)
+
+
+def _describe_staleness(stale: list[str] | str) -> str:
+    if isinstance(stale, str):
+        return f"Whether this is up to date cannot be said: {stale}"
+    if not stale:
+        return "Nothing is stale."
+    return f"Stale: {', '.join(stale[:5])}{f' and {len(stale) - 5} more' if len(stale) > 5 else ''}; see `climb plan`."
 
 
 def _describe_noise(noise: dict[str, Any] | None) -> str:
@@ -190,6 +221,8 @@ def _describe_mixture(objective: str, mixture: dict[str, Any]) -> list[str]:
         ]
         lines += ["Target models on it against others, bits per byte, negative is better:"]
         lines += [tabulate(rows, ["against", "on", "difference", "interval", "verdict"])]
+    else:
+        lines += ["No target model was trained on it yet; `climb up` does."]
     return lines
 
 

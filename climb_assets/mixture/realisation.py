@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from climb_assets.apportionment import apportion
 from climb_assets.clusters.shards import ShardTables
 from climb_assets.errors import ComputeError
 from climb_assets.search.simplex import FloatArray, check_simplex, normalise
@@ -85,18 +86,10 @@ def realise(weights: npt.ArrayLike, supply: npt.ArrayLike, budget: int, max_epoc
         if not over.any():
             break
         full |= over
-    tokens = _whole(np.where(full, cap, share), total)
+    tokens = apportion(np.where(full, cap, share), total)
     realised = normalise(tokens)
     epochs = np.divide(tokens, available, out=np.zeros(len(tokens)), where=available > 0)
     return Realisation(tokens, epochs, realised, float(np.abs(realised - wanted).sum()), full, budget, budget - total)
-
-
-def _whole(share: FloatArray, total: int) -> npt.NDArray[np.int64]:
-    """Return whole numbers with this sum, each next to its share (largest remainders)."""
-    tokens = np.floor(share).astype(np.int64)
-    largest = np.argsort(tokens - share, kind="stable")
-    tokens[largest[: total - int(tokens.sum())]] += 1
-    return tokens
 
 
 SAMPLE = pa.schema(

@@ -78,7 +78,7 @@ class Evidence:
     gaps: tuple[Gap, ...]
     conclusion: str
     noise: float
-    degrees: int
+    degrees: float
     excess: float
     diverged: tuple[str, ...]
 

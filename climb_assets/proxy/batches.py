@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from climb_assets.apportionment import apportion
 from climb_assets.config import Training
 from climb_assets.errors import ComputeError
 from climb_assets.proxy.spans import TrainingIndex
@@ -120,7 +121,8 @@ def plan_sequences(
         raise ComputeError(
             f"a mixture needs {len(documents)} weights, one a domain, none negative; not {shares.tolist()}"
         )
-    counts = apportion(shares / shares.sum(), training.steps * training.batch)
+    sequences = training.steps * training.batch
+    counts = apportion(shares / shares.sum() * sequences, sequences)
     streams = {
         domain: _stream(documents[domain], int(count) * training.sequence + 1, generator(seed, "order", domain))
         for domain, count in enumerate(counts)
@@ -164,18 +166,6 @@ def simulate_supply(index: TrainingIndex, training: Training, target_tokens: int
         part[-1, 3] = wanted - before[len(part) - 1]
         parts.append(part)
     return parts
-
-
-def apportion(shares: np.ndarray, total: int) -> np.ndarray:
-    """Split `total` by the largest remainder: int64 counts, each less than one away from its share.
-
-    Equal remainders go to the lower index.
-    """
-    exact = shares * total
-    counts: np.ndarray = np.floor(exact).astype(np.int64)
-    largest = np.argsort(counts - exact, kind="stable")[: total - counts.sum()]
-    counts[largest] += 1
-    return counts
 
 
 def _stream(documents: np.ndarray, tokens: int, random: np.random.Generator) -> Stream:

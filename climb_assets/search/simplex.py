@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from climb_assets.apportionment import apportion
 from climb_assets.artifacts import canonical_json, sha256_text
 from climb_assets.errors import ComputeError
 
@@ -113,12 +114,8 @@ def floor_and_round(
     units = _units(min_weight)
     least, most = _units_between(floor, ceiling, units, array.shape[-1])
     scaled = project(array, least / units, most / units) * units
-    counts = np.floor(scaled + TOLERANCE)  # a weight that is on the grid stays, whatever its last bit
-    missing = units - counts.sum(axis=-1, keepdims=True)
-    # The remainders sum to `missing` and each is below 1, so only weights below their whole-numbered ceilings gain.
-    ranks = np.argsort(np.argsort(counts - scaled, axis=-1, kind="stable"), axis=-1, kind="stable")
-    rounded: FloatArray = (counts + (ranks < missing)) / units
-    return rounded
+    # The remainders are below 1, so only weights below their whole-numbered ceilings gain.
+    return apportion(scaled, units) / units
 
 
 def _units(min_weight: float) -> int:

@@ -160,6 +160,20 @@ def read_evidence(space: Space) -> History:
     return as_history(read_swarm(folder, tasks), space.names, tasks)
 
 
+def check_evidence(config: Config) -> None:
+    """Check the runs that a search begins with, so that a wrong table is said before hours of work.
+
+    Whether they are over the search's domains is known when there are domains: see `read_evidence`.
+
+    Raises
+    ------
+    ConfigError, ComputeError
+        The folder is no swarm table, lacks a task that decides, or has no run that can be used.
+    """
+    if config.search.evidence is not None:
+        read_swarm(config.search.evidence, sorted(deciding_tasks(config)))
+
+
 def deciding_tasks(config: Config) -> dict[str, Task]:
     """Return the tasks that decide; those for the report are shown to no search."""
     return {name: task for name, task in config.tasks.items() if task.split == "search_eval"}

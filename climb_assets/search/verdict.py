@@ -26,7 +26,7 @@ class SeedNoise(NamedTuple):
     """Standard deviation between seeds of one mixture, bits per byte, and the degrees of freedom it rests on."""
 
     deviation: float
-    degrees: int
+    degrees: float
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,8 @@ class Gap:
 def tabulate_seeds(losses: Mapping[str, Mapping[int, float]], anchors: SeedNoise | None) -> SeedTable:
     """Return the table of mixtures that were trained with the same seeds, with the noise of all that is known.
 
-    The noise is pooled by adding sums of squares and degrees of freedom, of the table and of the anchors of the search.
-    Anchors have what a seed does to all mixtures in them, so they make an interval wider rather than narrower.
+    The noise of the table and that of the anchors of the search are pooled by their degrees of freedom. Anchors have
+    what a seed does to all mixtures in them, so they make the interval of a difference wider rather than narrower.
 
     Parameters
     ----------
@@ -105,19 +105,45 @@ def tabulate_seeds(losses: Mapping[str, Mapping[int, float]], anchors: SeedNoise
         if sorted(by_seed) != seeds or not np.isfinite(list(by_seed.values())).all():
             raise ComputeError(f"mixture {name} lacks a finite loss of some seed; train it again or leave it out")
     table = np.array([[by_seed[seed] for seed in seeds] for by_seed in losses.values()])
+    common, own = _mean_squares(table)
+    known = [anchors] if anchors else []
+    return SeedTable(tuple(losses), table, _pool([_add(common, own, len(table)), *known]), _pool([own, *known]))
+
+
+def _mean_squares(table: FloatArray) -> tuple[SeedNoise, SeedNoise]:
+    """Return the roots of the mean squares of a table (A, S): of its seeds, and of what is left of each loss.
+
+    A seed's mean square expects the variance of one error plus A times that of what a seed does to all mixtures.
+    """
     rows, columns = table.shape
     about_mean = table - table.mean(axis=1, keepdims=True)
-    about_seed = about_mean - about_mean.mean(axis=0, keepdims=True)
-    total = _pool(about_mean, rows * (columns - 1), anchors)
-    return SeedTable(tuple(losses), table, total, _pool(about_seed, (rows - 1) * (columns - 1), anchors))
+    of_seed = about_mean.mean(axis=0)
+    left = about_mean - of_seed
+    between, within = columns - 1, (rows - 1) * (columns - 1)
+    return (
+        SeedNoise(float(np.sqrt(rows * (of_seed**2).sum() / max(between, 1))), between),
+        SeedNoise(float(np.sqrt((left**2).sum() / max(within, 1))), within),
+    )
 
 
-def _pool(residuals: FloatArray, degrees: int, anchors: SeedNoise | None) -> SeedNoise:
-    squares = float((residuals**2).sum()) + (anchors.deviation**2 * anchors.degrees if anchors else 0.0)
-    degrees += anchors.degrees if anchors else 0
-    if degrees == 0:
+def _add(common: SeedNoise, own: SeedNoise, rows: int) -> SeedNoise:
+    """Return the noise of one model, the part that its seed does to all mixtures included.
+
+    Its variance is a sum of two mean squares; the degrees of freedom are Satterthwaite's, and near those of the seeds
+    where these decide.
+    """
+    parts = [(common.deviation**2 / rows, common.degrees), (own.deviation**2 * (1 - 1 / rows), own.degrees)]
+    variance = sum(part for part, _ in parts)
+    spread = sum(part**2 / degrees for part, degrees in parts if degrees)
+    return SeedNoise(float(np.sqrt(variance)), variance**2 / spread if spread else 0)
+
+
+def _pool(noises: Sequence[SeedNoise]) -> SeedNoise:
+    """Return one noise from several of the same size, by their squares and degrees of freedom."""
+    degrees = sum(noise.degrees for noise in noises)
+    if not degrees:
         raise ComputeError("the noise between seeds is not known; raise search.choice.seeds or search.repeats to 2")
-    return SeedNoise(float(np.sqrt(squares / degrees)), degrees)
+    return SeedNoise(float(np.sqrt(sum(noise.deviation**2 * noise.degrees for noise in noises) / degrees)), degrees)
 
 
 def choose_answer(table: SeedTable, measured: Sequence[str], predicted: Sequence[str], confidence: float) -> str:
@@ -187,7 +213,7 @@ def judge(
 
 
 def _critical_value(
-    candidates: int, baselines: int, degrees: int, confidence: float, rng: np.random.Generator
+    candidates: int, baselines: int, degrees: float, confidence: float, rng: np.random.Generator
 ) -> float:
     ours, theirs = rng.standard_normal((DRAWS, candidates)), rng.standard_normal((DRAWS, baselines))
     widest = np.maximum(ours.max(axis=1) - theirs.min(axis=1), theirs.max(axis=1) - ours.min(axis=1))
@@ -212,8 +238,9 @@ def best_baseline(gaps: Sequence[Gap]) -> Gap:
 def mean_interval(table: SeedTable, answer: str, candidates: int, confidence: float) -> tuple[float, float]:
     """Return an interval of the answer's loss; Bonferroni's, for having been chosen among `candidates` mixtures.
 
-    What a seed does to all mixtures is in it, but known from as few seeds as there are: where that is as wide as the
-    error of one model the 95 % interval held in 93 % of simulated tables, where it is twice as wide in 87 % (2 seeds).
+    What a seed does to all mixtures is in it, and is known from as few seeds as there are. Simulated with two seeds and
+    seven mixtures, the 95 % interval held in 96 % of tables or more where that was up to twice as wide as the error of
+    one model, and in 94 % where it was four times as wide; with anchors always in 97 %.
     """
     from scipy.stats import t
 

@@ -13,6 +13,7 @@ import yaml
 
 from climb_assets import workshop as workshop_module
 from climb_assets.config_file import load_config
+from climb_assets.errors import ConfigError
 from climb_assets.provenance import code_hashes
 from climb_assets.recipes import RECIPES, SEARCH
 from climb_assets.workshop import Workshop
@@ -253,3 +254,15 @@ def test_plan_as_json_keeps_the_contract(project: Path) -> None:
         for cause in item["causes"]:
             assert set(cause) == {"kind", "input"}
             assert cause["kind"] in ("code", "config", "data", "environment", "missing")
+
+
+def test_evidence_that_cannot_be_used_is_said_before_any_work(project: Path) -> None:
+    swarm = project / "swarm"
+    swarm.mkdir()
+    with pytest.raises(ConfigError, match="swarm is not a swarm table"):
+        plan_of(project, search={"evidence": "swarm"})
+    (swarm / "ratios.csv").write_text("run_id,a,b\n1,0.5,0.5\n")
+    (swarm / "metrics.csv").write_text("run_id,first_text\n1,2.5\n")
+    with pytest.raises(ConfigError, match="no metric second_text"):
+        plan_of(project, search={"evidence": "swarm"})
+    assert plan_of(project, to="domains", search={"evidence": "swarm"}).stale == ()

@@ -21,6 +21,7 @@ def workshop(finished_once: Path) -> Workshop:
 
 def test_the_state_of_a_finished_project(workshop: Workshop) -> None:
     state = summarise(workshop)
+    assert state["stale"] == [] and describe(workshop).endswith("Nothing is stale.")
     assert json.loads(json.dumps(state))["corpus"]["shards"] == 3
     assert sum(row["prior"] for row in state["domains"]) == pytest.approx(1)
     assert [row["proxies"] for row in state["iterations"]] == [8, 2, 2]  # with two further seeds of two anchors
@@ -54,6 +55,7 @@ def test_a_lake_with_nothing_in_it(tmp_path: Path) -> None:
     assert state["corpus"] is None and state["domains"] is None and state["iterations"] == []
     assert state["mixtures"] == {"general": None, "science": None}
     assert state["noise"] is None and state["fidelity"] is None
+    assert "cannot list" in state["stale"]  # there are no raw files
     assert advice(workshop) == {}
 
 
@@ -66,6 +68,22 @@ def test_what_was_not_measured_is_said(project: Path, up: Up) -> None:
     text = describe(Workshop(load_config(path)))
     assert "general: noise not measured" in text
     assert "science: whether proxies rank mixtures as targets do was not asked for" in text
+
+
+@pytest.mark.slow
+def test_what_was_made_from_an_earlier_answer_is_not_shown_beside_the_new_one(project: Path, up: Up) -> None:
+    path = project / "climb.yaml"
+    before = summarise(Workshop(load_config(path)))["mixtures"]["general"]
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"search": {"seed": 7}}))
+    up(to="optimal_mixture")
+    workshop = Workshop(load_config(path))
+    after = summarise(workshop)["mixtures"]["general"]
+    assert before["comparison"] and before["realised"]
+    assert after["selection"]["key"] != before["selection"]["key"]
+    assert after["comparison"] is None and after["realised"] is None
+    assert describe(workshop).count("No target model was trained on it yet") == 2
+    assert "target_comparison[general]" in summarise(workshop)["stale"]
+    assert describe(workshop).splitlines()[-1].startswith("Stale: target_comparison[general], ")
 
 
 def test_a_plan_in_words() -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from climb_assets.config import Training
 from climb_assets.errors import ComputeError
-from climb_assets.proxy.batches import SequencePlan, Stream, apportion, plan_sequences, simulate_supply
+from climb_assets.proxy.batches import SequencePlan, Stream, plan_sequences, simulate_supply
 from climb_assets.proxy.spans import TrainingIndex
 
 MakeTraining = Callable[..., Training]
@@ -15,14 +15,6 @@ MakeTraining = Callable[..., Training]
 
 def sequences_of(plan: SequencePlan) -> np.ndarray:
     return np.concatenate([plan.batch(step) for step in range(plan.steps)])
-
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=12).filter(lambda w: sum(w) > 0.01), st.integers(0, 5000))
-def test_counts_are_within_one_of_their_share(weights: list[float], total: int) -> None:
-    shares = np.array(weights) / sum(weights)
-    counts = apportion(shares, total)
-    assert counts.sum() == total
-    assert (np.abs(counts - shares * total) < 1 + 1e-6).all()
 
 
 def test_realised_tokens_follow_the_weights(index: TrainingIndex, make_training: MakeTraining) -> None:
@@ -101,9 +93,3 @@ def test_a_target_as_large_as_the_training_leaves_the_supply_whole(
 ) -> None:
     parts = simulate_supply(index, make_training(tokens=640), 640, seed=5)
     assert [int(part[:, 3].sum()) for part in parts] == index.supply.tolist()
-
-
-@given(share=st.floats(0, 1), sequences=st.integers(200, 400))
-def test_realised_shares_are_within_half_a_percent(share: float, sequences: int) -> None:
-    weights = np.array([share, (1 - share) / 3, (1 - share) * 2 / 3])
-    assert np.abs(apportion(weights, sequences) / sequences - weights).max() <= 0.005

@@ -47,10 +47,10 @@ def test_with_one_pair_and_no_anchors_it_is_the_paired_t_interval():
 def test_noise_is_pooled_by_squares_and_degrees():
     alone = table(CLEAR)
     pooled = table(CLEAR, anchors=SeedNoise(0.05, 4))
-    assert pooled.total.degrees == alone.total.degrees + 4 == 10
-    expected = (alone.total.deviation**2 * 6 + 0.05**2 * 4) / 10
-    assert pooled.total.deviation == pytest.approx(expected**0.5)
-    assert pooled.paired.degrees == 5 + 4
+    assert pooled.paired.degrees == alone.paired.degrees + 4 == 9
+    expected = (alone.paired.deviation**2 * 5 + 0.05**2 * 4) / 9
+    assert pooled.paired.deviation == pytest.approx(expected**0.5)
+    assert alone.total.degrees < pooled.total.degrees == alone.total.degrees + 4
 
 
 def test_what_a_seed_does_to_all_mixtures_widens_no_difference():
@@ -67,6 +67,26 @@ def test_one_seed_is_enough_where_anchors_tell_the_noise():
 def test_without_anchors_one_seed_is_refused():
     with pytest.raises(ComputeError, match=r"search\.choice\.seeds"):
         table(CLEAR, seeds=1)
+
+
+def test_the_noise_of_one_model_has_as_many_degrees_of_freedom_as_there_is_evidence():
+    by_mixture = [table(CLEAR, seeds=4, common=0.001, noise=1.0, seed=seed).total for seed in range(20)]
+    assert np.mean([noise.degrees for noise in by_mixture]) > 10  # near those of 6 mixtures with 4 seeds
+    by_seed = table(CLEAR, seeds=4, common=1.0, noise=0.001).total
+    assert by_seed.degrees == pytest.approx(3, abs=0.01)
+
+
+@pytest.mark.parametrize("common", [0.0, 1.0, 2.0])
+@pytest.mark.parametrize("seeds", [2, 4])
+def test_the_interval_of_the_loss_holds_whatever_a_seed_does_to_all_mixtures(common, seeds):
+    draw, held = rng(5), []
+    for trial in range(300):
+        truth = dict(zip(OURS + THEIRS, draw.normal(0, 1, 7).tolist(), strict=True))
+        tried = table(truth, seeds=seeds, noise=1.0, common=common, seed=trial)
+        answer = min(OURS, key=tried.means.__getitem__)
+        low, high = mean_interval(tried, answer, len(OURS), 0.95)
+        held.append(low <= truth[answer] <= high)
+    assert np.mean(held) >= 0.95 - 0.025  # two standard errors of the simulation
 
 
 @pytest.mark.parametrize("losses", [{0: 1.0}, {0: 1.0, 1: float("nan")}])
