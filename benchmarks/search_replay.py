@@ -31,11 +31,12 @@ from tabulate import tabulate
 
 from climb_assets import config_search
 from climb_assets.artifacts import canonical_json, sha256_file, sha256_text
-from climb_assets.errors import ClimbError, ConfigError
+from climb_assets.errors import ClimbError, ComputeError, ConfigError
 from climb_assets.provenance import code_hashes
 from climb_assets.search.policy import POLICIES
 from climb_assets.search.replay import Job, Problem, Row, load_table, pool_size, replay_fit, replay_search
 from climb_assets.search.simplex import FloatArray
+from climb_assets.search.swarm_table import metric_names, read_swarm
 
 SHARED = Path(__file__).parents[1].parent / "shared" / "data"
 PILE = {
@@ -72,12 +73,20 @@ def main() -> int:
     return 0
 
 
+def positive(text: str) -> int:
+    """Return the whole number of an option that must be at least 1."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return number
+
+
 def parse_arguments() -> argparse.Namespace:
     """Return the command line's options."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--table", type=Path, help="folder of the weights and the metrics")
-    add("--seeds", type=int, default=30, help="how many (%(default)s)")
+    add("--seeds", type=positive, default=30, help="how many (%(default)s)")
     add("--budgets", type=int, nargs="+", help="proxies of a search (28 56 112)")
     add("--policies", nargs="+", choices=POLICIES, default=list(POLICIES), help="(all)")
     add("--targets", nargs="+", metavar="NAME=METRIC+METRIC", help="means of metrics; a bare NAME is a metric")
@@ -86,7 +95,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--permute", action="store_true", help="control: mixtures shuffled against metrics")
     add("--predictors", action="store_true", help="instead: rank correlation of predictors fitted on random mixtures")
     add("--cache", type=Path, help="file of JSON lines that keeps finished searches, so that a run resumes")
-    add("--processes", type=int, default=os.cpu_count(), help="of one thread each (%(default)s)")
+    add("--processes", type=positive, default=os.cpu_count(), help="of one thread each (%(default)s)")
     add("--json", action="store_true", help="print a list with one object for each search")
     return parser.parse_args()
 
@@ -94,6 +103,11 @@ def parse_arguments() -> argparse.Namespace:
 def replay(arguments: argparse.Namespace, folder: Path) -> None:
     """Run every search that was asked for and print the rows or the tables."""
     problems = pose_problems(arguments, folder)
+    for target, problem in problems.items():
+        left_out = read_swarm(folder, problem.metrics).quarantined
+        if left_out:
+            run, reason = next(iter(left_out.items()))
+            print(f"{target}: {len(left_out)} runs are left out, the first, {run}, as {reason}", file=sys.stderr)
     budgets = choose_budgets(arguments.budgets, problems)
     policies = FAMILIES if arguments.predictors else tuple(arguments.policies)
     wanted = [(policy, budget) for policy in policies for budget in budgets]
@@ -133,10 +147,17 @@ def pose_problems(arguments: argparse.Namespace, folder: Path) -> dict[str, Prob
 
 def default_targets(folder: Path) -> dict[str, tuple[str, ...]]:
     """Return the four targets of RegMix's table, or each metric of another one and their mean."""
-    metrics = tuple(load_table(folder).losses)
+    metrics = tuple(metric_names(folder))
     if set(REGMIX_TARGETS["mean13"]) <= set(metrics):
         return REGMIX_TARGETS
-    return {metric: (metric,) for metric in metrics} | ({"mean": metrics} if len(metrics) > 1 else {})
+    targets = {metric: (metric,) for metric in metrics}
+    if len(metrics) > 1:
+        try:
+            load_table(folder, metrics)
+            targets["mean"] = metrics
+        except ComputeError as error:
+            print(f"the mean of all metrics is left out: {error}", file=sys.stderr)
+    return targets
 
 
 def choose_budgets(given: Sequence[int] | None, problems: Mapping[str, Problem]) -> tuple[int, ...]:

@@ -104,6 +104,17 @@ def read_swarm(folder: Path, metrics: Sequence[str] | None = None) -> SwarmTable
     )
 
 
+def metric_names(folder: Path) -> list[str]:
+    """Return the metrics of a folder that `read_swarm` reads, sorted, each measured on some run.
+
+    Raises
+    ------
+    ConfigError, ComputeError
+        As of `read_swarm`.
+    """
+    return sorted(_read_layout(folder)[1])
+
+
 def _row(columns: Columns, run: str) -> dict[str, float]:
     return {name: column.get(run, math.nan) for name, column in columns.items()}
 

@@ -4,8 +4,9 @@ What belongs here: statistics on a table of losses, mixtures by fresh seeds. Whi
 `climb_assets.search.confirmation`; the noise of the anchors is measured in `climb_assets.proxy`.
 
 The model of the table: loss = mixture + seed + error, errors normal, independent and equally wide for all mixtures.
-Seeds are fresh, so the noise that put a mixture on the list is not in the table. Where errors were three times as wide
-for two of seven mixtures, intervals that should all hold in 95 % of tables held in 87 to 90 % (simulated; 2 seeds).
+Seeds are fresh, so the noise that put a mixture on the list is not in the table. Simulated with 2 seeds, 4 candidates
+and 3 or 7 baselines, the 95 % interval to the best baseline held in 98 % of tables or more; where errors were three
+times as wide for two of the mixtures, in 93 to 97 %.
 """
 
 from collections.abc import Mapping, Sequence
@@ -184,41 +185,43 @@ def judge(
     confidence: float,
     rng: np.random.Generator,
 ) -> list[Gap]:
-    """Return the gap of the answer to each baseline, with intervals that hold all at once.
+    """Return the gap of the answer to each baseline, with intervals that hold whichever candidate was chosen.
 
-    The intervals are simultaneous over all pairs of a candidate and a baseline: the critical value is the quantile of
-    the largest studentised difference of any such pair when all mixtures are equal (Dunnett's idea with several
-    controls), simulated, because the distribution has no closed form. So they hold whichever candidate was chosen by
-    these losses, and whichever baseline turns out to be the best. Bonferroni's would be 8 % wider with 4 candidates
-    and 3 baselines, as it takes the pairs for independent; a bootstrap has nothing to draw from with 2 seeds.
+    To be better than the best baseline is to be better than each of them, so the upper ends pay for the number of
+    candidates, by whose losses one was chosen, and not for that of the baselines (an intersection-union test, Berger
+    1982). The lower ends hold for all pairs at once. So the interval of the largest gap is one for the distance to the
+    best baseline, whichever that truly is. Critical values are quantiles of the largest studentised difference of such
+    pairs when all mixtures are equal (Dunnett's idea with several controls), simulated, because the distribution has no
+    closed form.
 
     Parameters
     ----------
     answer, candidates
         The chosen mixture, and all that it was chosen from.
     confidence
-        That all intervals hold together, such as 0.95.
+        That an interval holds, such as 0.95: half of the errors on either side.
     """
-    half = _critical_value(len(candidates), len(baselines), table.paired.degrees, confidence, rng) * (
-        table.difference_error
-    )
+    below, above = _critical_values(len(candidates), len(baselines), table.paired.degrees, confidence, rng)
     means = table.means
     gaps = []
     for baseline in baselines:
         difference = means[answer] - means[baseline]
-        low, high = difference - half, difference + half
+        low, high = difference - below * table.difference_error, difference + above * table.difference_error
         verdict: Verdict = "better than" if high < 0 else "worse than" if low > 0 else "no better than"
         gaps.append(Gap(baseline, difference, low, high, verdict))
     return gaps
 
 
-def _critical_value(
+def _critical_values(
     candidates: int, baselines: int, degrees: float, confidence: float, rng: np.random.Generator
-) -> float:
+) -> tuple[float, float]:
+    """Return how many standard errors lie below a gap and above it."""
     ours, theirs = rng.standard_normal((DRAWS, candidates)), rng.standard_normal((DRAWS, baselines))
-    widest = np.maximum(ours.max(axis=1) - theirs.min(axis=1), theirs.max(axis=1) - ours.min(axis=1))
     scale = np.sqrt(2 * rng.chisquare(degrees, DRAWS) / degrees)
-    return float(np.quantile(widest / scale, confidence))
+    any_pair = (ours.max(axis=1) - theirs.min(axis=1)) / scale
+    one_baseline = (theirs[:, 0] - ours.min(axis=1)) / scale
+    level = (1 + confidence) / 2
+    return float(np.quantile(any_pair, level)), float(np.quantile(one_baseline, level))
 
 
 def conclude(gaps: Sequence[Gap]) -> str:

@@ -103,17 +103,18 @@ def test_the_verdicts_follow_the_intervals_and_the_best_baseline_counts():
     assert conclude(list(gaps.values())).startswith("worse than ahead, the best baseline: +0.")
 
 
-def test_more_baselines_and_more_candidates_widen_the_intervals():
-    def width(names):
-        gap = judged(table(CLEAR, anchors=SeedNoise(0.01, 4)), "first", names)["uniform"]
-        return gap.high - gap.low
+def test_more_candidates_widen_an_interval_and_more_baselines_only_below():
+    seeds = table(CLEAR, anchors=SeedNoise(0.01, 4))
 
-    one = table({"first": 1.0, "uniform": 1.3}, seeds=2, anchors=SeedNoise(0.01, 9))
-    alone = judged(one, "first", ["uniform"])["uniform"]
-    assert width(["uniform", "proportional"]) > width(["uniform"])
-    assert (alone.high - alone.low) / one.difference_error < width(["uniform"]) / table(
-        CLEAR, anchors=SeedNoise(0.01, 4)
-    ).difference_error
+    def gap_to_uniform(candidates, baselines):
+        gap = {gap.baseline: gap for gap in judge(seeds, "first", candidates, baselines, 0.95, rng())}["uniform"]
+        return gap.difference - gap.low, gap.high - gap.difference
+
+    alone = gap_to_uniform(["first"], ["uniform"])
+    below, above = gap_to_uniform(OURS, ["uniform"])
+    assert min(below, above) > 1.1 * max(alone)
+    more_below, same_above = gap_to_uniform(OURS, ["uniform", "proportional"])
+    assert more_below > 1.05 * below and same_above == pytest.approx(above, rel=0.02)
 
 
 def test_a_predicted_mixture_must_beat_the_measured_ones_by_more_than_noise():
@@ -158,26 +159,26 @@ WORLDS = {
 @pytest.fixture(scope="module")
 def simulated():
     """Return for each world how often the answer was claimed better than the best baseline, how often that was true,
-    and how often all intervals held; two fresh seeds and four degrees of freedom from anchors."""
+    and how often the interval to the truly best one held; two fresh seeds and four degrees of freedom from anchors."""
     found = {}
     for world, truth_of in WORLDS.items():
         draw, claims = rng(3), []
-        for trial in range(200):
+        for trial in range(400):
             truth = dict(zip(OURS + THEIRS, truth_of(draw).tolist(), strict=True))
             anchors = SeedNoise(float(np.sqrt(draw.chisquare(4) / 4)), 4)
             seeds = table(truth, noise=1.0, common=0.3, anchors=anchors, seed=trial)
             answer = choose_answer(seeds, OURS[:2], OURS[2:], 0.95)
             gaps = judge(seeds, answer, OURS, THEIRS, 0.95, rng(trial))
-            held = all(gap.low <= truth[answer] - truth[gap.baseline] <= gap.high for gap in gaps)
-            true = truth[answer] < min(truth[name] for name in THEIRS)
+            to_best = truth[answer] - min(truth[name] for name in THEIRS)
+            held, true = best_baseline(gaps).low <= to_best <= best_baseline(gaps).high, to_best < 0
             claims.append((best_baseline(gaps).verdict == "better than", true, held))
         found[world] = np.array(claims)
     return found
 
 
-def test_all_intervals_hold_together_whatever_was_chosen(simulated):
+def test_the_interval_to_the_best_baseline_holds_whatever_was_chosen(simulated):
     for claims in simulated.values():
-        assert claims[:, 2].mean() >= 0.95 - 0.02  # a standard error of the simulation is 0.015
+        assert claims[:, 2].mean() >= 0.95 - 0.02  # two standard errors of the simulation
 
 
 def test_where_nothing_is_better_claims_are_rarer_than_allowed(simulated):
@@ -189,7 +190,7 @@ def test_of_the_results_called_better_than_the_best_baseline_95_percent_are(simu
     for world in ("candidates are no better bred than baselines", "candidates are ahead"):
         called, true = simulated[world][:, 0].astype(bool), simulated[world][:, 1]
         assert true[called].mean() >= 0.95
-    assert simulated["candidates are ahead"][:, 0].mean() > 0.4  # and it does claim something
+    assert simulated["candidates are ahead"][:, 0].mean() > 0.6  # and it does claim something
 
 
 def test_the_interval_of_the_answer_allows_for_its_having_been_chosen():
