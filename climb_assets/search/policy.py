@@ -110,6 +110,7 @@ POLICIES = {
             choice={"rule": "published"},
         ),
         _policy("stack_one_shot", iterations=ONE_SHOT),
+        _policy("spread_first", first="spread"),
         _policy("mixing_law", per_task=False, predictor={"kind": "mixing_law"} | SINGLE),
         _policy(
             "gaussian_process_ei",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from climb_assets.errors import ComputeError, ConfigError
 from climb_assets.search.iteration import History
 from climb_assets.search.simplex import mixture_key
-from climb_assets.search.swarm_table import as_history, read_swarm, write_swarm
+from climb_assets.search.swarm_table import as_history, metric_names, read_swarm, write_swarm
 
 DOMAINS = ("books", "code", "web, filtered")
 
@@ -92,6 +92,7 @@ def test_holes_of_a_metric_that_nobody_needs_cost_no_run(tmp_path):
     write(tmp_path, "run_id,a,b\nx,1,0\ny,0,1\n", "run_id,loss,rare\nx,1,\ny,2,3\n")
     assert len(read_swarm(tmp_path).runs) == 1
     assert len(read_swarm(tmp_path, ["loss"]).runs) == 2
+    assert metric_names(tmp_path) == ["loss", "rare"]
     with pytest.raises(ConfigError, match="no metric los; name some of loss, rare"):
         read_swarm(tmp_path, ["los"])
 
