@@ -253,7 +253,7 @@ def show_regrets(table: Table, policies: Sequence[str], budgets: Sequence[int]) 
     if PUBLISHED in policies:
         show_differences(table, [policy for policy in policies if policy != PUBLISHED], budgets)
     if "claimed" in next(iter(table.rows.values())):
-        show_guard(table, policies)
+        show_guard(table, policies, budgets)
 
 
 def show_differences(table: Table, policies: Sequence[str], budgets: Sequence[int]) -> None:
@@ -281,14 +281,14 @@ def subtract(table: Table, policy: str, few: int, many: int, quantity: str) -> s
     return "-" if ours is None or theirs is None else spread(ours - theirs)
 
 
-def show_guard(table: Table, policies: Sequence[str]) -> None:
+def show_guard(table: Table, policies: Sequence[str], budgets: Sequence[int]) -> None:
     """Print how often an answer was called better than the best baseline, and how often that held."""
     from scipy.stats import binomtest
 
     print("\n'better than the best baseline', all targets, budgets and seeds\n")
     lines = []
     for policy in policies:
-        rows = [row for job, row in table.rows.items() if job.policy == policy]
+        rows = [row for job, row in table.rows.items() if job.policy == policy and job.budget in budgets]
         held = [bool(row["true"]) for row in rows if row["claimed"]]
         interval = binomtest(sum(held), len(held)).proportion_ci(0.95) if held else None
         told = f"{np.mean(held):.3f} ({interval.low:.3f} to {interval.high:.3f})" if interval else "-"

@@ -70,6 +70,8 @@ BASE: dict[str, Callable[[Lake], ds.Dataset]] = {
     "task_curves": _partitioned("proxy_results", "task_curves.parquet", "iteration"),
     "proxy_models": _partitioned("proxy_results", "models.parquet", "iteration"),
     "noise": _whole("predictor_state", "noise.parquet", iteration_key(1)),  # later iterations carry the same
+    "predictors": _partitioned("predictor_state", "families.parquet", "iteration"),
+    "pareto_front": _partitioned("predictor_state", "front.parquet", "iteration"),
     "fidelity": _whole("proxy_fidelity", "fidelity.parquet"),
     "baselines": _partitioned("baseline_mixtures", "baselines.parquet", "objective"),
     "shortlist": _partitioned("confirmation_results", "shortlist.parquet", "objective"),

@@ -148,6 +148,14 @@ class Choice(Section):
         default_factory=dict, description="task: bits per byte that an answer may lose on it against proportional"
     )
 
+    @model_validator(mode="after")
+    def _floors_need_a_confirmation(self) -> Self:
+        if self.rule == "published" and self.no_regression:
+            raise ValueError(
+                "search.choice.no_regression needs search.choice.rule confirmed; the published has no floors"
+            )
+        return self
+
 
 class Search(Section):
     """The iterative search (paper section 2.2)."""

@@ -84,8 +84,10 @@ def baseline_settings(config: Config, key: str | None) -> dict[str, Any]:
     used = limit_settings(config) | {"baselines": values_of(config.baselines)}
     if not TRAINED_BASELINES & set(config.baselines.mixtures):
         return used
+    of_search = values_of(config.search, "choice", "evidence", "first", "predictor", "acquisition", *REPEATED)
+    of_search |= {"mixing_law": values_of(config.search.predictor.mixing_law), "top": config.search.acquisition.top}
     return used | {
-        "search": values_of(config.search, "choice", "evidence", *REPEATED),
+        "search": of_search,
         "proxy": training_settings(config, config.proxy),
         "tasks": task_settings(config, deciding_only=True),
         "objective": config.objectives[str(key)],

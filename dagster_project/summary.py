@@ -30,7 +30,9 @@ def summarise(workshop: Workshop) -> dict[str, Any]:
         "stale": _stale(workshop),
         "corpus": _corpus(workshop),
         "domains": _table(workshop, "domains", None, "domains.parquet"),
+        "evidence": _evidence(workshop),
         "iterations": _iterations(workshop),
+        "predictors": _table(workshop, "predictor_state", iteration_keys(workshop.config)[-1], "families.parquet"),
         "noise": _noise(workshop),
         "fidelity": _fidelity(workshop),
         "mixtures": {name: _mixture(workshop, name) for name in workshop.config.objectives},
@@ -51,7 +53,10 @@ def _corpus(workshop: Workshop) -> dict[str, Any] | None:
 
 def _table(workshop: Workshop, asset: str, partition: str | None, file: str) -> list[dict[str, Any]] | None:
     artifact = workshop.lake.current(asset, partition)
-    return read_table(artifact.file(file)).to_pylist() if artifact else None
+    if artifact is None or file not in artifact.manifest["files"]:  # the latter: made by an earlier version
+        return None
+    rows: list[dict[str, Any]] = read_table(artifact.file(file)).to_pylist()
+    return rows
 
 
 def _iterations(workshop: Workshop) -> list[dict[str, Any]]:
@@ -69,6 +74,14 @@ def _iterations(workshop: Workshop) -> list[dict[str, Any]]:
                 }
             )
     return rows
+
+
+def _evidence(workshop: Workshop) -> dict[str, Any] | None:
+    """Return how many rows the search began with, and which runs were left out and why; None where it had none."""
+    state = workshop.lake.current("predictor_state", iteration_key(1))
+    if state is None or not state.summary.get("evidence"):
+        return None
+    return {"rows": state.summary["evidence"], "left_out": state.summary["evidence_left_out"]}
 
 
 def _noise(workshop: Workshop) -> dict[str, Any] | None:
@@ -124,6 +137,8 @@ def describe(workshop: Workshop) -> str:
     lines = [_describe_corpus(state["corpus"])]
     if state["domains"]:
         lines += ["", f"{len(state['domains'])} domains:", _describe_domains(state["domains"])]
+    if state["evidence"]:
+        lines += ["", _describe_evidence_brought(**state["evidence"])]
     if state["iterations"]:
         rows = [
             [row["iteration"], row["proxies"], row["diverged"], *_ranks(row["skill"])] for row in state["iterations"]
@@ -131,6 +146,9 @@ def describe(workshop: Workshop) -> str:
         names = [f"rank correlation, {name}" for name in state["iterations"][0]["skill"]]
         lines += ["", "Iterations (rank correlation of left-out predictions and measurements):"]
         lines += [tabulate(rows, ["", "proxies", "diverged", *names])]
+    if state["predictors"]:
+        lines += ["", "Predictors after the last iteration (weight of each family, by cross-validation):"]
+        lines += [_describe_predictors(state["predictors"])]
     for objective, mixture in state["mixtures"].items():
         if state["noise"] is not None:
             lines += ["", f"{objective}: {_describe_noise(state['noise'].get(objective))}"]
@@ -148,6 +166,21 @@ def _describe_staleness(stale: list[str] | str) -> str:
     if not stale:
         return "Nothing is stale."
     return f"Stale: {', '.join(stale[:5])}{f' and {len(stale) - 5} more' if len(stale) > 5 else ''}; see `climb plan`."
+
+
+def _describe_evidence_brought(rows: int, left_out: Mapping[str, str]) -> str:
+    text = f"The search began with {rows} mixtures of its evidence"
+    if left_out:
+        run, reason = next(iter(left_out.items()))
+        text += f"; {len(left_out)} runs were left out, such as {run}: {reason}"
+    return f"{text}."
+
+
+def _describe_predictors(families: Sequence[Mapping[str, Any]]) -> str:
+    names = sorted({row["family"] for row in families})
+    weight = {(row["task"], row["family"]): f"{row['weight']:.2f}" for row in families}
+    rows = [[task, *(weight[task, name] for name in names)] for task in sorted({row["task"] for row in families})]
+    return str(tabulate(rows, ["", *names]))
 
 
 def _describe_noise(noise: dict[str, Any] | None) -> str:

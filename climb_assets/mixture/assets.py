@@ -24,7 +24,6 @@ from climb_assets.recipe import iteration_keys
 from climb_assets.search.baselines import read_baselines
 from climb_assets.search.confirmation import fresh_seeds, write_shortlist
 from climb_assets.search.figures import mixture_bars
-from climb_assets.search.iteration import tabulate_front
 from climb_assets.search.space import deciding_tasks, read_knowledge, read_space
 from climb_assets.tables import read_table, write_table
 from climb_assets.workshop import Workshop
@@ -37,13 +36,13 @@ def confirmation_results(context: dg.AssetExecutionContext, climb: Climb) -> dg.
     objective, config = context.partition_key, climb.config
 
     def write(draft: Draft) -> None:
-        listed = list_for_confirmation(climb, objective)
+        reference = _measure_reference(climb, objective)
+        listed = list_for_confirmation(climb, objective, _task_losses(reference) if reference else {})
         baselines = read_baselines(climb.get("baseline_mixtures", objective).file("baselines.parquet"))
         mixtures = [entry.weights for entry in listed] + (list(baselines.values()) if listed else [])
         jobs = dict.fromkeys(ProxyJob(own, seed) for own in mixtures for seed in fresh_seeds(config.search))
-        if (reference := reference_job(climb, objective)) and listed:
-            jobs[reference] = None  # the short list rests on it, so it belongs to the lineage
         outcomes = measure(climb, list(jobs), config.proxy, deciding_tasks(config), f"confirmation [{objective}]")
+        outcomes += [reference] if reference else []  # the short list rests on it, so it belongs to the lineage
         write_outcomes({(one.job.key, one.job.repeat): one for one in outcomes}.values(), draft.path)
         write_shortlist(draft.path / "shortlist.parquet", listed)
         draft.summary |= {"shortlist": [entry.name for entry in listed], "proxies": len(outcomes)}
@@ -53,6 +52,18 @@ def confirmation_results(context: dg.AssetExecutionContext, climb: Climb) -> dg.
         name: table_metadata(read_table(made.artifact.file(f"{name}.parquet"))) for name in ("shortlist", "results")
     }
     return result(made, shown)
+
+
+def _measure_reference(climb: Workshop, objective: str) -> ProxyOutcome | None:
+    """Return the proxy on the corpus as it is, where a no-regression floor asks for it."""
+    job = reference_job(climb, objective)
+    if job is None:
+        return None
+    tasks = deciding_tasks(climb.config)
+    (outcome,) = measure(climb, [job], climb.config.proxy, tasks, f"reference [{objective}]")
+    if outcome.diverged:
+        raise ComputeError("the proxy on the proportional mixture diverged; lower proxy.learning_rate")
+    return outcome
 
 
 def optimal_mixture(context: dg.AssetExecutionContext, climb: Climb) -> dg.MaterializeResult:
@@ -76,10 +87,11 @@ def optimal_mixture(context: dg.AssetExecutionContext, climb: Climb) -> dg.Mater
         ),
         dg.AssetCheckResult(check_name="weights_within_limits", passed=bool(space.limits.kept_by(shares))),
     ]
-    history = read_knowledge(space, climb.get("predictor_state", iteration_keys(climb.config)[-1])).history
+    state = climb.get("predictor_state", iteration_keys(climb.config)[-1])
+    history = read_knowledge(space, state).history
     shown: dict[str, dg.MetadataValue] = {"weights": table_metadata(weights)}
     if len(climb.config.objectives) > 1:
-        shown["pareto_front"] = table_metadata(tabulate_front(history, climb.config.objectives))
+        shown["pareto_front"] = table_metadata(read_table(state.file("front.parquet")))
     bars = mixture_bars(history.weights, history.iteration, space.names)
     return result(made, shown | {"mixtures_by_iteration": image_metadata(bars)}, checks)
 
@@ -118,8 +130,12 @@ def target_comparison(context: dg.AssetExecutionContext, climb: Climb) -> dg.Mat
 def _losses(outcomes: Mapping[tuple[str, int], ProxyOutcome]) -> dict[str, dict[int, dict[str, float]]]:
     losses: dict[str, dict[int, dict[str, float]]] = {}
     for (arm, seed), outcome in outcomes.items():
-        losses.setdefault(arm, {})[seed] = {task: scores.loss for task, scores in outcome.scores.items()}
+        losses.setdefault(arm, {})[seed] = _task_losses(outcome)
     return losses
+
+
+def _task_losses(outcome: ProxyOutcome) -> dict[str, float]:
+    return {task: scores.loss for task, scores in outcome.scores.items()}
 
 
 def mixed_corpus(context: dg.AssetExecutionContext, climb: Climb) -> dg.MaterializeResult:

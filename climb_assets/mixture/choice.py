@@ -9,12 +9,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from climb_assets.config import Config
-from climb_assets.errors import ComputeError
 from climb_assets.mixture.prospect import find_prospect
 from climb_assets.mixture.selection import REFERENCE, Selection, select_confirmed, select_published
 from climb_assets.proxy.job import ProxyJob
-from climb_assets.proxy.laboratory import measure
 from climb_assets.proxy.noise import losses_of, noise_of_objectives
 from climb_assets.randomness import generator
 from climb_assets.recipe import iteration_keys
@@ -25,25 +22,32 @@ from climb_assets.search.limits import shadow_prices
 from climb_assets.search.objectives import NoRegression
 from climb_assets.search.prediction import Prediction
 from climb_assets.search.simplex import is_among
-from climb_assets.search.space import Knowledge, Space, deciding_tasks, propose_further, read_knowledge, read_space
+from climb_assets.search.space import Knowledge, Space, propose_further, read_knowledge, read_space
 from climb_assets.search.stop_rule import Advice, advise, last_gain, nothing_left
 from climb_assets.tables import read_table
 from climb_assets.workshop import Workshop
 
 
-def list_for_confirmation(climb: Workshop, objective: str) -> list[Listed]:
-    """Return the mixtures of an objective to train again; none where the published rule is to choose."""
+def list_for_confirmation(climb: Workshop, objective: str, reference: Mapping[str, float]) -> list[Listed]:
+    """Return the mixtures of an objective to train again; none where the published rule is to choose.
+
+    Parameters
+    ----------
+    reference
+        Loss of each task on the corpus as it is, which no-regression floors compare with; see `reference_job`.
+    """
     config, space = climb.config, read_space(climb)
     if config.search.choice.rule == "published":
         return []
     known, pool = _last_knowledge(climb, space), space.draw()
     scores = known.predict[objective](pool).mean + space.penalty(pool)
-    guard = NoRegression(config.search.choice.no_regression, _reference_losses(climb, objective))
+    guard = NoRegression(config.search.choice.no_regression, reference)
     return shortlist(
         known.history,
         config.objectives[objective],
         pool,
         scores,
+        known.surcharge(objective, known.history.weights),
         known.predict_tasks,
         space.limits,
         guard,
@@ -68,7 +72,11 @@ def choose(climb: Workshop, space: Space, objective: str) -> tuple[Selection, Ad
         losses = losses_of(read_table(confirmed.file("results.parquet")))
         arms = gather_arms(listed, baselines, losses, fresh_seeds(config.search))
         rng = generator(config.search.seed, "verdict", objective)
-        selection = select_confirmed(objective, weights, listed, arms, prospect, noise, config.search.choice, rng)
+        added = known.surcharge(objective, np.array([entry.weights for entry in listed]))
+        surcharge = dict(zip((entry.name for entry in listed), added.tolist(), strict=True))
+        selection = select_confirmed(
+            objective, weights, listed, arms, prospect, noise, config.search.choice, rng, surcharge
+        )
     prices = shadow_prices(np.array(selection.weights), space.limits, predict, config.search.min_weight)
     return replace(selection, prices=tuple(prices)), _advise(known, pool, objective, noise.noise if noise else None)
 
@@ -76,33 +84,19 @@ def choose(climb: Workshop, space: Space, objective: str) -> tuple[Selection, Ad
 def _advise(known: Knowledge, pool: np.ndarray, objective: str, noise: float | None) -> Advice:
     """Return what another iteration as large as the last one promises."""
     config = known.space.config
-    measured = known.history.objective(config.objectives[objective])
+    measured = np.where(known.allowed, known.history.objective(config.objectives[objective]), np.nan)
     gained = last_gain(measured, known.history.iteration)
     count = min(config.search.iterations[-1], int((~is_among(pool, known.history.weights)).sum()))
     if not count:
         return nothing_left(gained, noise)
     further = propose_further(known, pool, count, len(config.search.iterations) + 1)
     mixtures = np.array([candidate.weights for candidate in further])  # every proxy serves every objective
-    mean, deviation = known.predict[objective](mixtures)
-    # What one proxy would measure is noisier than its mixture is good; noise is no gain.
-    certain = Prediction(mean, np.sqrt(np.maximum(deviation**2 - (noise or 0.0) ** 2, 0.0)))
-    return advise(certain, known.best[objective], gained, noise)
+    mean, deviation = known.predict_worth(objective, mixtures)
+    return advise(Prediction(mean + known.space.penalty(mixtures), deviation), known.best[objective], gained, noise)
 
 
 def _last_knowledge(climb: Workshop, space: Space) -> Knowledge:
     return read_knowledge(space, climb.get("predictor_state", iteration_keys(climb.config)[-1]))
-
-
-def _reference_losses(climb: Workshop, objective: str) -> Mapping[str, float]:
-    """Return the task losses of one proxy on the corpus as it is, where a no-regression floor asks for them."""
-    job = reference_job(climb, objective)
-    if job is None:
-        return {}
-    config: Config = climb.config
-    (outcome,) = measure(climb, [job], config.proxy, deciding_tasks(config), f"reference [{objective}]")
-    if outcome.diverged:
-        raise ComputeError("the proxy on the proportional mixture diverged; lower proxy.learning_rate")
-    return {task: scores.loss for task, scores in outcome.scores.items()}
 
 
 def reference_job(climb: Workshop, objective: str) -> ProxyJob | None:

@@ -130,6 +130,7 @@ def select_confirmed(
     noise: Noise | None,
     settings: config_search.Choice,
     rng: np.random.Generator,
+    surcharge: Mapping[str, float] | None = None,
 ) -> Selection:
     """Return the answer that the fresh seeds allow, with what may be said of it against the baselines.
 
@@ -145,6 +146,9 @@ def select_confirmed(
         The short list.
     arms
         Losses of the short list and of the baselines, by name.
+    surcharge
+        What settings add to the loss of each mixture of the short list before one is chosen. The evidence is of losses
+        as they are.
 
     Raises
     ------
@@ -165,13 +169,14 @@ def select_confirmed(
     table = tabulate_seeds(objective_by_seed(single, weights), anchors)
     measured = [entry.name for entry in able if entry.measured]
     predicted = [entry.name for entry in able if not entry.measured]
-    answer = choose_answer(table, measured, predicted, settings.confidence)
+    answer = choose_answer(table, measured, predicted, settings.confidence, surcharge)
     names = [entry.name for entry in candidates]
     others = list(dict.fromkeys(alike[name] for name in baselines if alike[name] != answer))
     judged = judge(table, answer, names, others, settings.confidence, rng) if others else []
     gap_to = {gap.baseline: gap for gap in judged} | {answer: Gap(answer, 0.0, 0.0, 0.0, "no better than")}
     gaps = [replace(gap_to[alike[name]], baseline=name) for name in baselines]
     likely = probability_best(table, rng)
+    lost = [name for name in arms if name not in {*sound, *(entry.name for entry in listed)}]
     evidence = Evidence(
         seeds=len(planned),
         mean=table.means[answer],
@@ -179,7 +184,7 @@ def select_confirmed(
         means={name: table.means[alike[name]] for name in sound},
         probability_best={name: likely[alike[name]] for name in sound},
         gaps=tuple(gaps),
-        conclusion=_conclude(gaps, excess[answer]),
+        conclusion=_conclude(gaps, excess[answer], lost),
         noise=table.paired.deviation,
         degrees=table.paired.degrees,
         excess=excess[answer],
@@ -208,9 +213,10 @@ def _broken_floors(
     return {entry.name: float(guard.excess(mean_losses(arms[entry.name]))) for entry in candidates}
 
 
-def _conclude(gaps: Sequence[Gap], excess: float) -> str:
+def _conclude(gaps: Sequence[Gap], excess: float, lost: Sequence[str]) -> str:
     broken = f"; every mixture breaks a no-regression floor, this one by {excess:.4f} bits per byte" if excess else ""
-    return conclude(gaps) + broken
+    missing = f"; not compared, because a model of it diverged: {', '.join(lost)}" if lost else ""
+    return conclude(gaps) + broken + missing
 
 
 def _with_noise(selection: Selection, noise: Noise | None) -> Selection:

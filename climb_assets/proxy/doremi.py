@@ -17,8 +17,9 @@ from climb_assets.config import Training
 from climb_assets.errors import ComputeError
 from climb_assets.proxy.batches import SequencePlan
 from climb_assets.proxy.checkpoint import Checkpoint
+from climb_assets.proxy.spans import TrainingIndex
 from climb_assets.proxy.train import head_loss, learning_rate_at, make_optimiser, mixed_precision
-from climb_assets.search.baselines import uniform
+from climb_assets.search.baselines import token_proportional, uniform
 from climb_assets.search.simplex import FloatArray
 from climb_assets.tables import read_table, write_table
 
@@ -46,6 +47,15 @@ class Reweighting:
     weights: FloatArray
     trajectory: FloatArray
     excess: FloatArray
+
+
+def choose_mixtures(index: TrainingIndex) -> tuple[FloatArray, FloatArray]:
+    """Return the mixtures (domains,) that the reference and the proxy see: the corpus as it is, and all domains alike.
+
+    The paper takes a reference in proportion to tokens for the Pile, and its authors advise it (README of
+    sangmichaelxie/doremi); the uniform reference that the paper takes for GLaM wants several rounds.
+    """
+    return token_proportional(index.supply), uniform(len(index.supply))
 
 
 def reweight_domains(

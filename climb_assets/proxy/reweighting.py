@@ -13,14 +13,13 @@ from climb_assets.errors import ComputeError
 from climb_assets.provenance import code_hashes
 from climb_assets.proxy.batches import plan_sequences, simulate_supply
 from climb_assets.proxy.checkpoint import Checkpoint
-from climb_assets.proxy.doremi import reweight_domains, write_reweighting
+from climb_assets.proxy.doremi import choose_mixtures, reweight_domains, write_reweighting
 from climb_assets.proxy.job import ProxyJob, Work, make_model
 from climb_assets.proxy.laboratory import conditions_of, training_data
 from climb_assets.proxy.model import load_model, save_model
 from climb_assets.proxy.spans import load_training_index
 from climb_assets.proxy.swarm import ProxyOutcome, Swarm
-from climb_assets.recipes import DOREMI_MODULES
-from climb_assets.search.baselines import token_proportional, uniform
+from climb_assets.recipes import DOREMI_MODULES, TRAINING_MODULES
 from climb_assets.workshop import Workshop
 
 DOREMI = "doremi_models"  # a store of its own, beside that of the proxies
@@ -30,9 +29,7 @@ RUN = "doremi.parquet"
 def reweigh(workshop: Workshop) -> tuple[Artifact, ProxyOutcome]:
     """Return DoReMi's run over the lake's domains, and the reference model that it leans on.
 
-    Both are kept: every objective asks for them and none trains them again. The reference is the proxy of the corpus as
-    it is, in proportion to tokens: the paper takes that for the Pile, and its authors advise it (README of
-    sangmichaelxie/doremi); the uniform reference that the paper takes for GLaM wants several rounds.
+    Both are kept: every objective asks for them and none trains them again. The reference is a proxy like any other.
 
     Returns
     -------
@@ -46,9 +43,7 @@ def reweigh(workshop: Workshop) -> tuple[Artifact, ProxyOutcome]:
     config, data = workshop.config, training_data(workshop)
     conditions = conditions_of(workshop, config.proxy)
     index = load_training_index(data.folder, data.tokens)
-    as_it_is, even = (
-        ProxyJob(tuple(weights.tolist())) for weights in (token_proportional(index.supply), uniform(len(index.supply)))
-    )
+    as_it_is, even = (ProxyJob(tuple(weights.tolist())) for weights in choose_mixtures(index))
     (reference,) = Swarm(workshop.lake, data, conditions).run([as_it_is], config.proxy, {})
     if reference.diverged:
         raise ComputeError("DoReMi's reference model diverged; lower proxy.learning_rate")
@@ -58,7 +53,7 @@ def reweigh(workshop: Workshop) -> tuple[Artifact, ProxyOutcome]:
         None,
         {**plain.inputs, "proxy_models": reference.model.data_version},
         {**plain.config, "doremi": config.baselines.doremi.model_dump(mode="json")},
-        {**plain.code, **code_hashes(DOREMI_MODULES)},
+        _CODE,
     )
     unfinished = workshop.lake.root / "unfinished" / order.fingerprint
 
@@ -78,6 +73,10 @@ def reweigh(workshop: Workshop) -> tuple[Artifact, ProxyOutcome]:
     found, _ = workshop.lake.put(order, write)
     shutil.rmtree(unfinished, ignore_errors=True)
     return found, reference
+
+
+# What this process has imported: should the files change under it, the old code's work must not bear the new hash.
+_CODE = code_hashes((*TRAINING_MODULES, *DOREMI_MODULES))
 
 
 @contextlib.contextmanager

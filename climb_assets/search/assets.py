@@ -30,13 +30,29 @@ from climb_assets.recipes import SEARCH
 from climb_assets.search.baseline_searches import search_baselines
 from climb_assets.search.baselines import token_proportional, uniform, unimax, write_baselines
 from climb_assets.search.figures import mixture_bars, predicted_vs_measured
-from climb_assets.search.iteration import History, diagnose, fit_predictors, write_diagnostics
+from climb_assets.search.iteration import (
+    History,
+    diagnose,
+    first_models,
+    fit_predictors,
+    tabulate_families,
+    tabulate_front,
+    write_diagnostics,
+)
 from climb_assets.search.predictor import save_predictor
-from climb_assets.search.proposal import propose_first, read_candidates, write_candidates
-from climb_assets.search.simplex import FloatArray, is_among
-from climb_assets.search.space import deciding_tasks, propose_further, read_evidence, read_knowledge, read_space
+from climb_assets.search.proposal import read_candidates, write_candidates
+from climb_assets.search.simplex import FloatArray
+from climb_assets.search.space import (
+    deciding_tasks,
+    evidence_left_out,
+    propose_further,
+    propose_initial,
+    read_evidence,
+    read_knowledge,
+    read_space,
+)
 from climb_assets.settings_used import iteration_number
-from climb_assets.tables import read_table
+from climb_assets.tables import read_table, write_table
 from climb_assets.workshop import Workshop
 
 
@@ -45,11 +61,12 @@ def propose(climb: Workshop, key: str, draft: Draft) -> None:
     config, number, space = climb.config, iteration_number(key), read_space(climb)
     pool, count = space.draw(), config.search.iterations[number - 1]
     if number == 1:
-        untried = pool[~is_among(pool, read_evidence(space).weights)]
-        candidates = propose_first(untried, count, config.search)
+        candidates = propose_initial(space, pool, count)
     else:
         known = read_knowledge(space, climb.get("predictor_state", iteration_key(number - 1)))
         candidates = propose_further(known, pool, count, number)
+    if not space.limits.kept_by(np.array([candidate.weights for candidate in candidates])).all():
+        raise ComputeError(f"a candidate of {key} breaks a limit, which is a defect; report this")
     write_candidates(draft.path / "candidates.parquet", candidates)
     draft.summary |= {"candidates": len(candidates), "pool": len(pool), "domains": len(space.names)}
 
@@ -82,15 +99,15 @@ def fit(climb: Workshop, key: str, draft: Draft) -> None:
     results = read_table(climb.get("proxy_results", key).file("results.parquet"))
     tasks = sorted(set(results["task"].to_pylist()))
     if number == 1:
-        history = read_evidence(read_space(climb))
+        history, left_out = read_evidence(read_space(climb)), evidence_left_out(config)
+        draft.summary |= {"evidence": len(history.keys), "evidence_left_out": dict(left_out)}
         noise = measure_noise(losses_of(results), config.objectives)
     else:
         before = climb.get("predictor_state", iteration_key(number - 1))
         history = History.load(before.file("history.parquet"))
         noise = read_noise(before.file("noise.parquet"))
     weights = np.array([candidate.weights for candidate in candidates])
-    counted = results.filter(pc.equal(results["repeat"], 0))  # one model a mixture, so that all rows are alike
-    history = history.extend([candidate.key for candidate in candidates], weights, counted, number)
+    history = history.extend([candidate.key for candidate in candidates], weights, first_models(results), number)
     seed, settings = config.search.seed, config.search.predictor
     predictors = fit_predictors(history, tasks, settings, seed)
     diagnostics = diagnose(history, predictors, config.objectives)
@@ -98,6 +115,8 @@ def fit(climb: Workshop, key: str, draft: Draft) -> None:
     for task, predictor in predictors.items():
         save_predictor(draft.path / f"{task}.json", predictor)
     write_diagnostics(draft.path / "diagnostics.json", diagnostics)
+    write_table(draft.path / "families.parquet", tabulate_families(predictors))
+    write_table(draft.path / "front.parquet", tabulate_front(history, config.objectives))
     write_noise(draft.path / "noise.parquet", noise)
     skill = {name: found.spearman for name, found in diagnostics["objectives"].items()}
     draft.summary |= {"rows": len(history.keys), "out_of_fold_spearman": skill}
@@ -206,7 +225,11 @@ def _show(climb: Workshop, artifact: Artifact) -> dict[str, dg.MetadataValue]:
         case _:
             noise = read_table(artifact.file("noise.parquet"))
             shown = table_metadata(noise) if noise.num_rows else dg.MetadataValue.text("noise not measured")
-            return {name: image_metadata(png) for name, png in _fits(climb, artifact).items()} | {"noise": shown}
+            families = table_metadata(read_table(artifact.file("families.parquet")))
+            return {name: image_metadata(png) for name, png in _fits(climb, artifact).items()} | {
+                "noise": shown,
+                "families": families,
+            }
 
 
 def _fits(climb: Workshop, state: Artifact) -> dict[str, bytes]:

@@ -81,6 +81,7 @@ def shortlist(
     weights: Mapping[str, float],
     pool: FloatArray,
     scores: FloatArray,
+    surcharge: FloatArray,
     predict: TaskLosses,
     limits: Limits,
     no_regression: NoRegression,
@@ -99,8 +100,10 @@ def shortlist(
     weights
         The objective: weights of its tasks.
     pool, scores
-        The search space (m, K), and what it is ranked by (m,): the predicted objective, with the penalty for distance
-        from the prior where `search.limits.divergence` asks for one.
+        The search space (m, K), and what it is ranked by (m,): the predicted objective with its surcharge.
+    surcharge
+        What settings add to the measured objective of each mixture of the history (n,) before it is ranked; see
+        `climb_assets.search.space.Knowledge.surcharge`.
     predict
         The predicted task losses; asked only where there is a no-regression floor.
 
@@ -124,7 +127,7 @@ def shortlist(
         if len(usable):
             return [_least_bad(history.weights[usable], measured_excess, measured=True)]
         return [_least_bad(pool[inside], predicted_excess, measured=False)]
-    ranked = measured[np.argsort(losses[measured], kind="stable")][: settings.choice.measured]
+    ranked = measured[np.argsort((losses + surcharge)[measured], kind="stable")][: settings.choice.measured]
     listed = [
         _list(f"measured {rank}", history.weights[row], f"number {rank} of the measured mixtures", measured=True)
         for rank, row in enumerate(ranked.tolist(), start=1)

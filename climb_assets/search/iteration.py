@@ -12,6 +12,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from climb_assets import config_search
 from climb_assets.artifacts import write_atomically
@@ -23,6 +24,16 @@ from climb_assets.search.predictor import Predictor, new_predictor
 from climb_assets.search.simplex import FloatArray, check_simplex
 from climb_assets.search.stack import rank_correlation
 from climb_assets.tables import read_table, write_table
+
+FAMILIES = pa.schema(
+    [
+        pa.field("task", pa.string(), nullable=False),
+        pa.field("family", pa.string(), nullable=False),
+        pa.field("weight", pa.float64(), nullable=False),
+        pa.field("spearman", pa.float64()),
+        pa.field("residual_sd", pa.float64(), nullable=False),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -125,6 +136,11 @@ class History:
         iteration, diverged = column.pop("iteration"), column.pop("diverged").astype(np.bool_)
         losses = {task: loss.astype(np.float64) for task, loss in column.items()}
         return cls(tuple(table["key"].to_pylist()), iteration, np.array(table["weights"].to_pylist()), losses, diverged)
+
+
+def first_models(results: pa.Table) -> pa.Table:
+    """Return the results of the first model of each mixture: one a mixture, so that all rows are alike."""
+    return results.filter(pc.equal(results["repeat"], 0))
 
 
 @dataclass(frozen=True)
@@ -233,6 +249,16 @@ def tabulate_front(history: History, objectives: Mapping[str, Mapping[str, float
     front = pareto_front(np.stack(list(losses.values()), axis=1))
     columns = {name: pa.array(loss[front]) for name, loss in losses.items()}
     return pa.table({"key": pa.array([history.keys[row] for row in front]), **columns})
+
+
+def tabulate_families(predictors: Mapping[str, Predictor]) -> pa.Table:
+    """Return for each task and family its weight in the predictor, and how its out-of-fold predictions fared."""
+    rows = [
+        {"task": task, "family": family, **facts}
+        for task, predictor in sorted(predictors.items())
+        for family, facts in predictor.diagnostics["members"].items()
+    ]
+    return pa.Table.from_pylist(rows, FAMILIES)
 
 
 def write_diagnostics(path: Path, diagnostics: Mapping[str, Mapping[str, Fit]]) -> None:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from climb_assets import config_search
 from climb_assets.errors import ComputeError, ConfigError
 from climb_assets.search.prediction import Prediction
-from climb_assets.search.simplex import FloatArray, floor_and_round, normalise, project
+from climb_assets.search.simplex import FloatArray, floor_and_round, grid_step, normalise, project
 
 SLACK = 1e-9  # how far beyond a limit a weight may be by the rounding of floats
 RELAXED_BY = 0.01  # weight by which a limit is relaxed for its shadow price; trees see no smaller step
@@ -139,6 +139,11 @@ def divergence(mixtures: FloatArray, prior: FloatArray) -> FloatArray:
     return nats
 
 
+def divergence_penalty(mixtures: FloatArray, prior: FloatArray, settings: config_search.Limits) -> FloatArray:
+    """Return what `search.limits.divergence` adds to the loss of mixtures (n, K): that times their divergence (n,)."""
+    return settings.divergence * divergence(mixtures, prior)
+
+
 def discount_repeats(mixtures: FloatArray, supply: FloatArray, budget: float, scale: float) -> FloatArray:
     """Return the mixtures (n, K) that tokens without repeats would have to make to be worth as much.
 
@@ -204,19 +209,20 @@ def shadow_prices(
     predict
         The predicted objective of mixtures (n, K).
     min_weight
-        A weight within this of a limit sits on it, since mixtures lie on that grid.
+        Names the grid that mixtures lie on: a weight within a step of it of a limit sits on that limit.
     """
-    capped = (mixture >= limits.ceiling - min_weight) & (limits.ceiling < 1) & (mixture > 0)
-    propped = (mixture <= limits.floor + min_weight) & (limits.floor > 0)
+    step = grid_step(min_weight)
+    capped = (mixture >= limits.ceiling - step) & (limits.ceiling < 1) & (mixture > 0)
+    propped = (mixture <= limits.floor + step) & (limits.floor > 0)
     room_above = 1 - (limits.floor.sum() - limits.floor) - mixture
     room_below = np.minimum(mixture, mixture + (limits.ceiling.sum() - limits.ceiling) - 1)
     prices = []
     for active, room, sign in ((capped, room_above, 1), (propped, room_below, -1)):
         for domain in np.flatnonzero(active & (room > SLACK)).tolist():
-            step = min(RELAXED_BY, float(room[domain]))
+            move = min(RELAXED_BY, float(room[domain]))
             floor, ceiling = limits.floor.copy(), limits.ceiling.copy()
-            floor[domain] = ceiling[domain] = mixture[domain] + sign * step
+            floor[domain] = ceiling[domain] = mixture[domain] + sign * move
             before, after = predict(np.stack([mixture, project(mixture, floor, ceiling)])).mean
             limit = limits.causes[domain] if sign > 0 and limits.causes else "ceiling" if sign > 0 else "floor"
-            prices.append(ShadowPrice(domain, limit, float(mixture[domain]), float((after - before) / step)))
+            prices.append(ShadowPrice(domain, limit, float(mixture[domain]), float((after - before) / move)))
     return prices

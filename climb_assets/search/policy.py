@@ -208,7 +208,7 @@ def _propose_next(
         pool,
         history.weights,
         {OBJECTIVE: predict},
-        {OBJECTIVE: float(losses[best])},
+        {OBJECTIVE: float(predict(history.weights[~history.diverged]).mean.min())},
         {OBJECTIVE: history.weights[best]},
         count,
         settings,

@@ -7,6 +7,8 @@ What belongs here: the interface that the families and the stack of them share. 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol, Self
 
+import numpy as np
+
 from climb_assets.search.simplex import FloatArray
 
 
@@ -23,6 +25,17 @@ class Prediction(NamedTuple):
 
     mean: FloatArray
     deviation: FloatArray
+
+
+def remove_noise(prediction: Prediction, noise: float) -> Prediction:
+    """Return the prediction of what mixtures are worth: the noise of a proxy's seed is no reason to measure one.
+
+    Parameters
+    ----------
+    noise
+        Standard deviation between seeds of one mixture.
+    """
+    return Prediction(prediction.mean, np.sqrt(np.maximum(prediction.deviation**2 - noise**2, 0.0)))
 
 
 class Member(Protocol):

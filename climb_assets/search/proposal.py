@@ -20,7 +20,7 @@ from climb_assets import config_search
 from climb_assets.errors import ComputeError
 from climb_assets.randomness import generator
 from climb_assets.search.acquisition import acquire
-from climb_assets.search.limits import Limits, divergence
+from climb_assets.search.limits import Limits, divergence_penalty
 from climb_assets.search.prediction import Prediction
 from climb_assets.search.simplex import FloatArray, affinity, check_simplex, content_numbers, is_among, mixture_key
 from climb_assets.tables import read_table, write_rows
@@ -182,9 +182,10 @@ def propose_next(
     predict
         For each objective, the prediction of mixtures (n, K); lower is better.
     best
-        For each objective, the loss that an expected improvement is counted from.
+        For each objective, what an expected improvement is counted from: the least predicted loss of a tried mixture,
+        with the penalty for its divergence from the prior.
     around
-        For each objective, the mixture (K,) that has this loss, and that local moves start from.
+        For each objective, the mixture (K,) that local moves start from.
     count
         Number of candidates over all objectives.
     iteration
@@ -215,20 +216,13 @@ def propose_next(
             known = np.concatenate([pool, tried, taken])
             ranked = np.concatenate([ranked, moves[~is_among(moves, known)]])
         predicted = predict[objective](ranked)
-        wanted = Prediction(predicted.mean + _penalty(ranked, prior, settings), predicted.deviation)
-        start = best[objective] + float(_penalty(around[objective], prior, settings))
-        chosen = acquire(ranked, wanted, start, quota, settings.acquisition, rng, taken)
+        wanted = Prediction(predicted.mean + divergence_penalty(ranked, prior, settings.limits), predicted.deviation)
+        chosen = acquire(ranked, wanted, best[objective], quota, settings.acquisition, rng, taken)
         for index in chosen:
             rule = "local move" if index >= members else settings.acquisition.kind
             candidates.append(_candidate(ranked[index], rule, objective, float(predicted.mean[index])))
         taken = np.concatenate([taken, ranked[chosen]])
     return candidates
-
-
-def _penalty(mixtures: FloatArray, prior: FloatArray, settings: config_search.Search) -> FloatArray:
-    """Return what distance from the prior adds to a loss, (n,) for mixtures (n, K)."""
-    factor = settings.limits.divergence
-    return factor * divergence(mixtures, prior) if factor else np.zeros(mixtures.shape[:-1])
 
 
 def _move(

@@ -118,6 +118,11 @@ def floor_and_round(
     return apportion(scaled, units) / units
 
 
+def grid_step(min_weight: float) -> float:
+    """Return the step of the grid that `floor_and_round` puts mixtures on."""
+    return 1 / _units(min_weight)
+
+
 def _units(min_weight: float) -> int:
     finest = 10**DECIMALS
     return finest if min_weight * finest <= 1 else int(1 / min_weight + TOLERANCE)

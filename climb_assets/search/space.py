@@ -13,12 +13,13 @@ import numpy.typing as npt
 
 from climb_assets.artifacts import Artifact
 from climb_assets.config import Config, Task
+from climb_assets.proxy.noise import noise_of_objectives
 from climb_assets.search.iteration import History, predict_objective
-from climb_assets.search.limits import Limits, discount_repeats, divergence, find_limits
-from climb_assets.search.prediction import Prediction
+from climb_assets.search.limits import Limits, discount_repeats, divergence_penalty, find_limits
+from climb_assets.search.prediction import Prediction, remove_noise
 from climb_assets.search.predictor import Predictor, load_predictor
-from climb_assets.search.proposal import Candidate, Predict, draw_pool, propose_next
-from climb_assets.search.simplex import FloatArray
+from climb_assets.search.proposal import Candidate, Predict, draw_pool, propose_first, propose_next
+from climb_assets.search.simplex import FloatArray, is_among
 from climb_assets.search.swarm_table import as_history, read_swarm
 from climb_assets.tables import read_table
 from climb_assets.workshop import Workshop
@@ -52,7 +53,7 @@ class Space:
 
     def penalty(self, mixtures: FloatArray) -> FloatArray:
         """Return what `search.limits.divergence` adds to the loss of mixtures (n, K), in bits per byte."""
-        return self.config.search.limits.divergence * divergence(mixtures, self.prior)
+        return divergence_penalty(mixtures, self.prior, self.config.search.limits)
 
 
 def read_space(climb: Workshop) -> Space:
@@ -75,10 +76,14 @@ def read_space(climb: Workshop) -> Space:
 
 @dataclass(frozen=True, eq=False)
 class Knowledge:
-    """What is known after an iteration: the rows, and the predictors fitted on them."""
+    """What is known after an iteration: the rows, the predictors fitted on them, and the noise of each objective.
+
+    An objective whose noise was not measured is not in `noise`.
+    """
 
     history: History
     predictors: Mapping[str, Predictor]
+    noise: Mapping[str, float]
     space: Space
 
     @property
@@ -91,24 +96,44 @@ class Knowledge:
         worth = self._worth(mixtures)
         return {task: predictor.predict(worth).mean for task, predictor in self.predictors.items()}
 
+    def predict_worth(self, objective: str, mixtures: FloatArray) -> Prediction:
+        """Return the prediction of an objective for mixtures (n, K), what a proxy's seed adds to it taken out."""
+        return remove_noise(self.predict[objective](mixtures), self.noise.get(objective, 0.0))
+
+    def surcharge(self, objective: str, mixtures: FloatArray) -> FloatArray:
+        """Return what is added to measured losses of mixtures (n, K) before they are ranked (n,).
+
+        The penalty for their divergence from the prior; and where repeats are discounted, what the predictor says that
+        they cost: proxies that did not repeat their data have not measured it.
+        """
+        added = self.space.penalty(mixtures)
+        if self.space.config.search.limits.repetition_scale is None:
+            return added
+        as_measured = predict_objective(self.predictors, self.space.config.objectives[objective], mixtures).mean
+        return added + self.predict[objective](mixtures).mean - as_measured
+
     @property
     def best(self) -> dict[str, float]:
-        """The least predicted loss of a tried mixture, for each objective: the least measured one was lucky too."""
-        tried = self.history.weights[self._allowed & ~self.history.diverged]
-        return {name: float(predict(tried).mean.min()) for name, predict in self.predict.items()}
+        """The least predicted loss of a tried mixture with its penalty, for each objective.
+
+        Not the least measured loss: that one was lucky too.
+        """
+        tried = self.history.weights[self.allowed & ~self.history.diverged]
+        penalty = self.space.penalty(tried)
+        return {name: float((predict(tried).mean + penalty).min()) for name, predict in self.predict.items()}
 
     @property
     def around(self) -> dict[str, FloatArray]:
         """The best measured mixture (K,) of each objective."""
         return {
             name: self.history.weights[
-                int(np.nanargmin(np.where(self._allowed, self.history.objective(weights), np.nan)))
+                int(np.nanargmin(np.where(self.allowed, self.history.objective(weights), np.nan)))
             ]
             for name, weights in self.space.config.objectives.items()
         }
 
     @property
-    def _allowed(self) -> npt.NDArray[np.bool_]:
+    def allowed(self) -> npt.NDArray[np.bool_]:
         """Whether each row keeps the limits (n,); those of the evidence may not, and are no mark to beat then."""
         return self.space.limits.kept_by(self.history.weights)
 
@@ -126,7 +151,15 @@ class Knowledge:
 def read_knowledge(space: Space, state: Artifact) -> Knowledge:
     """Return what an artefact of `predictor_state` holds."""
     history = History.load(state.file("history.parquet"))
-    return Knowledge(history, {task: load_predictor(state.file(f"{task}.json")) for task in history.losses}, space)
+    predictors = {task: load_predictor(state.file(f"{task}.json")) for task in history.losses}
+    noise = {name: row.noise for name, row in noise_of_objectives(state.file("noise.parquet")).items()}
+    return Knowledge(history, predictors, noise, space)
+
+
+def propose_initial(space: Space, pool: FloatArray, count: int) -> list[Candidate]:
+    """Return the first iteration's candidates, out of what the evidence has not tried of the pool (n, K)."""
+    untried = pool[~is_among(pool, read_evidence(space).weights)]
+    return propose_first(untried, count, space.config.search)
 
 
 def propose_further(known: Knowledge, pool: FloatArray, count: int, iteration: int) -> list[Candidate]:
@@ -135,7 +168,7 @@ def propose_further(known: Knowledge, pool: FloatArray, count: int, iteration: i
     return propose_next(
         pool,
         known.history.weights,
-        known.predict,
+        {name: partial(known.predict_worth, name) for name in space.config.objectives},
         known.best,
         known.around,
         count,
@@ -158,6 +191,12 @@ def read_evidence(space: Space) -> History:
     if folder is None:
         return History.empty(len(space.names), tasks)
     return as_history(read_swarm(folder, tasks), space.names, tasks)
+
+
+def evidence_left_out(config: Config) -> Mapping[str, str]:
+    """Return the runs of `search.evidence` that cannot be used, each with the reason."""
+    folder = config.search.evidence
+    return {} if folder is None else read_swarm(folder, sorted(deciding_tasks(config))).quarantined
 
 
 def check_evidence(config: Config) -> None:

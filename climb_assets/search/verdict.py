@@ -147,7 +147,13 @@ def _pool(noises: Sequence[SeedNoise]) -> SeedNoise:
     return SeedNoise(float(np.sqrt(sum(noise.deviation**2 * noise.degrees for noise in noises) / degrees)), degrees)
 
 
-def choose_answer(table: SeedTable, measured: Sequence[str], predicted: Sequence[str], confidence: float) -> str:
+def choose_answer(
+    table: SeedTable,
+    measured: Sequence[str],
+    predicted: Sequence[str],
+    confidence: float,
+    surcharge: Mapping[str, float] | None = None,
+) -> str:
     """Return the mixture that is the answer: the best that the search measured, unless a predicted one is better.
 
     Both were trained again with fresh seeds and are compared by that. A predicted mixture must be ahead by more than
@@ -158,6 +164,8 @@ def choose_answer(table: SeedTable, measured: Sequence[str], predicted: Sequence
     ----------
     measured, predicted
         Names of the mixtures that the search had trained, and of those it only predicted.
+    surcharge
+        What settings add to the loss of each of them; nothing where it is None.
 
     Raises
     ------
@@ -168,7 +176,7 @@ def choose_answer(table: SeedTable, measured: Sequence[str], predicted: Sequence
 
     if not measured and not predicted:
         raise ComputeError("no mixture was confirmed, so none can be chosen; lower proxy.learning_rate if all diverged")
-    means = table.means
+    means = {name: mean + (surcharge or {}).get(name, 0.0) for name, mean in table.means.items()}
     ahead = min(predicted, key=means.__getitem__, default=None)
     if ahead is None or not measured:
         return ahead or min(measured, key=means.__getitem__)

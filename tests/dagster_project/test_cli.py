@@ -97,7 +97,9 @@ class TestFinished:
 
     def test_status(self, project: Path) -> None:
         state = json.loads(climb(project, "status", "--json").stdout)
-        assert set(state) == {"corpus", "domains", "iterations", "noise", "fidelity", "mixtures"}
+        assert set(state) == {
+            *("stale", "corpus", "domains", "evidence", "iterations", "predictors", "noise", "fidelity", "mixtures")
+        }
         assert [row["iteration"] for row in state["iterations"]] == ["iteration-01", "iteration-02", "iteration-03"]
         assert set(state["mixtures"]) == {"general", "science"}
         text = climb(project, "status").stdout

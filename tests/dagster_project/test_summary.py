@@ -25,6 +25,11 @@ def test_the_state_of_a_finished_project(workshop: Workshop) -> None:
     assert json.loads(json.dumps(state))["corpus"]["shards"] == 3
     assert sum(row["prior"] for row in state["domains"]) == pytest.approx(1)
     assert [row["proxies"] for row in state["iterations"]] == [8, 2, 2]  # with two further seeds of two anchors
+    weights = dict.fromkeys(("first_text", "second_text"), 0.0)
+    for row in state["predictors"]:
+        weights[row["task"]] += row["weight"]
+    assert list(weights.values()) == pytest.approx([1, 1])
+    assert state["evidence"] is None
     assert {name: noise["degrees"] for name, noise in state["noise"].items()} == {"general": 4, "science": 4}
     assert {name: row["mixtures"] for name, row in state["fidelity"].items()} == {"general": 4, "science": 4}
     for mixture in state["mixtures"].values():
@@ -55,7 +60,7 @@ def test_a_lake_with_nothing_in_it(tmp_path: Path) -> None:
     assert state["corpus"] is None and state["domains"] is None and state["iterations"] == []
     assert state["mixtures"] == {"general": None, "science": None}
     assert state["noise"] is None and state["fidelity"] is None
-    assert "cannot list" in state["stale"]  # there are no raw files
+    assert "is not there" in state["stale"]  # the encoder and the raw files
     assert advice(workshop) == {}
 
 
@@ -83,7 +88,7 @@ def test_what_was_made_from_an_earlier_answer_is_not_shown_beside_the_new_one(pr
     assert after["comparison"] is None and after["realised"] is None
     assert describe(workshop).count("No target model was trained on it yet") == 2
     assert "target_comparison[general]" in summarise(workshop)["stale"]
-    assert describe(workshop).splitlines()[-1].startswith("Stale: target_comparison[general], ")
+    assert describe(workshop).splitlines()[-1].startswith("Stale: proxy_fidelity, target_comparison[general], ")
 
 
 def test_a_plan_in_words() -> None:

@@ -111,7 +111,7 @@ def test_choosing_again_gives_the_same(workshop):
 
 def test_the_published_rule_confirms_nothing_and_says_so(workshop):
     published = with_choice(workshop, rule="published")
-    assert list_for_confirmation(published, "general") == []
+    assert list_for_confirmation(published, "general", {}) == []
     selection, _ = choose(published, read_space(published), "general")
     assert selection.evidence is None
     assert selection.key == selection.prospect.key

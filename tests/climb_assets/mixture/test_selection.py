@@ -86,6 +86,8 @@ def test_a_mixture_with_a_diverged_model_is_out_and_named():
     assert selection.origin == "why measured 2"
     assert selection.evidence.diverged == ("measured 1", "uniform")
     assert [gap.baseline for gap in selection.evidence.gaps] == ["proportional"]
+    assert selection.evidence.conclusion.endswith("; not compared, because a model of it diverged: uniform")
+    assert "diverged" not in confirm(GOOD, diverged=[("measured 1", 4)]).evidence.conclusion
 
 
 def test_a_baseline_under_two_names_counts_once():

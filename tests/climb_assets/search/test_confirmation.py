@@ -51,9 +51,16 @@ def history(weights, diverged=()):
 TRIED, POOL = mixtures(20, 1), mixtures(300, 2)
 
 
-def listed(tried=TRIED, pool=POOL, limits=FREE, guard=UNGUARDED, settings=SETTINGS, diverged=()):
+def listed(tried=TRIED, pool=POOL, limits=FREE, guard=UNGUARDED, settings=SETTINGS, diverged=(), surcharge=None):
+    surcharge = np.zeros(len(tried)) if surcharge is None else surcharge
     scores = losses_of(pool)["piqa"]
-    return shortlist(history(tried, diverged), WEIGHTS, pool, scores, losses_of, limits, guard, settings)
+    return shortlist(history(tried, diverged), WEIGHTS, pool, scores, surcharge, losses_of, limits, guard, settings)
+
+
+def test_a_surcharge_counts_where_measured_mixtures_are_ranked():
+    best = int(np.argmin(losses_of(TRIED)["piqa"]))
+    dear = np.where(np.arange(len(TRIED)) == best, 1.0, 0.0)
+    assert listed(surcharge=dear)[0].key == listed()[1].key != listed()[0].key
 
 
 def test_it_holds_the_best_measured_the_best_predicted_and_their_average():
@@ -82,12 +89,9 @@ def test_a_mixture_that_is_best_in_both_ways_is_listed_once():
 
 def test_equal_predictions_are_ordered_by_key_and_not_by_place():
     def pick(pool):
-        return [
-            entry.key
-            for entry in shortlist(
-                history(TRIED), WEIGHTS, pool, np.ones(len(pool)), losses_of, FREE, UNGUARDED, SETTINGS
-            )
-        ]
+        scores, free = np.ones(len(pool)), np.zeros(len(TRIED))
+        entries = shortlist(history(TRIED), WEIGHTS, pool, scores, free, losses_of, FREE, UNGUARDED, SETTINGS)
+        return [entry.key for entry in entries]
 
     assert pick(POOL) == pick(POOL[::-1])
 
@@ -135,7 +139,8 @@ def test_limits_that_nothing_keeps_are_refused():
 def test_tasks_that_only_report_change_nothing():
     unseen = history(TRIED)
     unseen = replace(unseen, losses={**unseen.losses, "code": unseen.losses["code"][::-1].copy()})
-    again = shortlist(unseen, WEIGHTS, POOL, losses_of(POOL)["piqa"], losses_of, FREE, UNGUARDED, SETTINGS)
+    scores, free = losses_of(POOL)["piqa"], np.zeros(len(TRIED))
+    again = shortlist(unseen, WEIGHTS, POOL, scores, free, losses_of, FREE, UNGUARDED, SETTINGS)
     assert again == listed()
 
 

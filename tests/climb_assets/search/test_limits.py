@@ -147,6 +147,18 @@ def test_a_floor_has_a_price_too_and_a_free_mixture_has_none():
     assert shadow_prices(np.array([0.4, 0.3, 0.15, 0.15]), limits, linear, 2e-4) == []
 
 
+def test_a_ceiling_between_two_steps_of_the_finest_grid_has_its_price():
+    limits = Limits(np.zeros(4), np.array([0.12345678, 1, 1, 1]))
+    mixture = limits.round(np.array([[0.5, 0.3, 0.1, 0.1]]), 0.0)[0]
+    assert mixture[0] == 0.123456
+    assert [price.domain for price in shadow_prices(mixture, limits, linear, 0.0)] == [0]
+
+
+def test_nothing_has_a_price_that_sits_on_no_limit():
+    limits = Limits(np.zeros(4), np.full(4, 0.5))
+    assert shadow_prices(np.array([0.4, 0.3, 0.15, 0.15]), limits, linear, 2e-4) == []
+
+
 def test_a_cap_that_others_leave_no_room_to_relax_has_no_price():
     limits = Limits(np.array([0.5, 0.2, 0.2, 0.0]), np.array([1, 1, 1, 0.1]))
     assert all(price.limit == "floor" for price in shadow_prices(np.array([0.5, 0.2, 0.2, 0.1]), limits, linear, 2e-4))

@@ -85,6 +85,16 @@ def test_claims_come_with_noise_and_with_maxima(folder):
     assert set(row) == {"found", "new", "answer", "claimed", "true"}
 
 
+def test_what_is_clearly_better_is_claimed_and_noise_alone_is_not(folder):
+    def claims(noise):
+        return [replay_search(Job(Problem(folder, ("arc",), noise=noise), "default", 20, seed)) for seed in range(4)]
+
+    clear, blind = claims(1e-4), claims(50.0)
+    assert all(row["claimed"] == row["true"] for row in clear)
+    assert any(row["claimed"] for row in clear)
+    assert not any(row["claimed"] for row in blind)
+
+
 def replay(*arguments):
     return subprocess.run([sys.executable, SCRIPT, *map(str, arguments)], capture_output=True, text=True, check=False)
 
@@ -102,6 +112,21 @@ def test_the_command_prints_records_and_resumes(folder, tmp_path):
     assert json.loads(more.stdout)[:6] == records
     assert json.loads(again.stdout) == json.loads(more.stdout)
     assert "7 of 7 searches" in more.stderr and "searches" not in again.stderr
+
+
+def test_the_command_prints_means_with_standard_errors_and_paired_differences(folder):
+    arguments = ["--policies", "default", "climb", "--budgets", 14, "--seeds", 2, "--targets", "arc", "--processes", 1]
+    printed = replay("--table", folder, *arguments, "--noise", 0.001).stdout
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in printed.splitlines() if line.startswith("|")]
+    regrets, searches = lines[2:4], lines[-2:]
+    assert [line[0] for line in regrets] == [line[0] for line in searches] == ["default", "climb"]
+    assert all("+-" in cell for line in regrets for cell in line[1:])
+    assert all("+-" in cell for line in lines if line[0] == "default 14 - climb 14" for cell in line[1:])
+    assert [line[1] for line in searches] == ["2", "2"]  # those of the budget that was asked for
+    ranks = replay(
+        "--table", folder, "--predictors", "--budgets", 14, "--seeds", 2, "--targets", "arc", "--processes", 1
+    )
+    assert "arc n=14" in ranks.stdout and ranks.stdout.count("+-") == 7
 
 
 def test_the_command_says_what_is_wrong_in_one_line(folder):

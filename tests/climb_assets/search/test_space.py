@@ -12,7 +12,14 @@ from climb_assets.search.iteration import History
 from climb_assets.search.limits import discount_repeats, divergence
 from climb_assets.search.proposal import propose_first, read_candidates
 from climb_assets.search.simplex import mixture_key
-from climb_assets.search.space import deciding_tasks, propose_further, read_evidence, read_knowledge, read_space
+from climb_assets.search.space import (
+    deciding_tasks,
+    evidence_left_out,
+    propose_further,
+    read_evidence,
+    read_knowledge,
+    read_space,
+)
 from climb_assets.search.swarm_table import write_swarm
 from climb_assets.tables import read_table
 from climb_assets.workshop import Workshop
@@ -109,6 +116,22 @@ def test_what_was_brought_along_is_iteration_0(config, tmp_path):
     np.testing.assert_array_equal(history.losses["first_text"][:30], losses["first_text"])
 
 
+def test_what_cannot_be_used_of_the_evidence_is_told(config, tmp_path):
+    space = read_space(Workshop(config))
+    mixtures = space.draw()[:20]
+    losses = {task: np.linspace(3, 4, 20) for task in ("first_text", "second_text")}
+    losses["first_text"][3] = np.nan
+    workshop = searched(config, evidence=bring(tmp_path / "swarm", space, mixtures, losses))
+    made = draft(tmp_path)
+    fit(workshop, "iteration-01", made)
+    assert made.summary["evidence"] == 19
+    assert (
+        made.summary["evidence_left_out"]
+        == {mixture_key(mixtures[3]): "its first_text is not a finite number"}
+        == evidence_left_out(workshop.config)
+    )
+
+
 def test_evidence_that_does_not_fit_is_refused(config, tmp_path):
     space = read_space(Workshop(config))
     mixtures = space.draw()[:5]
@@ -131,6 +154,12 @@ def test_knowledge_is_what_the_state_holds(known, config):
     np.testing.assert_array_equal(known.around["general"], known.history.weights[np.nanargmin(measured)])
     predicted = known.predict["general"](known.history.weights).mean
     assert known.best["general"] == predicted.min()
+    certain = known.predict_worth("general", known.history.weights)
+    said = known.predict["general"](known.history.weights)
+    assert known.noise["general"] > 0
+    np.testing.assert_array_equal(certain.mean, said.mean)
+    expected = np.sqrt(np.maximum(said.deviation**2 - known.noise["general"] ** 2, 0))
+    np.testing.assert_allclose(certain.deviation, expected)
     by_task = known.predict_tasks(known.history.weights)
     np.testing.assert_allclose((by_task["first_text"] + by_task["second_text"]) / 2, predicted)
 
@@ -154,3 +183,14 @@ def test_repeats_are_discounted_in_what_is_predicted(config, known):
         discounted = discounting.predict[objective](pool).mean
         np.testing.assert_array_equal(discounted, predict(worth).mean)
         np.testing.assert_allclose(discounted[~repeats], predict(pool).mean[~repeats])
+        np.testing.assert_allclose(discounting.surcharge(objective, pool), discounted - predict(pool).mean)
+        assert not known.surcharge(objective, pool).any()
+
+
+def test_distance_from_the_prior_is_part_of_what_is_ranked_and_of_the_mark_to_beat(config, known):
+    state = Workshop(config).get("predictor_state", iteration_keys(config)[-1])
+    penalised = read_knowledge(read_space(limited(config, divergence=0.5)), state)
+    tried = known.history.weights
+    expected = 0.5 * divergence(tried, known.space.prior)
+    np.testing.assert_allclose(penalised.surcharge("general", tried), expected)
+    assert penalised.best["general"] == (known.predict["general"](tried).mean + expected).min()

@@ -127,6 +127,8 @@ def test_a_predicted_mixture_must_beat_the_measured_ones_by_more_than_noise():
     assert choose_answer(seeds, ["measured"], ["slightly", "clearly"], 0.95) == "clearly"
     assert choose_answer(seeds, ["measured", "slightly"], [], 0.95) == "slightly"
     assert choose_answer(seeds, [], ["slightly", "clearly"], 0.95) == "clearly"
+    assert choose_answer(seeds, ["measured", "slightly"], [], 0.95, {"slightly": 0.02}) == "measured"
+    assert choose_answer(seeds, ["measured"], ["clearly"], 0.95, {"clearly": 0.05}) == "measured"
     with pytest.raises(ComputeError, match="no mixture was confirmed"):
         choose_answer(seeds, [], [], 0.95)
 
