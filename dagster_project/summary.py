@@ -272,6 +272,12 @@ def _describe_evidence(selection: dict[str, Any], names: Sequence[str]) -> list[
     lines = [
         f"{evidence['mean']:.4f} bits per byte ({low:.4f} to {high:.4f}) over {evidence['seeds']} fresh seeds: "
         f"{evidence['conclusion']}.",
+        "Its proxies minus those of each baseline: "
+        + ", ".join(
+            f"{gap['baseline']} {gap['difference']:+.4f} ({gap['low']:+.4f} to {gap['high']:+.4f})"
+            for gap in evidence["gaps"]
+        )
+        + ".",
         f"Most likely the best of those confirmed: {likely} ({evidence['probability_best'][likely]:.2f}).",
     ]
     prices = [ShadowPrice(**price) for price in selection["prices"]]

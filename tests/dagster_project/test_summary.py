@@ -46,6 +46,10 @@ def test_the_text_has_every_part(workshop: Workshop) -> None:
     assert "negative is better" in text and "verdict" in text
     assert text.count("over 2 fresh seeds: ") == 2
     assert text.count("Most likely the best of those confirmed: ") == 2
+    assert text.count("Its proxies minus those of each baseline: ") == 2
+    for mixture in summarise(workshop)["mixtures"].values():
+        for gap in mixture["selection"]["evidence"]["gaps"]:
+            assert f"{gap['baseline']} {gap['difference']:+.4f} ({gap['low']:+.4f} to {gap['high']:+.4f})" in text
     for objective, sentence in advice(workshop).items():
         assert f"Another iteration? {sentence}." in text and "expected gain" in sentence
         assert f"{objective}: noise between seeds 0." in text
