@@ -250,8 +250,9 @@ def show_regrets(table: Table, policies: Sequence[str], budgets: Sequence[int]) 
     print(f"regret %, mean of {', '.join(table.problems)} +- standard error over {len(table.seeds)} seeds\n")
     lines = [[policy, *(spread(table.of(policy, budget, name)) for name, budget in columns)] for policy in policies]
     print_table(["policy", *(f"{quantity} {budget}" for quantity, budget in columns)], lines)
-    if PUBLISHED in policies:
-        show_differences(table, [policy for policy in policies if policy != PUBLISHED], budgets)
+    others = [policy for policy in policies if policy != PUBLISHED]
+    if PUBLISHED in policies and others:
+        show_differences(table, others, budgets)
     if "claimed" in next(iter(table.rows.values())):
         show_guard(table, policies, budgets)
 
