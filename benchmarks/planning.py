@@ -21,49 +21,49 @@ from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGra
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.loader import LoadingContextForTest
 
-from climb_assets.artifacts import Draft
 from climb_assets.config_file import load_config
-from climb_assets.recipes import RECIPES, SEARCH
-from climb_assets.workshop import Workshop
+from climb_assets.graph.assets import SEARCH, SPECS
+from climb_assets.graph.materializer import Materializer
+from climb_assets.graph.planner import make_plan
+from climb_assets.store.artifacts import Draft
 from dagster_project.build import build_definitions
 from dagster_project.instance import report_missing_events, synchronise_shards
-from dagster_project.planner import make_plan
 
 NAME = "planning against Dagster's stale-status resolver"
 
 
-def finish_lake(folder: Path, shards: int) -> Workshop:
-    """Return the workshop of a project of that many shards, in which everything is made."""
+def finish_lake(folder: Path, shards: int) -> Materializer:
+    """Return the materializer of a project of that many shards, in which everything is made."""
     (folder / "raw").mkdir()
     for number in range(shards):
         (folder / "raw" / f"shard-{number:05d}.txt").write_text(f"text of shard {number}")
     (folder / "encoder").mkdir()
     (folder / "encoder" / "model.bin").write_bytes(b"weights")
     (folder / "climb.yaml").write_text("profile: smoke\nlake: .\ncorpus: {raw: raw}\nencoder: {model: encoder}\n")
-    workshop = Workshop(load_config(folder / "climb.yaml"))
+    materializer = Materializer(load_config(folder / "climb.yaml"))
 
     def write(draft: Draft) -> None:
         (draft.path / "data.json").write_text(f'"{draft.path.parent}"')
 
-    walked = [recipe for recipe in RECIPES if recipe.asset in SEARCH]
-    for recipe in RECIPES:
-        if recipe.asset == SEARCH[0]:  # iteration before asset: candidates read the predictor before them
-            for key in workshop.partitions(recipe):
+    walked = [spec for spec in SPECS if spec.asset in SEARCH]
+    for spec in SPECS:
+        if spec.asset == SEARCH[0]:  # iteration before asset: candidates read the predictor before them
+            for key in materializer.partitions(spec):
                 for step in walked:
-                    workshop.make(step.asset, key, write)
-        elif recipe.asset not in SEARCH:
-            for key in workshop.partitions(recipe):
-                workshop.make(recipe.asset, key, write)
-    return workshop
+                    materializer.make(step.asset, key, write)
+        elif spec.asset not in SEARCH:
+            for key in materializer.partitions(spec):
+                materializer.make(spec.asset, key, write)
+    return materializer
 
 
-def ask_dagster(instance: dg.DagsterInstance, graph: BaseAssetGraph, workshop: Workshop) -> int:
+def ask_dagster(instance: dg.DagsterInstance, graph: BaseAssetGraph, materializer: Materializer) -> int:
     """Return how many partitions Dagster's resolver does not call fresh."""
     resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
     stale = 0
-    for recipe in RECIPES:
-        key = dg.AssetKey(recipe.asset)
-        for partition in workshop.partitions(recipe):
+    for spec in SPECS:
+        key = dg.AssetKey(spec.asset)
+        for partition in materializer.partitions(spec):
             stale += resolver.get_status(key, partition) != StaleStatus.FRESH
             resolver.get_stale_causes(key, partition)
     return stale
@@ -72,24 +72,24 @@ def ask_dagster(instance: dg.DagsterInstance, graph: BaseAssetGraph, workshop: W
 def run(shards: int, repeats: int, profile: bool) -> dict[str, object]:
     """Measure in a temporary folder; the two take turns, and medians are compared."""
     with tempfile.TemporaryDirectory() as folder, dg.DagsterInstance.ephemeral() as instance:
-        workshop = finish_lake(Path(folder), shards)
-        definitions = build_definitions(workshop)
+        materializer = finish_lake(Path(folder), shards)
+        definitions = build_definitions(materializer)
         graph = definitions.resolve_asset_graph()
-        synchronise_shards(instance, workshop)
-        events = report_missing_events(instance, workshop)
+        synchronise_shards(instance, materializer)
+        events = report_missing_events(instance, materializer)
         found: dict[str, int] = {}
         times: dict[str, list[float]] = {"ours": [], "peer": []}
         for _ in range(repeats):
             for name, ask in (
-                ("ours", lambda: len(make_plan(workshop).stale)),
-                ("peer", lambda: ask_dagster(instance, graph, workshop)),
+                ("ours", lambda: len(make_plan(materializer).stale)),
+                ("peer", lambda: ask_dagster(instance, graph, materializer)),
             ):
                 started = time.perf_counter()
                 found[name] = ask()
                 times[name].append(time.perf_counter() - started)
         if profile:
             with cProfile.Profile() as profiler:
-                make_plan(workshop)
+                make_plan(materializer)
             pstats.Stats(profiler, stream=sys.stderr).sort_stats("cumulative").print_stats(25)
     ours, peer = statistics.median(times["ours"]), statistics.median(times["peer"])
     return {

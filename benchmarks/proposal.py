@@ -18,10 +18,10 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from climb_assets import config_search
-from climb_assets.search.limits import Limits
 from climb_assets.search.predictor import new_predictor
 from climb_assets.search.proposal import draw_pool, propose_first, propose_next
-from climb_assets.search.simplex import FloatArray
+from climb_assets.simplex.limits import Limits
+from climb_assets.simplex.mixtures import FloatArray
 
 COUNT, SEED = 64, 0
 

@@ -22,14 +22,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from climb_assets.config import Runtime, Training
-from climb_assets.lake import Lake
-from climb_assets.proxy.batches import SequencePlan, plan_sequences
-from climb_assets.proxy.job import Conditions, ProxyJob, TrainingData
-from climb_assets.proxy.model import build_model, count_parameters
-from climb_assets.proxy.spans import load_training_index
-from climb_assets.proxy.swarm import Swarm
-from climb_assets.proxy.train import computes_in_bfloat16, learning_rate_at
 from climb_assets.sizes import SIZES
+from climb_assets.store.local import Lake
+from climb_assets.training.job import Conditions, ProxyJob, TrainingData
+from climb_assets.training.model import build_model, count_parameters
+from climb_assets.training.sequence_plan import SequencePlan, plan_sequences
+from climb_assets.training.swarm import Swarm
+from climb_assets.training.token_index import load_training_index
+from climb_assets.training.train import computes_in_bfloat16, learning_rate_at
 
 CANDIDATES, SEED = 16, 0
 PEER_STEPS = 80  # after which a peer's speed is known

@@ -29,12 +29,12 @@ from tabulate import tabulate
 
 from climb_assets.config import Baseline, Config
 from climb_assets.config_file import load_config
+from climb_assets.graph.materializer import Materializer
 from climb_assets.mixture.comparison import average_measures
 from climb_assets.search.baselines import read_baselines
 from climb_assets.search.objectives import objective_loss
-from climb_assets.search.simplex import mixture_key
+from climb_assets.simplex.mixtures import mixture_key
 from climb_assets.tables import read_table
-from climb_assets.workshop import Workshop
 
 OURS, BEST_PEER = "default", "climb"
 CONFIDENCE = 0.95
@@ -79,8 +79,8 @@ def run_seed(lake: Path, seed: int) -> list[dict]:
             "target_comparison",
         ]
         subprocess.run(command, check=True, stdout=sys.stderr)
-        workshop = Workshop(load_config(path))
-        return [row for objective in workshop.config.objectives for row in _read(workshop, objective, seed)]
+        materializer = Materializer(load_config(path))
+        return [row for objective in materializer.config.objectives for row in _read(materializer, objective, seed)]
 
 
 def _with_absolute_paths(settings: dict, lake: Path) -> dict:
@@ -94,14 +94,14 @@ def _with_absolute_paths(settings: dict, lake: Path) -> dict:
     return settings | {"tasks": tasks, "encoder": {"model": model}}
 
 
-def _read(workshop: Workshop, objective: str, seed: int) -> list[dict]:
+def _read(materializer: Materializer, objective: str, seed: int) -> list[dict]:
     """Return the mean loss of each rule's target models on the objective and on the tasks never searched on."""
-    config: Config = workshop.config
-    selection = workshop.get("optimal_mixture", objective).json("selection.json")
-    baselines = read_baselines(workshop.get("baseline_mixtures", objective).file("baselines.parquet"))
+    config: Config = materializer.config
+    selection = materializer.get("optimal_mixture", objective).json("selection.json")
+    baselines = read_baselines(materializer.get("baseline_mixtures", objective).file("baselines.parquet"))
     keys = {OURS: selection["key"]} | {name: mixture_key(weights) for name, weights in baselines.items()}
     losses: dict[str, dict[int, dict[str, float]]] = {}
-    for row in read_table(workshop.get("target_comparison", objective).file("results.parquet")).to_pylist():
+    for row in read_table(materializer.get("target_comparison", objective).file("results.parquet")).to_pylist():
         losses.setdefault(row["key"], {}).setdefault(row["repeat"], {})[row["task"]] = row["loss"]
     measures = average_measures(objective, config.objectives[objective], config.tasks)
     return [

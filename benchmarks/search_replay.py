@@ -30,13 +30,13 @@ import numpy as np
 from tabulate import tabulate
 
 from climb_assets import config_search
-from climb_assets.artifacts import canonical_json, sha256_file, sha256_text
 from climb_assets.errors import ClimbError, ComputeError, ConfigError
-from climb_assets.provenance import code_hashes
+from climb_assets.graph.code_identity import code_hashes
 from climb_assets.search.policy import POLICIES
 from climb_assets.search.replay import Job, Problem, Row, load_table, pool_size, replay_fit, replay_search
-from climb_assets.search.simplex import FloatArray
 from climb_assets.search.swarm_table import metric_names, read_swarm
+from climb_assets.simplex.mixtures import FloatArray
+from climb_assets.store.artifacts import canonical_json, sha256_file, sha256_text
 
 SHARED = Path(__file__).parents[1].parent / "shared" / "data"
 PILE = {

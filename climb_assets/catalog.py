@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from climb_assets.artifacts import Artifact
 from climb_assets.errors import ConfigError, MissingArtifact
-from climb_assets.lake import Lake
-from climb_assets.recipe import iteration_key
+from climb_assets.graph.spec import iteration_key
+from climb_assets.store.artifacts import Artifact
+from climb_assets.store.local import Lake
 
 LOCKED_DOWN = """
 SET python_enable_replacements = false;

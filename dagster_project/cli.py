@@ -16,10 +16,10 @@ import click
 from climb_assets.config import Config
 from climb_assets.config_file import CONFIG_VARIABLE, load_config
 from climb_assets.errors import ClimbError, MissingArtifact
+from climb_assets.graph.assets import SPEC
+from climb_assets.graph.materializer import Materializer
+from climb_assets.graph.spec import iteration_keys
 from climb_assets.mixture.export import Format
-from climb_assets.recipe import iteration_keys
-from climb_assets.recipes import RECIPE
-from climb_assets.workshop import Workshop
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # FAISS' threads would spin against the workers' on few cores
 
@@ -68,8 +68,8 @@ def _load(profile: str | None = None) -> Config:
 
 
 def _asset(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    if value is not None and value not in RECIPE:
-        raise click.BadParameter(f"{value!r} is no asset; choose one of {', '.join(RECIPE)}")
+    if value is not None and value not in SPEC:
+        raise click.BadParameter(f"{value!r} is no asset; choose one of {', '.join(SPEC)}")
     return value
 
 
@@ -89,16 +89,16 @@ def up(to: str | None, profile: str | None) -> None:
 
     config = _load(profile)
     reporter = Reporter()
-    workshop = Workshop(config, progress=reporter.progress)
-    update = _bring_up_to_date(workshop, to, reporter.line)
+    materializer = Materializer(config, progress=reporter.progress)
+    update = _bring_up_to_date(materializer, to, reporter.line)
     reporter.close()
     if update.reported:
         click.echo(f"{update.reported} artefact(s) were reported to Dagster again; their events were missing.")
     click.echo(f"{update.made} partition(s) materialised." if update.made else "Nothing is stale.")
-    click.echo(describe(workshop))
+    click.echo(describe(materializer))
 
 
-def _bring_up_to_date(workshop: Workshop, to: str | None, report: Callable[[str], None]) -> Any:
+def _bring_up_to_date(materializer: Materializer, to: str | None, report: Callable[[str], None]) -> Any:
     import warnings
 
     import dagster as dg
@@ -107,11 +107,11 @@ def _bring_up_to_date(workshop: Workshop, to: str | None, report: Callable[[str]
 
     warnings.filterwarnings("ignore", category=dg.BetaWarning)
     from dagster_project.build import build_definitions
-    from dagster_project.update import bring_up_to_date
+    from dagster_project.run_plan import bring_up_to_date
 
-    prepare_home(workshop.config.lake)
+    prepare_home(materializer.config.lake)
     with dg.DagsterInstance.get() as instance:
-        return bring_up_to_date(build_definitions(workshop), instance, workshop, to, report)
+        return bring_up_to_date(build_definitions(materializer), instance, materializer, to, report)
 
 
 @main.command(**_example("climb plan --json"))
@@ -120,12 +120,12 @@ def _bring_up_to_date(workshop: Workshop, to: str | None, report: Callable[[str]
 @json_option
 def plan(to: str | None, profile: str | None, as_json: bool) -> None:
     """Show what is stale, why, and what it will cost."""
-    from dagster_project.planner import make_plan
+    from climb_assets.graph.planner import make_plan
     from dagster_project.summary import advice, describe_plan
 
-    workshop = Workshop(_load(profile))
-    made = make_plan(workshop, to)
-    click.echo(json.dumps(made.as_json(), indent=1) if as_json else describe_plan(made, advice(workshop)))
+    materializer = Materializer(_load(profile))
+    made = make_plan(materializer, to)
+    click.echo(json.dumps(made.as_json(), indent=1) if as_json else describe_plan(made, advice(materializer)))
 
 
 @main.command(**_example("climb status"))
@@ -135,8 +135,8 @@ def status(profile: str | None, as_json: bool) -> None:
     """Show shards, domains, iterations and the best mixture so far."""
     from dagster_project.summary import describe, summarise
 
-    workshop = Workshop(_load(profile))
-    click.echo(json.dumps(summarise(workshop), indent=1) if as_json else describe(workshop))
+    materializer = Materializer(_load(profile))
+    click.echo(json.dumps(summarise(materializer), indent=1) if as_json else describe(materializer))
 
 
 @main.command(**_example('climb sql "SELECT source, count(*) FROM documents GROUP BY source"'))
@@ -145,7 +145,7 @@ def status(profile: str | None, as_json: bool) -> None:
 def sql(query: str, as_json: bool) -> None:
     """Ask DuckDB about the lake, read-only; docs/queries.md shows the views and twelve queries."""
     from climb_assets.catalog import as_rows, query_lake
-    from climb_assets.lake import Lake
+    from climb_assets.store.local import Lake
 
     relation = query_lake(Lake(_load().lake), query)
     click.echo(json.dumps(as_rows(relation), indent=1, default=str) if as_json else str(relation))
@@ -162,7 +162,7 @@ def ui(port: int) -> None:
     config = _load()
     prepare_home(config.lake)
     with dg.DagsterInstance.get() as instance:
-        synchronise_shards(instance, Workshop(config))
+        synchronise_shards(instance, Materializer(config))
     click.echo(f"Dagster UI on http://127.0.0.1:{port} (interrupt with Ctrl-C)")
     dagster = Path(sys.executable).with_name("dagster")
     workspace = ROOT / "workspace.yaml"
@@ -179,9 +179,9 @@ def audit(objective: str) -> None:
 
     config = _load()
     _objective(config, objective)
-    workshop = Workshop(config)
-    _bring_up_to_date(workshop, "audit_bundle", Reporter().line)
-    folder = export_bundle(workshop.get("audit_bundle", objective), config.lake / "export" / f"audit-{objective}")
+    materializer = Materializer(config)
+    _bring_up_to_date(materializer, "audit_bundle", Reporter().line)
+    folder = export_bundle(materializer.get("audit_bundle", objective), config.lake / "export" / f"audit-{objective}")
     click.echo(f"{folder}")
 
 
@@ -191,7 +191,7 @@ def verify(as_json: bool) -> None:
     """Re-hash every artefact, proxy and raw file that a mixture rests on; list any difference, exit 1."""
     from climb_assets.audit.verification import verify_lake
 
-    outcome = verify_lake(Workshop(_load()))
+    outcome = verify_lake(Materializer(_load()))
     if as_json:
         click.echo(json.dumps(outcome.as_json(), indent=1))
     else:
@@ -214,7 +214,7 @@ def export(objective: str, form: Format, out: Path | None) -> None:
 
     config = _load()
     folder = out or config.lake / "export" / f"{_objective(config, objective)}-{form}"
-    corpus = Workshop(config).get("mixed_corpus", objective)
+    corpus = Materializer(config).get("mixed_corpus", objective)
     corpus.verify()
     click.echo(f"{export_mixture(corpus.path, form, folder, f'climb-{objective}')}")
 
@@ -227,13 +227,13 @@ def export_swarm(folder: Path) -> None:
     from climb_assets.search.swarm_table import write_swarm
     from climb_assets.tables import read_table
 
-    workshop = Workshop(_load())
-    made = [workshop.lake.current("predictor_state", key) for key in iteration_keys(workshop.config)]
+    materializer = Materializer(_load())
+    made = [materializer.lake.current("predictor_state", key) for key in iteration_keys(materializer.config)]
     states = [state for state in made if state is not None]
     if not states:
         raise MissingArtifact("no iteration is finished, so there is no swarm to write; run `climb up` first")
     history = History.load(states[-1].file("history.parquet"))
-    domains = workshop.version_named("domains", None, states[-1].manifest["inputs"]["domains"])  # those it searched
+    domains = materializer.version_named("domains", None, states[-1].manifest["inputs"]["domains"])  # those it searched
     folder.mkdir(parents=True, exist_ok=True)
     write_swarm(folder, history, read_table(domains.file("domains.parquet"), ["name"])["name"].to_pylist())
     click.echo(f"{len(history.keys)} mixtures in {folder}")

@@ -5,9 +5,9 @@ import warnings
 import dagster as dg
 
 from climb_assets.config_file import load_config
-from climb_assets.workshop import Workshop
+from climb_assets.graph.materializer import Materializer
 from dagster_project.build import build_definitions
 
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
 
-defs = build_definitions(Workshop(load_config()))
+defs = build_definitions(Materializer(load_config()))

@@ -11,9 +11,9 @@ from pathlib import Path
 import dagster as dg
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
-from climb_assets.assets import event_of
-from climb_assets.recipes import RECIPES
-from climb_assets.workshop import Workshop
+from climb_assets.graph.assets import SPECS
+from climb_assets.graph.materializer import Materializer
+from dagster_project.reporting import event_of
 
 TEMPLATE = Path(__file__).parent / "instance" / "dagster.yaml"
 PROCESS_TAG = "climb/process"
@@ -51,25 +51,25 @@ def close_dead_runs(instance: dg.DagsterInstance) -> int:
     return dead
 
 
-def synchronise_shards(instance: dg.DagsterInstance, workshop: Workshop) -> tuple[list[str], list[str]]:
+def synchronise_shards(instance: dg.DagsterInstance, materializer: Materializer) -> tuple[list[str], list[str]]:
     """Bring the shard partitions in step with the raw folder; return the keys that came and that went.
 
     The sensor, the schedule and `climb up` all come here.
     """
-    workshop.refresh()
-    have, want = set(instance.get_dynamic_partitions("shard")), set(workshop.listing().shards)
+    materializer.refresh()
+    have, want = set(instance.get_dynamic_partitions("shard")), set(materializer.listing().shards)
     came, went = sorted(want - have), sorted(have - want)
     if came:
         instance.add_dynamic_partitions("shard", came)
     for key in went:
         instance.delete_dynamic_partition("shard", key)
-    observe_corpus(instance, workshop)
+    observe_corpus(instance, materializer)
     return came, went
 
 
-def observe_corpus(instance: dg.DagsterInstance, workshop: Workshop) -> None:
+def observe_corpus(instance: dg.DagsterInstance, materializer: Materializer) -> None:
     """Report the listing's version if Dagster does not have it as the latest."""
-    key, version = dg.AssetKey("raw_corpus"), workshop.corpus_version()
+    key, version = dg.AssetKey("raw_corpus"), materializer.corpus_version()
     latest = instance.fetch_observations(key, limit=1).records
     if not latest or _version(latest[0]) != version:
         instance.report_runless_asset_event(dg.AssetObservation(key, tags={DATA_VERSION_TAG: version}))
@@ -80,13 +80,13 @@ def _version(record: dg.EventLogRecord) -> str | None:
     return observation.tags.get(DATA_VERSION_TAG) if observation else None
 
 
-def report_missing_events(instance: dg.DagsterInstance, workshop: Workshop) -> int:
+def report_missing_events(instance: dg.DagsterInstance, materializer: Materializer) -> int:
     """Report every current artefact whose version is not the latest one Dagster knows; return their number."""
     reported = 0
-    for recipe in RECIPES:
-        known = _known_versions(instance, recipe.asset)
-        for partition in workshop.partitions(recipe):
-            artifact = workshop.lake.current(recipe.asset, partition)
+    for spec in SPECS:
+        known = _known_versions(instance, spec.asset)
+        for partition in materializer.partitions(spec):
+            artifact = materializer.lake.current(spec.asset, partition)
             if artifact is not None and known.get(partition) != artifact.data_version:
                 instance.report_runless_asset_event(event_of(artifact, instance))
                 reported += 1
@@ -96,7 +96,7 @@ def report_missing_events(instance: dg.DagsterInstance, workshop: Workshop) -> i
 def _known_versions(instance: dg.DagsterInstance, asset: str) -> dict[str | None, str]:
     """Return the latest data version that Dagster has of each partition (None: of an asset without partitions)."""
     key = dg.AssetKey(asset)
-    if any(recipe.asset == asset and recipe.dimension is None for recipe in RECIPES):
+    if any(spec.asset == asset and spec.dimension is None for spec in SPECS):
         event = instance.get_latest_materialization_event(key)
         materialization = event.asset_materialization if event else None
         return {None: (materialization.tags or {}).get(DATA_VERSION_TAG, "")} if materialization else {}

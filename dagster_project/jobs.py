@@ -2,9 +2,9 @@
 
 import dagster as dg
 
-from climb_assets.assets import Climb, plain_failure
 from climb_assets.errors import ClimbError
-from climb_assets.recipes import SEARCH
+from climb_assets.graph.assets import SEARCH
+from dagster_project.reporting import Climb, plain_failure
 
 
 class Refresh(dg.Config):
@@ -17,7 +17,7 @@ class Refresh(dg.Config):
 def bring_corpus_up_to_date(context: dg.OpExecutionContext, config: Refresh, climb: Climb) -> None:
     """Do what `climb up --to` does: read, tokenise, embed and score the shards that changed, and count them."""
     from dagster_project.build import build_definitions
-    from dagster_project.update import bring_up_to_date
+    from dagster_project.run_plan import bring_up_to_date
 
     try:
         update = bring_up_to_date(build_definitions(climb), context.instance, climb, config.to, context.log.info)

@@ -2,12 +2,12 @@
 
 import dagster as dg
 
-from climb_assets.artifacts import canonical_json, sha256_text
-from climb_assets.assets import Climb
-from climb_assets.corpus.listing import list_files
-from climb_assets.workshop import Workshop
+from climb_assets.corpus.raw_files import list_files
+from climb_assets.graph.materializer import Materializer
+from climb_assets.store.artifacts import canonical_json, sha256_text
 from dagster_project.instance import synchronise_shards
 from dagster_project.jobs import refresh_corpus
+from dagster_project.reporting import Climb
 
 SECONDS = 60
 
@@ -34,10 +34,10 @@ def corpus_sensor(context: dg.SensorEvaluationContext, climb: Climb) -> dg.Senso
     return dg.SensorResult(run_requests=[dg.RunRequest(run_key=stamp)], cursor=stamp)
 
 
-def _stamp(workshop: Workshop) -> str:
+def _stamp(materializer: Materializer) -> str:
     """Return a hash over path, size and times of every raw file."""
     records = []
-    for shard, path in workshop.listing().shards.items():
+    for shard, path in materializer.listing().shards.items():
         for file in list_files(path):
             stat = file.lstat()
             records.append([shard, file.as_posix(), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns])

@@ -9,60 +9,65 @@ from typing import Any
 
 from tabulate import tabulate
 
-from climb_assets.artifacts import Artifact
 from climb_assets.config import SEARCH_PROXY
 from climb_assets.errors import ClimbError
-from climb_assets.proxy.fidelity import in_words, of_setting, read_fidelity
-from climb_assets.proxy.noise import noise_of_objectives
-from climb_assets.recipe import artefact_name, iteration_key, iteration_keys
-from climb_assets.search.limits import ShadowPrice
+from climb_assets.graph.materializer import Materializer
+from climb_assets.graph.planner import Plan, make_plan
+from climb_assets.graph.spec import artefact_name, iteration_key, iteration_keys
+from climb_assets.search.noise import noise_of_objectives
+from climb_assets.search.shadow_prices import ShadowPrice
+from climb_assets.store.artifacts import Artifact
 from climb_assets.tables import read_table
-from climb_assets.workshop import Workshop
-from dagster_project.planner import Plan, make_plan
+from climb_assets.training.fidelity import in_words, of_setting, read_fidelity
 
 
-def summarise(workshop: Workshop) -> dict[str, Any]:
+def summarise(materializer: Materializer) -> dict[str, Any]:
     """Return what there is: corpus, domains, iterations, mixtures, comparisons; None where it is not made yet.
 
     ``stale`` names what `climb up` would make or make again, or is the reason, a text, why that cannot be said.
     """
     return {
-        "stale": _stale(workshop),
-        "corpus": _corpus(workshop),
-        "domains": _table(workshop, "domains", None, "domains.parquet"),
-        "evidence": _evidence(workshop),
-        "iterations": _iterations(workshop),
-        "predictors": _table(workshop, "predictor_state", iteration_keys(workshop.config)[-1], "families.parquet"),
-        "noise": _noise(workshop),
-        "fidelity": _fidelity(workshop),
-        "mixtures": {name: _mixture(workshop, name) for name in workshop.config.objectives},
+        "stale": _stale(materializer),
+        "corpus": _corpus(materializer),
+        "domains": _table(materializer, "domains", None, "domains.parquet"),
+        "evidence": _evidence(materializer),
+        "iterations": _iterations(materializer),
+        "predictors": _table(
+            materializer, "predictor_state", iteration_keys(materializer.config)[-1], "families.parquet"
+        ),
+        "noise": _noise(materializer),
+        "fidelity": _fidelity(materializer),
+        "mixtures": {name: _mixture(materializer, name) for name in materializer.config.objectives},
     }
 
 
-def _stale(workshop: Workshop) -> list[str] | str:
+def _stale(materializer: Materializer) -> list[str] | str:
     try:
-        return [item.name for item in make_plan(workshop).stale]
+        return [item.name for item in make_plan(materializer).stale]
     except ClimbError as error:
         return str(error)
 
 
-def _corpus(workshop: Workshop) -> dict[str, Any] | None:
-    manifest = workshop.lake.current("corpus_manifest")
+def _corpus(materializer: Materializer) -> dict[str, Any] | None:
+    manifest = materializer.lake.current("corpus_manifest")
     return dict(manifest.summary) if manifest else None
 
 
-def _table(workshop: Workshop, asset: str, partition: str | None, file: str) -> list[dict[str, Any]] | None:
-    artifact = workshop.lake.current(asset, partition)
+def _table(materializer: Materializer, asset: str, partition: str | None, file: str) -> list[dict[str, Any]] | None:
+    artifact = materializer.lake.current(asset, partition)
     if artifact is None or file not in artifact.manifest["files"]:  # the latter: made by an earlier version
         return None
     rows: list[dict[str, Any]] = read_table(artifact.file(file)).to_pylist()
     return rows
 
 
-def _iterations(workshop: Workshop) -> list[dict[str, Any]]:
+def _iterations(materializer: Materializer) -> list[dict[str, Any]]:
     rows = []
-    for key in iteration_keys(workshop.config):
-        state, results = workshop.lake.current("predictor_state", key), workshop.lake.current("proxy_results", key)
+    for key in iteration_keys(materializer.config):
+        state, results = (
+            materializer.lake.current("predictor_state", key),
+            materializer.lake.current("proxy_results", key),
+        )
         if state is not None and results is not None:
             skill = state.summary["out_of_fold_spearman"]
             rows.append(
@@ -76,54 +81,54 @@ def _iterations(workshop: Workshop) -> list[dict[str, Any]]:
     return rows
 
 
-def _evidence(workshop: Workshop) -> dict[str, Any] | None:
+def _evidence(materializer: Materializer) -> dict[str, Any] | None:
     """Return how many rows the search began with, and which runs were left out and why; None where it had none."""
-    state = workshop.lake.current("predictor_state", iteration_key(1))
+    state = materializer.lake.current("predictor_state", iteration_key(1))
     if state is None or not state.summary.get("evidence"):
         return None
     return {"rows": state.summary["evidence"], "left_out": state.summary["evidence_left_out"]}
 
 
-def _noise(workshop: Workshop) -> dict[str, Any] | None:
-    state = workshop.lake.current("predictor_state", iteration_key(1))
+def _noise(materializer: Materializer) -> dict[str, Any] | None:
+    state = materializer.lake.current("predictor_state", iteration_key(1))
     if state is None or "noise.parquet" not in state.manifest["files"]:  # made before noise was measured
         return None
     return {name: asdict(noise) for name, noise in noise_of_objectives(state.file("noise.parquet")).items()}
 
 
-def _fidelity(workshop: Workshop) -> dict[str, Any] | None:
-    report = workshop.lake.current("proxy_fidelity")
+def _fidelity(materializer: Materializer) -> dict[str, Any] | None:
+    report = materializer.lake.current("proxy_fidelity")
     if report is None:
         return None
     rows = of_setting(read_fidelity(report.file("fidelity.parquet")), SEARCH_PROXY)
     return {name: asdict(row) for name, row in rows.items()}
 
 
-def _mixture(workshop: Workshop, objective: str) -> dict[str, Any] | None:
-    artifact = workshop.lake.current("optimal_mixture", objective)
+def _mixture(materializer: Materializer, objective: str) -> dict[str, Any] | None:
+    artifact = materializer.lake.current("optimal_mixture", objective)
     if artifact is None or "advice.json" not in artifact.manifest["files"]:  # made before answers were confirmed
         return None
     return {
         "selection": artifact.json("selection.json"),
         "advice": artifact.json("advice.json"),
         "weights": read_table(artifact.file("weights.parquet")).to_pylist(),
-        "realised": _made_from(workshop, artifact, "mixed_corpus", "realised.parquet"),
-        "comparison": _made_from(workshop, artifact, "target_comparison", "comparison.parquet"),
+        "realised": _made_from(materializer, artifact, "mixed_corpus", "realised.parquet"),
+        "comparison": _made_from(materializer, artifact, "target_comparison", "comparison.parquet"),
     }
 
 
-def _made_from(workshop: Workshop, answer: Artifact, asset: str, file: str) -> list[dict[str, Any]] | None:
+def _made_from(materializer: Materializer, answer: Artifact, asset: str, file: str) -> list[dict[str, Any]] | None:
     """Return a table that was made from this very answer; None where there is only that of an earlier one."""
-    made = workshop.lake.current(asset, answer.partition)
+    made = materializer.lake.current(asset, answer.partition)
     name = artefact_name(answer.asset, answer.partition)
     if made is None or made.manifest["inputs"].get(name) != answer.data_version:
         return None
-    return _table(workshop, asset, answer.partition, file)
+    return _table(materializer, asset, answer.partition, file)
 
 
-def advice(workshop: Workshop) -> dict[str, str]:
+def advice(materializer: Materializer) -> dict[str, str]:
     """Return for each objective that has an answer whether to search on, in one sentence."""
-    answers = {name: workshop.lake.current("optimal_mixture", name) for name in workshop.config.objectives}
+    answers = {name: materializer.lake.current("optimal_mixture", name) for name in materializer.config.objectives}
     return {
         name: answer.summary["advice"]
         for name, answer in answers.items()
@@ -131,9 +136,9 @@ def advice(workshop: Workshop) -> dict[str, str]:
     }
 
 
-def describe(workshop: Workshop) -> str:
+def describe(materializer: Materializer) -> str:
     """Return the state of the lake as text."""
-    state = summarise(workshop)
+    state = summarise(materializer)
     lines = [_describe_corpus(state["corpus"])]
     if state["domains"]:
         lines += ["", f"{len(state['domains'])} domains:", _describe_domains(state["domains"])]

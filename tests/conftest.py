@@ -14,7 +14,7 @@ os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
 
 from climb_assets.config import Config
 from climb_assets.config_file import load_config
-from climb_assets.workshop import Workshop
+from climb_assets.graph.materializer import Materializer
 
 WORDS = {
     "first": [
@@ -142,14 +142,14 @@ def finished_once(tmp_path_factory: pytest.TempPathFactory, encoder_folder: Path
 
     from dagster_project.build import build_definitions
     from dagster_project.instance import prepare_home
-    from dagster_project.update import bring_up_to_date
+    from dagster_project.run_plan import bring_up_to_date
 
     folder = write_project(tmp_path_factory.mktemp("finished"), encoder_folder)
-    workshop = Workshop(load_config(folder / "climb.yaml"))
+    materializer = Materializer(load_config(folder / "climb.yaml"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DAGSTER_HOME", str(prepare_home(workshop.config.lake)))
+        patch.setenv("DAGSTER_HOME", str(prepare_home(materializer.config.lake)))
         with dg.DagsterInstance.get() as instance:
-            bring_up_to_date(build_definitions(workshop), instance, workshop, None, lambda line: None)
+            bring_up_to_date(build_definitions(materializer), instance, materializer, None, lambda line: None)
     return folder
 
 
@@ -166,6 +166,6 @@ def config(project: Path) -> Config:
 
 
 @pytest.fixture
-def workshop(config: Config) -> Workshop:
-    """Return the workshop of the project, with nothing made yet."""
-    return Workshop(config)
+def materializer(config: Config) -> Materializer:
+    """Return the materializer of the project, with nothing made yet."""
+    return Materializer(config)

@@ -2,16 +2,16 @@
 
 import dagster as dg
 
-from climb_assets.artifacts import Artifact, Draft
-from climb_assets.assets import Climb, declare, result
 from climb_assets.audit.bundle import write_bundle
-from climb_assets.audit.closure import Closure, trace
+from climb_assets.audit.lineage import Closure, trace
 from climb_assets.config import Config
 from climb_assets.errors import MissingArtifact
-from climb_assets.proxy.job import MODELS
-from climb_assets.proxy.reweighting import DOREMI
+from climb_assets.graph.materializer import Materializer
+from climb_assets.store.artifacts import Artifact, Draft
 from climb_assets.tables import read_table
-from climb_assets.workshop import Workshop
+from climb_assets.training.job import MODELS
+from climb_assets.training.reweighting import DOREMI
+from dagster_project.reporting import Climb, declare, result
 
 MODELS_TABLE = "models.parquet"  # of every artefact that rests on trained models
 
@@ -29,7 +29,7 @@ def audit_bundle(context: dg.AssetExecutionContext, climb: Climb) -> dg.Material
     return result(made, {"report": dg.MetadataValue.md(made.artifact.file("report.md").read_text())})
 
 
-def trained_models(climb: Workshop, closure: Closure) -> list[Artifact]:
+def trained_models(climb: Materializer, closure: Closure) -> list[Artifact]:
     """Return the models that the artefacts of a closure rest on, from the store of proxies and from DoReMi's."""
     found: dict[str, Artifact] = {}
     for artifact in closure.artefacts.values():

@@ -12,9 +12,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from climb_assets.artifacts import Artifact, sha256_file
-from climb_assets.audit.closure import Closure
+from climb_assets.audit.lineage import Closure
 from climb_assets.errors import ConfigError
+from climb_assets.store.artifacts import Artifact, sha256_file
 from climb_assets.tables import read_table, write_table
 
 CHECKSUMS = "SHA256SUMS"

@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass
 from itertools import chain
 from typing import Any
 
-from climb_assets.artifacts import Artifact, sha256_file
-from climb_assets.audit.closure import Closure, name_of, trace
+from climb_assets.audit.lineage import Closure, name_of, trace
 from climb_assets.errors import ClimbError
-from climb_assets.recipes import RECIPES
-from climb_assets.workshop import Workshop
+from climb_assets.graph.assets import SPECS
+from climb_assets.graph.materializer import Materializer
+from climb_assets.store.artifacts import Artifact, sha256_file
 
 STORES = ("proxy_models", "proxy_scores", "proxy_tasks", "doremi_models")  # of no asset, and verified whole
 
@@ -32,11 +32,11 @@ class Verification:
         return asdict(self)
 
 
-def verify_lake(workshop: Workshop) -> Verification:
+def verify_lake(materializer: Materializer) -> Verification:
     """Verify every current artefact, all it rests on, the trained proxies and the raw files."""
-    lake = workshop.lake
+    lake = materializer.lake
     differences: list[str] = []
-    current = list(_current(workshop, differences))
+    current = list(_current(materializer, differences))
     closure = Closure()
     try:
         closure = trace(lake, current)
@@ -46,25 +46,25 @@ def verify_lake(workshop: Workshop) -> Verification:
     everything = {artifact.path: artifact for artifact in [*current, *closure.artefacts.values(), *stored]}
     for artifact in everything.values():
         differences += _differences(artifact)
-    differences += _raw_differences(workshop)
+    differences += _raw_differences(materializer)
     files = [record for artifact in everything.values() for record in artifact.manifest["files"].values()]
     return Verification(
         len(everything), len(files), sum(record["bytes"] for record in files), tuple(dict.fromkeys(differences))
     )
 
 
-def _current(workshop: Workshop, differences: list[str]) -> Iterator[Artifact]:
-    for recipe in RECIPES:
-        for partition in workshop.lake.partitions(recipe.asset) if recipe.dimension else [None]:
+def _current(materializer: Materializer, differences: list[str]) -> Iterator[Artifact]:
+    for spec in SPECS:
+        for partition in materializer.lake.partitions(spec.asset) if spec.dimension else [None]:
             try:
-                artifact = workshop.lake.current(recipe.asset, partition)
+                artifact = materializer.lake.current(spec.asset, partition)
             except ClimbError as error:
                 differences.append(str(error))
                 continue
             if artifact is not None:
                 yield artifact
             elif partition is not None:
-                differences.append(f"{recipe.asset}@{partition} is referred to and is not there")
+                differences.append(f"{spec.asset}@{partition} is referred to and is not there")
 
 
 def _differences(artifact: Artifact) -> Iterator[str]:
@@ -82,11 +82,11 @@ def _differences(artifact: Artifact) -> Iterator[str]:
         yield f"{artifact.path / name} is not named by its manifest ({name_of(artifact)})"
 
 
-def _raw_differences(workshop: Workshop) -> Iterator[str]:
+def _raw_differences(materializer: Materializer) -> Iterator[str]:
     """Compare the raw files with the checksums that their shard was read by."""
-    raw = workshop.config.corpus.raw
-    for shard in workshop.lake.partitions("raw_shards"):
-        artifact = workshop.lake.current("raw_shards", shard)
+    raw = materializer.config.corpus.raw
+    for shard in materializer.lake.partitions("raw_shards"):
+        artifact = materializer.lake.current("raw_shards", shard)
         if artifact is None:
             continue
         try:

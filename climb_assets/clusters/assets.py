@@ -2,8 +2,6 @@
 
 import dagster as dg
 
-from climb_assets.artifacts import Draft
-from climb_assets.assets import Climb, declare, image_metadata, result, table_metadata
 from climb_assets.clusters.domains import DomainInputs, write_domains
 from climb_assets.clusters.figures import cluster_map
 from climb_assets.clusters.kmeans import ShardVectors, assign_shard, fit_centroids, read_centroids, sample_vectors
@@ -11,8 +9,10 @@ from climb_assets.clusters.shards import scored_shards
 from climb_assets.clusters.statistics import compute_statistics
 from climb_assets.config import Config
 from climb_assets.corpus.manifest import ShardParts, build_manifest
+from climb_assets.graph.materializer import Materializer
+from climb_assets.store.artifacts import Draft
 from climb_assets.tables import read_table
-from climb_assets.workshop import Workshop
+from dagster_project.reporting import Climb, declare, image_metadata, result, table_metadata
 
 VERSIONED = {
     "corpus_shards": "corpus_version",
@@ -45,7 +45,7 @@ def corpus_manifest(context: dg.AssetExecutionContext, climb: Climb) -> dg.Mater
     return result(made, {"shards": table_metadata(read_table(made.artifact.file("shards.parquet")))})
 
 
-def _vectors(climb: Workshop) -> list[ShardVectors]:
+def _vectors(climb: Materializer) -> list[ShardVectors]:
     return [
         ShardVectors(
             shard=shard,
@@ -110,7 +110,7 @@ def domains(context: dg.AssetExecutionContext, climb: Climb) -> dg.MaterializeRe
     return result(made, {"domains": table_metadata(table), "cluster_map": image_metadata(_map(climb))})
 
 
-def _map(climb: Workshop) -> bytes:
+def _map(climb: Materializer) -> bytes:
     """Draw the centroids of all clusters, coloured by domain."""
     made = climb.get("domains")
     return cluster_map(

@@ -12,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from climb_assets.artifacts import canonical_json, write_atomically
 from climb_assets.clusters.agreement import measure_agreement
 from climb_assets.clusters.kmeans import write_array
 from climb_assets.clusters.shards import ScoredShard
@@ -20,6 +19,7 @@ from climb_assets.clusters.statistics import COUNTS, SOURCES, tally_clusters, to
 from climb_assets.clusters.terms import domain_terms
 from climb_assets.config import Clusters
 from climb_assets.errors import ComputeError, ConfigError
+from climb_assets.store.artifacts import canonical_json, write_atomically
 from climb_assets.tables import read_table, write_table
 
 EMPTY = "empty"

@@ -15,10 +15,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from climb_assets.artifacts import canonical_json, write_atomically
 from climb_assets.config import Clusters
 from climb_assets.errors import ComputeError, CorruptArtifact
 from climb_assets.randomness import derived_seed
+from climb_assets.store.artifacts import canonical_json, write_atomically
 from climb_assets.tables import read_table, write_table
 
 BLOCK = 8192  # vectors that are compared with all centroids at a time; bounds memory only

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from climb_assets.clusters.signals import Signals, read_signals
+from climb_assets.clusters.text_statistics import Signals, read_signals
 from climb_assets.config import Quality
 from climb_assets.errors import ComputeError, ConfigError
 from climb_assets.tables import iterate_batches, write_table

@@ -6,7 +6,7 @@ What belongs here: naming these tables and finding them in the lake. The joins b
 from dataclasses import dataclass
 from pathlib import Path
 
-from climb_assets.workshop import Workshop
+from climb_assets.graph.materializer import Materializer
 
 
 @dataclass(frozen=True)
@@ -26,22 +26,22 @@ class ScoredShard(ShardTables):
     scores: Path
 
 
-def shard_tables(workshop: Workshop) -> list[ShardTables]:
+def shard_tables(materializer: Materializer) -> list[ShardTables]:
     """Return the tables of every shard, in name order."""
     return [
         ShardTables(
             shard=shard,
-            documents=workshop.get("corpus_shards", shard).file("documents.parquet"),
-            tokens=workshop.get("tokenized_shards", shard).file("documents.parquet"),
-            assignments=workshop.get("cluster_assignments", shard).file("assignments.parquet"),
+            documents=materializer.get("corpus_shards", shard).file("documents.parquet"),
+            tokens=materializer.get("tokenized_shards", shard).file("documents.parquet"),
+            assignments=materializer.get("cluster_assignments", shard).file("assignments.parquet"),
         )
-        for shard in workshop.listing().shards
+        for shard in materializer.listing().shards
     ]
 
 
-def scored_shards(workshop: Workshop) -> list[ScoredShard]:
+def scored_shards(materializer: Materializer) -> list[ScoredShard]:
     """Return the tables of every shard with its quality scores, in name order."""
     return [
-        ScoredShard(**vars(tables), scores=workshop.get("quality_scores", tables.shard).file("scores.parquet"))
-        for tables in shard_tables(workshop)
+        ScoredShard(**vars(tables), scores=materializer.get("quality_scores", tables.shard).file("scores.parquet"))
+        for tables in shard_tables(materializer)
     ]

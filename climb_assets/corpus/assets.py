@@ -2,15 +2,15 @@
 
 import dagster as dg
 
-from climb_assets.artifacts import Draft
-from climb_assets.assets import Climb, declare, result, table_metadata
 from climb_assets.config import Config
 from climb_assets.corpus.ingest import ingest_shard
-from climb_assets.corpus.listing import digest_shard, read_digest, write_digest
+from climb_assets.corpus.raw_files import digest_shard, read_digest, write_digest
 from climb_assets.corpus.tokenizer import import_tokenizer, train_tokenizer
 from climb_assets.corpus.tokens import tokenize_shard
 from climb_assets.errors import CorpusError
+from climb_assets.store.artifacts import Draft
 from climb_assets.tables import read_table
+from dagster_project.reporting import Climb, declare, result, table_metadata
 
 
 @dg.observable_source_asset(name="raw_corpus", group_name="corpus", description="The listing of the raw folder.")

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from climb_assets.artifacts import sha256_text
 from climb_assets.config import Corpus
 from climb_assets.corpus.records import Record
+from climb_assets.store.artifacts import sha256_text
 
 SPLITS = ("train", "search_eval", "report_eval")
 

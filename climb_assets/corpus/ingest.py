@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from climb_assets.config import Corpus
 from climb_assets.corpus.documents import DOCUMENTS, SPLITS, Document, make_document
-from climb_assets.corpus.listing import UNREADABLE, RawFile, ShardDigest, hash_file
+from climb_assets.corpus.raw_files import UNREADABLE, RawFile, ShardDigest, hash_file
 from climb_assets.corpus.readers import read_records
 from climb_assets.corpus.records import WHOLE_FILE, Fault, Record
 from climb_assets.errors import ComputeError, CorpusError, TransientError

@@ -11,13 +11,13 @@ from typing import Any
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from climb_assets import config
-from climb_assets.artifacts import write_atomically
 from climb_assets.corpus.documents import make_document
 from climb_assets.corpus.frozen_tokenizer import END, KNOWN_ENDS, load_tokenizer
-from climb_assets.corpus.listing import list_files
+from climb_assets.corpus.raw_files import list_files
 from climb_assets.corpus.readers import read_records
 from climb_assets.corpus.records import Record
 from climb_assets.errors import ConfigError, CorpusError
+from climb_assets.store.artifacts import write_atomically
 
 
 def train_tokenizer(

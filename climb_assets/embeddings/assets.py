@@ -4,13 +4,13 @@ import functools
 
 import dagster as dg
 
-from climb_assets.artifacts import Draft
-from climb_assets.assets import Climb, declare, result
 from climb_assets.clusters.quality import load_scorer, score_shard
 from climb_assets.config import Config, Runtime
 from climb_assets.config import Encoder as EncoderSettings
 from climb_assets.embeddings.embed import embed_shard
 from climb_assets.embeddings.encoder import Encoder, load_encoder
+from climb_assets.store.artifacts import Draft
+from dagster_project.reporting import Climb, declare, result
 
 
 @functools.lru_cache(maxsize=1)

@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from climb_assets.artifacts import write_atomically
 from climb_assets.embeddings.encoder import Encoder
 from climb_assets.errors import ComputeError
+from climb_assets.store.artifacts import write_atomically
 from climb_assets.tables import iterate_batches
 
 VECTORS = "vectors.npy"

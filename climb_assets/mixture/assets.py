@@ -7,26 +7,26 @@ import dagster as dg
 import numpy as np
 import pyarrow as pa
 
-from climb_assets.artifacts import Draft, canonical_json, write_atomically
-from climb_assets.assets import Climb, declare, image_metadata, result, table_metadata
 from climb_assets.clusters.shards import shard_tables
 from climb_assets.config import Config
 from climb_assets.errors import ComputeError
+from climb_assets.graph.materializer import Materializer
+from climb_assets.graph.spec import iteration_keys
 from climb_assets.mixture.choice import choose, list_for_confirmation, reference_job
 from climb_assets.mixture.comparison import average_measures, compare
+from climb_assets.mixture.confirmed_choice import write_selection
 from climb_assets.mixture.corpus_writer import write_mixed_corpus, write_realised
 from climb_assets.mixture.realisation import realise, sample_documents
-from climb_assets.mixture.selection import write_selection
-from climb_assets.proxy.job import ProxyJob
-from climb_assets.proxy.laboratory import measure, write_outcomes
-from climb_assets.proxy.swarm import ProxyOutcome
-from climb_assets.recipe import iteration_keys
 from climb_assets.search.baselines import read_baselines
 from climb_assets.search.confirmation import fresh_seeds, write_shortlist
 from climb_assets.search.figures import mixture_bars
-from climb_assets.search.space import deciding_tasks, read_knowledge, read_space
+from climb_assets.search.search_state import deciding_tasks, read_knowledge, read_space
+from climb_assets.store.artifacts import Draft, canonical_json, write_atomically
 from climb_assets.tables import read_table, write_table
-from climb_assets.workshop import Workshop
+from climb_assets.training.job import ProxyJob
+from climb_assets.training.measurement import measure, write_outcomes
+from climb_assets.training.swarm import ProxyOutcome
+from dagster_project.reporting import Climb, declare, image_metadata, result, table_metadata
 
 CHOSEN = "chosen"
 
@@ -54,7 +54,7 @@ def confirmation_results(context: dg.AssetExecutionContext, climb: Climb) -> dg.
     return result(made, shown)
 
 
-def _measure_reference(climb: Workshop, objective: str) -> ProxyOutcome | None:
+def _measure_reference(climb: Materializer, objective: str) -> ProxyOutcome | None:
     """Return the proxy on the corpus as it is, where a no-regression floor asks for it."""
     job = reference_job(climb, objective)
     if job is None:
@@ -96,7 +96,7 @@ def optimal_mixture(context: dg.AssetExecutionContext, climb: Climb) -> dg.Mater
     return result(made, shown | {"mixtures_by_iteration": image_metadata(bars)}, checks)
 
 
-def _chosen_weights(climb: Workshop, objective: str) -> tuple[float, ...]:
+def _chosen_weights(climb: Materializer, objective: str) -> tuple[float, ...]:
     return tuple(read_table(climb.get("optimal_mixture", objective).file("weights.parquet"))["weight"].to_pylist())
 
 

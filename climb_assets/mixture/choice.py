@@ -1,7 +1,7 @@
 """The choice over the lake: what is confirmed, and which mixture is the answer.
 
 What belongs here: handing artefacts to the rules. The rules are `climb_assets.search.confirmation`,
-`climb_assets.mixture.prospect` and `climb_assets.mixture.selection`.
+`climb_assets.mixture.published_choice` and `climb_assets.mixture.confirmed_choice`.
 """
 
 from collections.abc import Mapping
@@ -9,26 +9,26 @@ from dataclasses import replace
 
 import numpy as np
 
-from climb_assets.mixture.prospect import find_prospect
-from climb_assets.mixture.selection import REFERENCE, Selection, select_confirmed, select_published
-from climb_assets.proxy.job import ProxyJob
-from climb_assets.proxy.noise import losses_of, noise_of_objectives
+from climb_assets.graph.materializer import Materializer
+from climb_assets.graph.spec import iteration_keys
+from climb_assets.mixture.confirmed_choice import REFERENCE, Selection, select_confirmed, select_published
+from climb_assets.mixture.published_choice import find_prospect
 from climb_assets.randomness import generator
-from climb_assets.recipe import iteration_keys
 from climb_assets.search.baselines import read_baselines
 from climb_assets.search.confirmation import Listed, fresh_seeds, gather_arms, read_shortlist, shortlist
 from climb_assets.search.iteration import read_diagnostics
-from climb_assets.search.limits import shadow_prices
+from climb_assets.search.noise import losses_of, noise_of_objectives
 from climb_assets.search.objectives import NoRegression
 from climb_assets.search.prediction import Prediction
-from climb_assets.search.simplex import is_among
-from climb_assets.search.space import Knowledge, Space, propose_further, read_knowledge, read_space
+from climb_assets.search.search_state import Knowledge, Space, propose_further, read_knowledge, read_space
+from climb_assets.search.shadow_prices import shadow_prices
 from climb_assets.search.stop_rule import Advice, advise, last_gain, nothing_left
+from climb_assets.simplex.mixtures import is_among
 from climb_assets.tables import read_table
-from climb_assets.workshop import Workshop
+from climb_assets.training.job import ProxyJob
 
 
-def list_for_confirmation(climb: Workshop, objective: str, reference: Mapping[str, float]) -> list[Listed]:
+def list_for_confirmation(climb: Materializer, objective: str, reference: Mapping[str, float]) -> list[Listed]:
     """Return the mixtures of an objective to train again; none where the published rule is to choose.
 
     Parameters
@@ -55,7 +55,7 @@ def list_for_confirmation(climb: Workshop, objective: str, reference: Mapping[st
     )
 
 
-def choose(climb: Workshop, space: Space, objective: str) -> tuple[Selection, Advice]:
+def choose(climb: Materializer, space: Space, objective: str) -> tuple[Selection, Advice]:
     """Return the answer of an objective, with the price of its limits, and the advice whether to search on."""
     config, known, pool = climb.config, _last_knowledge(climb, space), space.draw()
     state = climb.get("predictor_state", iteration_keys(config)[-1])
@@ -95,11 +95,11 @@ def _advise(known: Knowledge, pool: np.ndarray, objective: str, noise: float | N
     return advise(Prediction(mean + known.space.penalty(mixtures), deviation), known.best[objective], gained, noise)
 
 
-def _last_knowledge(climb: Workshop, space: Space) -> Knowledge:
+def _last_knowledge(climb: Materializer, space: Space) -> Knowledge:
     return read_knowledge(space, climb.get("predictor_state", iteration_keys(climb.config)[-1]))
 
 
-def reference_job(climb: Workshop, objective: str) -> ProxyJob | None:
+def reference_job(climb: Materializer, objective: str) -> ProxyJob | None:
     """Return the proxy that the short list's no-regression floors compare with, None where there are no floors."""
     if not climb.config.search.choice.no_regression:
         return None

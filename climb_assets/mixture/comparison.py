@@ -1,6 +1,6 @@
 """The verdict: target models on the chosen mixture against those on other mixtures, seed by seed.
 
-What belongs here: paired statistics over losses. Training is `climb_assets.proxy`.
+What belongs here: paired statistics over losses. Training is `climb_assets.training`.
 """
 
 from collections.abc import Mapping

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from climb_assets.clusters.shards import ShardTables
 from climb_assets.mixture.realisation import Realisation
-from climb_assets.search.simplex import FloatArray
+from climb_assets.simplex.mixtures import FloatArray
 from climb_assets.tables import write_table
 
 BATCH_DOCUMENTS = 1024  # documents that are in memory at a time beside the shard being filled

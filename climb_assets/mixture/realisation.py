@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from climb_assets.apportionment import apportion
 from climb_assets.clusters.shards import ShardTables
 from climb_assets.errors import ComputeError
-from climb_assets.search.simplex import FloatArray, check_simplex, normalise
+from climb_assets.simplex.apportionment import apportion
+from climb_assets.simplex.mixtures import FloatArray, check_simplex, normalise
 from climb_assets.tables import ROW_GROUP, write_table
 
 

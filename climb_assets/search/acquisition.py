@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from climb_assets import config_search
 from climb_assets.search.prediction import Prediction
-from climb_assets.search.simplex import FloatArray, affinity, content_numbers
+from climb_assets.simplex.mixtures import FloatArray, affinity, content_numbers
 
 # A squared-exponential kernel of length 0.5 on the roots of weights, whose squared distance is 2 (1 - affinity).
 AFFINITY_SCALE = 0.25

@@ -13,20 +13,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from climb_assets.artifacts import Artifact, Draft
-from climb_assets.assets import Climb, declare, event_of, image_metadata, plain_failure, result, table_metadata
 from climb_assets.config import Config
 from climb_assets.errors import ClimbError, ComputeError
-from climb_assets.partitions import asset_options, iteration_partitions
-from climb_assets.proxy.doremi import read_reweighting
-from climb_assets.proxy.figures import loss_curves
-from climb_assets.proxy.job import ProxyJob
-from climb_assets.proxy.laboratory import measure, write_outcomes
-from climb_assets.proxy.noise import losses_of, measure_noise, read_noise, write_noise
-from climb_assets.proxy.reweighting import RUN, reweigh
-from climb_assets.proxy.swarm import ProxyOutcome
-from climb_assets.recipe import iteration_key
-from climb_assets.recipes import SEARCH
+from climb_assets.graph.assets import SEARCH
+from climb_assets.graph.hashed_settings import iteration_number
+from climb_assets.graph.materializer import Materializer
+from climb_assets.graph.spec import iteration_key
 from climb_assets.search.baseline_searches import search_baselines
 from climb_assets.search.baselines import token_proportional, uniform, unimax, write_baselines
 from climb_assets.search.figures import mixture_bars, predicted_vs_measured
@@ -39,10 +31,10 @@ from climb_assets.search.iteration import (
     tabulate_front,
     write_diagnostics,
 )
+from climb_assets.search.noise import losses_of, measure_noise, read_noise, write_noise
 from climb_assets.search.predictor import save_predictor
 from climb_assets.search.proposal import read_candidates, write_candidates
-from climb_assets.search.simplex import FloatArray
-from climb_assets.search.space import (
+from climb_assets.search.search_state import (
     deciding_tasks,
     evidence_left_out,
     propose_further,
@@ -51,12 +43,20 @@ from climb_assets.search.space import (
     read_knowledge,
     read_space,
 )
-from climb_assets.settings_used import iteration_number
+from climb_assets.simplex.mixtures import FloatArray
+from climb_assets.store.artifacts import Artifact, Draft
 from climb_assets.tables import read_table, write_table
-from climb_assets.workshop import Workshop
+from climb_assets.training.doremi import read_reweighting
+from climb_assets.training.figures import loss_curves
+from climb_assets.training.job import ProxyJob
+from climb_assets.training.measurement import measure, write_outcomes
+from climb_assets.training.reweighting import RUN, reweigh
+from climb_assets.training.swarm import ProxyOutcome
+from dagster_project.partitions import asset_options, iteration_partitions
+from dagster_project.reporting import Climb, declare, event_of, image_metadata, plain_failure, result, table_metadata
 
 
-def propose(climb: Workshop, key: str, draft: Draft) -> None:
+def propose(climb: Materializer, key: str, draft: Draft) -> None:
     """Write the candidates of an iteration: drawn from the prior, then by the last predictors."""
     config, number, space = climb.config, iteration_number(key), read_space(climb)
     pool, count = space.draw(), config.search.iterations[number - 1]
@@ -71,7 +71,7 @@ def propose(climb: Workshop, key: str, draft: Draft) -> None:
     draft.summary |= {"candidates": len(candidates), "pool": len(pool), "domains": len(space.names)}
 
 
-def train_proxies(climb: Workshop, key: str, draft: Draft) -> None:
+def train_proxies(climb: Materializer, key: str, draft: Draft) -> None:
     """Train and measure a proxy on every candidate of an iteration; in the first, further seeds of some (anchors)."""
     config = climb.config
     candidates = read_candidates(climb.get("mixture_candidates", key).file("candidates.parquet"))
@@ -92,7 +92,7 @@ def train_proxies(climb: Workshop, key: str, draft: Draft) -> None:
         raise ComputeError(f"every proxy of {key} diverged; lower proxy.learning_rate")
 
 
-def fit(climb: Workshop, key: str, draft: Draft) -> None:
+def fit(climb: Materializer, key: str, draft: Draft) -> None:
     """Fit a predictor of each task on all rows so far, and carry along the noise that these rows have."""
     config, number = climb.config, iteration_number(key)
     candidates = read_candidates(climb.get("mixture_candidates", key).file("candidates.parquet"))
@@ -201,7 +201,7 @@ def search_iteration(context: dg.AssetExecutionContext, climb: Climb) -> Iterato
     )
 
 
-def _show(climb: Workshop, artifact: Artifact) -> dict[str, dg.MetadataValue]:
+def _show(climb: Materializer, artifact: Artifact) -> dict[str, dg.MetadataValue]:
     """Return the tables and plots of one of the three artefacts."""
     match artifact.asset:
         case "mixture_candidates":
@@ -232,7 +232,7 @@ def _show(climb: Workshop, artifact: Artifact) -> dict[str, dg.MetadataValue]:
             }
 
 
-def _fits(climb: Workshop, state: Artifact) -> dict[str, bytes]:
+def _fits(climb: Materializer, state: Artifact) -> dict[str, bytes]:
     """Draw predicted against measured losses of each objective."""
     known = read_knowledge(read_space(climb), state)
     history, kept = known.history, ~known.history.diverged

@@ -16,8 +16,8 @@ from climb_assets.search.objectives import objective_loss
 from climb_assets.search.olmix import propose_olmix
 from climb_assets.search.policy import POLICIES, run_search
 from climb_assets.search.proposal import propose_first
-from climb_assets.search.simplex import FloatArray, mixture_key
-from climb_assets.search.space import Space
+from climb_assets.search.search_state import Space
+from climb_assets.simplex.mixtures import FloatArray, mixture_key
 
 SEARCHED: frozenset[Baseline] = frozenset({"regmix", "olmix", "climb"})
 

@@ -1,8 +1,8 @@
 """The mixtures that an answer is compared with.
 
 What belongs here: rules from token counts, or from one swarm of random mixtures, to one mixture, and their table. Olmix
-solves a problem of its own in `climb_assets.search.olmix`; DoReMi trains models, in `climb_assets.proxy.doremi`; CLIMB
-as published is the search itself with other settings. What a search finds is `climb_assets.mixture.selection`.
+solves a problem of its own in `climb_assets.search.olmix`; DoReMi trains models; CLIMB as published is the search itself
+with other settings.
 
 A baseline is what its authors' rule gives, even where it breaks the limits of the search: the table says so.
 """
@@ -16,9 +16,9 @@ import pyarrow as pa
 
 from climb_assets import config_search
 from climb_assets.errors import ComputeError
-from climb_assets.search.limits import Limits
-from climb_assets.search.simplex import FloatArray, mixture_key, normalise
 from climb_assets.search.trees import fit_published_trees
+from climb_assets.simplex.limits import Limits
+from climb_assets.simplex.mixtures import FloatArray, mixture_key, normalise
 from climb_assets.tables import read_table, write_rows
 
 BASELINES = pa.schema(

@@ -1,7 +1,7 @@
 """The confirmation: which mixtures are trained again with fresh seeds before one of them is the answer.
 
 What belongs here: the short list of an objective, and its losses beside those of the baselines. What the losses say is
-`climb_assets.search.verdict`; training is `climb_assets.proxy`.
+`climb_assets.search.confidence`; training is `climb_assets.training`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,9 +15,9 @@ import pyarrow as pa
 from climb_assets import config_search
 from climb_assets.errors import ComputeError
 from climb_assets.search.iteration import History
-from climb_assets.search.limits import Limits
 from climb_assets.search.objectives import NoRegression, objective_loss
-from climb_assets.search.simplex import FloatArray, mixture_key
+from climb_assets.simplex.limits import Limits
+from climb_assets.simplex.mixtures import FloatArray, mixture_key
 from climb_assets.tables import read_table, write_rows
 
 TaskLosses = Callable[[FloatArray], Mapping[str, FloatArray]]  # of mixtures (n, K): for each task the losses (n,)
@@ -103,7 +103,7 @@ def shortlist(
         The search space (m, K), and what it is ranked by (m,): the predicted objective with its surcharge.
     surcharge
         What settings add to the measured objective of each mixture of the history (n,) before it is ranked; see
-        `climb_assets.search.space.Knowledge.surcharge`.
+        `climb_assets.search.search_state.Knowledge.surcharge`.
     predict
         The predicted task losses; asked only where there is a no-regression floor.
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from climb_assets.search.simplex import FloatArray
+from climb_assets.simplex.mixtures import FloatArray
 
 INCHES, DOTS_PER_INCH = (8.0, 3.5), 80
 LABELLED_DOMAINS = 24  # a legend with more would be larger than the plot

@@ -13,7 +13,7 @@ import numpy as np
 
 from climb_assets import config_search
 from climb_assets.search.prediction import Prediction
-from climb_assets.search.simplex import FloatArray
+from climb_assets.simplex.mixtures import FloatArray
 
 BIAS = 3.0  # prior variance of the mean of standardised losses
 CENTRE = np.log([2.0, 3.0, 0.03])  # prior medians of length, signal variance and noise variance

@@ -15,14 +15,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from climb_assets import config_search
-from climb_assets.artifacts import write_atomically
 from climb_assets.errors import ComputeError
 from climb_assets.randomness import derived_seed
 from climb_assets.search.objectives import objective_loss, pareto_front
 from climb_assets.search.prediction import OutOfFold, Prediction
 from climb_assets.search.predictor import Predictor, new_predictor
-from climb_assets.search.simplex import FloatArray, check_simplex
 from climb_assets.search.stack import rank_correlation
+from climb_assets.simplex.mixtures import FloatArray, check_simplex
+from climb_assets.store.artifacts import write_atomically
 from climb_assets.tables import read_table, write_table
 
 FAMILIES = pa.schema(

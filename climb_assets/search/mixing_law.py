@@ -12,7 +12,7 @@ import numpy as np
 
 from climb_assets import config_search
 from climb_assets.search.prediction import Prediction
-from climb_assets.search.simplex import FloatArray
+from climb_assets.simplex.mixtures import FloatArray
 
 DEPTHS = (0.1, 1.0, 10.0)  # starts: the floor lies this many ranges of the losses below the least of them
 FREE = 1e-6  # penalty of floor and level: next to none, yet they stay finite where nothing determines them

@@ -1,6 +1,6 @@
 """Objectives: what a mixture is good for, as one number, what it must not lose, and what several objectives leave open.
 
-What belongs here: the arithmetic on task losses. Tasks are measured in `climb_assets.proxy`.
+What belongs here: the arithmetic on task losses. Tasks are measured in `climb_assets.training`.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from climb_assets.errors import ComputeError
-from climb_assets.search.simplex import FloatArray
+from climb_assets.simplex.mixtures import FloatArray
 
 Loss = TypeVar("Loss", float, FloatArray)
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from climb_assets import config_search
 from climb_assets.errors import ComputeError
-from climb_assets.search.limits import Limits
 from climb_assets.search.mixing_law import MixingLaw, fit_mixing_law
-from climb_assets.search.simplex import FloatArray
+from climb_assets.simplex.limits import Limits
+from climb_assets.simplex.mixtures import FloatArray
 
 LEAST = 1e-12  # weights up to here are 0; the slope of x log x has no end there
 GAP = 1e-5  # how far the answer may lie above the minimum, times the steepest slope, or bits per byte

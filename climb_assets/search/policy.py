@@ -16,11 +16,11 @@ import pyarrow as pa
 from climb_assets import config_search
 from climb_assets.search.baselines import REGMIX
 from climb_assets.search.iteration import History, fit_predictors, predict_objective
-from climb_assets.search.limits import Limits
 from climb_assets.search.objectives import objective_loss
 from climb_assets.search.predictor import Prediction, Predictor
 from climb_assets.search.proposal import Candidate, propose_first, propose_next
-from climb_assets.search.simplex import FloatArray, is_among, mixture_key
+from climb_assets.simplex.limits import Limits
+from climb_assets.simplex.mixtures import FloatArray, is_among, mixture_key
 
 Indices = npt.NDArray[np.int64]
 Measure = Callable[[Indices], Mapping[str, FloatArray]]

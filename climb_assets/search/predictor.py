@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 from climb_assets import config_search
-from climb_assets.artifacts import canonical_json, write_atomically
 from climb_assets.errors import ComputeError
 from climb_assets.randomness import derived_seed
 from climb_assets.search.gaussian_process import GaussianProcess, fit_gaussian_process
 from climb_assets.search.mixing_law import MixingLaw, fit_mixing_law
 from climb_assets.search.prediction import FitMember, Member, OutOfFold, Prediction
 from climb_assets.search.share_ridge import ShareRidge, fit_share_ridge
-from climb_assets.search.simplex import FloatArray
 from climb_assets.search.stack import Stack
 from climb_assets.search.trees import Trees, fit_published_trees, fit_small_trees
+from climb_assets.simplex.mixtures import FloatArray
+from climb_assets.store.artifacts import canonical_json, write_atomically
 
 __all__ = ["Prediction", "Predictor", "load_predictor", "new_predictor", "save_predictor"]
 

@@ -20,9 +20,9 @@ from climb_assets import config_search
 from climb_assets.errors import ComputeError
 from climb_assets.randomness import generator
 from climb_assets.search.acquisition import acquire
-from climb_assets.search.limits import Limits, divergence_penalty
 from climb_assets.search.prediction import Prediction
-from climb_assets.search.simplex import FloatArray, affinity, check_simplex, content_numbers, is_among, mixture_key
+from climb_assets.simplex.limits import Limits, divergence_penalty
+from climb_assets.simplex.mixtures import FloatArray, affinity, check_simplex, content_numbers, is_among, mixture_key
 from climb_assets.tables import read_table, write_rows
 
 DRAWS_PER_ROUND = 20_000  # bounds the memory of one round of draws

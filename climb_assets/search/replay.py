@@ -16,12 +16,12 @@ from climb_assets import config_search
 from climb_assets.errors import ComputeError
 from climb_assets.randomness import generator
 from climb_assets.search.baselines import token_proportional, uniform
+from climb_assets.search.confidence import SeedNoise, best_baseline, choose_answer, judge, tabulate_seeds
 from climb_assets.search.iteration import History
 from climb_assets.search.objectives import objective_loss
 from climb_assets.search.policy import POLICIES, Indices, Policy, Search, run_search
-from climb_assets.search.simplex import FloatArray
 from climb_assets.search.swarm_table import as_history, read_swarm
-from climb_assets.search.verdict import SeedNoise, best_baseline, choose_answer, judge, tabulate_seeds
+from climb_assets.simplex.mixtures import FloatArray
 
 Row = dict[str, float | None]
 

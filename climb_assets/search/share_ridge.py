@@ -11,7 +11,7 @@ import numpy as np
 
 from climb_assets import config_search
 from climb_assets.search.prediction import Prediction
-from climb_assets.search.simplex import FloatArray
+from climb_assets.simplex.mixtures import FloatArray
 
 PENALTIES = np.geomspace(1e-3, 1e4, 22)  # for features of unit variance
 

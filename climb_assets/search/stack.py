@@ -16,7 +16,7 @@ from climb_assets.config_search import Family
 from climb_assets.errors import ComputeError
 from climb_assets.randomness import generator
 from climb_assets.search.prediction import FitMember, Member, OutOfFold, Prediction
-from climb_assets.search.simplex import FloatArray
+from climb_assets.simplex.mixtures import FloatArray
 
 LEAVE_ONE_OUT_BELOW = 10  # rows; a fold of five would hold one row then
 LEAST_ROWS = 3  # different mixtures; fewer teach only their mean

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from climb_assets.errors import ComputeError
 from climb_assets.search.prediction import Prediction
-from climb_assets.search.simplex import FloatArray
+from climb_assets.simplex.mixtures import FloatArray
 
 GRID = 2000  # points of the integral over the best new loss
 REACH = 8.0  # standard deviations below the lowest prediction, where nothing is left to integrate

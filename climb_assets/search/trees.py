@@ -11,7 +11,7 @@ import numpy as np
 from climb_assets import config_search
 from climb_assets.randomness import derived_seed, generator
 from climb_assets.search.prediction import Prediction
-from climb_assets.search.simplex import FloatArray
+from climb_assets.simplex.mixtures import FloatArray
 
 ONE_THREAD = {"num_threads": 1, "deterministic": True, "force_row_wise": True, "verbosity": -1}  # 22 times faster
 

@@ -1,4 +1,4 @@
-"""The asset graph as Dagster sees it: a snapshot to review by eye, and its agreement with the recipes."""
+"""The asset graph as Dagster sees it: a snapshot to review by eye, and its agreement with the specs."""
 
 import json
 import os
@@ -9,8 +9,8 @@ import dagster as dg
 import pytest
 
 from climb_assets.config_file import load_config
-from climb_assets.recipes import RECIPE, RECIPES
-from climb_assets.workshop import Workshop
+from climb_assets.graph.assets import SPEC, SPECS
+from climb_assets.graph.materializer import Materializer
 from dagster_project.build import build_definitions
 
 SNAPSHOT = Path(__file__).parent / "asset_graph.json"
@@ -21,7 +21,7 @@ RENEW = "RENEW_ASSET_GRAPH"
 def definitions(tmp_path: Path) -> dg.Definitions:
     """Return the definitions of the profile smoke."""
     (tmp_path / "climb.yaml").write_text("profile: smoke\n")
-    return build_definitions(Workshop(load_config(tmp_path / "climb.yaml")))
+    return build_definitions(Materializer(load_config(tmp_path / "climb.yaml")))
 
 
 def dimension_of(definition: dg.PartitionsDefinition | None) -> str | None:
@@ -68,22 +68,22 @@ def test_definitions_can_be_loaded(definitions: dg.Definitions) -> None:
 
 def test_dagster_and_the_recipes_agree(definitions: dg.Definitions) -> None:
     drawn = draw(definitions)
-    assert set(drawn) == {*RECIPE, "raw_corpus"}
-    for recipe in RECIPES:
-        node = drawn[recipe.asset]
-        assert node["deps"] == sorted({entry.asset for entry in recipe.inputs if entry.drawn})
-        assert (node["partitions"], node["group"]) == (recipe.dimension, recipe.group)
+    assert set(drawn) == {*SPEC, "raw_corpus"}
+    for spec in SPECS:
+        node = drawn[spec.asset]
+        assert node["deps"] == sorted({entry.asset for entry in spec.inputs if entry.drawn})
+        assert (node["partitions"], node["group"]) == (spec.dimension, spec.group)
 
 
 def test_partition_keys_agree(definitions: dg.Definitions, tmp_path: Path) -> None:
     (tmp_path / "data_lake" / "raw").mkdir(parents=True)
     (tmp_path / "data_lake" / "raw" / "a.txt").write_text("a")
-    workshop = Workshop(load_config(tmp_path / "climb.yaml"))
+    materializer = Materializer(load_config(tmp_path / "climb.yaml"))
     graph = definitions.resolve_asset_graph()
-    for recipe in RECIPES:
-        definition = graph.get(dg.AssetKey(recipe.asset)).partitions_def
-        if definition is not None and recipe.dimension != "shard":
-            assert list(definition.get_partition_keys()) == workshop.partitions(recipe)
+    for spec in SPECS:
+        definition = graph.get(dg.AssetKey(spec.asset)).partitions_def
+        if definition is not None and spec.dimension != "shard":
+            assert list(definition.get_partition_keys()) == materializer.partitions(spec)
 
 
 def test_every_asset_can_be_understood_in_the_ui(definitions: dg.Definitions) -> None:
@@ -91,7 +91,7 @@ def test_every_asset_can_be_understood_in_the_ui(definitions: dg.Definitions) ->
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
         assert node.description and node.description.strip(), key
-        if key.to_user_string() in RECIPE:
+        if key.to_user_string() in SPEC:
             assert node.owners and node.kinds and node.code_version, key
 
 

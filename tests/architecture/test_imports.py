@@ -29,7 +29,7 @@ MAY_USE = {
 }
 EXCEPTIONS = {
     ("embeddings/assets.py", "clusters.quality"),  # quality_scores lies with the per-shard work of its partition
-    ("workshop.py", "corpus.listing"),  # the raw folder is an input like any other
+    ("materializer.py", "corpus.listing"),  # the raw folder is an input like any other
 }
 
 

@@ -8,9 +8,9 @@ import pytest
 from climb_assets.catalog import as_rows, query_lake, view_names
 from climb_assets.config_file import load_config
 from climb_assets.errors import ConfigError, CorruptArtifact, MissingArtifact
-from climb_assets.lake import Lake
-from climb_assets.recipes import RECIPE
-from climb_assets.workshop import Workshop
+from climb_assets.graph.assets import SPEC
+from climb_assets.graph.materializer import Materializer
+from climb_assets.store.local import Lake
 
 PAGE = Path(__file__).parents[2] / "docs" / "queries.md"
 QUERIES = re.findall(r"```sql\n(.*?)```", PAGE.read_text(), re.DOTALL)
@@ -134,6 +134,6 @@ def test_hostile_shard_names_never_become_partitions(project: Path, name: str) -
     raw = project / "data_lake" / "raw"
     if name != "..":
         (raw / name).write_text('{"text": "x"}\n')
-    workshop = Workshop(load_config(project / "climb.yaml"))
-    assert name not in workshop.partitions(RECIPE["raw_shards"])
-    assert len(workshop.partitions(RECIPE["raw_shards"])) == 3
+    materializer = Materializer(load_config(project / "climb.yaml"))
+    assert name not in materializer.partitions(SPEC["raw_shards"])
+    assert len(materializer.partitions(SPEC["raw_shards"])) == 3

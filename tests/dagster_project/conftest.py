@@ -7,11 +7,11 @@ import dagster as dg
 import pytest
 
 from climb_assets.config_file import load_config
-from climb_assets.workshop import Workshop
+from climb_assets.graph.materializer import Materializer
+from climb_assets.graph.planner import Plan
 from dagster_project.build import build_definitions
 from dagster_project.instance import prepare_home
-from dagster_project.planner import Plan
-from dagster_project.update import Update, bring_up_to_date
+from dagster_project.run_plan import Update, bring_up_to_date
 
 Up = Callable[..., Update]
 
@@ -34,10 +34,10 @@ def instance(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.Dags
 def up(instance: dg.DagsterInstance, project: Path) -> Up:
     """Return `climb up` for what climb.yaml says now; ``up.lines`` are the runs that it reported."""
 
-    def run(to: str | None = None, workshop: Workshop | None = None) -> Update:
-        workshop = workshop or Workshop(load_config(project / "climb.yaml"))
+    def run(to: str | None = None, materializer: Materializer | None = None) -> Update:
+        materializer = materializer or Materializer(load_config(project / "climb.yaml"))
         run.lines = []
-        return bring_up_to_date(build_definitions(workshop), instance, workshop, to, run.lines.append)
+        return bring_up_to_date(build_definitions(materializer), instance, materializer, to, run.lines.append)
 
     return run
 

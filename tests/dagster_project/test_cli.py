@@ -13,10 +13,10 @@ import yaml
 from click.testing import CliRunner, Result
 
 from climb_assets.config_file import load_config
+from climb_assets.graph.materializer import Materializer
 from climb_assets.search.iteration import History
-from climb_assets.search.space import read_space
+from climb_assets.search.search_state import read_space
 from climb_assets.search.swarm_table import as_history, read_swarm
-from climb_assets.workshop import Workshop
 from dagster_project.cli import main
 from tests.conftest import write_project, write_source
 
@@ -127,9 +127,9 @@ class TestFinished:
     def test_exported_swarm_is_read_back_as_the_same_history(self, project: Path, tmp_path: Path) -> None:
         result = climb(project, "export-swarm", str(tmp_path / "deep" / "swarm"))
         assert (result.exit_code, result.stdout) == (0, f"8 mixtures in {tmp_path / 'deep' / 'swarm'}\n")
-        workshop = Workshop(load_config(project / "climb.yaml"))
-        state = workshop.get("predictor_state", "iteration-03")
-        wanted, names = History.load(state.file("history.parquet")), read_space(workshop).names
+        materializer = Materializer(load_config(project / "climb.yaml"))
+        state = materializer.get("predictor_state", "iteration-03")
+        wanted, names = History.load(state.file("history.parquet")), read_space(materializer).names
         found = as_history(read_swarm(tmp_path / "deep" / "swarm"), names, tuple(wanted.losses))
         assert found.keys == wanted.keys
         np.testing.assert_array_equal(found.weights, wanted.weights)

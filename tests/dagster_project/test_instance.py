@@ -11,8 +11,8 @@ from dagster._core.definitions.data_version import CachingStaleStatusResolver, S
 from dagster._core.loader import LoadingContextForTest
 
 from climb_assets.config_file import load_config
-from climb_assets.recipes import RECIPES
-from climb_assets.workshop import Workshop
+from climb_assets.graph.assets import SPECS
+from climb_assets.graph.materializer import Materializer
 from dagster_project.build import build_definitions
 from dagster_project.instance import (
     PROCESS_TAG,
@@ -27,9 +27,9 @@ from dagster_project.instance import (
 
 
 @pytest.fixture
-def workshop(project: Path) -> Workshop:
-    """Return the workshop of the finished project."""
-    return Workshop(load_config(project / "climb.yaml"))
+def materializer(project: Path) -> Materializer:
+    """Return the materializer of the finished project."""
+    return Materializer(load_config(project / "climb.yaml"))
 
 
 @pytest.fixture
@@ -48,54 +48,58 @@ def test_home_is_made_from_the_template_and_follows_it(tmp_path: Path, monkeypat
     assert b"telemetry: {enabled: false}" in TEMPLATE.read_bytes()
 
 
-def test_shard_partitions_follow_the_raw_folder(empty: dg.DagsterInstance, workshop: Workshop, project: Path) -> None:
+def test_shard_partitions_follow_the_raw_folder(
+    empty: dg.DagsterInstance, materializer: Materializer, project: Path
+) -> None:
     shards = ["first.jsonl", "second.jsonl", "third.jsonl"]
-    assert synchronise_shards(empty, workshop) == (shards, [])
-    assert synchronise_shards(empty, workshop) == ([], [])
+    assert synchronise_shards(empty, materializer) == (shards, [])
+    assert synchronise_shards(empty, materializer) == ([], [])
     raw = project / "data_lake" / "raw"
     (raw / "second.jsonl").rename(raw / "new.jsonl")
-    assert synchronise_shards(empty, workshop) == (["new.jsonl"], ["second.jsonl"])
+    assert synchronise_shards(empty, materializer) == (["new.jsonl"], ["second.jsonl"])
     assert sorted(empty.get_dynamic_partitions("shard")) == ["first.jsonl", "new.jsonl", "third.jsonl"]
 
 
-def test_listing_is_observed_when_it_changed(empty: dg.DagsterInstance, workshop: Workshop, project: Path) -> None:
+def test_listing_is_observed_when_it_changed(
+    empty: dg.DagsterInstance, materializer: Materializer, project: Path
+) -> None:
     def observed() -> int:
-        observe_corpus(empty, workshop)
+        observe_corpus(empty, materializer)
         return len(empty.fetch_observations(dg.AssetKey("raw_corpus"), limit=10).records)
 
     assert [observed(), observed()] == [1, 1]
     (project / "data_lake" / "raw" / "first.jsonl").unlink()
-    workshop.refresh()
+    materializer.refresh()
     assert observed() == 2
 
 
-def test_missing_events_are_reported_once_and_exactly(empty: dg.DagsterInstance, workshop: Workshop) -> None:
-    synchronise_shards(empty, workshop)
-    assert report_missing_events(empty, workshop) == sum(len(workshop.partitions(recipe)) for recipe in RECIPES)
-    assert report_missing_events(empty, workshop) == 0
+def test_missing_events_are_reported_once_and_exactly(empty: dg.DagsterInstance, materializer: Materializer) -> None:
+    synchronise_shards(empty, materializer)
+    assert report_missing_events(empty, materializer) == sum(len(materializer.partitions(spec)) for spec in SPECS)
+    assert report_missing_events(empty, materializer) == 0
 
 
-def test_dagster_calls_a_reported_lake_fresh(empty: dg.DagsterInstance, workshop: Workshop) -> None:
-    synchronise_shards(empty, workshop)
-    report_missing_events(empty, workshop)
-    assert stale_for_dagster(empty, workshop) == {}
+def test_dagster_calls_a_reported_lake_fresh(empty: dg.DagsterInstance, materializer: Materializer) -> None:
+    synchronise_shards(empty, materializer)
+    report_missing_events(empty, materializer)
+    assert stale_for_dagster(empty, materializer) == {}
 
 
-def test_dagster_calls_a_finished_project_fresh(instance: dg.DagsterInstance, workshop: Workshop) -> None:
-    assert stale_for_dagster(instance, workshop) == {}
+def test_dagster_calls_a_finished_project_fresh(instance: dg.DagsterInstance, materializer: Materializer) -> None:
+    assert stale_for_dagster(instance, materializer) == {}
 
 
-def stale_for_dagster(instance: dg.DagsterInstance, workshop: Workshop) -> dict[str, str]:
+def stale_for_dagster(instance: dg.DagsterInstance, materializer: Materializer) -> dict[str, str]:
     """Return every partition that Dagster's own resolver does not call fresh, and why."""
-    graph = build_definitions(workshop).resolve_asset_graph()
+    graph = build_definitions(materializer).resolve_asset_graph()
     resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
     found = {}
-    for recipe in RECIPES:
-        for partition in workshop.partitions(recipe):
-            key = dg.AssetKey(recipe.asset)
+    for spec in SPECS:
+        for partition in materializer.partitions(spec):
+            key = dg.AssetKey(spec.asset)
             if resolver.get_status(key, partition) != StaleStatus.FRESH:
                 reasons = [cause.reason for cause in resolver.get_stale_causes(key, partition)]
-                found[f"{recipe.asset}[{partition}]"] = f"{resolver.get_status(key, partition)}: {reasons}"
+                found[f"{spec.asset}[{partition}]"] = f"{resolver.get_status(key, partition)}: {reasons}"
     return found
 
 

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import yaml
 
-from climb_assets import workshop as workshop_module
 from climb_assets.config_file import load_config
 from climb_assets.errors import ConfigError
-from climb_assets.provenance import code_hashes
-from climb_assets.recipes import RECIPES, SEARCH
-from climb_assets.workshop import Workshop
-from dagster_project.planner import Cause, Plan, make_plan
+from climb_assets.graph import materializer as materializer_module
+from climb_assets.graph.assets import SEARCH, SPECS
+from climb_assets.graph.code_identity import code_hashes
+from climb_assets.graph.materializer import Materializer
+from climb_assets.graph.planner import Cause, Plan, make_plan
 from tests.conftest import write_source
 from tests.dagster_project.conftest import assets, names
 
@@ -26,14 +26,14 @@ PER_SHARD = {"corpus_shards", "tokenized_shards", "embeddings", "quality_scores"
 CHOICE = {"baseline_mixtures", "confirmation_results", "optimal_mixture"}
 OF_OBJECTIVE = CHOICE | {"target_comparison", "mixed_corpus", "audit_bundle"}
 BEHIND_SEARCH = OF_OBJECTIVE | {"proxy_fidelity"}
-BEFORE_SEARCH = {recipe.asset for recipe in RECIPES} - BEHIND_SEARCH - set(SEARCH)
+BEFORE_SEARCH = {spec.asset for spec in SPECS} - BEHIND_SEARCH - set(SEARCH)
 
 
 def plan_of(project: Path, to: str | None = None, **settings: Any) -> Plan:
     """Return the plan of the project, with sections of its settings changed."""
     path = project / "climb.yaml"
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | settings))
-    return make_plan(Workshop(load_config(path)), to)
+    return make_plan(Materializer(load_config(path)), to)
 
 
 def raw(project: Path, name: str = "first.jsonl") -> Path:
@@ -50,10 +50,10 @@ def change_content(path: Path) -> None:
 
 
 def behind(*changed: str) -> set[str]:
-    """Return the assets that are made from these, directly or not, by the recipes."""
+    """Return the assets that are made from these, directly or not, by the specs."""
     found = set(changed)
-    for _ in RECIPES:
-        found |= {recipe.asset for recipe in RECIPES if {entry.asset for entry in recipe.inputs} & found}
+    for _ in SPECS:
+        found |= {spec.asset for spec in SPECS if {entry.asset for entry in spec.inputs} & found}
     return found - set(changed)
 
 
@@ -71,8 +71,8 @@ def test_nothing_is_stale_after_up(project: Path) -> None:
 def test_everything_is_missing_before_the_first(tmp_path: Path, project: Path) -> None:
     shutil.rmtree(project / "data_lake" / "artifacts")
     plan = plan_of(project)
-    workshop = Workshop(load_config(project / "climb.yaml"))
-    assert len(plan.stale) == len(plan.certain) == sum(len(workshop.partitions(recipe)) for recipe in RECIPES)
+    materializer = Materializer(load_config(project / "climb.yaml"))
+    assert len(plan.stale) == len(plan.certain) == sum(len(materializer.partitions(spec)) for spec in SPECS)
     assert {cause.kind for item in plan.stale for cause in item.causes} == {"missing"}
     assert {item.estimate_s for item in plan.stale} == {None}
 
@@ -80,12 +80,12 @@ def test_everything_is_missing_before_the_first(tmp_path: Path, project: Path) -
 def test_inputs_come_before_what_is_made_from_them(project: Path) -> None:
     shutil.rmtree(project / "data_lake" / "refs")
     plan = plan_of(project)
-    workshop = Workshop(load_config(project / "climb.yaml"))
+    materializer = Materializer(load_config(project / "climb.yaml"))
     place = {(item.asset, item.partition): number for number, item in enumerate(plan.stale)}
-    for recipe in RECIPES:
-        for partition in workshop.partitions(recipe):
-            for entry, key in workshop.input_keys(recipe, partition):
-                assert place[entry.asset, key] < place[recipe.asset, partition]
+    for spec in SPECS:
+        for partition in materializer.partitions(spec):
+            for entry, key in materializer.input_keys(spec, partition):
+                assert place[entry.asset, key] < place[spec.asset, partition]
 
 
 def test_changed_raw_file_makes_exactly_its_shard_stale_for_certain(project: Path) -> None:
@@ -108,7 +108,7 @@ def test_touched_file_changes_nothing(project: Path) -> None:
 def test_removed_shard_makes_everything_stale_that_counted_it(project: Path) -> None:
     raw(project).unlink()
     plan = plan_of(project)
-    counted = {recipe.asset for recipe in RECIPES if any(entry.reach == "all" for entry in recipe.inputs)}
+    counted = {spec.asset for spec in SPECS if any(entry.reach == "all" for entry in spec.inputs)}
     counted = {"corpus_manifest", "cluster_statistics", "domains", "training_tokens", "mixed_corpus"} & counted
     assert counted <= {item.asset for item in plan.certain}
     assert Cause("data", "raw_corpus") in causes(plan, "corpus_manifest")
@@ -197,7 +197,7 @@ def test_changed_code_of_the_predictor_concerns_the_search_and_what_lies_behind(
         found = code_hashes(modules)
         return found | ({"search.predictor": "edited"} if "search.predictor" in found else {})
 
-    monkeypatch.setattr(workshop_module, "code_hashes", edited)
+    monkeypatch.setattr(materializer_module, "code_hashes", edited)
     plan = plan_of(project)
     assert assets(plan) == {*SEARCH, *BEHIND_SEARCH}
     assert "predictor_state[iteration-01]" in names(plan, certain=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from climb_assets.workshop import Workshop
+from climb_assets.graph.materializer import Materializer
 from dagster_project.sensors import corpus_sensor
 
 
@@ -27,13 +27,15 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def tick(workshop: Workshop, instance: dg.DagsterInstance, cursor: str | None) -> dg.SensorResult | dg.SkipReason:
+def tick(
+    materializer: Materializer, instance: dg.DagsterInstance, cursor: str | None
+) -> dg.SensorResult | dg.SkipReason:
     """Evaluate the sensor once."""
-    context = dg.build_sensor_context(instance=instance, cursor=cursor, resources={"climb": workshop})
+    context = dg.build_sensor_context(instance=instance, cursor=cursor, resources={"climb": materializer})
     return corpus_sensor(context)
 
 
-def test_one_refresh_for_each_change(workshop: Workshop, instance: dg.DagsterInstance, project: Path) -> None:
+def test_one_refresh_for_each_change(materializer: Materializer, instance: dg.DagsterInstance, project: Path) -> None:
     raw = project / "data_lake" / "raw"
     cursor, keys = None, set()
     changes = [
@@ -46,39 +48,41 @@ def test_one_refresh_for_each_change(workshop: Workshop, instance: dg.DagsterIns
     ]
     for change in changes:
         change()
-        waits = tick(workshop, instance, cursor)
+        waits = tick(materializer, instance, cursor)
         assert isinstance(waits, dg.SensorResult) and not waits.run_requests
-        result = tick(workshop, instance, waits.cursor)
+        result = tick(materializer, instance, waits.cursor)
         assert isinstance(result, dg.SensorResult)
         assert result.run_requests is not None and len(result.run_requests) == 1
         keys.add(result.run_requests[0].run_key)
         cursor = result.cursor
-        again = tick(workshop, instance, cursor)
+        again = tick(materializer, instance, cursor)
         assert isinstance(again, dg.SkipReason) and str(raw) in str(again.skip_message)
     assert len(keys) == len(changes)
 
 
-def test_a_file_that_still_grows_is_left_alone(workshop: Workshop, instance: dg.DagsterInstance, project: Path) -> None:
+def test_a_file_that_still_grows_is_left_alone(
+    materializer: Materializer, instance: dg.DagsterInstance, project: Path
+) -> None:
     cursor = None
     for size in (1, 2, 3):
         (project / "data_lake" / "raw" / "copied.txt").write_text("x" * size)
-        result = tick(workshop, instance, cursor)
+        result = tick(materializer, instance, cursor)
         assert isinstance(result, dg.SensorResult) and not result.run_requests
         cursor = result.cursor
-    result = tick(workshop, instance, cursor)
+    result = tick(materializer, instance, cursor)
     assert isinstance(result, dg.SensorResult) and result.run_requests
 
 
-def test_partitions_follow(workshop: Workshop, instance: dg.DagsterInstance, project: Path) -> None:
-    tick(workshop, instance, None)
+def test_partitions_follow(materializer: Materializer, instance: dg.DagsterInstance, project: Path) -> None:
+    tick(materializer, instance, None)
     assert sorted(instance.get_dynamic_partitions("shard")) == ["books", "two.txt"]
     (project / "data_lake" / "raw" / "two.txt").unlink()
-    tick(workshop, instance, None)
+    tick(materializer, instance, None)
     assert instance.get_dynamic_partitions("shard") == ["books"]
 
 
-def test_nothing_is_hashed(workshop: Workshop, instance: dg.DagsterInstance, project: Path) -> None:
+def test_nothing_is_hashed(materializer: Materializer, instance: dg.DagsterInstance, project: Path) -> None:
     (project / "data_lake" / "raw" / "two.txt").chmod(0)
-    tick(workshop, instance, None)
+    tick(materializer, instance, None)
     assert not (project / "data_lake" / "cache").exists()
     assert not (project / "data_lake" / "artifacts").exists()

@@ -7,21 +7,21 @@ import pytest
 import yaml
 
 from climb_assets.config_file import load_config
-from climb_assets.workshop import Workshop
-from dagster_project.planner import Cause, Plan, StaleItem
+from climb_assets.graph.materializer import Materializer
+from climb_assets.graph.planner import Cause, Plan, StaleItem
 from dagster_project.summary import advice, describe, describe_plan, summarise
 from tests.dagster_project.conftest import Up
 
 
 @pytest.fixture
-def workshop(finished_once: Path) -> Workshop:
-    """Return the workshop of a finished project."""
-    return Workshop(load_config(finished_once / "climb.yaml"))
+def materializer(finished_once: Path) -> Materializer:
+    """Return the materializer of a finished project."""
+    return Materializer(load_config(finished_once / "climb.yaml"))
 
 
-def test_the_state_of_a_finished_project(workshop: Workshop) -> None:
-    state = summarise(workshop)
-    assert state["stale"] == [] and describe(workshop).endswith("Nothing is stale.")
+def test_the_state_of_a_finished_project(materializer: Materializer) -> None:
+    state = summarise(materializer)
+    assert state["stale"] == [] and describe(materializer).endswith("Nothing is stale.")
     assert json.loads(json.dumps(state))["corpus"]["shards"] == 3
     assert sum(row["prior"] for row in state["domains"]) == pytest.approx(1)
     assert [row["proxies"] for row in state["iterations"]] == [8, 2, 2]  # with two further seeds of two anchors
@@ -35,22 +35,22 @@ def test_the_state_of_a_finished_project(workshop: Workshop) -> None:
     for mixture in state["mixtures"].values():
         assert sum(row["weight"] for row in mixture["weights"]) == pytest.approx(1)
         assert {row["arm"] for row in mixture["comparison"]} == {"uniform", "proportional", "unimax"}
-        assert mixture["selection"]["evidence"]["seeds"] == workshop.config.search.choice.seeds
+        assert mixture["selection"]["evidence"]["seeds"] == materializer.config.search.choice.seeds
         assert mixture["advice"]["proxies"] > 0
 
 
-def test_the_text_has_every_part(workshop: Workshop) -> None:
-    text = describe(workshop)
+def test_the_text_has_every_part(materializer: Materializer) -> None:
+    text = describe(materializer)
     for part in ("tokens in 3 shards", "3 domains:", "iteration-03", "Mixture for general", "Mixture for science"):
         assert part in text
     assert "negative is better" in text and "verdict" in text
     assert text.count("over 2 fresh seeds: ") == 2
     assert text.count("Most likely the best of those confirmed: ") == 2
     assert text.count("Its proxies minus those of each baseline: ") == 2
-    for mixture in summarise(workshop)["mixtures"].values():
+    for mixture in summarise(materializer)["mixtures"].values():
         for gap in mixture["selection"]["evidence"]["gaps"]:
             assert f"{gap['baseline']} {gap['difference']:+.4f} ({gap['low']:+.4f} to {gap['high']:+.4f})" in text
-    for objective, sentence in advice(workshop).items():
+    for objective, sentence in advice(materializer).items():
         assert f"Another iteration? {sentence}." in text and "expected gain" in sentence
         assert f"{objective}: noise between seeds 0." in text
         assert f"{objective}: proxies rank mixtures as targets do: " in text and ", 4 mixtures" in text
@@ -58,14 +58,14 @@ def test_the_text_has_every_part(workshop: Workshop) -> None:
 
 def test_a_lake_with_nothing_in_it(tmp_path: Path) -> None:
     (tmp_path / "climb.yaml").write_text("profile: smoke\n")
-    workshop = Workshop(load_config(tmp_path / "climb.yaml"))
-    assert describe(workshop) == "The corpus has not been read yet; run `climb up`."
-    state = summarise(workshop)
+    materializer = Materializer(load_config(tmp_path / "climb.yaml"))
+    assert describe(materializer) == "The corpus has not been read yet; run `climb up`."
+    state = summarise(materializer)
     assert state["corpus"] is None and state["domains"] is None and state["iterations"] == []
     assert state["mixtures"] == {"general": None, "science": None}
     assert state["noise"] is None and state["fidelity"] is None
     assert "is not there" in state["stale"]  # the encoder and the raw files
-    assert advice(workshop) == {}
+    assert advice(materializer) == {}
 
 
 @pytest.mark.slow
@@ -74,7 +74,7 @@ def test_what_was_not_measured_is_said(project: Path, up: Up) -> None:
     settings = yaml.safe_load(path.read_text()) | {"search": {"repeats": 0}, "fidelity": {"mixtures": 0}}
     path.write_text(yaml.safe_dump(settings))
     up()
-    text = describe(Workshop(load_config(path)))
+    text = describe(Materializer(load_config(path)))
     assert "general: noise not measured" in text
     assert "science: whether proxies rank mixtures as targets do was not asked for" in text
 
@@ -82,17 +82,17 @@ def test_what_was_not_measured_is_said(project: Path, up: Up) -> None:
 @pytest.mark.slow
 def test_what_was_made_from_an_earlier_answer_is_not_shown_beside_the_new_one(project: Path, up: Up) -> None:
     path = project / "climb.yaml"
-    before = summarise(Workshop(load_config(path)))["mixtures"]["general"]
+    before = summarise(Materializer(load_config(path)))["mixtures"]["general"]
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"search": {"seed": 7}}))
     up(to="optimal_mixture")
-    workshop = Workshop(load_config(path))
-    after = summarise(workshop)["mixtures"]["general"]
+    materializer = Materializer(load_config(path))
+    after = summarise(materializer)["mixtures"]["general"]
     assert before["comparison"] and before["realised"]
     assert after["selection"]["key"] != before["selection"]["key"]
     assert after["comparison"] is None and after["realised"] is None
-    assert describe(workshop).count("No target model was trained on it yet") == 2
-    assert "target_comparison[general]" in summarise(workshop)["stale"]
-    assert describe(workshop).splitlines()[-1].startswith("Stale: proxy_fidelity, target_comparison[general], ")
+    assert describe(materializer).count("No target model was trained on it yet") == 2
+    assert "target_comparison[general]" in summarise(materializer)["stale"]
+    assert describe(materializer).splitlines()[-1].startswith("Stale: proxy_fidelity, target_comparison[general], ")
 
 
 def test_a_plan_in_words() -> None:

@@ -6,21 +6,21 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from climb_assets.workshop import Workshop
+from climb_assets.graph.materializer import Materializer
 from dagster_project.build import build_definitions
 from dagster_project.instance import prepare_home
-from dagster_project.update import Update, bring_up_to_date
+from dagster_project.run_plan import Update, bring_up_to_date
 
 Up = Callable[..., Update]
 
 
 @pytest.fixture
-def up(workshop: Workshop, monkeypatch: pytest.MonkeyPatch, project: Path) -> Iterator[Up]:
-    """Return `climb up` for the project: ``up()``, or ``up(workshop=other, to="domains")``."""
-    monkeypatch.setenv("DAGSTER_HOME", str(prepare_home(workshop.config.lake)))
+def up(materializer: Materializer, monkeypatch: pytest.MonkeyPatch, project: Path) -> Iterator[Up]:
+    """Return `climb up` for the project: ``up()``, or ``up(materializer=other, to="domains")``."""
+    monkeypatch.setenv("DAGSTER_HOME", str(prepare_home(materializer.config.lake)))
     with dg.DagsterInstance.get() as instance:
 
-        def run(workshop: Workshop = workshop, to: str | None = None) -> Update:
-            return bring_up_to_date(build_definitions(workshop), instance, workshop, to, lambda line: None)
+        def run(materializer: Materializer = materializer, to: str | None = None) -> Update:
+            return bring_up_to_date(build_definitions(materializer), instance, materializer, to, lambda line: None)
 
         yield run

@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from climb_assets.artifacts import RUN_FACTS, sha256_file
-from climb_assets.lake import Lake
-from climb_assets.recipes import RECIPES
+from climb_assets.graph.assets import SPECS
+from climb_assets.store.artifacts import RUN_FACTS, sha256_file
+from climb_assets.store.local import Lake
 
 ROOT = Path(__file__).parents[2]
 MARK = "CLIMB_TEST_MARK"
@@ -100,7 +100,7 @@ def contents(lake: Lake) -> dict[str, str]:
 
     What may differ between equal runs is left out.
     """
-    artifacts = [lake.get(recipe.asset, key) for recipe in RECIPES for key in lake.partitions(recipe.asset) or [None]]
+    artifacts = [lake.get(spec.asset, key) for spec in SPECS for key in lake.partitions(spec.asset) or [None]]
     for store in ("proxy_models", "proxy_scores", "proxy_tasks"):
         artifacts += lake.all_of(store)
     return {

@@ -13,12 +13,12 @@ import dagster as dg
 import pytest
 import yaml
 
-from climb_assets.artifacts import Draft, Order
 from climb_assets.config_file import load_config
-from climb_assets.lake import Lake
-from climb_assets.workshop import Workshop
+from climb_assets.graph.materializer import Materializer
+from climb_assets.graph.planner import make_plan
+from climb_assets.store.artifacts import Draft, Order
+from climb_assets.store.local import Lake
 from dagster_project.instance import UNFINISHED, prepare_home
-from dagster_project.planner import make_plan
 from tests.integration.processes import ROOT, Launch, assert_gone, climb, contents, launch, trained, wait_until
 
 
@@ -107,7 +107,7 @@ def test_killed_runs_leave_nothing_and_end_the_same(slow_project: Path, undistur
     now = trained(lake)
     assert {key: now[key] for key in finished} == finished
     assert contents(Lake(lake)) == contents(Lake(undisturbed / "data_lake"))
-    assert make_plan(Workshop(load_config(slow_project / "climb.yaml"))).stale == ()
+    assert make_plan(Materializer(load_config(slow_project / "climb.yaml"))).stale == ()
     _assert_no_open_run(lake)
 
 
@@ -139,7 +139,7 @@ def _assert_no_open_run(lake: Path) -> None:
 
 @pytest.fixture
 def makefile(slow_project: Path) -> Path:
-    """Return a makefile with the shell of the project's own, whose one recipe is `climb up`."""
+    """Return a makefile with the shell of the project's own, whose one spec is `climb up`."""
     shell = re.search(r"^ifneq.*?^endif$", (ROOT / "Makefile").read_text(), re.DOTALL | re.MULTILINE)
     assert shell is not None
     command = f"{sys.executable} -m dagster_project.cli --config {slow_project / 'climb.yaml'} up"

@@ -13,10 +13,10 @@ import pytest
 import zstandard
 
 from climb_assets.config_file import load_config
-from climb_assets.lake import Lake
-from climb_assets.recipes import RECIPES
+from climb_assets.graph.assets import SPECS
+from climb_assets.graph.materializer import Materializer
+from climb_assets.store.local import Lake
 from climb_assets.tables import read_table
-from climb_assets.workshop import Workshop
 from dagster_project.instance import prepare_home
 from tests.conftest import WORDS
 from tests.integration.processes import climb
@@ -130,11 +130,11 @@ def _assert_reasons(lake: Lake) -> None:
 
 def _assert_hostile_names_rejected(project: Path, lake: Lake) -> None:
     shards = sorted([*(f"{source}.jsonl" for source in WORDS), "poison"])
-    for recipe in RECIPES:
-        if recipe.dimension == "shard":
-            assert lake.partitions(recipe.asset) == shards
+    for spec in SPECS:
+        if spec.dimension == "shard":
+            assert lake.partitions(spec.asset) == shards
     config = load_config(project / "climb.yaml")
-    assert list(Workshop(config).listing().shards) == shards
+    assert list(Materializer(config).listing().shards) == shards
     with dg.DagsterInstance.from_config(str(prepare_home(config.lake))) as instance:
         assert sorted(instance.get_dynamic_partitions("shard")) == shards
         event = instance.get_latest_materialization_event(dg.AssetKey("corpus_manifest"))

@@ -13,10 +13,10 @@ import dagster as dg
 import pytest
 
 from climb_assets.config_file import load_config
-from climb_assets.recipes import RECIPES
-from climb_assets.workshop import Workshop
+from climb_assets.graph.assets import SPECS
+from climb_assets.graph.materializer import Materializer
+from climb_assets.graph.planner import make_plan
 from dagster_project.instance import prepare_home
-from dagster_project.planner import make_plan
 from tests.conftest import WORDS
 from tests.integration.processes import Launch, climb, trained, wait_until
 
@@ -116,51 +116,51 @@ def server(two_shards: Path) -> Iterator[Server]:
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_materialize_all_beside_climb_up_does_nothing_twice(two_shards: Path, server: Server) -> None:
-    workshop = Workshop(load_config(two_shards / "climb.yaml"))
+    materializer = Materializer(load_config(two_shards / "climb.yaml"))
     assert {address.partition(":")[0] for address in server.listeners()} <= LOOPBACK
     assert f"0100007F:{server.port:04X}" in server.listeners()
 
     first = server.materialize_all()
-    wait_until(lambda: any((workshop.lake.root / "refs").glob("corpus_shards/*")), 120, "a shard", 0.2)
+    wait_until(lambda: any((materializer.lake.root / "refs").glob("corpus_shards/*")), 120, "a shard", 0.2)
     beside = climb(two_shards, "up")
     try:
         assert beside.finish() == 0, beside.log.read_text()
     finally:
         beside.end_family()
-    assert make_plan(workshop).stale == ()
+    assert make_plan(materializer).stale == ()
 
-    before = _stamps(workshop), trained(workshop.lake.root)
+    before = _stamps(materializer), trained(materializer.lake.root)
     second = server.materialize_all()  # a backfill waits for a 30-second tick before each layer of assets
     server.wait_for(first)
     server.wait_for(second)
-    assert (_stamps(workshop), trained(workshop.lake.root)) == before
-    _assert_each_made_once(workshop)
+    assert (_stamps(materializer), trained(materializer.lake.root)) == before
+    _assert_each_made_once(materializer)
     server.stop()
 
 
-def _stamps(workshop: Workshop) -> dict[str, int]:
+def _stamps(materializer: Materializer) -> dict[str, int]:
     """Return when each embeddings file was written."""
-    folder = workshop.lake.root / "artifacts" / "embeddings"
+    folder = materializer.lake.root / "artifacts" / "embeddings"
     return {str(path): path.stat().st_mtime_ns for path in folder.rglob("*")}
 
 
-def _assert_each_made_once(workshop: Workshop) -> None:
-    wanted = {(recipe.asset, key) for recipe in RECIPES for key in workshop.partitions(recipe)}
-    assert _computed(workshop) == Counter(wanted)
-    with dg.DagsterInstance.from_config(str(prepare_home(workshop.config.lake))) as instance:
+def _assert_each_made_once(materializer: Materializer) -> None:
+    wanted = {(spec.asset, key) for spec in SPECS for key in materializer.partitions(spec)}
+    assert _computed(materializer) == Counter(wanted)
+    with dg.DagsterInstance.from_config(str(prepare_home(materializer.config.lake))) as instance:
         failed = instance.get_runs(filters=dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))
         assert [run.run_id for run in failed] == []
 
 
-def _computed(workshop: Workshop) -> Counter[tuple[str, str | None]]:
+def _computed(materializer: Materializer) -> Counter[tuple[str, str | None]]:
     """Count the events that say "computed now", of each asset and partition."""
     found: Counter[tuple[str, str | None]] = Counter()
-    with dg.DagsterInstance.from_config(str(prepare_home(workshop.config.lake))) as instance:
-        for recipe in RECIPES:
-            for record in instance.fetch_materializations(dg.AssetKey(recipe.asset), limit=500).records:
+    with dg.DagsterInstance.from_config(str(prepare_home(materializer.config.lake))) as instance:
+        for spec in SPECS:
+            for record in instance.fetch_materializations(dg.AssetKey(spec.asset), limit=500).records:
                 event = record.asset_materialization
                 assert event is not None
                 fresh = event.metadata.get("computed_now")
                 if fresh is not None and fresh.value:
-                    found[recipe.asset, event.partition] += 1
+                    found[spec.asset, event.partition] += 1
     return found

@@ -2,16 +2,16 @@
 
 import pytest
 
-from climb_assets.recipes import RECIPES
-from climb_assets.workshop import Workshop
-from dagster_project.planner import make_plan
+from climb_assets.graph.assets import SPECS
+from climb_assets.graph.materializer import Materializer
+from climb_assets.graph.planner import make_plan
 from tests.integration.conftest import Up
 
 
 @pytest.mark.slow
-def test_everything_is_made_once(workshop: Workshop, up: Up) -> None:
+def test_everything_is_made_once(materializer: Materializer, up: Up) -> None:
     first = up()
-    partitions = sum(len(workshop.partitions(recipe)) for recipe in RECIPES)
+    partitions = sum(len(materializer.partitions(spec)) for spec in SPECS)
     assert first.made == partitions
-    assert make_plan(workshop).stale == ()
+    assert make_plan(materializer).stale == ()
     assert up().made == 0

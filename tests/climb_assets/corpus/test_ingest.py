@@ -13,7 +13,7 @@ from climb_assets.config import Corpus
 from climb_assets.corpus import ingest
 from climb_assets.corpus.documents import DOCUMENTS, SPLITS
 from climb_assets.corpus.ingest import ACCOUNTS, QUARANTINE, ingest_shard
-from climb_assets.corpus.listing import digest_shard
+from climb_assets.corpus.raw_files import digest_shard
 from climb_assets.errors import CorpusError, TransientError
 from climb_assets.tables import read_table
 

@@ -4,29 +4,29 @@ import numpy as np
 import pytest
 
 from climb_assets.config_file import load_config
+from climb_assets.graph.materializer import Materializer
+from climb_assets.graph.spec import iteration_keys
 from climb_assets.mixture.choice import choose, list_for_confirmation, reference_job
-from climb_assets.recipe import iteration_keys
 from climb_assets.search.baselines import read_baselines
 from climb_assets.search.confirmation import fresh_seeds, read_shortlist
 from climb_assets.search.objectives import objective_loss
-from climb_assets.search.simplex import mixture_key
-from climb_assets.search.space import read_space
+from climb_assets.search.search_state import read_space
+from climb_assets.simplex.mixtures import mixture_key
 from climb_assets.tables import read_table
-from climb_assets.workshop import Workshop
 
 OBJECTIVES = ("general", "science")
 
 
 @pytest.fixture
-def workshop(finished_once):
-    return Workshop(load_config(finished_once / "climb.yaml"))
+def materializer(finished_once):
+    return Materializer(load_config(finished_once / "climb.yaml"))
 
 
-def with_choice(workshop, **changes):
+def with_choice(materializer, **changes):
     """Return the same lake under another way to choose."""
-    search = workshop.config.search
+    search = materializer.config.search
     search = search.model_copy(update={"choice": search.choice.model_copy(update=changes)})
-    return Workshop(workshop.config.model_copy(update={"search": search}))
+    return Materializer(materializer.config.model_copy(update={"search": search}))
 
 
 def rows(artifact, name):
@@ -38,52 +38,52 @@ def models(artifact):
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
-def test_short_list_and_baselines_are_all_trained_with_the_fresh_seeds(workshop, objective):
-    confirmed = workshop.get("confirmation_results", objective)
+def test_short_list_and_baselines_are_all_trained_with_the_fresh_seeds(materializer, objective):
+    confirmed = materializer.get("confirmation_results", objective)
     listed = read_shortlist(confirmed.file("shortlist.parquet"))
-    baselines = read_baselines(workshop.get("baseline_mixtures", objective).file("baselines.parquet"))
+    baselines = read_baselines(materializer.get("baseline_mixtures", objective).file("baselines.parquet"))
     assert [entry.name for entry in listed][:2] == ["measured 1", "measured 2"]
     keys = {entry.key for entry in listed} | {mixture_key(weights) for weights in baselines.values()}
     trained = {(row["key"], row["repeat"]) for row in rows(confirmed, "models")}
-    assert trained == {(key, seed) for key in keys for seed in fresh_seeds(workshop.config.search)}
+    assert trained == {(key, seed) for key in keys for seed in fresh_seeds(materializer.config.search)}
     assert {row["task"] for row in rows(confirmed, "results")} == {"first_text", "second_text"}  # none of the report
 
 
-def test_no_other_part_has_a_model_of_a_fresh_seed(workshop):
-    config = workshop.config
+def test_no_other_part_has_a_model_of_a_fresh_seed(materializer):
+    config = materializer.config
     fresh = set(fresh_seeds(config.search))
     others = [("proxy_results", key) for key in iteration_keys(config)]
     others += [("baseline_mixtures", objective) for objective in OBJECTIVES]
     for asset, key in others:
-        artifact = workshop.get(asset, key)
+        artifact = materializer.get(asset, key)
         assert not fresh & {row["repeat"] for row in rows(artifact, "models")}
         for objective in OBJECTIVES:
-            assert not models(artifact) & models(workshop.get("confirmation_results", objective))
+            assert not models(artifact) & models(materializer.get("confirmation_results", objective))
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
-def test_the_answer_is_on_the_short_list_and_within_the_limits(workshop, objective):
-    selection = workshop.get("optimal_mixture", objective).json("selection.json")
-    listed = read_shortlist(workshop.get("confirmation_results", objective).file("shortlist.parquet"))
+def test_the_answer_is_on_the_short_list_and_within_the_limits(materializer, objective):
+    selection = materializer.get("optimal_mixture", objective).json("selection.json")
+    listed = read_shortlist(materializer.get("confirmation_results", objective).file("shortlist.parquet"))
     answer = next(entry for entry in listed if entry.key == selection["key"])
     assert (list(answer.weights), answer.origin) == (selection["weights"], selection["origin"])
-    assert read_space(workshop).limits.kept_by(np.array(selection["weights"]))
+    assert read_space(materializer).limits.kept_by(np.array(selection["weights"]))
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
-def test_the_evidence_is_what_the_fresh_seeds_say(workshop, objective):
-    selection = workshop.get("optimal_mixture", objective).json("selection.json")
-    confirmed, evidence = workshop.get("confirmation_results", objective), selection["evidence"]
+def test_the_evidence_is_what_the_fresh_seeds_say(materializer, objective):
+    selection = materializer.get("optimal_mixture", objective).json("selection.json")
+    confirmed, evidence = materializer.get("confirmation_results", objective), selection["evidence"]
     losses = {}
     for row in rows(confirmed, "results"):
         losses.setdefault((row["key"], row["repeat"]), {})[row["task"]] = row["loss"]
-    weights = workshop.config.objectives[objective]
+    weights = materializer.config.objectives[objective]
     own = [objective_loss(tasks, weights) for (key, _), tasks in losses.items() if key == selection["key"]]
     assert evidence["seeds"] == len(own) == 2
     assert evidence["mean"] == pytest.approx(np.mean(own))
     assert evidence["interval"][0] < evidence["mean"] < evidence["interval"][1]
-    shortlist = read_table(workshop.get("confirmation_results", objective).file("shortlist.parquet")).to_pylist()
-    baselines = read_baselines(workshop.get("baseline_mixtures", objective).file("baselines.parquet"))
+    shortlist = read_table(materializer.get("confirmation_results", objective).file("shortlist.parquet")).to_pylist()
+    baselines = read_baselines(materializer.get("baseline_mixtures", objective).file("baselines.parquet"))
     key_of = {row["name"]: row["key"] for row in shortlist} | {n: mixture_key(w) for n, w in baselines.items()}
     likely = {key_of[name]: probability for name, probability in evidence["probability_best"].items()}
     assert sum(likely.values()) == pytest.approx(1)  # a mixture under two names counts once
@@ -93,24 +93,24 @@ def test_the_evidence_is_what_the_fresh_seeds_say(workshop, objective):
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
-def test_advice_stands_beside_the_answer(workshop, objective):
-    answer = workshop.get("optimal_mixture", objective)
+def test_advice_stands_beside_the_answer(materializer, objective):
+    answer = materializer.get("optimal_mixture", objective)
     advice = answer.json("advice.json")
     assert answer.summary["advice"] == advice["sentence"]
     assert advice["noise"] == answer.json("selection.json")["noise"] > 0
     assert advice["stop"] is (max(advice["expected_gain"], advice["last_gain"]) < advice["noise"])
-    assert 1 <= advice["proxies"] <= workshop.config.search.iterations[-1]
+    assert 1 <= advice["proxies"] <= materializer.config.search.iterations[-1]
 
 
-def test_choosing_again_gives_the_same(workshop):
-    selection, advice = choose(workshop, read_space(workshop), "general")
-    kept = workshop.get("optimal_mixture", "general")
+def test_choosing_again_gives_the_same(materializer):
+    selection, advice = choose(materializer, read_space(materializer), "general")
+    kept = materializer.get("optimal_mixture", "general")
     assert (selection.key, selection.evidence.mean) == (kept.summary["key"], kept.summary["evidence"]["mean"])
     assert advice.sentence == kept.summary["advice"]
 
 
-def test_the_published_rule_confirms_nothing_and_says_so(workshop):
-    published = with_choice(workshop, rule="published")
+def test_the_published_rule_confirms_nothing_and_says_so(materializer):
+    published = with_choice(materializer, rule="published")
     assert list_for_confirmation(published, "general", {}) == []
     selection, _ = choose(published, read_space(published), "general")
     assert selection.evidence is None
@@ -118,8 +118,8 @@ def test_the_published_rule_confirms_nothing_and_says_so(workshop):
     assert selection.origin.endswith("no model was trained to confirm it")
 
 
-def test_only_a_no_regression_floor_needs_a_reference(workshop):
-    assert reference_job(workshop, "general") is None
-    floored = with_choice(workshop, no_regression={"first_text": 0.1})
-    baselines = read_baselines(workshop.get("baseline_mixtures", "general").file("baselines.parquet"))
+def test_only_a_no_regression_floor_needs_a_reference(materializer):
+    assert reference_job(materializer, "general") is None
+    floored = with_choice(materializer, no_regression={"first_text": 0.1})
+    baselines = read_baselines(materializer.get("baseline_mixtures", "general").file("baselines.parquet"))
     assert reference_job(floored, "general").weights == baselines["proportional"]

@@ -6,7 +6,7 @@ import pytest
 
 from climb_assets.mixture.corpus_writer import write_mixed_corpus, write_realised
 from climb_assets.mixture.realisation import realise, sample_documents
-from climb_assets.search.simplex import normalise
+from climb_assets.simplex.mixtures import normalise
 from climb_assets.tables import read_table
 
 NAMES = ["law", "music", "code"]

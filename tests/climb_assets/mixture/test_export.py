@@ -9,7 +9,7 @@ from climb_assets.errors import ComputeError
 from climb_assets.mixture.corpus_writer import write_mixed_corpus, write_realised
 from climb_assets.mixture.export import export_mixture
 from climb_assets.mixture.realisation import realise, sample_documents
-from climb_assets.search.simplex import normalise
+from climb_assets.simplex.mixtures import normalise
 from climb_assets.tables import read_table
 
 NAMES = ["law | courts", "music", "code"]

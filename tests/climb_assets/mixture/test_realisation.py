@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from climb_assets.errors import ComputeError
 from climb_assets.mixture.realisation import realise, sample_documents
-from climb_assets.search.simplex import normalise
+from climb_assets.simplex.mixtures import normalise
 from climb_assets.tables import read_table
 
 domains = st.lists(st.tuples(st.floats(0, 1), st.integers(1, 10_000)), min_size=1, max_size=8).filter(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from climb_assets import config_search
 from climb_assets.search.acquisition import acquire, expected_improvement
 from climb_assets.search.prediction import Prediction
-from climb_assets.search.simplex import mixture_key
+from climb_assets.simplex.mixtures import mixture_key
 
 KINDS = ["greedy", "published", "expected_improvement", "lower_bound"]
 POOL = np.random.default_rng(0).dirichlet(np.ones(5), 500)

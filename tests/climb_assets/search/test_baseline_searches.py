@@ -5,10 +5,10 @@ import pytest
 
 from climb_assets.config_file import load_config
 from climb_assets.search.baseline_searches import SEARCHED, search_baselines
-from climb_assets.search.limits import find_limits
 from climb_assets.search.proposal import propose_first
-from climb_assets.search.simplex import mixture_key
-from climb_assets.search.space import Space
+from climb_assets.search.search_state import Space
+from climb_assets.simplex.limits import find_limits
+from climb_assets.simplex.mixtures import mixture_key
 
 PRIOR = np.array([0.4, 0.2, 0.15, 0.1, 0.1, 0.05])
 NAMES = ("law", "music", "physics", "sports", "cooking", "travel")

@@ -18,8 +18,8 @@ from climb_assets.search.baselines import (
     unimax,
     write_baselines,
 )
-from climb_assets.search.limits import Limits
-from climb_assets.search.simplex import check_simplex
+from climb_assets.simplex.limits import Limits
+from climb_assets.simplex.mixtures import check_simplex
 from climb_assets.tables import read_table
 
 OPEN = Limits(np.zeros(3), np.ones(3))

@@ -21,9 +21,9 @@ from climb_assets.search.confirmation import (
     write_shortlist,
 )
 from climb_assets.search.iteration import History
-from climb_assets.search.limits import Limits
 from climb_assets.search.objectives import NoRegression
-from climb_assets.search.simplex import check_simplex, floor_and_round, is_among, mixture_key
+from climb_assets.simplex.limits import Limits
+from climb_assets.simplex.mixtures import check_simplex, floor_and_round, is_among, mixture_key
 
 SETTINGS = Search(choice=Choice(measured=2, average=8))
 FREE = Limits(np.zeros(3), np.ones(3))

@@ -16,7 +16,7 @@ from climb_assets.search.iteration import (
     read_diagnostics,
     write_diagnostics,
 )
-from climb_assets.search.simplex import mixture_key
+from climb_assets.simplex.mixtures import mixture_key
 
 SETTINGS = config_search.Predictor(kind="lightgbm", lightgbm=config_search.LightGBM(trees=200, learning_rate=0.05))
 TASKS = ("piqa", "arc")

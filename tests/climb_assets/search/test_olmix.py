@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from climb_assets import config_search
 from climb_assets.errors import ComputeError
-from climb_assets.search.limits import Limits, divergence
 from climb_assets.search.mixing_law import MixingLaw
 from climb_assets.search.olmix import minimise_laws, propose_olmix
-from climb_assets.search.simplex import FloatArray, check_simplex, normalise
+from climb_assets.simplex.limits import Limits, divergence
+from climb_assets.simplex.mixtures import FloatArray, check_simplex, normalise
 
 LAW = config_search.MixingLaw()
 PRIOR = np.array([0.1, 0.2, 0.3, 0.4])

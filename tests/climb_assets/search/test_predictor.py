@@ -102,7 +102,7 @@ def test_equal_work_gives_equal_bytes_and_the_file_predicts_the_same(kind, tmp_p
 
 def test_the_number_of_threads_changes_no_byte():
     script = (
-        "import numpy as np; from climb_assets import config_search as c; from climb_assets.artifacts import *;"
+        "import numpy as np; from climb_assets import config_search as c; from climb_assets.store.artifacts import *;"
         "from climb_assets.search.predictor import new_predictor;"
         "w = np.random.default_rng(0).dirichlet(np.ones(20), 200); p = new_predictor(c.Predictor(), 1).fit(w, w[:, 0]);"
         "print(sha256_text(canonical_json(p.to_json())), p.predict(w).deviation.sum().hex())"

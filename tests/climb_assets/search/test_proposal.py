@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from climb_assets import config_search
 from climb_assets.errors import ComputeError
-from climb_assets.search.limits import Limits, find_limits
 from climb_assets.search.prediction import Prediction
 from climb_assets.search.proposal import draw_pool, propose_first, propose_next, read_candidates, write_candidates
-from climb_assets.search.simplex import check_simplex, is_among, mixture_key, normalise
+from climb_assets.simplex.limits import Limits, find_limits
+from climb_assets.simplex.mixtures import check_simplex, is_among, mixture_key, normalise
 
 KINDS = ["greedy", "published", "expected_improvement", "lower_bound"]
 SEARCH = config_search.Search(pool=2000, acquisition={"kind": "published", "top": 16})
@@ -225,7 +225,7 @@ def test_candidates_do_not_depend_on_the_number_of_threads():
     script = (
         "import numpy as np; from climb_assets import config_search as c\n"
         "from climb_assets.search import proposal as p\n"
-        "from climb_assets.search.limits import Limits; from climb_assets.search.prediction import Prediction\n"
+        "from climb_assets.simplex.limits import Limits; from climb_assets.search.prediction import Prediction\n"
         "s = c.Search(pool=20000, first='spread', acquisition={'kind': 'expected_improvement'})\n"
         "prior, limits = np.full(12, 1 / 12), Limits(np.zeros(12), np.ones(12))\n"
         "pool = p.draw_pool(prior, limits, s); first = p.propose_first(pool, 16, s)\n"

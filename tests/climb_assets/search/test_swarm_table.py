@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from climb_assets.errors import ComputeError, ConfigError
 from climb_assets.search.iteration import History
-from climb_assets.search.simplex import mixture_key
 from climb_assets.search.swarm_table import as_history, metric_names, read_swarm, write_swarm
+from climb_assets.simplex.mixtures import mixture_key
 
 DOMAINS = ("books", "code", "web, filtered")
 

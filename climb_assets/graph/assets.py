@@ -1,0 +1,316 @@
+"""The asset graph as data: what each asset is made from.
+
+What belongs here: one `Spec` per asset, naming its inputs, the settings it uses and the modules it
+calls. Dagster's dependencies, the planner and every fingerprint are read off these specs, so they cannot
+disagree. How an asset is made belongs to the `assets.py` of its stage.
+"""
+
+from climb_assets.graph.hashed_settings import (
+    baseline_files,
+    baseline_settings,
+    choice_settings,
+    confirmation_settings,
+    encoder_files,
+    encoder_settings,
+    evidence_files,
+    fidelity_files,
+    fidelity_settings,
+    proxy_files,
+    proxy_settings,
+    search_settings,
+    start_files,
+    task_files,
+    task_settings,
+    tokenizer_files,
+    training_settings,
+    values_of,
+)
+from climb_assets.graph.spec import Input, Spec, hidden
+
+TRAINING_MODULES = ("training.model", "training.sequence_plan", "training.token_index", "training.train")
+EVALUATION_MODULES = ("training.evaluation",)
+DOREMI_MODULES = ("training.doremi",)  # beside those of training
+TASK_MODULES = ("training.tasks",)
+HARNESS_MODULES = ("training.harness",)  # of tasks that lm-evaluation-harness scores
+
+SPECS: tuple[Spec, ...] = (
+    Spec(
+        "tokenizer",
+        "corpus",
+        modules=("corpus.tokenizer",),
+        settings=lambda config, key: {"tokenizer": values_of(config.tokenizer, "path")},
+        files=tokenizer_files,
+        kinds=("python", "huggingface"),
+    ),
+    Spec("raw_shards", "corpus", "shard", modules=("corpus.raw_files",), faithful=True),
+    Spec(
+        "corpus_shards",
+        "corpus",
+        "shard",
+        inputs=(Input("raw_shards"),),
+        modules=("corpus.ingest",),
+        settings=lambda config, key: {"corpus": values_of(config.corpus, "raw", "part_documents")},
+        kinds=("python", "parquet"),
+    ),
+    Spec(
+        "tokenized_shards",
+        "corpus",
+        "shard",
+        inputs=(Input("corpus_shards"), Input("tokenizer")),
+        modules=("corpus.tokens",),
+        kinds=("python", "numpy"),
+    ),
+    Spec(
+        "embeddings",
+        "embeddings",
+        "shard",
+        inputs=(Input("corpus_shards"),),
+        modules=("embeddings.encoder", "embeddings.embed"),
+        settings=encoder_settings,
+        files=encoder_files,
+        kinds=("pytorch", "huggingface"),
+    ),
+    Spec(
+        "quality_scores",
+        "embeddings",
+        "shard",
+        inputs=(Input("corpus_shards"),),
+        modules=("clusters.quality",),
+        settings=lambda config, key: {"quality": values_of(config.quality, "models")},
+        files=lambda config: {f"quality-{name}": path for name, path in config.quality.models.items()},
+        kinds=("python", "parquet"),
+    ),
+    Spec(
+        "corpus_manifest",
+        "clusters",
+        inputs=(
+            Input("raw_corpus"),
+            Input("corpus_shards", "all", drawn=False),
+            Input("tokenized_shards", "all"),
+            Input("embeddings", "all"),
+            Input("quality_scores", "all"),
+        ),
+        modules=("corpus.manifest",),
+        kinds=("duckdb", "parquet"),
+    ),
+    Spec(
+        "cluster_model",
+        "clusters",
+        inputs=(Input("corpus_manifest"), *hidden("corpus_shards", "embeddings")),
+        modules=("clusters.kmeans",),
+        settings=lambda config, key: {
+            "clusters": values_of(config.clusters, "prune", "merge_distance", "domains", "terms")
+        },
+        kinds=("python", "faiss"),
+    ),
+    Spec(
+        "cluster_assignments",
+        "clusters",
+        "shard",
+        inputs=(Input("corpus_shards", drawn=False), Input("embeddings"), Input("cluster_model")),
+        modules=("clusters.kmeans",),
+        kinds=("python", "faiss"),
+    ),
+    Spec(
+        "cluster_statistics",
+        "clusters",
+        inputs=(
+            Input("corpus_manifest"),
+            Input("cluster_assignments", "all"),
+            *hidden("corpus_shards", "tokenized_shards", "quality_scores"),
+        ),
+        modules=("clusters.statistics",),
+        kinds=("duckdb",),
+    ),
+    Spec(
+        "domains",
+        "clusters",
+        inputs=(
+            Input("cluster_model"),
+            Input("cluster_statistics"),
+            Input("corpus_manifest", drawn=False),
+            *hidden("corpus_shards", "tokenized_shards", "quality_scores", "cluster_assignments"),
+        ),
+        modules=("clusters.domains", "clusters.terms", "clusters.agreement"),
+        settings=lambda config, key: {
+            "clusters": {
+                name: getattr(config.clusters, name) for name in ("prune", "merge_distance", "domains", "terms")
+            }
+        },
+        kinds=("python", "scikitlearn"),
+    ),
+    Spec(
+        "training_tokens",
+        "search",
+        inputs=(
+            Input("domains"),
+            Input("cluster_assignments", "all"),
+            Input("corpus_manifest"),
+            *hidden("corpus_shards", "tokenized_shards"),
+        ),
+        modules=("training.token_index",),
+        kinds=("duckdb", "numpy"),
+    ),
+    Spec(
+        "mixture_candidates",
+        "search",
+        "iteration",
+        inputs=(Input("domains"), Input("predictor_state", "previous", drawn=False)),
+        modules=("search.search_state",),
+        settings=search_settings,
+        files=evidence_files,
+        kinds=("python", "lightgbm"),
+    ),
+    Spec(
+        "proxy_results",
+        "search",
+        "iteration",
+        inputs=(
+            Input("mixture_candidates"),
+            Input("training_tokens"),
+            Input("tokenizer", drawn=False),
+            *hidden("tokenized_shards"),
+        ),
+        modules=(*TRAINING_MODULES, *EVALUATION_MODULES, *TASK_MODULES),
+        settings=proxy_settings,
+        files=proxy_files,
+        kinds=("pytorch", "huggingface"),
+    ),
+    Spec(
+        "predictor_state",
+        "search",
+        "iteration",
+        inputs=(
+            Input("domains", drawn=False),
+            Input("mixture_candidates", drawn=False),
+            Input("proxy_results"),
+            Input("predictor_state", "previous"),
+        ),
+        modules=("search.iteration", "search.predictor", "search.swarm_table", "search.noise"),
+        settings=lambda config, key: {
+            "predictor": values_of(config.search.predictor),
+            "seed": config.search.seed,
+            "objectives": config.objectives,
+        },
+        files=evidence_files,
+        kinds=("python", "lightgbm"),
+    ),
+    Spec(
+        "baseline_mixtures",
+        "search",
+        "objective",
+        inputs=(
+            Input("domains"),
+            Input("training_tokens"),
+            Input("tokenizer", drawn=False),
+            Input("proxy_results", "all"),
+            *hidden("tokenized_shards"),
+        ),
+        modules=(
+            *TRAINING_MODULES,
+            *EVALUATION_MODULES,
+            *TASK_MODULES,
+            *DOREMI_MODULES,
+            "search.baselines",
+            "search.baseline_searches",
+        ),
+        settings=baseline_settings,
+        files=baseline_files,
+        kinds=("pytorch", "lightgbm"),
+    ),
+    Spec(
+        "proxy_fidelity",
+        "search",
+        inputs=(
+            Input("domains"),
+            Input("mixture_candidates", "first"),
+            Input("training_tokens"),
+            Input("tokenizer", drawn=False),
+            *hidden("tokenized_shards"),
+        ),
+        modules=(*TRAINING_MODULES, *EVALUATION_MODULES, *TASK_MODULES, "training.fidelity", "search.baselines"),
+        settings=fidelity_settings,
+        files=fidelity_files,
+        kinds=("pytorch", "huggingface"),
+    ),
+    Spec(
+        "confirmation_results",
+        "mixture",
+        "objective",
+        inputs=(
+            Input("predictor_state", "last"),
+            Input("baseline_mixtures"),
+            Input("training_tokens"),
+            Input("domains", drawn=False),
+            Input("tokenizer", drawn=False),
+            *hidden("tokenized_shards"),
+        ),
+        modules=(*TRAINING_MODULES, *EVALUATION_MODULES, *TASK_MODULES, "mixture.choice"),
+        settings=confirmation_settings,
+        files=proxy_files,
+        kinds=("pytorch", "huggingface"),
+    ),
+    Spec(
+        "optimal_mixture",
+        "mixture",
+        "objective",
+        inputs=(
+            Input("domains", drawn=False),
+            Input("predictor_state", "last"),
+            Input("proxy_results", "all"),
+            Input("baseline_mixtures", drawn=False),
+            Input("confirmation_results"),
+        ),
+        modules=("mixture.choice",),
+        settings=choice_settings,
+        kinds=("python", "lightgbm"),
+    ),
+    Spec(
+        "target_comparison",
+        "mixture",
+        "objective",
+        inputs=(
+            Input("optimal_mixture"),
+            Input("baseline_mixtures"),
+            Input("training_tokens"),
+            Input("tokenizer", drawn=False),
+            *hidden("tokenized_shards"),
+        ),
+        modules=(*TRAINING_MODULES, *EVALUATION_MODULES, *TASK_MODULES, "mixture.comparison"),
+        settings=lambda config, key: {
+            "target": values_of(config.target, "training")
+            | {"training": training_settings(config, config.target.training)},
+            "tasks": task_settings(config, deciding_only=False),
+            "objective": config.objectives[str(key)],
+            "seed": config.search.seed,
+        },
+        files=lambda config: task_files(config, deciding_only=False) | start_files({"target": config.target.training}),
+        kinds=("pytorch", "huggingface"),
+    ),
+    Spec(
+        "mixed_corpus",
+        "mixture",
+        "objective",
+        inputs=(
+            Input("optimal_mixture"),
+            Input("domains"),
+            Input("corpus_shards", "all"),
+            Input("corpus_manifest", drawn=False),
+            *hidden("tokenized_shards", "cluster_assignments"),
+        ),
+        modules=("mixture.realisation", "mixture.corpus_writer"),
+        settings=lambda config, key: {"mixture": values_of(config.mixture)},
+        kinds=("duckdb", "parquet"),
+    ),
+    Spec(
+        "audit_bundle",
+        "audit",
+        "objective",
+        inputs=(Input("mixed_corpus"), Input("target_comparison")),
+        modules=("audit.bundle",),
+        kinds=("python",),
+    ),
+)
+
+SEARCH = ("mixture_candidates", "proxy_results", "predictor_state")  # the three outputs of one iteration
+SPEC = {spec.asset: spec for spec in SPECS}

@@ -1,0 +1,206 @@
+"""Which settings and which files outside the lake each asset uses: what of the configuration enters a fingerprint.
+
+What belongs here: functions from the configuration to plain values. Paths never enter a fingerprint, but what they
+hold does.
+"""
+
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from climb_assets.config import ChoiceTask, Config, HarnessTask, Training
+from climb_assets.config_base import Section
+from climb_assets.errors import ConfigError
+from climb_assets.graph.code_identity import code_hashes
+
+REPEATED = ("anchors", "repeats")  # of `search`: what is trained again, which changes no candidate
+TRAINED_BASELINES = frozenset({"regmix", "olmix", "climb", "doremi"})
+
+
+def iteration_number(key: str) -> int:
+    """Return the number of an iteration's partition key, from 1."""
+    return int(key.removeprefix("iteration-"))
+
+
+def values_of(section: Section, *without: str) -> dict[str, Any]:
+    """Return a section's values without some."""
+    return section.model_dump(mode="json", exclude=set(without))
+
+
+def tokenizer_files(config: Config) -> dict[str, Path]:
+    """Return the tokenizer file, where one is given."""
+    return {"tokenizer": config.tokenizer.path} if config.tokenizer.path else {}
+
+
+def encoder_settings(config: Config, key: str | None) -> dict[str, Any]:
+    """Return what embeddings depend on: a model folder counts by its content, a hub model by name and revision."""
+    local = Path(config.encoder.model).is_dir()
+    settings = values_of(config.encoder, *(("model", "revision") if local else ()))
+    # Parts decide which documents share a batch, and so the last bits of a vector.
+    return {"encoder": settings, "part_documents": config.corpus.part_documents}
+
+
+def encoder_files(config: Config) -> dict[str, Path]:
+    """Return the model folder, unless the model is the name of one at a hub."""
+    folder = Path(config.encoder.model)
+    names_a_path = folder.is_absolute() or len(folder.parts) > 2  # a hub's name has at most an owner and a name
+    return {"encoder": folder} if folder.is_dir() or names_a_path else {}
+
+
+def search_settings(config: Config, key: str | None) -> dict[str, Any]:
+    """Return what the candidates of one iteration depend on; the first asks no predictor."""
+    assert key is not None, "the search is partitioned by iteration"
+    number = iteration_number(key)
+    used = space_settings(config) | {"candidates": config.search.iterations[number - 1]}
+    if number > 1:
+        return used | {"acquisition": values_of(config.search.acquisition), "objectives": config.objectives}
+    # A run of the evidence that lacks a deciding task counts as untried.
+    needed = [] if config.search.evidence is None else sorted(task_settings(config, deciding_only=True))
+    return used | {"first": config.search.first, "tasks_of_evidence": needed}
+
+
+def space_settings(config: Config) -> dict[str, Any]:
+    """Return what the search space and its limits depend on."""
+    decided_elsewhere = ("iterations", *REPEATED, "evidence", "first", "predictor", "acquisition", "choice")
+    return limit_settings(config) | {"search": values_of(config.search, *decided_elsewhere)}
+
+
+def limit_settings(config: Config) -> dict[str, Any]:
+    """Return what the limits of a mixture depend on."""
+    return {
+        "search": {"max_usage": config.search.max_usage, "limits": values_of(config.search.limits)},
+        "budget": {"tokens": config.mixture.tokens, "max_epochs": config.mixture.max_epochs},
+    }
+
+
+def evidence_files(config: Config) -> dict[str, Path]:
+    """Return the folder of runs that the search begins with, where one is given."""
+    return {"evidence": config.search.evidence} if config.search.evidence is not None else {}
+
+
+def baseline_settings(config: Config, key: str | None) -> dict[str, Any]:
+    """Return what the baselines of one objective depend on; only some of them train proxies."""
+    used = limit_settings(config) | {"baselines": values_of(config.baselines)}
+    if not TRAINED_BASELINES & set(config.baselines.mixtures):
+        return used
+    of_search = values_of(config.search, "choice", "evidence", "first", "predictor", "acquisition", *REPEATED)
+    of_search |= {"mixing_law": values_of(config.search.predictor.mixing_law), "top": config.search.acquisition.top}
+    return used | {
+        "search": of_search,
+        "proxy": training_settings(config, config.proxy),
+        "tasks": task_settings(config, deciding_only=True),
+        "objective": config.objectives[str(key)],
+    }
+
+
+def baseline_files(config: Config) -> dict[str, Path]:
+    """Return the files that baselines use which train proxies."""
+    return proxy_files(config) if TRAINED_BASELINES & set(config.baselines.mixtures) else {}
+
+
+def confirmation_settings(config: Config, key: str | None) -> dict[str, Any]:
+    """Return what the confirmation of one objective depends on."""
+    return space_settings(config) | {
+        "choice": values_of(config.search.choice),
+        "repeats": config.search.repeats,
+        "proxy": training_settings(config, config.proxy),
+        "tasks": task_settings(config, deciding_only=True),
+        "objective": config.objectives[str(key)],
+    }
+
+
+def choice_settings(config: Config, key: str | None) -> dict[str, Any]:
+    """Return what the answer of one objective, and the advice beside it, depend on."""
+    return space_settings(config) | {
+        "choice": values_of(config.search.choice),
+        "repeats": config.search.repeats,
+        "acquisition": values_of(config.search.acquisition),
+        "next": config.search.iterations[-1],
+        "objective": config.objectives[str(key)],
+        "objectives": config.objectives,
+    }
+
+
+def proxy_files(config: Config) -> dict[str, Path]:
+    """Return the files of the tasks that decide, and the folder that proxies go on from."""
+    return task_files(config, deciding_only=True) | start_files({"proxy": config.proxy})
+
+
+def training_settings(config: Config, training: Training) -> dict[str, Any]:
+    """Return what trained models depend on; a folder that they go on from counts by its content."""
+    supply = {"target_tokens": config.mixture.tokens} if training.simulate_epochs else {}
+    widths = {} if training.start is not None else training.shape._asdict()
+    return values_of(training, "start", "size") | widths | supply
+
+
+def start_files(trainings: Mapping[str, Training]) -> dict[str, Path]:
+    """Return the folders that models go on from, by the names of their settings."""
+    return {f"start-{name}": training.start for name, training in trainings.items() if training.start is not None}
+
+
+def proxy_settings(config: Config, key: str | None) -> dict[str, Any]:
+    """Return what the proxies of one iteration depend on; the first also measures the noise of seeds."""
+    assert key is not None, "the search is partitioned by iteration"
+    used = {"proxy": training_settings(config, config.proxy), "tasks": task_settings(config, deciding_only=True)}
+    repeated = {name: getattr(config.search, name) for name in REPEATED} if iteration_number(key) == 1 else {}
+    return used | {"seed": config.search.seed} | repeated
+
+
+def fidelity_settings(config: Config, key: str | None) -> dict[str, Any]:
+    """Return what the comparison of proxies with target models depends on."""
+    return {
+        "fidelity": values_of(config.fidelity, "settings"),
+        "settings": {name: training_settings(config, other) for name, other in config.fidelity.settings.items()},
+        "proxy": training_settings(config, config.proxy),
+        "target": training_settings(config, config.target.training),
+        "seeds": config.target.seeds[: config.fidelity.seeds],
+        "tasks": task_settings(config, deciding_only=True),
+        "objectives": config.objectives,
+        "seed": config.search.seed,
+    }
+
+
+def fidelity_files(config: Config) -> dict[str, Path]:
+    """Return the files of the tasks that decide, and the folders that models of any setting go on from."""
+    further = {f"fidelity-{name}": training for name, training in config.fidelity.settings.items()}
+    starts = start_files({"proxy": config.proxy, "target": config.target.training} | further)
+    return task_files(config, deciding_only=True) | starts
+
+
+def task_settings(config: Config, *, deciding_only: bool) -> dict[str, Any]:
+    """Return the tasks as configured; a file counts by its content, so its path is left out."""
+    return {
+        name: values_of(task, "path", "include") | (harness_facts() if isinstance(task, HarnessTask) else {})
+        for name, task in config.tasks.items()
+        if not deciding_only or task.split == "search_eval"
+    }
+
+
+def harness_version() -> str:
+    """Return the version of the harness, which its scores depend on.
+
+    Raises
+    ------
+    ConfigError
+        It is not installed.
+    """
+    try:
+        return version("lm_eval")
+    except PackageNotFoundError:
+        raise ConfigError("a task of kind harness needs lm-evaluation-harness: pip install 'climb[eval]'") from None
+
+
+def harness_facts() -> dict[str, Any]:
+    """Return what the scores of lm-evaluation-harness depend on besides a task: its version, and our code around it."""
+    return {"lm_eval": harness_version(), "code": code_hashes(("proxy.harness",))}
+
+
+def task_files(config: Config, *, deciding_only: bool) -> dict[str, Path]:
+    """Return the files of the multiple-choice tasks, and the folders of the harness' that have one."""
+    files = {}
+    for name, task in config.tasks.items():
+        path = task.path if isinstance(task, ChoiceTask) else task.include if isinstance(task, HarnessTask) else None
+        if path is not None and (not deciding_only or task.split == "search_eval"):
+            files[f"task-{name}"] = path
+    return files

@@ -1,0 +1,239 @@
+"""The materializer: one configuration, one lake, and what is to be made next from what is there now.
+
+What belongs here: resolving a spec against the lake (which partitions, which input versions, which
+fingerprint) and committing what a stage made. It knows neither Dagster nor what a stage computes.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from climb_assets.config import Config
+from climb_assets.corpus.raw_files import DigestCache, Listing, digest_files, digest_shard, list_shards
+from climb_assets.errors import ComputeError, ConfigError, MissingArtifact
+from climb_assets.graph.assets import SPEC, SPECS
+from climb_assets.graph.code_identity import code_hashes
+from climb_assets.graph.spec import Input, Spec, artefact_name, iteration_keys
+from climb_assets.store.artifacts import Artifact, Draft, Order, canonical_json, sha256_text
+from climb_assets.store.local import Lake
+
+Progress = Callable[[str, int, int], None]
+
+
+def silent(what: str, done: int, total: int) -> None:
+    """Report no progress."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """An artefact that is now current; `fresh` says whether it was computed just now or found done."""
+
+    artifact: Artifact
+    fresh: bool
+
+
+@dataclass
+class Materializer:
+    """Makes artefacts of one configuration in one lake.
+
+    Parameters
+    ----------
+    progress
+        Called as ``progress(what, done, total)`` while long work goes on.
+    """
+
+    config: Config
+    progress: Progress = silent
+    lake: Lake = field(init=False)
+    _listing: Listing | None = field(init=False, default=None)
+    _code: dict[tuple[str, ...], dict[str, str]] = field(init=False, default_factory=dict)
+    _order: Order | None = field(init=False, default=None)
+    _digests: dict[Path, str] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.lake = Lake(self.config.lake)
+
+    def refresh(self) -> None:
+        """Forget what was seen of the raw folder, of models and tasks: look again."""
+        self._listing = None
+        self._digests.clear()
+
+    @cached_property
+    def digests(self) -> DigestCache:
+        """The digests of files outside the lake, so that planning reads no content twice."""
+        return DigestCache(self.config.lake / "cache" / "digests.sqlite")
+
+    def listing(self) -> Listing:
+        """Return the shards under the raw folder and the names that were rejected, as last seen."""
+        if self._listing is None:
+            self._listing = list_shards(self.config.corpus.raw)
+        return self._listing
+
+    def code(self, spec: Spec) -> dict[str, str]:
+        """Return the hash of every compute module that an asset reaches, as it was when this process began to ask.
+
+        A process goes on running the code that it has imported, so a later look at the disk would lie.
+        """
+        if not self._code:
+            self._code = {known.modules: code_hashes(known.modules) for known in SPECS}
+        return self._code[spec.modules]
+
+    def partitions(self, spec: Spec) -> list[str | None]:
+        """Return the partition keys that an asset should have now."""
+        match spec.dimension:
+            case "shard":
+                return list(self.listing().shards)
+            case "iteration":
+                return list(iteration_keys(self.config))
+            case "objective":
+                return list(self.config.objectives)
+            case _:
+                return [None]
+
+    def input_keys(self, spec: Spec, partition: str | None) -> Iterator[tuple[Input, str | None]]:
+        """Yield each input with each partition key of it that this partition reads, `raw_corpus` left out."""
+        for entry in spec.inputs:
+            if entry.asset == "raw_corpus":
+                continue
+            upstream = SPEC[entry.asset]
+            keys = self.partitions(upstream)
+            if upstream.dimension is None:
+                yield entry, None
+            elif entry.reach == "same":
+                yield entry, partition
+            elif entry.reach == "all":
+                yield from ((entry, key) for key in keys)
+            elif entry.reach in ("first", "last"):
+                yield entry, keys[0 if entry.reach == "first" else -1]
+            elif keys.index(partition) > 0:  # previous
+                yield entry, keys[keys.index(partition) - 1]
+
+    def order(self, asset: str, partition: str | None = None) -> Order:
+        """Return what making this partition now would mean.
+
+        Raises
+        ------
+        MissingArtifact
+            An input has not been made yet.
+        ConfigError
+            A file that the configuration names is absent.
+        """
+        spec = SPEC[asset]
+        inputs = {}
+        for entry, key in self.input_keys(spec, partition):
+            inputs[entry.asset if key is None else f"{entry.asset}@{key}"] = self.lake.get(
+                entry.asset, key
+            ).data_version
+        return self.order_from(spec, partition, inputs)
+
+    def order_from(self, spec: Spec, partition: str | None, inputs: dict[str, str]) -> Order:
+        """Return the order for given versions of the inputs that are artefacts; adds those that are not."""
+        return Order(
+            asset=spec.asset,
+            partition=partition,
+            inputs=inputs | self._outside(spec, partition),
+            config=spec.settings(self.config, partition),
+            code=self.code(spec),
+        )
+
+    def _outside(self, spec: Spec, partition: str | None) -> dict[str, str]:
+        """Versions of what lies outside the lake: raw files, model folders, task files."""
+        self.check_files(spec)
+        versions = {f"file:{name}": self.digest(path) for name, path in spec.files(self.config).items()}
+        if spec.asset == "raw_shards":
+            assert partition is not None
+            versions[f"raw:{partition}"] = digest_shard(self.config.corpus.raw, partition, self.digests).digest
+        if any(entry.asset == "raw_corpus" for entry in spec.inputs):
+            versions["raw_corpus"] = self.corpus_version()
+        return versions
+
+    def check_files(self, spec: Spec) -> None:
+        """Check that the files an asset uses are there, so that a wrong path is said before hours of work.
+
+        Raises
+        ------
+        ConfigError
+            One is not.
+        """
+        for name, path in spec.files(self.config).items():
+            if not path.exists():
+                raise ConfigError(
+                    f"{path} ({name}) is not there; run `climb demo-corpus`, or name another in climb.yaml"
+                )
+
+    def digest(self, path: Path) -> str:
+        """Return a hash over the contents of a file or folder outside the lake, as last seen."""
+        if path not in self._digests:
+            self._digests[path] = digest_files(path, self.digests)
+        return self._digests[path]
+
+    def corpus_version(self) -> str:
+        """Return the version of the listing: it says that shards came or went, not what they hold."""
+        listing = self.listing()
+        rejected = [[entry.name, entry.reason] for entry in listing.rejected]
+        return sha256_text(canonical_json([list(listing.shards), rejected]))[:32]
+
+    def make(
+        self, asset: str, partition: str | None, write: Callable[[Draft], None], *, resumable: bool = False
+    ) -> Made:
+        """Make a partition of an asset unless it is there, and let the reference name it.
+
+        While `write` works, `get` hands out exactly the inputs of the order, whatever the references name by then.
+
+        Raises
+        ------
+        ComputeError
+            The source code was changed meanwhile.
+        """
+        order = self.order(asset, partition)
+
+        def timed(draft: Draft) -> None:
+            start = time.perf_counter()
+            self._order = order
+            try:
+                write(draft)
+            finally:
+                self._order = None
+            if code_hashes(SPEC[asset].modules) != order.code:
+                raise ComputeError(f"the source code of {asset} was changed while it was made; start again")
+            draft.run["seconds"] = round(time.perf_counter() - start, 3)
+
+        artifact, fresh = self.lake.put(order, timed, resumable=resumable)
+        self.lake.point(artifact)
+        return Made(artifact, fresh)
+
+    def get(self, asset: str, partition: str | None = None) -> Artifact:
+        """Return the current artefact of a partition or, while one is being made, the input that its order names.
+
+        Raises
+        ------
+        MissingArtifact
+            It has not been made yet, or is no longer there in that version.
+        ComputeError
+            What is being made reads an input that its spec does not declare, which is a defect.
+        """
+        if self._order is None:
+            return self.lake.get(asset, partition)
+        name = artefact_name(asset, partition)
+        version = self._order.inputs.get(name)
+        if version is None:
+            raise ComputeError(f"{self._order.asset} reads {name}, which its spec does not declare; report this")
+        artifact = self.lake.with_data_version(asset, partition, version)
+        if artifact is None:
+            raise MissingArtifact(f"{name} has changed since it was asked for; run `climb up`")
+        return artifact
+
+    def version_named(self, asset: str, partition: str | None, data_version: str) -> Artifact:
+        """Return what `get` returns, which must have this data version.
+
+        Raises
+        ------
+        MissingArtifact
+            It has another one: what named it is stale.
+        """
+        artifact = self.get(asset, partition)
+        if artifact.data_version != data_version:
+            raise MissingArtifact(f"{asset}[{partition}] has changed since it was counted; run `climb up`")
+        return artifact

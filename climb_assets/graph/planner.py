@@ -1,0 +1,209 @@
+"""The planner: what is stale, why, and what redoing it will cost. Exact at any number of partitions.
+
+What belongs here: comparing the lake with what the specs would make now. Dagster's own staleness shows
+direct causes only and stops tracking at 100 upstream partitions. Nothing here runs or imports Dagster.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from statistics import fmean
+from typing import Any, Literal
+
+from climb_assets.graph.assets import SEARCH, SPEC, SPECS
+from climb_assets.graph.materializer import Materializer
+from climb_assets.search.search_state import check_evidence
+from climb_assets.store.artifacts import Artifact, Order
+
+Kind = Literal["code", "config", "data", "environment", "missing"]
+Node = tuple[str, str | None]
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One reason for redoing: what kind of thing changed, and which."""
+
+    kind: Kind
+    input: str
+
+
+@dataclass(frozen=True)
+class StaleItem:
+    """A partition that is stale.
+
+    `certain` is False where an input will be redone first and may come out unchanged, so that this
+    partition may turn out to be fresh.
+    """
+
+    asset: str
+    partition: str | None
+    causes: tuple[Cause, ...]
+    estimate_s: float | None
+    certain: bool
+
+    @property
+    def name(self) -> str:
+        """The item as people write it: ``asset`` or ``asset[partition]``."""
+        return self.asset if self.partition is None else f"{self.asset}[{self.partition}]"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that is stale, inputs before what is made from them."""
+
+    stale: tuple[StaleItem, ...]
+    removed: tuple[Node, ...] = field(default=())
+
+    @property
+    def certain(self) -> tuple[StaleItem, ...]:
+        """The items that will be redone whatever comes out before them."""
+        return tuple(item for item in self.stale if item.certain)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the plan in the form that `climb plan --json` prints."""
+        return {"stale": [asdict(item) for item in self.stale]}
+
+
+def make_plan(materializer: Materializer, to: str | None = None) -> Plan:
+    """Compare the lake with the specs, and return what is stale.
+
+    Parameters
+    ----------
+    to
+        Plan only this asset and what it is made from.
+
+    Raises
+    ------
+    ConfigError, ComputeError
+        A file that the configuration names is not there, or the search's evidence is no table of runs.
+    """
+    materializer.refresh()
+    wanted = _ancestors(to) if to else {spec.asset for spec in SPECS}
+    for spec in SPECS:
+        if spec.asset in wanted:
+            materializer.check_files(spec)
+    if "mixture_candidates" in wanted:
+        check_evidence(materializer.config)
+    current = {node: _find(materializer, node) for node in _nodes(materializer, wanted)}
+    stale: dict[Node, StaleItem] = {}
+    averages: dict[str, float | None] = {}
+    for node, artifact in current.items():
+        causes, certain = _compare(materializer, node, current, stale)
+        if causes:
+            seconds = _seconds(artifact) if artifact else _average(node[0], current, averages)
+            stale[node] = StaleItem(*node, tuple(causes), seconds, certain)
+    return Plan(tuple(stale.values()), tuple(_removed(materializer, wanted)))
+
+
+def _nodes(materializer: Materializer, wanted: set[str]) -> list[Node]:
+    """Every partition, inputs before what is made from them.
+
+    The search is walked by iteration before asset: each iteration's candidates need the predictor before it.
+    """
+    nodes = [(spec.asset, key) for spec in SPECS if spec.asset in wanted for key in materializer.partitions(spec)]
+    search = [node for node in nodes if node[0] in SEARCH]
+    if not search:
+        return nodes
+    first = nodes.index(search[0])
+    rest = [node for node in nodes if node[0] not in SEARCH]
+    return rest[:first] + sorted(search, key=lambda node: str(node[1])) + rest[first:]
+
+
+def _find(materializer: Materializer, node: Node) -> Artifact | None:
+    """Return the current artefact of a partition; one that lost a file is not there."""
+    artifact = materializer.lake.current(*node)
+    return artifact if artifact is not None and artifact.is_complete() else None
+
+
+def _ancestors(asset: str) -> set[str]:
+    specs = {spec.asset: spec for spec in SPECS}
+    found: set[str] = set()
+    waiting = [asset]
+    while waiting:
+        name = waiting.pop()
+        if name in specs and name not in found:
+            found.add(name)
+            waiting.extend(entry.asset for entry in specs[name].inputs)
+    return found
+
+
+def _removed(materializer: Materializer, wanted: set[str]) -> list[Node]:
+    """Partitions that the lake still refers to although they are gone from the corpus or the configuration."""
+    gone: list[Node] = []
+    for spec in SPECS:
+        if spec.dimension is not None and spec.asset in wanted:
+            expected = set(materializer.partitions(spec))
+            gone += [(spec.asset, key) for key in materializer.lake.partitions(spec.asset) if key not in expected]
+    return gone
+
+
+def _compare(
+    materializer: Materializer, node: Node, current: Mapping[Node, Artifact | None], stale: Mapping[Node, StaleItem]
+) -> tuple[list[Cause], bool]:
+    """Return why a partition is stale (empty: it is fresh), and whether that is certain."""
+    spec, partition, artifact = SPEC[node[0]], node[1], current[node]
+    if artifact is None:
+        return [Cause("missing", spec.asset)], True
+    versions: dict[str, str] = {}
+    redone: list[str] = []
+    changing: list[str] = []
+    for entry, key in materializer.input_keys(spec, partition):
+        name = entry.asset if key is None else f"{entry.asset}@{key}"
+        item = stale.get((entry.asset, key))
+        if item is not None:
+            certainly = SPEC[entry.asset].faithful and any(cause.kind == "data" for cause in item.causes)
+            (changing if certainly else redone).append(name)
+        upstream = current[entry.asset, key]
+        if upstream is not None:
+            versions[name] = upstream.data_version
+    order = materializer.order_from(spec, partition, versions)
+    certain = _differences(artifact, order, redone + changing) + [Cause("data", name) for name in changing]
+    if certain:
+        return certain, True
+    return [Cause("data", name) for name in redone], False
+
+
+def _differences(artifact: Artifact, order: Order, redone: list[str]) -> list[Cause]:
+    """Return what differs for certain; inputs that will be redone are left out, they may come out unchanged."""
+    manifest = artifact.manifest
+    causes = [Cause("code", name) for name in _changed(manifest["code"], order.code)]
+    causes += [Cause("config", name) for name in _changed(_flat(manifest["config"]), _flat(order.config))]
+    had, has = dict(manifest["inputs"]), dict(order.inputs)
+    for name in redone:
+        if name in had:  # an input that was not counted before makes a difference whatever it holds
+            had.pop(name)
+            has.pop(name, None)
+        else:
+            has.setdefault(name, "")
+    causes += [Cause("data", name) for name in _changed(had, has)]
+    return causes
+
+
+def _changed(before: Any, after: Any) -> list[str]:
+    return sorted(
+        key for key in {*before, *after} if key not in before or key not in after or before[key] != after[key]
+    )
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Return nested configuration values as dotted keys."""
+    if not isinstance(value, dict):
+        return {prefix: list(value) if isinstance(value, tuple) else value}
+    if not value:
+        return {prefix: {}}
+    flat: dict[str, Any] = {}
+    for key, item in value.items():
+        flat |= _flat(item, f"{prefix}.{key}" if prefix else str(key))
+    return flat
+
+
+def _seconds(artifact: Artifact) -> float:
+    """Return the seconds that a partition took last time."""
+    return round(float(artifact.run["seconds"]), 1)
+
+
+def _average(asset: str, current: Mapping[Node, Artifact | None], averages: dict[str, float | None]) -> float | None:
+    """Return the seconds that the partitions of an asset took on average, worked out once; None without any."""
+    if asset not in averages:
+        known = [_seconds(item) for node, item in current.items() if node[0] == asset and item is not None]
+        averages[asset] = round(fmean(known), 1) if known else None
+    return averages[asset]

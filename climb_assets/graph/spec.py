@@ -1,0 +1,79 @@
+"""What a spec says: how one asset comes about, apart from the computing itself.
+
+What belongs here: the words of specs. The specs of all assets are `climb_assets.graph.assets`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from climb_assets.config import Config
+
+Dimension = Literal["shard", "iteration", "objective"]
+Reach = Literal["same", "all", "first", "last", "previous"]
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of an asset.
+
+    Parameters
+    ----------
+    asset
+        Name of the asset that is read.
+    reach
+        Which of its partitions: the same key, all of them, the first or the last one, or the one before.
+    drawn
+        Whether Dagster is told. Candidates read the predictor of the iteration before, which Dagster would
+        take for a cycle between asset keys; the manifest, the planner and the audit know it all the same.
+    """
+
+    asset: str
+    reach: Reach = "same"
+    drawn: bool = True
+
+
+@dataclass(frozen=True)
+class Spec:
+    """How one asset comes about, apart from the computing itself.
+
+    Parameters
+    ----------
+    settings
+        The configuration values that the asset uses, given the configuration and the partition key.
+    files
+        Files or folders outside the lake whose content it uses, by name.
+    faithful
+        Whether its content changes whenever an input's does, so that what lies behind it is certain too.
+    """
+
+    asset: str
+    group: str
+    dimension: Dimension | None = None
+    inputs: tuple[Input, ...] = ()
+    modules: tuple[str, ...] = ()
+    settings: Callable[[Config, str | None], dict[str, Any]] = lambda config, key: {}
+    files: Callable[[Config], dict[str, Path]] = lambda config: {}
+    kinds: tuple[str, ...] = ("python",)
+    faithful: bool = False
+
+
+def artefact_name(asset: str, partition: str | None) -> str:
+    """Return an artefact's name as manifests write it: ``asset`` or ``asset@partition``."""
+    return asset if partition is None else f"{asset}@{partition}"
+
+
+def hidden(*assets: str) -> tuple[Input, ...]:
+    """Return all partitions of assets as inputs that are not drawn, since another input carries their versions."""
+    return tuple(Input(asset, "all", drawn=False) for asset in assets)
+
+
+def iteration_key(number: int) -> str:
+    """Return the partition key of an iteration, from 1."""
+    return f"iteration-{number:02d}"
+
+
+def iteration_keys(config: Config) -> list[str]:
+    """Return the partition keys of the search, ``iteration-01`` onwards."""
+    return [iteration_key(number) for number in range(1, len(config.search.iterations) + 1)]

@@ -1,0 +1,218 @@
+"""The search space as the lake has it, and what a search knows of it so far.
+
+What belongs here: reading domains, histories and predictors out of artefacts. The mathematics lies beside: `limits`,
+`proposal`, `iteration`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from climb_assets.config import Config, Task
+from climb_assets.graph.materializer import Materializer
+from climb_assets.search.iteration import History, predict_objective
+from climb_assets.search.noise import noise_of_objectives
+from climb_assets.search.prediction import Prediction, remove_noise
+from climb_assets.search.predictor import Predictor, load_predictor
+from climb_assets.search.proposal import Candidate, Predict, draw_pool, propose_first, propose_next
+from climb_assets.search.swarm_table import as_history, read_swarm
+from climb_assets.simplex.limits import Limits, discount_repeats, divergence_penalty, find_limits
+from climb_assets.simplex.mixtures import FloatArray, is_among
+from climb_assets.store.artifacts import Artifact
+from climb_assets.tables import read_table
+
+
+@dataclass(frozen=True, eq=False)
+class Space:
+    """The mixtures that a search may propose.
+
+    Parameters
+    ----------
+    names
+        Of the domains (K).
+    prior
+        Token share of each domain (K,).
+    supply
+        Training tokens of each domain (K,).
+    limits
+        What every mixture keeps.
+    """
+
+    names: tuple[str, ...]
+    prior: FloatArray
+    supply: FloatArray
+    limits: Limits
+    config: Config
+
+    def draw(self) -> FloatArray:
+        """Return the pool (n, K); see `climb_assets.search.proposal.draw_pool`."""
+        return draw_pool(self.prior, self.limits, self.config.search)
+
+    def penalty(self, mixtures: FloatArray) -> FloatArray:
+        """Return what `search.limits.divergence` adds to the loss of mixtures (n, K), in bits per byte."""
+        return divergence_penalty(mixtures, self.prior, self.config.search.limits)
+
+
+def read_space(climb: Materializer) -> Space:
+    """Return the search space over the current domains.
+
+    Raises
+    ------
+    ConfigError
+        The configuration names a domain that is not there.
+    ComputeError
+        No mixture keeps the limits.
+    """
+    config = climb.config
+    table = read_table(climb.get("domains").file("domains.parquet"), ["name", "prior", "tokens"])
+    names = tuple(table["name"].to_pylist())
+    prior, supply = table["prior"].to_numpy(), table["tokens"].to_numpy().astype(np.float64)
+    limits = find_limits(prior, supply, config.mixture.tokens, config.mixture.max_epochs, config.search, names)
+    return Space(names, prior, supply, limits, config)
+
+
+@dataclass(frozen=True, eq=False)
+class Knowledge:
+    """What is known after an iteration: the rows, the predictors fitted on them, and the noise of each objective.
+
+    An objective whose noise was not measured is not in `noise`.
+    """
+
+    history: History
+    predictors: Mapping[str, Predictor]
+    noise: Mapping[str, float]
+    space: Space
+
+    @property
+    def predict(self) -> dict[str, Predict]:
+        """The prediction of each objective, for mixtures (n, K)."""
+        return {name: partial(self._predict, weights) for name, weights in self.space.config.objectives.items()}
+
+    def predict_tasks(self, mixtures: FloatArray) -> dict[str, FloatArray]:
+        """Return the predicted loss (n,) of every task, for mixtures (n, K)."""
+        worth = self._worth(mixtures)
+        return {task: predictor.predict(worth).mean for task, predictor in self.predictors.items()}
+
+    def predict_worth(self, objective: str, mixtures: FloatArray) -> Prediction:
+        """Return the prediction of an objective for mixtures (n, K), what a proxy's seed adds to it taken out."""
+        return remove_noise(self.predict[objective](mixtures), self.noise.get(objective, 0.0))
+
+    def surcharge(self, objective: str, mixtures: FloatArray) -> FloatArray:
+        """Return what is added to measured losses of mixtures (n, K) before they are ranked (n,).
+
+        The penalty for their divergence from the prior; and where repeats are discounted, what the predictor says that
+        they cost: proxies that did not repeat their data have not measured it.
+        """
+        added = self.space.penalty(mixtures)
+        if self.space.config.search.limits.repetition_scale is None:
+            return added
+        as_measured = predict_objective(self.predictors, self.space.config.objectives[objective], mixtures).mean
+        return added + self.predict[objective](mixtures).mean - as_measured
+
+    @property
+    def best(self) -> dict[str, float]:
+        """The least predicted loss of a tried mixture with its penalty, for each objective.
+
+        Not the least measured loss: that one was lucky too.
+        """
+        tried = self.history.weights[self.allowed & ~self.history.diverged]
+        penalty = self.space.penalty(tried)
+        return {name: float((predict(tried).mean + penalty).min()) for name, predict in self.predict.items()}
+
+    @property
+    def around(self) -> dict[str, FloatArray]:
+        """The best measured mixture (K,) of each objective."""
+        return {
+            name: self.history.weights[
+                int(np.nanargmin(np.where(self.allowed, self.history.objective(weights), np.nan)))
+            ]
+            for name, weights in self.space.config.objectives.items()
+        }
+
+    @property
+    def allowed(self) -> npt.NDArray[np.bool_]:
+        """Whether each row keeps the limits (n,); those of the evidence may not, and are no mark to beat then."""
+        return self.space.limits.kept_by(self.history.weights)
+
+    def _predict(self, weights: Mapping[str, float], mixtures: FloatArray) -> Prediction:
+        return predict_objective(self.predictors, weights, self._worth(mixtures))
+
+    def _worth(self, mixtures: FloatArray) -> FloatArray:
+        """Return the mixtures as predictors are asked about them: with repeats discounted, where that is configured."""
+        config, scale = self.space.config, self.space.config.search.limits.repetition_scale
+        return (
+            mixtures if scale is None else discount_repeats(mixtures, self.space.supply, config.mixture.tokens, scale)
+        )
+
+
+def read_knowledge(space: Space, state: Artifact) -> Knowledge:
+    """Return what an artefact of `predictor_state` holds."""
+    history = History.load(state.file("history.parquet"))
+    predictors = {task: load_predictor(state.file(f"{task}.json")) for task in history.losses}
+    noise = {name: row.noise for name, row in noise_of_objectives(state.file("noise.parquet")).items()}
+    return Knowledge(history, predictors, noise, space)
+
+
+def propose_initial(space: Space, pool: FloatArray, count: int) -> list[Candidate]:
+    """Return the first iteration's candidates, out of what the evidence has not tried of the pool (n, K)."""
+    untried = pool[~is_among(pool, read_evidence(space).weights)]
+    return propose_first(untried, count, space.config.search)
+
+
+def propose_further(known: Knowledge, pool: FloatArray, count: int, iteration: int) -> list[Candidate]:
+    """Return the candidates of an iteration after the first, out of the pool (n, K); see `propose_next`."""
+    space = known.space
+    return propose_next(
+        pool,
+        known.history.weights,
+        {name: partial(known.predict_worth, name) for name in space.config.objectives},
+        known.best,
+        known.around,
+        count,
+        space.config.search,
+        iteration,
+        space.limits,
+        space.prior,
+    )
+
+
+def read_evidence(space: Space) -> History:
+    """Return the rows that a search begins with: those of `search.evidence`, or none.
+
+    Raises
+    ------
+    ConfigError, ComputeError
+        The swarm has other domains or lacks a task that decides.
+    """
+    tasks, folder = sorted(deciding_tasks(space.config)), space.config.search.evidence
+    if folder is None:
+        return History.empty(len(space.names), tasks)
+    return as_history(read_swarm(folder, tasks), space.names, tasks)
+
+
+def evidence_left_out(config: Config) -> Mapping[str, str]:
+    """Return the runs of `search.evidence` that cannot be used, each with the reason."""
+    folder = config.search.evidence
+    return {} if folder is None else read_swarm(folder, sorted(deciding_tasks(config))).quarantined
+
+
+def check_evidence(config: Config) -> None:
+    """Check the runs that a search begins with, so that a wrong table is said before hours of work.
+
+    Whether they are over the search's domains is known when there are domains: see `read_evidence`.
+
+    Raises
+    ------
+    ConfigError, ComputeError
+        The folder is no swarm table, lacks a task that decides, or has no run that can be used.
+    """
+    if config.search.evidence is not None:
+        read_swarm(config.search.evidence, sorted(deciding_tasks(config)))
+
+
+def deciding_tasks(config: Config) -> dict[str, Task]:
+    """Return the tasks that decide; those for the report are shown to no search."""
+    return {name: task for name, task in config.tasks.items() if task.split == "search_eval"}

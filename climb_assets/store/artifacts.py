@@ -1,0 +1,277 @@
+"""Artefacts: what one is made from, how it is hashed, sealed and verified.
+
+What belongs here: hashes, orders, drafts and finished artefacts. Where they lie belongs to `climb_assets.store.local`.
+
+One artefact is one directory. Its ``manifest.json`` is written last, so a directory without one does not exist.
+``run.json`` beside the manifest holds what may differ between equal runs (seconds, host, package versions) and belongs
+to neither hash.
+"""
+
+import contextlib
+import functools
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from climb_assets.errors import CorruptArtifact, MissingArtifact
+
+MANIFEST = "manifest.json"
+RUN_FACTS = "run.json"
+PACKAGES = (  # whose versions a number may depend on
+    "duckdb",
+    "faiss-cpu",
+    "faiss-gpu",
+    "lightgbm",
+    "numpy",
+    "pyarrow",
+    "scikit-learn",
+    "scipy",
+    "sentence-transformers",
+    "tokenizers",
+    "torch",
+    "transformers",
+)
+
+
+def canonical_json(value: Any) -> str:
+    """Return the one JSON text of a value: sorted keys, no spaces, NaN refused."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def sha256_text(text: str) -> str:
+    """Return the hex SHA-256 of a text's UTF-8 bytes."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """Return the hex SHA-256 of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a small file so that a reader sees the old bytes or the new ones, never a part."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(path)
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Have the operating system write a folder's entries to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be made and from what: everything that the fingerprint answers for.
+
+    Parameters
+    ----------
+    asset, partition
+        Name of the asset and its partition key (None where it has no partitions).
+    inputs
+        Data version of each input, keyed ``asset`` or ``asset@partition``.
+    config
+        The configuration values that are used, JSON-safe.
+    code
+        Hash of each compute module that is used, by module name.
+    """
+
+    asset: str
+    partition: str | None
+    inputs: Mapping[str, str]
+    config: Mapping[str, Any]
+    code: Mapping[str, str]
+
+    @property
+    def code_version(self) -> str:
+        """Hash over the modules that are used."""
+        return sha256_text(canonical_json(dict(self.code)))[:16]
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of inputs, configuration and code: answers "was this work done?"."""
+        record = {
+            "asset": self.asset,
+            "inputs": dict(self.inputs),
+            "config": dict(self.config),
+            "code": dict(self.code),
+        }
+        return sha256_text(canonical_json(record))[:32]
+
+
+@dataclass
+class Draft:
+    """An artefact while it is being written: the folder for its files, and what to say of them."""
+
+    path: Path
+    order: Order
+    summary: dict[str, Any] = field(default_factory=dict)
+    run: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A finished artefact. Its files are verified against the manifest when they are first asked for."""
+
+    path: Path
+    manifest: Mapping[str, Any]
+
+    @property
+    def asset(self) -> str:
+        """Name of the asset."""
+        return str(self.manifest["asset"])
+
+    @property
+    def partition(self) -> str | None:
+        """Partition key, None where the asset has no partitions."""
+        partition: str | None = self.manifest["partition"]
+        return partition
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of what it was made from."""
+        return str(self.manifest["fingerprint"])
+
+    @property
+    def data_version(self) -> str:
+        """Hash of what it holds."""
+        return str(self.manifest["data_version"])
+
+    @property
+    def summary(self) -> Mapping[str, Any]:
+        """The small deterministic facts that its maker recorded."""
+        summary: dict[str, Any] = self.manifest["summary"]
+        return summary
+
+    @property
+    def run(self) -> Mapping[str, Any]:
+        """What may differ between equal runs: seconds, throughput, host."""
+        facts: dict[str, Any] = json.loads((self.path / RUN_FACTS).read_text())
+        return facts
+
+    def file(self, name: str, *, again: bool = False) -> Path:
+        """Return the path of one data file after its checksum was verified; `again`: even if it was before.
+
+        Raises
+        ------
+        MissingArtifact
+            The manifest names no such file.
+        CorruptArtifact
+            The file is absent or its bytes differ from the manifest.
+        """
+        record = self.manifest["files"].get(name)
+        if record is None:
+            raise MissingArtifact(f"{self.asset} holds no file {name!r}; it has {sorted(self.manifest['files'])}")
+        verify_file(self.path / name, record["sha256"], again=again)
+        return self.path / name
+
+    def json(self, name: str) -> Any:
+        """Return the verified content of a JSON data file."""
+        return json.loads(self.file(name).read_text())
+
+    def is_complete(self) -> bool:
+        """Return whether every file is there in its size; `verify` reads the bytes too."""
+        try:
+            return all(
+                (self.path / name).stat().st_size == file["bytes"] for name, file in self.manifest["files"].items()
+            )
+        except OSError:
+            return False
+
+    def verify(self) -> None:
+        """Verify every file and the manifest; see `file` and `verify_manifest` for the errors."""
+        for name in self.manifest["files"]:
+            self.file(name)
+        self.verify_manifest()
+
+    def verify_manifest(self) -> None:
+        """Verify that the manifest's data version and fingerprint follow from what it records.
+
+        Raises
+        ------
+        CorruptArtifact
+            They do not: the manifest was edited.
+        """
+        if data_version_of(self.manifest["files"]) != self.data_version:
+            raise CorruptArtifact(f"{self.path / MANIFEST} promises a data version that its files do not have")
+        recorded = {name: self.manifest[name] for name in ("asset", "partition", "inputs", "config", "code")}
+        if not Order(**recorded).fingerprint == self.fingerprint == self.path.name:
+            raise CorruptArtifact(f"{self.path / MANIFEST} records other inputs, settings or code than its fingerprint")
+
+
+@functools.cache
+def package_versions() -> dict[str, str]:
+    """Return the versions of Python and of those `PACKAGES` that are installed."""
+    versions = {"python": platform.python_version()}
+    for name in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    return versions
+
+
+def data_version_of(files: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the data version of a set of files: a hash over their names and contents."""
+    return sha256_text(canonical_json({name: record["sha256"] for name, record in files.items()}))[:32]
+
+
+_VERIFIED: dict[tuple[str, int, int, int], str] = {}
+
+
+def verify_file(path: Path, sha256: str, *, again: bool = False) -> None:
+    """Check a file against its SHA-256; one that this process hashed and nobody touched is read only if `again`.
+
+    Raises
+    ------
+    CorruptArtifact
+        The file is absent or differs.
+    """
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        raise CorruptArtifact(f"{path} is gone; run `climb up` to make it again") from None
+    key = (str(path), stat.st_size, stat.st_mtime_ns, stat.st_ino)
+    if again or key not in _VERIFIED:
+        _VERIFIED[key] = sha256_file(path)
+    if _VERIFIED[key] != sha256:
+        raise CorruptArtifact(f"{path} is not what its manifest promises; delete its folder and run `climb up`")
+
+
+def seal(order: Order, draft: Draft) -> dict[str, Any]:
+    """Hash and sync every file of a draft and write its manifest, last."""
+    files = {}
+    for path in sorted(p for p in draft.path.rglob("*") if p.is_file() and p.name != RUN_FACTS):
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            os.fsync(stream.fileno())
+        files[path.relative_to(draft.path).as_posix()] = {"bytes": path.stat().st_size, "sha256": digest}
+    manifest = {
+        "asset": order.asset,
+        "partition": order.partition,
+        "fingerprint": order.fingerprint,
+        "data_version": data_version_of(files),
+        "code_version": order.code_version,
+        "code": dict(order.code),
+        "config": dict(order.config),
+        "inputs": dict(order.inputs),
+        "files": files,
+        "summary": draft.summary,
+    }
+    run = {"host": platform.node(), "packages": package_versions()} | draft.run
+    write_atomically(draft.path / RUN_FACTS, canonical_json(run).encode())
+    write_atomically(draft.path / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True, allow_nan=False).encode())
+    return manifest

@@ -1,0 +1,155 @@
+"""The laboratory: from the lake's artefacts to trained and measured models.
+
+What belongs here: preparing the tasks, opening the training index at the versions that were counted, and handing
+jobs to the swarm. The search and the target comparison measure their mixtures here, in the same way.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from climb_assets.config import ChoiceTask, HarnessTask, Task, TextTask, Training
+from climb_assets.graph.assets import EVALUATION_MODULES, HARNESS_MODULES, TASK_MODULES, TRAINING_MODULES
+from climb_assets.graph.code_identity import code_hashes
+from climb_assets.graph.hashed_settings import harness_version
+from climb_assets.graph.materializer import Materializer
+from climb_assets.store.artifacts import Draft, Order, canonical_json, write_atomically
+from climb_assets.tables import read_table, write_rows
+from climb_assets.training.job import Conditions, PreparedTask, ProxyJob, TrainingData
+from climb_assets.training.swarm import ProxyOutcome, Swarm
+from climb_assets.training.tasks import prepare_choice_task, prepare_text_task
+from climb_assets.training.token_index import load_training_index
+
+TASKS = "proxy_tasks"
+
+RESULTS = pa.schema(  # one row for each task at the end of a training; of task_curves, one at each snapshot too
+    [
+        ("key", pa.string()),
+        ("repeat", pa.int32()),
+        ("task", pa.string()),
+        ("tokens", pa.int64()),
+        ("loss", pa.float64()),
+        ("accuracy", pa.float64()),
+        ("accuracy_norm", pa.float64()),
+        ("gold_probability", pa.float64()),
+        ("items", pa.int64()),
+        ("diverged", pa.bool_()),
+    ]
+)
+CURVES = pa.schema(
+    [("key", pa.string()), ("repeat", pa.int32()), ("step", pa.int32()), ("tokens", pa.int64()), ("loss", pa.float64())]
+)
+REALISED = pa.schema(
+    [
+        ("key", pa.string()),
+        ("repeat", pa.int32()),
+        ("domain", pa.int32()),
+        ("weight", pa.float64()),
+        ("tokens", pa.int64()),
+        ("epochs", pa.float64()),
+    ]
+)
+IDENTITIES = pa.schema(
+    [("key", pa.string()), ("repeat", pa.int32()), ("fingerprint", pa.string()), ("data_version", pa.string())]
+)
+
+
+def measure(
+    materializer: Materializer, jobs: Sequence[ProxyJob], training: Training, tasks: Mapping[str, Task], what: str
+) -> list[ProxyOutcome]:
+    """Train and score a model for each job that was not done before; return the outcomes in the order of the jobs.
+
+    Parameters
+    ----------
+    what
+        Names the work where progress is shown.
+    """
+    data = training_data(materializer)
+    prepared = {name: _prepare(materializer, name, task, data) for name, task in tasks.items()}
+    swarm = Swarm(materializer.lake, data, conditions_of(materializer, training))
+    return swarm.run(jobs, training, prepared, lambda done, total: materializer.progress(what, done, total))
+
+
+def conditions_of(materializer: Materializer, training: Training) -> Conditions:
+    """Return what all models of one training share."""
+    tokenizer, config = materializer.get("tokenizer"), materializer.config
+    return Conditions(
+        vocabulary=int(tokenizer.summary["vocabulary"]),
+        tokenizer=tokenizer.file("tokenizer.json"),
+        search_seed=config.search.seed,
+        target_tokens=config.mixture.tokens,
+        start=materializer.digest(training.start) if training.start is not None else None,
+        train_code=code_hashes(TRAINING_MODULES),
+        evaluate_code=code_hashes(EVALUATION_MODULES),
+        runtime=config.runtime,
+    )
+
+
+def training_data(materializer: Materializer) -> TrainingData:
+    """Return the current training index with the token files of exactly the versions that it counted."""
+    index = materializer.get("training_tokens")
+    index.verify()
+    tokens = {
+        entry["shard"]: materializer.version_named("tokenized_shards", entry["shard"], entry["tokens_version"]).file(
+            "tokens.npy"
+        )
+        for entry in json.loads(index.file("shards.json").read_text())
+    }
+    return TrainingData(index.data_version, index.path, tokens)
+
+
+def _prepare(materializer: Materializer, name: str, task: Task, data: TrainingData) -> PreparedTask:
+    """Return the prepared task, made from held-out documents or from a file; the harness prepares its own."""
+    code = code_hashes(TASK_MODULES)
+    if isinstance(task, TextTask):
+        order = Order(TASKS, name, {"training_tokens": data.version}, task.model_dump(mode="json"), code)
+    elif isinstance(task, HarnessTask):
+        inputs = {f"file:task-{name}": materializer.digest(task.include)} if task.include is not None else {}
+        config = task.model_dump(mode="json", exclude={"include"}) | {"lm_eval": harness_version()}
+        order = Order(TASKS, name, inputs, config, code_hashes(HARNESS_MODULES))
+    else:
+        inputs = {
+            "tokenizer": materializer.get("tokenizer").data_version,
+            f"file:task-{name}": materializer.digest(task.path),
+        }
+        order = Order(TASKS, name, inputs, task.model_dump(mode="json", exclude={"path"}), code)
+
+    def write(draft: Draft) -> None:
+        if isinstance(task, HarnessTask):
+            write_atomically(
+                draft.path / "harness.json",
+                canonical_json([dict(order.config), dict(order.inputs), dict(order.code)]).encode(),
+            )
+        elif isinstance(task, ChoiceTask):
+            draft.summary |= prepare_choice_task(
+                task, name, materializer.get("tokenizer").file("tokenizer.json"), draft.path
+            )
+        else:
+            draft.summary |= prepare_text_task(task, name, load_training_index(data.folder, data.tokens), draft.path)
+
+    return PreparedTask(materializer.lake.put(order, write)[0], task if isinstance(task, HarnessTask) else None)
+
+
+def write_outcomes(outcomes: Iterable[ProxyOutcome], out: Path) -> None:
+    """Write results, loss curves, realised tokens and the models' identities of a swarm into a folder."""
+    tables: dict[str, list[dict]] = {"results": [], "task_curves": [], "curves": [], "realised": [], "models": []}
+    for outcome in outcomes:
+        who = {"key": outcome.job.key, "repeat": outcome.job.repeat}
+        for tokens, tasks in sorted(outcome.points.items()):
+            rows = [
+                who | {"task": task, "tokens": tokens, **vars(scores), "diverged": outcome.diverged}
+                for task, scores in sorted(tasks.items())
+            ]
+            tables["task_curves"] += rows
+        tables["results"] += rows
+        for name in ("curve", "realised"):
+            rows = read_table(outcome.model.file(f"{name}.parquet")).to_pylist()
+            tables["curves" if name == "curve" else name] += [who | row for row in rows]
+        tables["models"].append(
+            who | {"fingerprint": outcome.model.fingerprint, "data_version": outcome.model.data_version}
+        )
+    schemas = {"results": RESULTS, "task_curves": RESULTS, "curves": CURVES, "realised": REALISED, "models": IDENTITIES}
+    for name, schema in schemas.items():
+        write_rows(out / f"{name}.parquet", tables[name], schema)

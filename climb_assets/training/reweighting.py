@@ -1,0 +1,92 @@
+"""DoReMi over the lake: its two models, trained once and kept.
+
+What belongs here: what DoReMi is made from and where it goes. The algorithm is `climb_assets.training.doremi`; the
+weights are a baseline of the search.
+"""
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+
+from climb_assets.errors import ComputeError
+from climb_assets.graph.assets import DOREMI_MODULES, TRAINING_MODULES
+from climb_assets.graph.code_identity import code_hashes
+from climb_assets.graph.materializer import Materializer
+from climb_assets.store.artifacts import Artifact, Draft, Order
+from climb_assets.training.checkpoint import Checkpoint
+from climb_assets.training.doremi import choose_mixtures, reweight_domains, write_reweighting
+from climb_assets.training.job import ProxyJob, Work, make_model
+from climb_assets.training.measurement import conditions_of, training_data
+from climb_assets.training.model import load_model, save_model
+from climb_assets.training.sequence_plan import plan_sequences, simulate_supply
+from climb_assets.training.swarm import ProxyOutcome, Swarm
+from climb_assets.training.token_index import load_training_index
+
+DOREMI = "doremi_models"  # a store of its own, beside that of the proxies
+RUN = "doremi.parquet"
+
+
+def reweigh(materializer: Materializer) -> tuple[Artifact, ProxyOutcome]:
+    """Return DoReMi's run over the lake's domains, and the reference model that it leans on.
+
+    Both are kept: every objective asks for them and none trains them again. The reference is a proxy like any other.
+
+    Returns
+    -------
+    The run, an artefact with its proxy and in `RUN` the weights of each step; and the outcome of the reference.
+
+    Raises
+    ------
+    ComputeError
+        One of the two models diverged.
+    """
+    config, data = materializer.config, training_data(materializer)
+    conditions = conditions_of(materializer, config.proxy)
+    index = load_training_index(data.folder, data.tokens)
+    as_it_is, even = (ProxyJob(tuple(weights.tolist())) for weights in choose_mixtures(index))
+    (reference,) = Swarm(materializer.lake, data, conditions).run([as_it_is], config.proxy, {})
+    if reference.diverged:
+        raise ComputeError("DoReMi's reference model diverged; lower proxy.learning_rate")
+    plain = Work(materializer.lake.root, data, conditions, config.proxy, {}, even, threads=1).model_order()
+    order = Order(
+        DOREMI,
+        None,
+        {**plain.inputs, "proxy_models": reference.model.data_version},
+        {**plain.config, "doremi": config.baselines.doremi.model_dump(mode="json")},
+        _CODE,
+    )
+    unfinished = materializer.lake.root / "unfinished" / order.fingerprint
+
+    def write(draft: Draft) -> None:
+        seed, simulated = order.config["seed"], order.config.get("supply")
+        supply = simulate_supply(index, config.proxy, **simulated) if simulated else None
+        plan = plan_sequences(index, even.weights, config.proxy, seed, supply)
+        tokenizer, device = conditions.tokenizer, config.runtime.device
+        proxy = make_model(config.proxy, conditions.vocabulary, tokenizer, seed, device)
+        against = load_model(reference.model.path).to(proxy.device)  # type: ignore[arg-type]
+        checkpoint = Checkpoint(unfinished, draft.path, config.runtime.checkpoint_seconds)
+        with _one_thread():
+            run = reweight_domains(proxy, against, plan, config.proxy, config.baselines.doremi, checkpoint)
+        write_reweighting(draft.path / RUN, run)
+        save_model(proxy, tokenizer, draft.path)
+
+    found, _ = materializer.lake.put(order, write)
+    shutil.rmtree(unfinished, ignore_errors=True)
+    return found, reference
+
+
+# What this process has imported: should the files change under it, the old code's work must not bear the new hash.
+_CODE = code_hashes((*TRAINING_MODULES, *DOREMI_MODULES))
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute on one thread, as a worker does: another number could change the last bits."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,183 @@
+"""Prepared tasks: what is measured on a model, as token ids, so that evaluation needs no raw data and no tokenizer.
+
+What belongs here: turning held-out documents or a JSONL file into a task folder. How a model is scored on one
+belongs to `evaluation`.
+
+A task folder holds ``tokens.npy`` (all requests, one after the other) and ``items.parquet``, one row for each request:
+a context and a continuation whose likelihood is wanted. A document is one request that follows an end-of-text token; a
+multiple-choice item has one request for each choice, one of them gold.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeGuard
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from tokenizers import Tokenizer
+
+from climb_assets.config import ChoiceTask, TextTask
+from climb_assets.corpus.frozen_tokenizer import end_token, load_tokenizer
+from climb_assets.errors import ComputeError, ConfigError
+from climb_assets.store.artifacts import sha256_text
+from climb_assets.tables import write_table
+from climb_assets.training.token_index import TrainingIndex
+
+ITEMS_SCHEMA = pa.schema(
+    [
+        ("item", pa.int32()),
+        ("gold", pa.bool_()),
+        ("start", pa.int64()),
+        ("context", pa.int32()),
+        ("length", pa.int32()),
+        ("bytes", pa.int32()),
+        ("characters", pa.int32()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A continuation, `tokens[context:]`, whose likelihood after `tokens[:context]` is wanted; `size` is its bytes.
+
+    `characters` are those of a choice, None for a document, which competes with none.
+    """
+
+    item: int
+    gold: bool
+    tokens: np.ndarray
+    context: int
+    size: int
+    characters: int | None = None
+
+
+def prepare_text_task(task: TextTask, name: str, index: TrainingIndex, out: Path) -> dict[str, int]:
+    """Write the task folder of held-out documents; return its facts.
+
+    Of each source the documents with the lowest ids are taken: an id is a hash, so that is a fixed random subset.
+
+    Raises
+    ------
+    ComputeError
+        A source has no document in the task's split.
+    """
+    held_out = index.evaluation.filter(pc.equal(index.evaluation["split"], task.split))
+    requests: list[Request] = []
+    for source in task.sources:
+        documents = held_out.filter(pc.equal(held_out["source"], source)).sort_by("id").slice(0, task.documents)
+        if not documents.num_rows:
+            known = sorted(set(held_out["source"].to_pylist()))
+            raise ComputeError(f"task {name!r}: {task.split} holds no text of source {source!r}; it holds {known}")
+        for row in documents.to_pylist():
+            ids = index.text(row["shard"], row["start"], row["length"])
+            tokens = np.concatenate(
+                [ids[-1:], ids[:-1]]
+            )  # the end-of-text mark goes first: in training a text follows one
+            requests.append(Request(len(requests), True, tokens, 1, row["bytes"]))
+    return _write(requests, out)
+
+
+def prepare_choice_task(task: ChoiceTask, name: str, tokenizer: Path, out: Path) -> dict[str, int]:
+    """Write the task folder of a multiple-choice JSONL file; return its facts.
+
+    A record is ``{"context", "choices", "gold"}``, or has ``contexts``, one for each choice, which then stand in the
+    context's place. A choice is appended to its context as it stands, its leading space included; its bytes and
+    characters are counted without that space, which is lm-evaluation-harness' `target_delimiter` and no part of the
+    choice. The items with the lowest hashes are taken.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be read or a record is bad: names file, line and fault.
+    """
+    encoder = load_tokenizer(tokenizer)
+    try:
+        lines = task.path.read_text(encoding="utf-8").split("\n")  # splitlines() would cut at U+2028 in a text
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read the file of task {name!r}: {task.path}: {error}") from None
+    numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    records = [(sha256_text(line), _parse(line, task.path, number), number) for number, line in numbered]
+    if not records:
+        raise ConfigError(f"task {name!r}: {task.path} holds no record")
+    chosen = sorted(records, key=lambda record: record[0])[: task.items]
+    requests: list[Request] = []
+    for item, (_, record, number) in enumerate(chosen):
+        contexts = record.get("contexts") or [record["context"]] * len(record["choices"])
+        for position, (context, choice) in enumerate(zip(contexts, record["choices"], strict=True)):
+            head, tail = encode_pair(encoder, context, choice)
+            if not tail:
+                raise ConfigError(
+                    f"{task.path}:{number}: choice {choice!r} merges into its context; begin it with a space"
+                )
+            text = choice.removeprefix(" ")
+            gold, size = position == record["gold"], len(text.encode())
+            requests.append(Request(item, gold, np.array(head + tail), len(head), size, len(text)))
+    return _write(requests, out)
+
+
+def encode_pair(encoder: Tokenizer, context: str, continuation: str) -> tuple[list[int], list[int]]:
+    """Return the tokens of a context, behind an end-of-text mark, and those of its continuation.
+
+    As lm-evaluation-harness does it (`TemplateLM._encode_pair`) for a model that sees a mark first (`add_bos_token`):
+    white space that ends the context goes to the continuation, the two are encoded as one text, and the continuation is
+    what comes after as many tokens as the context has alone. It may be empty where the last token spans the border.
+    """
+    head = context.rstrip()
+    context_ids = encoder.encode(head, add_special_tokens=False).ids
+    whole_ids = encoder.encode(context + continuation, add_special_tokens=False).ids
+    return [end_token(encoder), *context_ids], whole_ids[len(context_ids) :]
+
+
+def _parse(line: str, path: Path, number: int) -> dict[str, Any]:
+    """Return a checked record."""
+    try:
+        record: dict[str, Any] = json.loads(line)
+    except ValueError as error:
+        raise ConfigError(f"{path}:{number} is not JSON: {error}") from None
+    if fault := _fault(record):
+        raise ConfigError(f"{path}:{number}: {fault}; a record is {{context, choices, gold}}")
+    return record
+
+
+def _fault(record: Any) -> str | None:
+    """Return what is wrong with a record, or None."""
+    if not isinstance(record, dict):
+        return "not an object"
+    choices, gold, contexts = (record.get(field) for field in ("choices", "gold", "contexts"))
+    if not _texts(choices) or len(choices) < 2 or not all(choice.strip() for choice in choices):
+        return "choices must list two or more texts"
+    if type(gold) is not int or not 0 <= gold < len(choices):
+        return "gold must be the position of a choice"
+    if contexts is None:
+        return None if isinstance(record.get("context"), str) else "context must be a text"
+    if not _texts(contexts) or len(contexts) != len(choices):
+        return "contexts must list one text for each choice"
+    return None
+
+
+def _texts(value: Any) -> TypeGuard[list[str]]:
+    return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
+
+
+def _write(requests: Sequence[Request], out: Path) -> dict[str, int]:
+    """Write ``tokens.npy`` and ``items.parquet``; return items, requests and tokens."""
+    lengths = [len(request.tokens) for request in requests]
+    starts = np.cumsum([0, *lengths])
+    columns = [
+        [request.item for request in requests],
+        [request.gold for request in requests],
+        starts[:-1],
+        [request.context for request in requests],
+        lengths,
+        [request.size for request in requests],
+        [request.characters for request in requests],
+    ]
+    temporary = out / ".tokens.npy.tmp"
+    with temporary.open("wb") as stream:
+        np.save(stream, np.concatenate([request.tokens.astype(np.int32) for request in requests]), allow_pickle=False)
+    temporary.replace(out / "tokens.npy")
+    write_table(out / "items.parquet", pa.table(columns, schema=ITEMS_SCHEMA))
+    return {"items": requests[-1].item + 1, "requests": len(requests), "tokens": int(starts[-1])}

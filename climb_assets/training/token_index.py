@@ -1,0 +1,220 @@
+"""The training index: which stretches of the tokenized shards belong to which domain, without a copy of the tokens.
+
+What belongs here: writing and opening the `training_tokens` artefact. How sequences are drawn from it belongs to
+`batches`, how held-out documents become a task to `tasks`.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from climb_assets.errors import ComputeError, MissingArtifact
+from climb_assets.store.artifacts import canonical_json, write_atomically
+from climb_assets.tables import count_rows, read_table, write_table
+
+if TYPE_CHECKING:
+    import duckdb
+
+EVALUATION_SPLITS = ("search_eval", "report_eval")
+EVALUATION_SCHEMA = pa.schema(
+    [
+        ("split", pa.string()),
+        ("source", pa.string()),
+        ("shard", pa.string()),
+        ("id", pa.string()),
+        ("start", pa.int64()),
+        ("length", pa.int64()),
+        ("bytes", pa.int64()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class ShardSpans:
+    """What one shard gives to the index.
+
+    Parameters
+    ----------
+    shard
+        Name of the shard.
+    documents, tokens, assignments
+        ``documents.parquet`` of `corpus_shards`, ``documents.parquet`` of `tokenized_shards`, ``assignments.parquet``.
+    tokens_version
+        Data version of the shard's tokens.
+    """
+
+    shard: str
+    documents: Path
+    tokens: Path
+    assignments: Path
+    tokens_version: str
+
+
+@dataclass(frozen=True)
+class TrainingIndex:
+    """The opened index.
+
+    Parameters
+    ----------
+    spans
+        int64 (documents, 4): domain, shard ordinal, first token, number of tokens; sorted by domain.
+    tokens
+        The token array of each shard, memory-mapped, in shard ordinal order.
+    shards
+        Shard names in ordinal order.
+    evaluation
+        Held-out documents, one row each (`EVALUATION_SCHEMA`).
+    """
+
+    spans: np.ndarray
+    tokens: tuple[np.ndarray, ...]
+    shards: tuple[str, ...]
+    evaluation: pa.Table
+
+    @property
+    def supply(self) -> np.ndarray:
+        """int64 (domains,): training tokens that each domain holds."""
+        return np.bincount(self.spans[:, 0], weights=self.spans[:, 3]).astype(np.int64)
+
+    def documents(self, domain: int) -> np.ndarray:
+        """Return the spans of one domain, int64 (documents, 4)."""
+        first, last = np.searchsorted(self.spans[:, 0], [domain, domain + 1])
+        return self.spans[first:last]
+
+    def text(self, shard: str, start: int, length: int) -> np.ndarray:
+        """Return the token ids of one stretch of a shard."""
+        return self.tokens[self.shards.index(shard)][start : start + length]
+
+
+def load_training_index(folder: Path, tokens: Mapping[str, Path]) -> TrainingIndex:
+    """Open a `training_tokens` artefact; `tokens` names each shard's ``tokens.npy``.
+
+    Raises
+    ------
+    MissingArtifact
+        A shard of the index has no token file.
+    """
+    shards = tuple(record["shard"] for record in json.loads((folder / "shards.json").read_text()))
+    absent = [shard for shard in shards if shard not in tokens]
+    if absent:
+        raise MissingArtifact(f"no token file was given for shard {absent[0]!r}; run `climb up --to tokenized_shards`")
+    return TrainingIndex(
+        spans=np.load(folder / "spans.npy", allow_pickle=False),
+        tokens=tuple(np.load(tokens[shard], mmap_mode="r", allow_pickle=False) for shard in shards),
+        shards=shards,
+        evaluation=read_table(folder / "evaluation.parquet"),
+    )
+
+
+def build_training_index(
+    shards: Sequence[ShardSpans], duplicates: Path, domain_of_cluster: Path, out: Path
+) -> dict[str, int]:
+    """Write the `training_tokens` artefact: ``shards.json``, ``spans.npy``, ``evaluation.parquet``.
+
+    Train documents whose cluster was kept become spans, sorted by domain then document id. Held-out documents are all
+    kept for evaluation, whatever their cluster; one without a source has its shard's name as source. Documents that an
+    earlier shard already has count in neither.
+
+    Parameters
+    ----------
+    shards
+        All shards, in name order.
+    duplicates
+        ``duplicates.parquet`` of `corpus_manifest`.
+    domain_of_cluster
+        ``clusters.parquet`` of `domains`.
+
+    Returns
+    -------
+    Facts: documents, tokens, domains, and evaluation documents.
+
+    Raises
+    ------
+    ComputeError
+        A domain has no training text.
+    """
+    import duckdb
+
+    with duckdb.connect() as database:
+        database.execute(
+            """
+            CREATE TABLE document(
+                ordinal INT, shard TEXT, id TEXT, split TEXT, source TEXT,
+                bytes BIGINT, start BIGINT, length BIGINT, domain INT
+            )
+            """
+        )
+        for ordinal, shard in enumerate(shards):
+            database.execute(
+                """
+                INSERT INTO document
+                SELECT $ordinal, $name, d.id, d.split, coalesce(d.source, $name), d.bytes, t.start, t.tokens, c.domain
+                FROM read_parquet($documents) d
+                JOIN read_parquet($tokens) t USING (id)
+                JOIN read_parquet($assignments) a USING (id)
+                LEFT JOIN read_parquet($clusters) c USING (cluster)
+                WHERE d.id NOT IN (SELECT id FROM read_parquet($duplicates) WHERE shard = $name)
+                """,
+                {
+                    "ordinal": ordinal,
+                    "name": shard.shard,
+                    "documents": str(shard.documents),
+                    "tokens": str(shard.tokens),
+                    "assignments": str(shard.assignments),
+                    "clusters": str(domain_of_cluster),
+                    "duplicates": str(duplicates),
+                },
+            )
+        _require_all(database, shards, duplicates)
+        train = database.execute(
+            """
+            SELECT domain, ordinal, start, length FROM document
+            WHERE split = 'train' AND domain IS NOT NULL ORDER BY domain, id
+            """
+        ).fetchnumpy()
+        evaluation = database.sql(
+            """
+            SELECT split, source, shard, id, start, length, bytes FROM document
+            WHERE split IN (SELECT unnest($splits)) ORDER BY split, source, id
+            """,
+            params={"splits": list(EVALUATION_SPLITS)},
+        ).to_arrow_table()
+    columns = ("domain", "ordinal", "start", "length")
+    spans = np.stack([np.asarray(train[name], dtype=np.int64) for name in columns], axis=1)
+    domains = _require_text(spans, domain_of_cluster)
+    temporary = out / ".spans.npy.tmp"
+    with temporary.open("wb") as stream:
+        np.save(stream, spans, allow_pickle=False)
+    temporary.replace(out / "spans.npy")
+    listing = [{"shard": shard.shard, "tokens_version": shard.tokens_version} for shard in shards]
+    write_atomically(out / "shards.json", canonical_json(listing).encode())
+    write_table(out / "evaluation.parquet", evaluation.cast(EVALUATION_SCHEMA))
+    held_out = evaluation.num_rows
+    return {
+        "documents": len(spans),
+        "tokens": int(spans[:, 3].sum()),
+        "domains": domains,
+        "evaluation_documents": held_out,
+    }
+
+
+def _require_all(database: "duckdb.DuckDBPyConnection", shards: Sequence[ShardSpans], duplicates: Path) -> None:
+    """Check that the joins of a shard's tables lost no document."""
+    wanted = sum(count_rows(shard.documents) for shard in shards) - count_rows(duplicates)
+    [(joined,)] = database.execute("SELECT count(*) FROM document").fetchall()
+    if joined != wanted:
+        raise ComputeError(f"{wanted} documents were read and {joined} have tokens and a cluster; please report this")
+
+
+def _require_text(spans: np.ndarray, domain_of_cluster: Path) -> int:
+    """Return the number of domains after checking that each has a training document."""
+    column = read_table(domain_of_cluster, ["domain"]).column("domain").drop_null()
+    wanted = set(column.to_pylist())
+    for domain in sorted(wanted - set(np.unique(spans[:, 0]).tolist())):
+        raise ComputeError(f"domain {domain} has no training text; lower clusters.domains, or add text to the corpus")
+    return len(wanted)

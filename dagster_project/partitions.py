@@ -1,0 +1,67 @@
+"""Specs in Dagster's words: partitions, dependencies, asset options.
+
+What belongs here: translation of `climb_assets.graph.assets` and nothing else.
+"""
+
+from typing import Any
+
+import dagster as dg
+
+from climb_assets.config import Config
+from climb_assets.graph.assets import SPEC
+from climb_assets.graph.code_identity import code_hashes
+from climb_assets.graph.spec import Input, Spec, iteration_key, iteration_keys
+from climb_assets.store.artifacts import canonical_json, sha256_text
+
+OWNERS = ["team:data-platform"]
+SHARDS = dg.DynamicPartitionsDefinition(name="shard")
+
+
+def iteration_partitions(config: Config) -> dg.TimeWindowPartitionsDefinition:
+    """Return the iterations as a logical clock: Dagster lets only time partitions depend on themselves."""
+    keys = iteration_keys(config)
+    after_last = f"iteration-{len(keys) + 1:02d}"
+    return dg.TimeWindowPartitionsDefinition(
+        start=keys[0], end=after_last, cron_schedule="0 0 * * *", fmt="iteration-%d"
+    )
+
+
+def partitions_of(spec: Spec, config: Config) -> dg.PartitionsDefinition | None:
+    """Return the partitions definition of an asset."""
+    match spec.dimension:
+        case "shard":
+            return SHARDS
+        case "iteration":
+            return iteration_partitions(config)
+        case "objective":
+            return dg.StaticPartitionsDefinition(list(config.objectives))
+        case _:
+            return None
+
+
+def _dependency(entry: Input) -> dg.AssetDep:
+    match entry.reach:
+        case "first":
+            return dg.AssetDep(entry.asset, partition_mapping=dg.SpecificPartitionsPartitionMapping([iteration_key(1)]))
+        case "previous":
+            return dg.AssetDep(
+                entry.asset, partition_mapping=dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=-1)
+            )
+        case "last":
+            return dg.AssetDep(entry.asset, partition_mapping=dg.LastPartitionMapping())
+        case "all":
+            return dg.AssetDep(entry.asset, partition_mapping=dg.AllPartitionMapping())
+        case _:
+            return dg.AssetDep(entry.asset)
+
+
+def asset_options(asset: str) -> dict[str, Any]:
+    """Return what a spec says of an asset, as keyword arguments of `dg.AssetSpec` and `dg.asset`."""
+    spec = SPEC[asset]
+    return {
+        "deps": [_dependency(entry) for entry in spec.inputs if entry.drawn],
+        "group_name": spec.group,
+        "code_version": sha256_text(canonical_json(code_hashes(spec.modules)))[:16],
+        "kinds": set(spec.kinds),
+        "owners": OWNERS,
+    }

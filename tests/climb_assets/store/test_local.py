@@ -1,0 +1,293 @@
+"""The artefact store: written once, whole or not at all, checked before it is read."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from climb_assets.errors import CorruptArtifact, MissingArtifact
+from climb_assets.store.artifacts import Draft, Order, data_version_of, write_atomically
+from climb_assets.store.local import Lake
+
+ORDER = Order("domains", None, {"cluster_model": "a1"}, {"clusters": {"count": 6}}, {"clusters.domains": "c0de"})
+SCALARS = st.one_of(st.integers(), st.text(max_size=8), st.booleans())
+NAMES = st.dictionaries(st.text(min_size=1, max_size=8), st.text(max_size=8), max_size=4)
+
+
+def write_two(draft: Draft) -> None:
+    """Write the two files that most tests use."""
+    (draft.path / "one.txt").write_text("one")
+    (draft.path / "sub").mkdir(exist_ok=True)
+    (draft.path / "sub" / "two.txt").write_text("two")
+    draft.summary = {"rows": 2}
+    draft.run = {"seconds": 1.5}
+
+
+def flip_bit(path: Path) -> None:
+    """Flip one bit in the middle of a file."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+
+
+def run_script(script: str, *arguments: str) -> subprocess.Popen[str]:
+    """Start another process on the same lake."""
+    head = "import os, sys, time\nfrom pathlib import Path\nfrom climb_assets.store.artifacts import Order\n"
+    head += "from climb_assets.store.local import Lake\n"
+    head += f"ORDER = Order('domains', None, {dict(ORDER.inputs)!r}, {dict(ORDER.config)!r}, {dict(ORDER.code)!r})\n"
+    command = [sys.executable, "-c", head + textwrap.dedent(script), *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def test_an_artefact_is_found_with_what_was_said_of_it(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    made, fresh = lake.put(ORDER, write_two)
+    lake.point(made)
+    found = lake.get("domains")
+    assert fresh
+    assert found.file("sub/two.txt").read_text() == "two"
+    assert (found.summary, found.run["seconds"]) == ({"rows": 2}, 1.5)
+    assert found.run["packages"]["pyarrow"] == pa.__version__
+    assert (found.asset, found.partition, found.fingerprint) == ("domains", None, ORDER.fingerprint)
+    found.verify()
+
+
+def test_what_is_there_is_not_made_again(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    lake.put(ORDER, write_two)
+
+    def refuse(draft: Draft) -> None:
+        raise AssertionError("written twice")
+
+    assert lake.put(ORDER, refuse)[1] is False
+
+
+def test_second_process_waits_and_finds_it_done(tmp_path: Path) -> None:
+    script = """
+        def write(draft):
+            with open(sys.argv[2], "a") as log:
+                log.write("wrote\\n")
+            time.sleep(0.5)
+            (draft.path / "one.txt").write_text("one")
+        print(Lake(Path(sys.argv[1])).put(ORDER, write)[1])
+    """
+    log = tmp_path / "log"
+    both = [run_script(script, str(tmp_path), str(log)) for _ in range(2)]
+    answers = sorted(process.communicate(timeout=60)[0].strip() for process in both)
+    assert answers == ["False", "True"]
+    assert log.read_text() == "wrote\n"
+
+
+@pytest.mark.parametrize("moment", ["before any file", "between files", "before the manifest", "before the rename"])
+def test_killed_writer_leaves_nothing_visible(tmp_path: Path, moment: str) -> None:
+    script = """
+        import climb_assets.store.artifacts as sealing
+        root, moment = Path(sys.argv[1]), sys.argv[2]
+
+        def stop(here):
+            if here == moment:
+                print("here", flush=True)
+                time.sleep(600)
+
+        def write(draft):
+            stop("before any file")
+            (draft.path / "one.txt").write_text("half of one")
+            stop("between files")
+            (draft.path / "two.txt").write_text("two")
+
+        real_write, real_replace = sealing.write_atomically, Path.replace
+        def write_atomically(path, data):
+            if path.name == "manifest.json":
+                stop("before the manifest")
+            real_write(path, data)
+        def replace(self, target):
+            if self.name.endswith(".partial"):
+                stop("before the rename")
+            return real_replace(self, target)
+        sealing.write_atomically, Path.replace = write_atomically, replace
+        Lake(root).put(ORDER, write)
+    """
+    process = run_script(script, str(tmp_path), moment)
+    assert process.stdout is not None and process.stdout.readline() == "here\n"
+    process.send_signal(signal.SIGKILL)
+    process.wait(timeout=30)
+    lake = Lake(tmp_path)
+    assert lake.find("domains", None, ORDER.fingerprint) is None
+    assert lake.all_of("domains") == []
+    made, fresh = lake.put(ORDER, write_two)  # the dead process' lock is free, its files are not taken over
+    assert fresh
+    assert sorted(made.manifest["files"]) == ["one.txt", "sub/two.txt"]
+    assert made.file("one.txt").read_text() == "one"
+
+
+def test_resumable_draft_is_handed_on_and_others_start_empty(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+
+    def die(draft: Draft) -> None:
+        (draft.path / "part-0").write_text("dear")
+        raise RuntimeError("dead")
+
+    seen: list[list[str]] = []
+
+    def write(draft: Draft) -> None:
+        seen.append(sorted(path.name for path in draft.path.iterdir()))
+        write_two(draft)
+
+    for resumable in (True, False):
+        order = replace(ORDER, config={"resumable": resumable})
+        with pytest.raises(RuntimeError):
+            lake.put(order, die, resumable=resumable)
+        lake.put(order, write, resumable=resumable)
+    assert seen == [["part-0"], []]
+
+
+def test_flipped_bit_is_refused_and_made_again(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    made, _ = lake.put(ORDER, write_two)
+    assert made.file("one.txt").read_text() == "one"  # hashed once; a change must be seen all the same
+    time.sleep(0.01)
+    flip_bit(made.path / "one.txt")
+    with pytest.raises(CorruptArtifact, match=r"one\.txt is not what its manifest promises"):
+        made.file("one.txt")
+    with pytest.raises(CorruptArtifact):
+        made.verify()
+    again, fresh = lake.put(ORDER, write_two)
+    assert fresh and again.file("one.txt").read_text() == "one"
+
+
+def test_flipped_bit_under_the_old_time_stamp_is_seen_when_hashed_again(tmp_path: Path) -> None:
+    made, _ = Lake(tmp_path).put(ORDER, write_two)
+    path = made.file("one.txt")
+    stat = path.stat()
+    flip_bit(path)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    with pytest.raises(CorruptArtifact):
+        made.file("one.txt", again=True)
+
+
+def test_lost_file_is_refused_and_unknown_file_is_named(tmp_path: Path) -> None:
+    made, _ = Lake(tmp_path).put(ORDER, write_two)
+    (made.path / "one.txt").unlink()
+    with pytest.raises(CorruptArtifact, match="is gone"):
+        made.file("one.txt")
+    with pytest.raises(MissingArtifact, match=r"holds no file 'three\.txt'"):
+        made.file("three.txt")
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda manifest: manifest["config"]["clusters"].update(count=7),
+        lambda manifest: manifest["inputs"].update(cluster_model="b2"),
+        lambda manifest: manifest["code"].update({"clusters.domains": "other"}),
+        lambda manifest: manifest["files"]["one.txt"].update(sha256="0" * 64),
+        lambda manifest: manifest["files"].pop("one.txt"),
+        lambda manifest: manifest.update(data_version="0" * 32),
+        lambda manifest: manifest.update(fingerprint="0" * 32),
+        lambda manifest: manifest.update(asset="other"),
+    ],
+)
+def test_edited_manifest_is_detected(tmp_path: Path, edit) -> None:
+    lake = Lake(tmp_path)
+    made, _ = lake.put(ORDER, write_two)
+    manifest = json.loads((made.path / "manifest.json").read_text())
+    edit(manifest)
+    (made.path / "manifest.json").write_text(json.dumps(manifest))
+    found = lake.find("domains", None, ORDER.fingerprint)
+    assert found is not None
+    with pytest.raises(CorruptArtifact):
+        found.verify()
+
+
+def test_manifest_that_is_not_json_is_named(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    made, _ = lake.put(ORDER, write_two)
+    (made.path / "manifest.json").write_text("{")
+    with pytest.raises(CorruptArtifact, match=r"manifest\.json is not JSON"):
+        lake.find("domains", None, ORDER.fingerprint)
+
+
+def test_reference_names_the_current_artefact_until_it_is_forgotten(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    orders = [replace(ORDER, partition="shard", config={"turn": turn}) for turn in range(2)]
+    first, second = (lake.put(order, write_two)[0] for order in orders)
+    for artifact in (first, second, first):
+        lake.point(artifact)
+        assert lake.get("domains", "shard").fingerprint == artifact.fingerprint
+    assert lake.partitions("domains") == ["shard"]
+    lake.forget("domains", "shard")
+    lake.forget("domains", "shard")
+    assert lake.partitions("domains") == [] and lake.current("domains", "shard") is None
+    with pytest.raises(MissingArtifact, match=r"domains\[shard\] has not been made"):
+        lake.get("domains", "shard")
+    assert {artifact.fingerprint for artifact in lake.all_of("domains")} == {first.fingerprint, second.fingerprint}
+    assert lake.with_data_version("domains", "shard", first.data_version) is not None
+    assert lake.with_data_version("domains", "shard", "0" * 32) is None
+
+
+def test_reader_of_a_reference_sees_the_old_or_the_new(tmp_path: Path) -> None:
+    script = """
+        from climb_assets.store.artifacts import write_atomically
+        texts = [b"a" * 32, b"b" * 32]
+        until = time.monotonic() + 1
+        while time.monotonic() < until:
+            for text in texts:
+                write_atomically(Path(sys.argv[1]), text)
+    """
+    path = tmp_path / "ref"
+    write_atomically(path, b"a" * 32)
+    writer = run_script(script, str(path))
+    seen = set()
+    while writer.poll() is None:
+        seen.add(path.read_text())
+    assert writer.returncode == 0
+    assert seen == {"a" * 32, "b" * 32}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["ref"]
+
+
+@given(NAMES, st.dictionaries(st.text(max_size=8), SCALARS, max_size=4), NAMES, st.data())
+def test_fingerprint_changes_exactly_with_inputs_settings_and_code(inputs, config, code, data) -> None:
+    order = Order("asset", "shard", inputs, config, code)
+    shuffled = Order("asset", "shard", *(dict(reversed(part.items())) for part in (inputs, config, code)))
+    assert shuffled.fingerprint == order.fingerprint
+    field = data.draw(st.sampled_from(["inputs", "config", "code"]))
+    before = getattr(order, field)
+    after = data.draw(st.dictionaries(st.text(min_size=1, max_size=8), st.text(max_size=8), max_size=4))
+    changed = replace(order, **{field: after})
+    assert (changed.fingerprint == order.fingerprint) == (after == before)
+    assert (changed.code_version == order.code_version) == (dict(changed.code) == dict(order.code))
+
+
+@given(
+    contents=st.dictionaries(st.sampled_from("abcd"), st.binary(max_size=4), min_size=1),
+    others=st.dictionaries(st.sampled_from("abcd"), st.binary(max_size=4), min_size=1),
+)
+def test_data_version_depends_on_names_and_contents_only(tmp_path_factory, contents, others) -> None:
+    lake = Lake(tmp_path_factory.mktemp("lake"))
+
+    def made(files: dict[str, bytes], turn: int) -> str:
+        def write(draft: Draft) -> None:
+            for name, data in files.items():
+                (draft.path / name).write_bytes(data)
+            draft.run = {"seconds": turn}
+            draft.summary = {"turn": turn}
+
+        return lake.put(replace(ORDER, config={"turn": turn}), write)[0].data_version
+
+    assert made(contents, 1) == made(dict(reversed(contents.items())), 2)
+    assert (made(others, 3) == made(contents, 4)) == (others == contents)
+
+
+def test_data_version_ignores_the_order_of_files() -> None:
+    files = {"a": {"sha256": "1"}, "b": {"sha256": "2"}}
+    assert data_version_of(files) == data_version_of(dict(reversed(files.items())))

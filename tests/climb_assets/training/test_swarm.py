@@ -1,0 +1,304 @@
+import math
+import multiprocessing
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from climb_assets.config import Runtime, TextTask, Training
+from climb_assets.errors import ComputeError, TransientError
+from climb_assets.executor.local import Layout, choose_layout, discard_workers
+from climb_assets.store.artifacts import Order
+from climb_assets.store.local import Lake
+from climb_assets.tables import read_table
+from climb_assets.training.checkpoint import STATE
+from climb_assets.training.job import Conditions, PreparedTask, ProxyJob, TrainingData
+from climb_assets.training.swarm import Swarm
+from climb_assets.training.tasks import prepare_text_task
+from climb_assets.training.token_index import TrainingIndex
+
+MakeTraining = Callable[..., Training]
+ONE, TWO = ProxyJob((0.5, 0.3, 0.2)), ProxyJob((0.1, 0.1, 0.8))
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(tmp_path / "lake")
+
+
+@pytest.fixture
+def data(index_folder: tuple[Path, dict[str, Path]]) -> TrainingData:
+    return TrainingData("version", *index_folder)
+
+
+@pytest.fixture
+def conditions(tokenizer: Path) -> Conditions:
+    return Conditions(
+        vocabulary=300,
+        tokenizer=tokenizer,
+        search_seed=7,
+        target_tokens=2560,
+        start=None,
+        train_code={"train": "1"},
+        evaluate_code={"evaluation": "1"},
+        runtime=Runtime(workers=2, device="cpu"),
+    )
+
+
+def one_worker(conditions: Conditions, **runtime: float | str) -> Conditions:
+    return replace(conditions, runtime=conditions.runtime.model_copy(update={"workers": 1, **runtime}))
+
+
+def layout(workers: int) -> Layout:
+    return choose_layout(10_000, workers, gpu=False)
+
+
+@pytest.fixture
+def swarm(lake: Lake, data: TrainingData, conditions: Conditions) -> Iterator[Swarm]:
+    yield Swarm(lake, data, conditions)
+    discard_workers(layout(2))
+
+
+@pytest.fixture
+def tasks(lake: Lake, index: TrainingIndex) -> dict[str, PreparedTask]:
+    def prepare(name: str) -> PreparedTask:
+        task = TextTask(kind="text", sources=(name,))
+        order = Order("proxy_tasks", name, {}, {}, {})
+        write = lambda draft: draft.summary.update(prepare_text_task(task, name, index, draft.path))  # noqa: E731
+        return PreparedTask(lake.put(order, write)[0])
+
+    return {name: prepare(name) for name in ("source0", "source1")}
+
+
+def test_each_piece_of_work_is_done_once(
+    swarm: Swarm,
+    lake: Lake,
+    data: TrainingData,
+    conditions: Conditions,
+    tasks: dict[str, PreparedTask],
+    make_training: MakeTraining,
+) -> None:
+    told: list[tuple[int, int]] = []
+    first_task = {"source0": tasks["source0"]}
+    one, two, again = swarm.run([ONE, TWO, ONE], make_training(), first_task, lambda *done: told.append(done))
+    assert one == again  # equal jobs are one
+    assert told == [(1, 2), (2, 2)]
+    assert one.trained
+    assert one.model.data_version != two.model.data_version
+    assert not one.diverged
+    assert one.scores["source0"].loss < two.scores["source0"].loss  # more of the domain, better at it
+    curve = read_table(one.model.file("curve.parquet")).to_pylist()
+    assert curve[-1]["tokens"] == 2560
+    assert curve[-1]["loss"] < curve[0]["loss"]
+    realised = read_table(one.model.file("realised.parquet"))
+    assert realised["tokens"].to_pylist() == [1280, 768, 512]
+    assert realised["weight"].to_pylist() == pytest.approx([0.5, 0.3, 0.2])
+
+    # A kept model is a plain Hugging Face folder, which gives the same bits per byte without any code of ours.
+    plain = AutoModelForCausalLM.from_pretrained(one.model.path)
+    items = read_table(tasks["source0"].artifact.file("items.parquet")).to_pylist()
+    ids = np.load(tasks["source0"].artifact.file("tokens.npy"))
+    nats = 0.0
+    for item in items:
+        for start in range(item["start"], item["start"] + item["length"] - 1, 16):  # windows as long as its training's
+            window = torch.from_numpy(ids[start : min(start + 17, item["start"] + item["length"])]).long()[None]
+            logits = plain(input_ids=window[:, :-1]).logits[0]
+            nats += torch.nn.functional.cross_entropy(logits, window[0, 1:], reduction="sum").item()
+    bits_per_byte = nats / math.log(2) / sum(item["bytes"] for item in items)
+    assert one.scores["source0"].loss == pytest.approx(bits_per_byte, rel=1e-5)
+
+    more, repeat = swarm.run([ONE, ProxyJob(ONE.weights, repeat=1)], make_training(), tasks)
+    assert (more.trained, more.evaluated) == (False, 1)  # a new task trains nothing
+    assert (repeat.trained, repeat.evaluated) == (True, 2)
+    assert repeat.model.data_version != one.model.data_version  # another seed
+
+    workers = {process.pid for process in multiprocessing.active_children()}
+    (found,) = Swarm(lake, data, one_worker(conditions)).run([ONE], make_training(), tasks)
+    assert {process.pid for process in multiprocessing.active_children()} == workers  # none started for nothing
+    assert (found.trained, found.evaluated) == (False, 0)
+    assert found.scores == more.scores
+
+    one.model.file("model.safetensors").unlink()
+    (made_again,) = swarm.run([ONE], make_training(), tasks)
+    assert made_again.trained
+    assert made_again.model.data_version == one.model.data_version  # bit for bit
+
+
+def test_an_error_in_a_worker_is_the_callers(swarm: Swarm, make_training: MakeTraining) -> None:
+    with pytest.raises(ComputeError, match="needs 3 weights"):
+        swarm.run([ProxyJob((1.0,))], make_training(), {})
+
+
+def test_a_worker_that_keeps_dying_is_reported(
+    lake: Lake, data: TrainingData, conditions: Conditions, make_training: MakeTraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONHOME", "/nowhere")  # no interpreter starts
+    with pytest.raises(TransientError, match="died 2 times"):
+        Swarm(lake, data, one_worker(conditions)).run([ONE], make_training(), {})
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_workers_die_with_a_killed_parent_and_finished_work_stays(
+    lake: Lake, data: TrainingData, conditions: Conditions, make_training: MakeTraining, tmp_path: Path
+) -> None:
+    training = make_training(tokens=6400)
+    script = tmp_path / "parent.py"
+    script.write_text(
+        textwrap.dedent(f"""
+        from pathlib import Path, PosixPath
+        from climb_assets.config import Runtime, Training
+        from climb_assets.store.local import Lake
+        from climb_assets.training.job import Conditions, ProxyJob, TrainingData
+        from climb_assets.training.swarm import Swarm
+
+        if __name__ == "__main__":
+            jobs = [ProxyJob((0.5, 0.3, 0.2), repeat) for repeat in range(500)]
+            swarm = Swarm(Lake(Path({str(lake.root)!r})), {data!r}, {one_worker(conditions)!r})
+            swarm.run(jobs, Training(**{training.model_dump()!r}), {{}})
+        """)
+    )
+    parent = subprocess.Popen([sys.executable, str(script)], env=os.environ | {"PYTHONPATH": str(Path.cwd())})
+    store = lake.root / "artifacts" / "proxy_models" / "_"
+    try:
+        _wait(lambda: len(_finished(store)) >= 2, 60)
+        workers = _children(parent.pid)
+    finally:
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+    assert workers
+    _wait(lambda: not any(_alive(worker) for worker in workers), 10)
+    kept = {path.name: path.stat().st_mtime_ns for path in _finished(store)}
+
+    jobs = [ProxyJob((0.5, 0.3, 0.2), repeat) for repeat in range(len(kept) + 1)]
+    outcomes = Swarm(lake, data, one_worker(conditions)).run(jobs, training, {})
+    discard_workers(layout(1))
+    assert sum(outcome.trained for outcome in outcomes) == 1
+    assert all((store / name).stat().st_mtime_ns == time for name, time in kept.items())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_killed_worker_is_replaced_and_its_training_goes_on(
+    lake: Lake, data: TrainingData, conditions: Conditions, make_training: MakeTraining, tmp_path: Path
+) -> None:
+    """The job whose worker is killed is retried from its checkpoint, and ends with the bits of an undisturbed run."""
+    training, conditions = make_training(tokens=64_000), one_worker(conditions, checkpoint_seconds=0.1)
+    killed: list[int] = []
+
+    def kill() -> None:
+        _wait(lambda: any((lake.root / "unfinished").glob(f"*/{STATE}")), 60)
+        killed.extend(process.pid for process in multiprocessing.active_children() if process.pid)
+        for pid in killed:
+            os.kill(pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    (outcome,) = Swarm(lake, data, conditions).run([ONE], training, {})
+    killer.join()
+    assert killed
+    assert outcome.model.run["resumed_at_step"] > 0
+    (undisturbed,) = Swarm(Lake(tmp_path / "other"), data, conditions).run([ONE], training, {})
+    discard_workers(layout(1))
+    assert undisturbed.model.run["resumed_at_step"] == 0
+    assert outcome.model.data_version == undisturbed.model.data_version
+
+
+def test_the_bits_do_not_depend_on_the_workers(
+    swarm: Swarm, data: TrainingData, conditions: Conditions, make_training: MakeTraining, tmp_path: Path
+) -> None:
+    two = swarm.run([ONE, TWO], make_training(), {})
+    one = Swarm(Lake(tmp_path / "one worker"), data, one_worker(conditions)).run([TWO, ONE], make_training(), {})
+    discard_workers(layout(1))
+    versions = [{outcome.job: outcome.model.data_version for outcome in outcomes} for outcomes in (one, two)]
+    assert versions[0] == versions[1]
+
+
+def test_snapshots_are_scored_too(swarm: Swarm, tasks: dict[str, PreparedTask], make_training: MakeTraining) -> None:
+    training = make_training(snapshots=(0.25, 0.5))
+    (outcome,) = swarm.run([ONE], training, tasks)
+    assert list(outcome.points) == [640, 1280, 2560]
+    losses = [scores["source0"].loss for scores in outcome.points.values()]
+    assert losses == sorted(losses, reverse=True)
+    assert outcome.points[2560] == outcome.scores
+    (whole,) = swarm.run([ONE], make_training(), tasks)
+    assert whole.scores == outcome.scores  # looking on the way changes nothing
+
+
+def test_equal_shapes_are_equal_work(swarm: Swarm, make_training: MakeTraining) -> None:
+    widths = dict.fromkeys(("hidden", "layers", "heads", "intermediate"))
+    named = make_training(**widths, size="100k", tokens=64)
+    spelled = make_training(hidden=64, layers=2, heads=2, intermediate=192, tokens=64)
+    one, two = (swarm.run([ONE], training, {})[0] for training in (named, spelled))
+    assert (one.trained, two.trained) == (True, False)
+
+
+def test_a_model_is_continued_from_a_folder(
+    lake: Lake, data: TrainingData, conditions: Conditions, swarm: Swarm, make_training: MakeTraining
+) -> None:
+    (first,) = swarm.run([ONE], make_training(), {})
+    widths = dict.fromkeys(("hidden", "layers", "heads", "intermediate"))
+    training = make_training(**widths, start=first.model.path, tokens=64)
+    (second,) = Swarm(lake, data, replace(conditions, start="its version")).run([ONE], training, {})
+    began, ended = (read_table(outcome.model.file("curve.parquet"))["loss"].to_pylist() for outcome in (second, first))
+    assert began[0] == pytest.approx(ended[-1], abs=0.3)
+    assert began[0] < ended[0] - 0.5
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="compiles with g++")
+def test_one_compiled_step_serves_every_job(
+    lake: Lake, data: TrainingData, conditions: Conditions, make_training: MakeTraining, tmp_path: Path
+) -> None:
+    compiled = one_worker(conditions, compile="always")
+    ours = Swarm(lake, data, compiled).run([ONE, TWO], make_training(), {})
+    plain = Swarm(Lake(tmp_path / "plain"), data, one_worker(conditions)).run([ONE, TWO], make_training(), {})
+    discard_workers(layout(1))
+    exact = 2e-2 if ours[0].model.run["precision"] == "bfloat16" else 1e-3
+    for one, other in zip(ours, plain, strict=True):
+        curves = [read_table(outcome.model.file("curve.parquet"))["loss"].to_pylist() for outcome in (one, other)]
+        assert curves[0] == pytest.approx(curves[1], rel=exact)
+    assert ours[1].model.run["seconds"] < ours[0].model.run["seconds"]  # the second one is not compiled again
+
+
+def test_the_layout_fills_cores_until_memory_ends() -> None:
+    cores = os.cpu_count() or 1
+    assert choose_layout(10**13, None, gpu=False) == Layout(1, cores)
+    assert choose_layout(1_000_000, None, gpu=True).workers == 1
+    wanted = choose_layout(1_000_000, 5, gpu=False)
+    assert wanted.workers == 5
+    assert wanted.threads == choose_layout(1_000_000, None, gpu=False).threads  # the bits stay the same
+
+
+def _finished(store: Path) -> list[Path]:
+    return [path for path in store.glob("[!.]*") if (path / "manifest.json").exists()] if store.is_dir() else []
+
+
+def _wait(condition: Callable[[], bool], seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def _children(process: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def _alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,72 @@
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from climb_assets.errors import ComputeError, MissingArtifact
+from climb_assets.tables import write_rows
+from climb_assets.training.token_index import ShardSpans, build_training_index, load_training_index
+
+DOCUMENTS = pa.schema([("id", pa.string()), ("split", pa.string()), ("source", pa.string()), ("bytes", pa.int64())])
+TOKENS = pa.schema([("id", pa.string()), ("start", pa.int64()), ("tokens", pa.int64())])
+ASSIGNMENTS = pa.schema([("id", pa.string()), ("cluster", pa.int32()), ("distance", pa.float32())])
+DUPLICATES = pa.schema([("shard", pa.string()), ("id", pa.string()), ("first_shard", pa.string())])
+CLUSTERS = pa.schema([("cluster", pa.int32()), ("domain", pa.int32())])
+
+
+def write_shard(folder: Path, shard: str, documents: list[tuple[str, str, str | None, int]]) -> ShardSpans:
+    """Write a shard of (id, split, source, cluster) documents with 10 tokens each."""
+    paths = [folder / f"{shard}_{name}.parquet" for name in ("documents", "tokens", "assignments")]
+    write_rows(paths[0], [{"id": i, "split": s, "source": o, "bytes": 50} for i, s, o, _ in documents], DOCUMENTS)
+    write_rows(paths[1], [{"id": d[0], "start": 10 * n, "tokens": 10} for n, d in enumerate(documents)], TOKENS)
+    write_rows(paths[2], [{"id": d[0], "cluster": d[3], "distance": 0.0} for d in documents], ASSIGNMENTS)
+    np.save(folder / f"{shard}.npy", np.arange(10 * len(documents), dtype=np.uint16))
+    return ShardSpans(shard, *paths, tokens_version="1")
+
+
+def build(folder: Path, domains: list[int | None]) -> dict[str, int]:
+    shards = [
+        write_shard(folder, "a", [("d", "train", "x", 0), ("b", "train", "x", 1), ("c", "search_eval", None, 2)]),
+        write_shard(folder, "b'; DROP", [("b", "train", "y", 1), ("a", "train", "y", 0), ("e", "train", "y", 2)]),
+    ]
+    duplicates = [{"shard": "b'; DROP", "id": "b", "first_shard": "a"}]
+    write_rows(folder / "duplicates.parquet", duplicates, DUPLICATES)
+    write_rows(folder / "clusters.parquet", [{"cluster": k, "domain": d} for k, d in enumerate(domains)], CLUSTERS)
+    return build_training_index(shards, folder / "duplicates.parquet", folder / "clusters.parquet", folder)
+
+
+def test_train_documents_become_spans_and_held_out_ones_do_not(tmp_path: Path) -> None:
+    facts = build(tmp_path, [1, 0, None])
+    index = load_training_index(tmp_path, {"a": tmp_path / "a.npy", "b'; DROP": tmp_path / "b'; DROP.npy"})
+    assert index.spans.tolist() == [[0, 0, 10, 10], [1, 1, 10, 10], [1, 0, 0, 10]]  # by domain, then id: b | a, d
+    assert index.supply.tolist() == [10, 20]
+    assert index.documents(1).tolist() == [[1, 1, 10, 10], [1, 0, 0, 10]]
+    assert facts == {"documents": 3, "tokens": 30, "domains": 2, "evaluation_documents": 1}
+    (held_out,) = index.evaluation.to_pylist()
+    assert (held_out["id"], held_out["source"], held_out["split"]) == ("c", "a", "search_eval")
+    assert index.text(held_out["shard"], held_out["start"], held_out["length"]).tolist() == list(range(20, 30))
+
+
+def test_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
+    written = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        build(tmp_path / name, [1, 0, None])
+        files = ("spans.npy", "shards.json", "evaluation.parquet")
+        written.append([(tmp_path / name / file).read_bytes() for file in files])
+    assert written[0] == written[1]
+
+
+def test_a_domain_without_training_text_is_named(tmp_path: Path) -> None:
+    write_rows(tmp_path / "none.parquet", [], DUPLICATES)
+    write_rows(tmp_path / "clusters.parquet", [{"cluster": 0, "domain": 0}, {"cluster": 1, "domain": 1}], CLUSTERS)
+    shard = write_shard(tmp_path, "a", [("a", "train", "x", 0), ("b", "report_eval", "x", 1)])
+    with pytest.raises(ComputeError, match="domain 1 has no training text"):
+        build_training_index([shard], tmp_path / "none.parquet", tmp_path / "clusters.parquet", tmp_path)
+
+
+def test_a_shard_without_tokens_is_named(tmp_path: Path) -> None:
+    build(tmp_path, [1, 0, None])
+    with pytest.raises(MissingArtifact, match="DROP"):
+        load_training_index(tmp_path, {"a": tmp_path / "a.npy"})
