@@ -1,8 +1,8 @@
 """The mixtures that an answer is compared with.
 
 What belongs here: rules from token counts, or from one swarm of random mixtures, to one mixture, and their table. Olmix
-solves a problem of its own in `climb_assets.search.olmix`; DoReMi trains models; CLIMB as published is the search itself
-with other settings.
+solves a problem of its own in `climb_assets.search.olmix`; DoReMi trains models; CLIMB as published is the search
+itself with other settings.
 
 A baseline is what its authors' rule gives, even where it breaks the limits of the search: the table says so.
 """
