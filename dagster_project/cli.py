@@ -106,12 +106,11 @@ def _bring_up_to_date(materializer: Materializer, to: str | None, report: Callab
     from dagster_project.instance import prepare_home
 
     warnings.filterwarnings("ignore", category=dg.BetaWarning)
-    from dagster_project.build import build_definitions
     from dagster_project.run_plan import bring_up_to_date
 
     prepare_home(materializer.config.lake)
     with dg.DagsterInstance.get() as instance:
-        return bring_up_to_date(build_definitions(materializer), instance, materializer, to, report)
+        return bring_up_to_date(instance, materializer, to, report)
 
 
 @main.command(**_example("climb plan --json"))
@@ -144,7 +143,7 @@ def status(profile: str | None, as_json: bool) -> None:
 @json_option
 def sql(query: str, as_json: bool) -> None:
     """Ask DuckDB about the lake, read-only; docs/queries.md shows the views and twelve queries."""
-    from climb_assets.catalog import as_rows, query_lake
+    from climb_assets.graph.catalog import as_rows, query_lake
     from climb_assets.store.local import Lake
 
     relation = query_lake(Lake(_load().lake), query)

@@ -13,7 +13,7 @@ from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
 from climb_assets.graph.assets import SPECS
 from climb_assets.graph.materializer import Materializer
-from dagster_project.reporting import event_of
+from dagster_project.events import event_of
 
 TEMPLATE = Path(__file__).parent / "instance" / "dagster.yaml"
 PROCESS_TAG = "climb/process"

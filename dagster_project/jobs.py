@@ -4,7 +4,8 @@ import dagster as dg
 
 from climb_assets.errors import ClimbError
 from climb_assets.graph.assets import SEARCH
-from dagster_project.reporting import Climb, plain_failure
+from dagster_project.assets import Climb, plain_failure
+from dagster_project.run_plan import bring_up_to_date
 
 
 class Refresh(dg.Config):
@@ -16,11 +17,8 @@ class Refresh(dg.Config):
 @dg.op
 def bring_corpus_up_to_date(context: dg.OpExecutionContext, config: Refresh, climb: Climb) -> None:
     """Do what `climb up --to` does: read, tokenise, embed and score the shards that changed, and count them."""
-    from dagster_project.build import build_definitions
-    from dagster_project.run_plan import bring_up_to_date
-
     try:
-        update = bring_up_to_date(build_definitions(climb), context.instance, climb, config.to, context.log.info)
+        update = bring_up_to_date(context.instance, climb, config.to, context.log.info)
     except ClimbError as error:
         raise plain_failure(error) from error
     context.add_output_metadata({"partitions_materialised": update.made})

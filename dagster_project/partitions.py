@@ -55,13 +55,18 @@ def _dependency(entry: Input) -> dg.AssetDep:
             return dg.AssetDep(entry.asset)
 
 
+def code_version(asset: str) -> str:
+    """Return one hash over the code of an asset."""
+    return sha256_text(canonical_json(code_hashes(SPEC[asset].modules)))[:16]
+
+
 def asset_options(asset: str) -> dict[str, Any]:
-    """Return what a spec says of an asset, as keyword arguments of `dg.AssetSpec` and `dg.asset`."""
+    """Return what a spec says of an asset, as keyword arguments of `dg.AssetSpec`."""
     spec = SPEC[asset]
     return {
         "deps": [_dependency(entry) for entry in spec.inputs if entry.drawn],
-        "group_name": spec.group,
-        "code_version": sha256_text(canonical_json(code_hashes(spec.modules)))[:16],
+        "group_name": spec.stage,
+        "code_version": code_version(asset),
         "kinds": set(spec.kinds),
         "owners": OWNERS,
     }

@@ -1,8 +1,9 @@
-"""Bringing the lake up to date: run what the planner says, in order, until nothing is stale.
+"""Running a plan: bring the lake up to date, inputs first, until nothing is stale.
 
 What belongs here: turning a plan into Dagster runs in this process. `climb up` and the refresh job share it.
 """
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from climb_assets.errors import ClimbError, ComputeError
 from climb_assets.graph.assets import SEARCH, SPEC
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import Plan, make_plan
+from dagster_project.assets import MADE_TOGETHER, build_assets
+from dagster_project.event_tags import PARTITIONS, RANGE_END, RANGE_START
 from dagster_project.instance import (
     PROCESS_TAG,
     close_dead_runs,
@@ -32,8 +35,21 @@ class Update:
     reported: int
 
 
+@dataclass(frozen=True)
+class Run:
+    """One Dagster run: the assets it makes, of which partitions; none where the assets have no partitions."""
+
+    assets: tuple[str, ...]
+    partitions: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """What a person reads of it."""
+        several = f"{len(self.partitions)} partitions" if len(self.partitions) > 1 else "".join(self.partitions)
+        return ", ".join(self.assets) + (f" [{several}]" if several else "")
+
+
 def bring_up_to_date(
-    definitions: dg.Definitions,
     instance: dg.DagsterInstance,
     materializer: Materializer,
     to: str | None = None,
@@ -51,8 +67,7 @@ def bring_up_to_date(
     for word, names in (("new", came), ("gone", went)):
         if names:
             report(f"{len(names)} shard(s) {word}: {', '.join(names[:8])}{' ...' if len(names) > 8 else ''}")
-    job = definitions.resolve_implicit_global_asset_job_def()
-    tags = {PROCESS_TAG: process_identity(os.getpid()) or ""}
+    job = asset_job(materializer)
     made, before = 0, None
     while True:
         plan = make_plan(materializer, to)
@@ -66,11 +81,20 @@ def bring_up_to_date(
         reported = report_missing_events(instance, materializer)
         if not plan.stale:
             return Update(made, reported)
-        for assets, partition in next_runs(plan):
-            label = ", ".join(assets) + (f" [{partition}]" if partition else "")
-            report(label)
-            _run(job, instance, assets, partition, tags)
-            made += len(assets)
+        for run in next_runs(plan):
+            report(run.label)
+            _execute(job, instance, run)
+            made += len(run.assets) * max(1, len(run.partitions))
+
+
+def asset_job(materializer: Materializer) -> dg.JobDefinition:
+    """Return the job of all assets, to be run in this process."""
+    definitions = dg.Definitions(
+        assets=build_assets(materializer.config),
+        resources={"climb": materializer},
+        executor=dg.in_process_executor,
+    )
+    return definitions.resolve_implicit_global_asset_job_def()
 
 
 def forget_removed(materializer: Materializer, plan: Plan) -> None:
@@ -80,15 +104,15 @@ def forget_removed(materializer: Materializer, plan: Plan) -> None:
             materializer.lake.forget(asset, partition)
 
 
-def next_runs(plan: Plan) -> Iterator[tuple[list[str], str | None]]:
+def next_runs(plan: Plan) -> Iterator[Run]:
     """Yield the runs that can be started now: for each partition, the chain of assets that are certain.
 
     One plan's runs cover the dimension that is stale first; what lies behind it is planned again, since it
-    may have come out unchanged.
+    may have come out unchanged. Shards of which the same assets are stale share a run.
     """
     dimension = SPEC[plan.certain[0].asset].dimension
     if dimension == "iteration":  # one operation makes all three, and the next iteration needs them
-        yield list(SEARCH), plan.certain[0].partition
+        yield Run(SEARCH, (str(plan.certain[0].partition),))
         return
     elsewhere = {item.asset for item in plan.stale if SPEC[item.asset].dimension != dimension}
     chains: dict[str | None, list[str]] = {}
@@ -101,16 +125,36 @@ def next_runs(plan: Plan) -> Iterator[tuple[list[str], str | None]]:
             chains.setdefault(item.partition, []).append(item.asset)
         else:
             skipped.add((item.asset, item.partition))
-    for partition, chain in chains.items():
-        yield chain, partition
+    if dimension == "shard":
+        yield from _share_runs({str(key): chain for key, chain in chains.items()})
+    else:
+        yield from (Run(tuple(chain), (key,) if key is not None else ()) for key, chain in chains.items())
 
 
-def _run(
-    job: dg.JobDefinition, instance: dg.DagsterInstance, assets: list[str], partition: str | None, tags: dict[str, str]
-) -> None:
-    subset = job.get_subset(asset_selection={dg.AssetKey(asset) for asset in assets})
+def _share_runs(chains: dict[str, list[str]]) -> Iterator[Run]:
+    """Yield one run for each operation and each of its chains, with all the shards that need it."""
+    shards: dict[tuple[str, ...], list[str]] = {}
+    for operation in (*MADE_TOGETHER.values(), None):
+        for shard, chain in chains.items():
+            together = {asset for assets in MADE_TOGETHER.values() for asset in assets}
+            own = tuple(asset for asset in chain if (asset in operation if operation else asset not in together))
+            if own:
+                shards.setdefault(own, []).append(shard)
+    yield from (Run(assets, tuple(keys)) for assets, keys in shards.items())
+
+
+def _execute(job: dg.JobDefinition, instance: dg.DagsterInstance, run: Run) -> None:
+    subset = job.get_subset(asset_selection={dg.AssetKey(asset) for asset in run.assets})
+    tags = {PROCESS_TAG: process_identity(os.getpid()) or ""}
+    if len(run.partitions) > 1:
+        known = [key for key in instance.get_dynamic_partitions("shard") if key in run.partitions]
+        tags |= {RANGE_START: known[0], RANGE_END: known[-1], PARTITIONS: json.dumps(list(run.partitions))}
     outcome = subset.execute_in_process(
-        instance=instance, partition_key=partition, run_config=SILENT, tags=tags, raise_on_error=False
+        instance=instance,
+        partition_key=run.partitions[0] if len(run.partitions) == 1 else None,
+        run_config=SILENT,
+        tags=tags,
+        raise_on_error=False,
     )
     if outcome.success:
         return
@@ -119,4 +163,4 @@ def _run(
     if cause is not None and cause.description:
         raise ClimbError(cause.description)
     error = failures[0].error if failures else None
-    raise RuntimeError(error.to_string() if error else f"{', '.join(assets)} failed; see the run in `climb ui`")
+    raise RuntimeError(error.to_string() if error else f"{', '.join(run.assets)} failed; see the run in `climb ui`")

@@ -5,9 +5,9 @@ import dagster as dg
 from climb_assets.corpus.raw_files import list_files
 from climb_assets.graph.materializer import Materializer
 from climb_assets.store.artifacts import canonical_json, sha256_text
+from dagster_project.assets import Climb
 from dagster_project.instance import synchronise_shards
 from dagster_project.jobs import refresh_corpus
-from dagster_project.reporting import Climb
 
 SECONDS = 60
 

@@ -140,7 +140,6 @@ def finished_once(tmp_path_factory: pytest.TempPathFactory, encoder_folder: Path
     """Return a project on which `climb up` ran to the end. Read it, never change it: every test has the same one."""
     import dagster as dg
 
-    from dagster_project.build import build_definitions
     from dagster_project.instance import prepare_home
     from dagster_project.run_plan import bring_up_to_date
 
@@ -149,7 +148,7 @@ def finished_once(tmp_path_factory: pytest.TempPathFactory, encoder_folder: Path
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DAGSTER_HOME", str(prepare_home(materializer.config.lake)))
         with dg.DagsterInstance.get() as instance:
-            bring_up_to_date(build_definitions(materializer), instance, materializer, None, lambda line: None)
+            bring_up_to_date(instance, materializer, None, lambda line: None)
     return folder
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from climb_assets.audit.lineage import Closure
+from climb_assets.audit.lineage import Lineage
 from climb_assets.errors import ConfigError
 from climb_assets.store.artifacts import Artifact, sha256_file
 from climb_assets.tables import read_table, write_table
@@ -20,12 +20,12 @@ from climb_assets.tables import read_table, write_table
 CHECKSUMS = "SHA256SUMS"
 
 
-def write_bundle(objective: str, closure: Closure, proxies: Sequence[Artifact], out: Path) -> dict[str, Any]:
+def write_bundle(objective: str, lineage: Lineage, proxies: Sequence[Artifact], out: Path) -> dict[str, Any]:
     """Write the bundle of one objective.
 
     Parameters
     ----------
-    closure
+    lineage
         Everything its mixed corpus and its comparison rest on.
     proxies
         The trained models behind the results, from the proxy store.
@@ -34,12 +34,12 @@ def write_bundle(objective: str, closure: Closure, proxies: Sequence[Artifact], 
     -------
     Facts: artefacts, raw files, documents.
     """
-    artefacts = closure.artefacts
+    artefacts = lineage.artefacts
     documents = _documents(artefacts[f"mixed_corpus@{objective}"], artefacts)
     write_table(out / "documents.parquet", documents)
     raw = _raw_files(artefacts)
     _write(out / "raw_files.json", raw)
-    _write(out / "lineage.json", _lineage(closure, proxies))
+    _write(out / "lineage.json", _describe(lineage, proxies))
     _write(out / "parameters.json", {name: made.manifest["config"] for name, made in sorted(artefacts.items())})
     (out / "report.md").write_text(_report(objective, artefacts, len(raw), documents.num_rows))
     for name in ("selection.json", "weights.parquet"):
@@ -80,10 +80,10 @@ def _raw_files(artefacts: Mapping[str, Artifact]) -> list[dict[str, Any]]:
     return sorted(files, key=lambda record: str(record["path"]))
 
 
-def _lineage(closure: Closure, proxies: Sequence[Artifact]) -> dict[str, Any]:
-    nodes = {name: _node(artifact) for name, artifact in closure.artefacts.items()}
+def _describe(lineage: Lineage, proxies: Sequence[Artifact]) -> dict[str, Any]:
+    nodes = {name: _node(artifact) for name, artifact in lineage.artefacts.items()}
     models = [_node(model) for model in sorted(proxies, key=lambda model: model.fingerprint)]
-    return {"nodes": nodes, "edges": closure.edges, "outside": closure.outside, "proxy_models": models}
+    return {"nodes": nodes, "edges": lineage.edges, "outside": lineage.outside, "proxy_models": models}
 
 
 def _node(artifact: Artifact) -> dict[str, Any]:

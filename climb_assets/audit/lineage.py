@@ -1,4 +1,4 @@
-"""The closure: every artefact that one rests on, back to the raw files.
+"""Lineage: every artefact that one rests on, back to the raw files, and the models in between.
 
 What belongs here: walking manifests. Whether bytes are still what a manifest says is `verification`.
 """
@@ -9,10 +9,15 @@ from dataclasses import dataclass, field
 from climb_assets.errors import MissingArtifact
 from climb_assets.store.artifacts import Artifact
 from climb_assets.store.local import Lake
+from climb_assets.tables import read_table
+from climb_assets.training.job import MODELS
+from climb_assets.training.reweighting import DOREMI
+
+MODELS_TABLE = "models.parquet"  # of every artefact that rests on trained models
 
 
 @dataclass(frozen=True)
-class Closure:
+class Lineage:
     """Artefacts by name, what each was made from, and what lies outside the lake.
 
     Parameters
@@ -35,7 +40,7 @@ def name_of(artifact: Artifact) -> str:
     return artifact.asset if artifact.partition is None else f"{artifact.asset}@{artifact.partition}"
 
 
-def trace(lake: Lake, roots: Iterable[Artifact]) -> Closure:
+def trace(lake: Lake, roots: Iterable[Artifact]) -> Lineage:
     """Walk from some artefacts to everything they were made from.
 
     Raises
@@ -43,22 +48,22 @@ def trace(lake: Lake, roots: Iterable[Artifact]) -> Closure:
     MissingArtifact
         A manifest names an input that is not in the lake with that data version: the lineage has a hole.
     """
-    closure = Closure()
+    lineage = Lineage()
     waiting = list(roots)
     while waiting:
         artifact = waiting.pop()
         name = name_of(artifact)
-        if name in closure.artefacts:
+        if name in lineage.artefacts:
             continue
-        closure.artefacts[name] = artifact
+        lineage.artefacts[name] = artifact
         for needed, version in artifact.manifest["inputs"].items():
-            closure.edges.append((needed, name))
+            lineage.edges.append((needed, name))
             if ":" in needed or needed == "raw_corpus":
-                closure.outside[needed] = version
+                lineage.outside[needed] = version
             else:
                 waiting.append(_holding(lake, needed, version, name))
-    closure.edges.sort()
-    return closure
+    lineage.edges.sort()
+    return lineage
 
 
 def _holding(lake: Lake, name: str, version: str, wanted_by: str) -> Artifact:
@@ -67,3 +72,27 @@ def _holding(lake: Lake, name: str, version: str, wanted_by: str) -> Artifact:
     if artifact is None:
         raise MissingArtifact(f"{wanted_by} was made from {name} in version {version}, which the lake does not hold")
     return artifact
+
+
+def trained_models(lake: Lake, lineage: Lineage) -> list[Artifact]:
+    """Return the models that the artefacts of a lineage rest on, from the store of proxies and from DoReMi's.
+
+    Raises
+    ------
+    MissingArtifact
+        A model is not in its store in the version that was used.
+    """
+    found: dict[str, Artifact] = {}
+    for artifact in lineage.artefacts.values():
+        used = [(DOREMI, artifact.summary["doremi"])] if "doremi" in artifact.summary else []
+        if MODELS_TABLE in artifact.manifest["files"]:
+            used += [(MODELS, row) for row in read_table(artifact.file(MODELS_TABLE)).to_pylist()]
+        for store, identity in used:
+            model = lake.find(store, None, identity["fingerprint"])
+            if model is None or model.data_version != identity["data_version"]:
+                raise MissingArtifact(
+                    f"{artifact.asset} rests on the model {identity['fingerprint']}, which is not in {store}; "
+                    f"run `climb up --to {artifact.asset}`"
+                )
+            found[model.fingerprint] = model
+    return list(found.values())

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from itertools import chain
 from typing import Any
 
-from climb_assets.audit.lineage import Closure, name_of, trace
+from climb_assets.audit.lineage import Lineage, name_of, trace
 from climb_assets.errors import ClimbError
 from climb_assets.graph.assets import SPECS
 from climb_assets.graph.materializer import Materializer
@@ -37,13 +37,13 @@ def verify_lake(materializer: Materializer) -> Verification:
     lake = materializer.lake
     differences: list[str] = []
     current = list(_current(materializer, differences))
-    closure = Closure()
+    lineage = Lineage()
     try:
-        closure = trace(lake, current)
+        lineage = trace(lake, current)
     except ClimbError as error:
         differences.append(str(error))
     stored = chain.from_iterable(lake.all_of(store) for store in STORES)
-    everything = {artifact.path: artifact for artifact in [*current, *closure.artefacts.values(), *stored]}
+    everything = {artifact.path: artifact for artifact in [*current, *lineage.artefacts.values(), *stored]}
     for artifact in everything.values():
         differences += _differences(artifact)
     differences += _raw_differences(materializer)

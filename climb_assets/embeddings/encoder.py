@@ -9,6 +9,7 @@ batch of its own, which keeps the batch in the core's cache and makes the result
 """
 
 import contextlib
+import functools
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -155,6 +156,15 @@ def load_encoder(settings: config.Encoder, runtime: config.Runtime) -> Encoder:
     _check_tokenizer(model, settings)
     model.eval().to(getattr(torch, precision))
     return Encoder(model, settings, precision, runtime.threads or os.cpu_count() or 1)
+
+
+@functools.lru_cache(maxsize=1)
+def load_encoder_once(settings: config.Encoder, runtime: config.Runtime) -> Encoder:
+    """Return `load_encoder`'s model, loaded once for all shards that a process embeds."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    return load_encoder(settings, runtime)
 
 
 def _check_tokenizer(model: "SentenceTransformer", settings: config.Encoder) -> None:

@@ -1,8 +1,8 @@
 """The asset graph as data: what each asset is made from.
 
-What belongs here: one `Spec` per asset, naming its inputs, the settings it uses and the modules it
-calls. Dagster's dependencies, the planner and every fingerprint are read off these specs, so they cannot
-disagree. How an asset is made belongs to the `assets.py` of its stage.
+What belongs here: one `Spec` per asset, naming its inputs and the settings it uses. Dagster's dependencies, the planner
+and every fingerprint are read off these specs, so they cannot disagree. How an asset is made is the function of its
+name in its stage.
 """
 
 from climb_assets.graph.hashed_settings import (
@@ -68,11 +68,12 @@ SPECS: tuple[Spec, ...] = (
         modules=("embeddings.encoder", "embeddings.embed"),
         settings=encoder_settings,
         files=encoder_files,
+        resumable=True,
         kinds=("pytorch", "huggingface"),
     ),
     Spec(
         "quality_scores",
-        "embeddings",
+        "clusters",
         "shard",
         inputs=(Input("corpus_shards"),),
         modules=("clusters.quality",),
@@ -82,7 +83,7 @@ SPECS: tuple[Spec, ...] = (
     ),
     Spec(
         "corpus_manifest",
-        "clusters",
+        "corpus",
         inputs=(
             Input("raw_corpus"),
             Input("corpus_shards", "all", drawn=False),
@@ -141,7 +142,7 @@ SPECS: tuple[Spec, ...] = (
     ),
     Spec(
         "training_tokens",
-        "search",
+        "training",
         inputs=(
             Input("domains"),
             Input("cluster_assignments", "all"),
@@ -159,11 +160,12 @@ SPECS: tuple[Spec, ...] = (
         modules=("search.search_state",),
         settings=search_settings,
         files=evidence_files,
+        check="climb_assets.search.search_state:check_evidence",
         kinds=("python", "lightgbm"),
     ),
     Spec(
         "proxy_results",
-        "search",
+        "training",
         "iteration",
         inputs=(
             Input("mixture_candidates"),
@@ -197,7 +199,7 @@ SPECS: tuple[Spec, ...] = (
     ),
     Spec(
         "baseline_mixtures",
-        "search",
+        "training",
         "objective",
         inputs=(
             Input("domains"),
@@ -220,7 +222,7 @@ SPECS: tuple[Spec, ...] = (
     ),
     Spec(
         "proxy_fidelity",
-        "search",
+        "training",
         inputs=(
             Input("domains"),
             Input("mixture_candidates", "first"),
@@ -312,5 +314,6 @@ SPECS: tuple[Spec, ...] = (
     ),
 )
 
+SHARD_CHAIN = ("raw_shards", "corpus_shards", "tokenized_shards", "embeddings", "quality_scores")  # of one shard
 SEARCH = ("mixture_candidates", "proxy_results", "predictor_state")  # the three outputs of one iteration
 SPEC = {spec.asset: spec for spec in SPECS}

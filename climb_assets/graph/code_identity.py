@@ -18,16 +18,17 @@ PACKAGE = "climb_assets"
 PLUMBING = frozenset(
     f"{PACKAGE}.{name}"
     for name in (
-        "catalog",
         "config",
         "config_base",
         "config_file",
         "config_search",
         "errors",
         "graph.assets",
+        "graph.catalog",
         "graph.code_identity",
         "graph.hashed_settings",
         "graph.materializer",
+        "graph.partition_unit",
         "graph.planner",
         "graph.spec",
         "store.artifacts",

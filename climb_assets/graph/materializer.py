@@ -1,7 +1,7 @@
-"""The materializer: one configuration, one lake, and what is to be made next from what is there now.
+"""The materializer: one configuration, one lake, and how an asset is made from what is there now.
 
 What belongs here: resolving a spec against the lake (which partitions, which input versions, which
-fingerprint) and committing what a stage made. It knows neither Dagster nor what a stage computes.
+fingerprint), calling its function and committing what that wrote. It knows neither Dagster nor what a stage computes.
 """
 
 import time
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from climb_assets.config import Config
 from climb_assets.corpus.raw_files import DigestCache, Listing, digest_files, digest_shard, list_shards
-from climb_assets.errors import ComputeError, ConfigError, MissingArtifact
+from climb_assets.errors import ComputeError, MissingArtifact
 from climb_assets.graph.assets import SPEC, SPECS
 from climb_assets.graph.code_identity import code_hashes
 from climb_assets.graph.spec import Input, Spec, artefact_name, iteration_keys
@@ -64,6 +64,10 @@ class Materializer:
     def digests(self) -> DigestCache:
         """The digests of files outside the lake, so that planning reads no content twice."""
         return DigestCache(self.config.lake / "cache" / "digests.sqlite")
+
+    def see(self, listing: Listing) -> None:
+        """Take the raw folder to be as another has seen it."""
+        self._listing = listing
 
     def listing(self) -> Listing:
         """Return the shards under the raw folder and the names that were rejected, as last seen."""
@@ -140,7 +144,7 @@ class Materializer:
 
     def _outside(self, spec: Spec, partition: str | None) -> dict[str, str]:
         """Versions of what lies outside the lake: raw files, model folders, task files."""
-        self.check_files(spec)
+        spec.check_files(self.config)
         versions = {f"file:{name}": self.digest(path) for name, path in spec.files(self.config).items()}
         if spec.asset == "raw_shards":
             assert partition is not None
@@ -148,20 +152,6 @@ class Materializer:
         if any(entry.asset == "raw_corpus" for entry in spec.inputs):
             versions["raw_corpus"] = self.corpus_version()
         return versions
-
-    def check_files(self, spec: Spec) -> None:
-        """Check that the files an asset uses are there, so that a wrong path is said before hours of work.
-
-        Raises
-        ------
-        ConfigError
-            One is not.
-        """
-        for name, path in spec.files(self.config).items():
-            if not path.exists():
-                raise ConfigError(
-                    f"{path} ({name}) is not there; run `climb demo-corpus`, or name another in climb.yaml"
-                )
 
     def digest(self, path: Path) -> str:
         """Return a hash over the contents of a file or folder outside the lake, as last seen."""
@@ -175,32 +165,41 @@ class Materializer:
         rejected = [[entry.name, entry.reason] for entry in listing.rejected]
         return sha256_text(canonical_json([list(listing.shards), rejected]))[:32]
 
-    def make(
-        self, asset: str, partition: str | None, write: Callable[[Draft], None], *, resumable: bool = False
-    ) -> Made:
-        """Make a partition of an asset unless it is there, and let the reference name it.
+    def make(self, asset: str, partition: str | None = None) -> Made:
+        """Make a partition of an asset by the function of its name unless it is there; see `make_by`."""
+        return self.make_by(SPEC[asset].load(), asset, partition)
 
-        While `write` works, `get` hands out exactly the inputs of the order, whatever the references name by then.
+    def make_by(self, function: Callable[..., None], asset: str, partition: str | None = None) -> Made:
+        """Make a partition of an asset by a function unless it is there, and let the reference name it.
+
+        While the function works, `get` hands out exactly the inputs of the order, whatever the references name by then.
+
+        Parameters
+        ----------
+        function
+            ``(climb, partition, draft)``, or ``(climb, draft)`` where the asset has no partitions.
 
         Raises
         ------
         ComputeError
             The source code was changed meanwhile.
+        ClimbError
+            What the function says.
         """
-        order = self.order(asset, partition)
+        spec, order = SPEC[asset], self.order(asset, partition)
 
-        def timed(draft: Draft) -> None:
+        def write(draft: Draft) -> None:
             start = time.perf_counter()
             self._order = order
             try:
-                write(draft)
+                function(self, draft) if partition is None else function(self, partition, draft)
             finally:
                 self._order = None
-            if code_hashes(SPEC[asset].modules) != order.code:
+            if code_hashes(spec.modules) != order.code:
                 raise ComputeError(f"the source code of {asset} was changed while it was made; start again")
             draft.run["seconds"] = round(time.perf_counter() - start, 3)
 
-        artifact, fresh = self.lake.put(order, timed, resumable=resumable)
+        artifact, fresh = self.lake.put(order, write, resumable=spec.resumable)
         self.lake.point(artifact)
         return Made(artifact, fresh)
 

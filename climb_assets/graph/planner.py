@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 from climb_assets.graph.assets import SEARCH, SPEC, SPECS
 from climb_assets.graph.materializer import Materializer
-from climb_assets.search.search_state import check_evidence
 from climb_assets.store.artifacts import Artifact, Order
 
 Kind = Literal["code", "config", "data", "environment", "missing"]
@@ -80,9 +79,7 @@ def make_plan(materializer: Materializer, to: str | None = None) -> Plan:
     wanted = _ancestors(to) if to else {spec.asset for spec in SPECS}
     for spec in SPECS:
         if spec.asset in wanted:
-            materializer.check_files(spec)
-    if "mixture_candidates" in wanted:
-        check_evidence(materializer.config)
+            spec.check_files(materializer.config)
     current = {node: _find(materializer, node) for node in _nodes(materializer, wanted)}
     stale: dict[Node, StaleItem] = {}
     averages: dict[str, float | None] = {}

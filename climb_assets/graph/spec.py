@@ -1,14 +1,16 @@
-"""What a spec says: how one asset comes about, apart from the computing itself.
+"""What is said of an asset: its inputs, settings, files, and the function that makes it.
 
 What belongs here: the words of specs. The specs of all assets are `climb_assets.graph.assets`.
 """
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from climb_assets.config import Config
+from climb_assets.errors import ConfigError
 
 Dimension = Literal["shard", "iteration", "objective"]
 Reach = Literal["same", "all", "first", "last", "previous"]
@@ -36,20 +38,26 @@ class Input:
 
 @dataclass(frozen=True)
 class Spec:
-    """How one asset comes about, apart from the computing itself.
+    """How one asset comes about, apart from the computing itself: the function of its name in its stage's `assets`.
 
     Parameters
     ----------
+    stage
+        The folder of `climb_assets` that makes it, and its group in Dagster.
     settings
         The configuration values that the asset uses, given the configuration and the partition key.
     files
         Files or folders outside the lake whose content it uses, by name.
     faithful
         Whether its content changes whenever an input's does, so that what lies behind it is certain too.
+    resumable
+        Whether its function trusts the finished files in the folder of a maker that died.
+    check
+        A function of the configuration, as ``module:name``, that says what is wrong with its files before any work.
     """
 
     asset: str
-    group: str
+    stage: str
     dimension: Dimension | None = None
     inputs: tuple[Input, ...] = ()
     modules: tuple[str, ...] = ()
@@ -57,6 +65,46 @@ class Spec:
     files: Callable[[Config], dict[str, Path]] = lambda config: {}
     kinds: tuple[str, ...] = ("python",)
     faithful: bool = False
+    resumable: bool = False
+    check: str | None = None
+
+    @property
+    def function(self) -> str:
+        """The function that makes it, as ``module:name``."""
+        return f"climb_assets.{self.stage}.assets:{self.asset}"
+
+    def load(self) -> Callable[..., None]:
+        """Import the function that makes it: ``(climb, draft)``, with the partition key between where it has one."""
+        return _load(self.function)
+
+    def check_files(self, config: Config) -> None:
+        """Check the files that the asset uses, so that a wrong path or table is said before hours of work.
+
+        Raises
+        ------
+        ConfigError
+            One is not there.
+        ClimbError
+            What `check` says.
+        """
+        for name, path in self.files(config).items():
+            if not path.exists():
+                raise ConfigError(
+                    f"{path} ({name}) is not there; run `climb demo-corpus`, or name another in climb.yaml"
+                )
+        if self.check is not None:
+            _load(self.check)(config)
+
+    @property
+    def description(self) -> str:
+        """The first line of what its function says of it."""
+        return (self.load().__doc__ or "").strip()
+
+
+def _load(name: str) -> Callable[..., None]:
+    module, _, function = name.partition(":")
+    loaded: Callable[..., None] = getattr(importlib.import_module(module), function)
+    return loaded
 
 
 def artefact_name(asset: str, partition: str | None) -> str:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -15,11 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from climb_assets import config_search
+from climb_assets.config import Config
 from climb_assets.errors import ComputeError
 from climb_assets.randomness import derived_seed
+from climb_assets.search.noise import Noise, write_noise
 from climb_assets.search.objectives import objective_loss, pareto_front
 from climb_assets.search.prediction import OutOfFold, Prediction
-from climb_assets.search.predictor import Predictor, new_predictor
+from climb_assets.search.predictor import Predictor, new_predictor, save_predictor
 from climb_assets.search.stack import rank_correlation
 from climb_assets.simplex.mixtures import FloatArray, check_simplex
 from climb_assets.store.artifacts import write_atomically
@@ -259,6 +261,31 @@ def tabulate_families(predictors: Mapping[str, Predictor]) -> pa.Table:
         for family, facts in predictor.diagnostics["members"].items()
     ]
     return pa.Table.from_pylist(rows, FAMILIES)
+
+
+def write_state(history: History, noise: Sequence[Noise], config: Config, out: Path) -> dict[str, Any]:
+    """Fit a predictor of each task on all rows so far and write everything that is known then into `out`.
+
+    Returns
+    -------
+    Facts: rows, and the out-of-fold rank correlation of each objective.
+
+    Raises
+    ------
+    ComputeError
+        All proxies diverged.
+    """
+    predictors = fit_predictors(history, sorted(history.losses), config.search.predictor, config.search.seed)
+    diagnostics = diagnose(history, predictors, config.objectives)
+    history.save(out / "history.parquet")
+    for task, predictor in predictors.items():
+        save_predictor(out / f"{task}.json", predictor)
+    write_diagnostics(out / "diagnostics.json", diagnostics)
+    write_table(out / "families.parquet", tabulate_families(predictors))
+    write_table(out / "front.parquet", tabulate_front(history, config.objectives))
+    write_noise(out / "noise.parquet", noise)
+    skill = {name: found.spearman for name, found in diagnostics["objectives"].items()}
+    return {"rows": len(history.keys), "out_of_fold_spearman": skill}
 
 
 def write_diagnostics(path: Path, diagnostics: Mapping[str, Mapping[str, Fit]]) -> None:

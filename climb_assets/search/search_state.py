@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from climb_assets.config import Config, Task
+from climb_assets.errors import ComputeError
 from climb_assets.graph.materializer import Materializer
 from climb_assets.search.iteration import History, predict_objective
 from climb_assets.search.noise import noise_of_objectives
@@ -177,6 +178,31 @@ def propose_further(known: Knowledge, pool: FloatArray, count: int, iteration: i
         space.limits,
         space.prior,
     )
+
+
+def propose_candidates(space: Space, known: Knowledge | None, pool: FloatArray, iteration: int) -> list[Candidate]:
+    """Return the candidates of an iteration: drawn from the prior where nothing is known yet, else by the predictors.
+
+    Parameters
+    ----------
+    known
+        What the iteration before left, None in the first.
+    pool
+        The mixtures (n, K) they are taken from.
+
+    Raises
+    ------
+    ComputeError
+        A candidate breaks a limit, which would be a defect of the proposal.
+    """
+    count = space.config.search.iterations[iteration - 1]
+    if known is None:
+        candidates = propose_initial(space, pool, count)
+    else:
+        candidates = propose_further(known, pool, count, iteration)
+    if not space.limits.kept_by(np.array([candidate.weights for candidate in candidates])).all():
+        raise ComputeError(f"a candidate of iteration {iteration} breaks a limit, which is a defect; report this")
+    return candidates
 
 
 def read_evidence(space: Space) -> History:

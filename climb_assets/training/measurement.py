@@ -1,4 +1,4 @@
-"""The laboratory: from the lake's artefacts to trained and measured models.
+"""Measurement: from mixtures to trained and measured models, over the artefacts of the lake.
 
 What belongs here: preparing the tasks, opening the training index at the versions that were counted, and handing
 jobs to the swarm. The search and the target comparison measure their mixtures here, in the same way.
@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from climb_assets.config import ChoiceTask, HarnessTask, Task, TextTask, Training
+from climb_assets.errors import ComputeError
 from climb_assets.graph.assets import EVALUATION_MODULES, HARNESS_MODULES, TASK_MODULES, TRAINING_MODULES
 from climb_assets.graph.code_identity import code_hashes
 from climb_assets.graph.hashed_settings import harness_version
@@ -130,6 +131,21 @@ def _prepare(materializer: Materializer, name: str, task: Task, data: TrainingDa
             draft.summary |= prepare_text_task(task, name, load_training_index(data.folder, data.tokens), draft.path)
 
     return PreparedTask(materializer.lake.put(order, write)[0], task if isinstance(task, HarnessTask) else None)
+
+
+def summarise_outcomes(outcomes: Sequence[ProxyOutcome], training: Training, what: str) -> dict[str, int]:
+    """Return how many proxies there are, how many of them diverged, and the tokens each was to see.
+
+    Raises
+    ------
+    ComputeError
+        Every proxy of `what` diverged.
+    """
+    diverged = sum(outcome.diverged for outcome in outcomes)
+    if diverged == len(outcomes):
+        raise ComputeError(f"every proxy of {what} diverged; lower proxy.learning_rate")
+    tokens = training.steps * training.batch * training.sequence
+    return {"proxies": len(outcomes), "diverged": diverged, "tokens_per_proxy": tokens}
 
 
 def write_outcomes(outcomes: Iterable[ProxyOutcome], out: Path) -> None:

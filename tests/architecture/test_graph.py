@@ -66,13 +66,13 @@ def test_definitions_can_be_loaded(definitions: dg.Definitions) -> None:
     dg.Definitions.validate_loadable(definitions)
 
 
-def test_dagster_and_the_recipes_agree(definitions: dg.Definitions) -> None:
+def test_dagster_and_the_specs_agree(definitions: dg.Definitions) -> None:
     drawn = draw(definitions)
     assert set(drawn) == {*SPEC, "raw_corpus"}
     for spec in SPECS:
         node = drawn[spec.asset]
         assert node["deps"] == sorted({entry.asset for entry in spec.inputs if entry.drawn})
-        assert (node["partitions"], node["group"]) == (spec.dimension, spec.group)
+        assert (node["partitions"], node["group"]) == (spec.dimension, spec.stage)
 
 
 def test_partition_keys_agree(definitions: dg.Definitions, tmp_path: Path) -> None:

@@ -9,27 +9,20 @@ import pytest
 ROOT = Path(__file__).parents[2]
 OURS, RUNNING = "climb_assets", "dagster_project"
 FILES = sorted(path for package in (OURS, RUNNING) for path in (ROOT / package).rglob("*.py"))
-SPEAKS_DAGSTER = {"assets.py", "partitions.py"}
 HEAVY = {"torch", "faiss", "transformers", "sentence_transformers", "lightgbm", "sklearn", "fasttext", "duckdb"}
 FORBIDDEN_MODULES = {"pickle", "cPickle", "joblib", "dill", "shelve", "marshal"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
 LINES = 350
 
-# Stages in the order of the asset graph, and which of the others each may use. `search` and `proxy` are sisters.
-FOUNDATION = {"", "demo"}  # modules at the top of climb_assets; the demo stands beside and nothing uses it
-MAY_USE = {
-    "corpus": set(),
-    "embeddings": {"corpus"},
-    "clusters": {"corpus", "embeddings"},
-    "proxy": {"corpus", "embeddings", "clusters", "search"},
-    "search": {"corpus", "embeddings", "clusters", "proxy"},
-    "mixture": {"corpus", "embeddings", "clusters", "proxy", "search"},
-    "audit": {"corpus", "embeddings", "clusters", "proxy", "search", "mixture"},
-    "demo": set(),
-}
+# Rooms in the order in which data flows: each may use those before it, and the modules at the top of climb_assets.
+ROOMS = (
+    *("store", "executor", "graph"),
+    *("corpus", "embeddings", "clusters", "simplex", "search", "training", "mixture", "audit"),
+)
+ALONE = {"demo"}  # stands beside: nothing uses it, and it uses the top alone
 EXCEPTIONS = {
-    ("embeddings/assets.py", "clusters.quality"),  # quality_scores lies with the per-shard work of its partition
-    ("materializer.py", "corpus.listing"),  # the raw folder is an input like any other
+    ("graph/materializer.py", "corpus.raw_files"),  # the raw folder is an input like any other
+    ("graph/partition_unit.py", "corpus.raw_files"),  # the same
 }
 
 
@@ -61,10 +54,10 @@ def run_at_import(tree: ast.Module) -> Iterator[ast.AST]:
         waiting.extend(child for child in ast.iter_child_nodes(node) if isinstance(child, ast.stmt))
 
 
-def stage_of(module: str) -> str:
-    """Return the stage of a module of climb_assets, "" at the top."""
+def room_of(module: str) -> str:
+    """Return the room of a module of climb_assets, "" at the top."""
     parts = module.split(".")
-    return parts[1] if len(parts) > 1 and parts[1] in MAY_USE else ""
+    return parts[1] if len(parts) > 1 and parts[1] in {*ROOMS, *ALONE} else ""
 
 
 @pytest.fixture(params=FILES, ids=name_of)
@@ -79,10 +72,17 @@ def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text())
 
 
-def test_only_the_seams_speak_dagster(path: Path, tree: ast.Module) -> None:
-    speaks = any(module.partition(".")[0].startswith("dagster") for module in imports(tree))
-    if name_of(path).startswith(OURS) and path.name not in SPEAKS_DAGSTER:
-        assert not speaks, "compute knows no Dagster; put this into assets.py of its stage"
+def test_what_is_computed_knows_no_dagster(path: Path, tree: ast.Module) -> None:
+    if name_of(path).startswith(OURS):
+        assert not [module for module in imports(tree) if module.partition(".")[0].startswith("dagster")]
+
+
+def test_dagster_is_used_by_its_public_name(path: Path, tree: ast.Module) -> None:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            assert (node.module or "").partition(".")[0] != "dagster", f"line {node.lineno}: import dagster as dg"
+        if isinstance(node, ast.Import):
+            assert not [alias for alias in node.names if alias.name.startswith("dagster.")], f"line {node.lineno}"
 
 
 def test_what_is_computed_does_not_know_how_it_is_run(path: Path, tree: ast.Module) -> None:
@@ -90,23 +90,23 @@ def test_what_is_computed_does_not_know_how_it_is_run(path: Path, tree: ast.Modu
         assert RUNNING not in {module.partition(".")[0] for module in imports(tree)}
 
 
-def test_planning_knows_no_dagster() -> None:
-    for name in ("planner.py", "summary.py", "progress.py"):
+def test_what_people_read_knows_no_dagster() -> None:
+    for name in ("summary.py", "progress.py"):
         assert not [m for m in imports(ast.parse((ROOT / RUNNING / name).read_text())) if m.startswith("dagster.")]
 
 
-def test_stages_use_those_before_them(path: Path, tree: ast.Module) -> None:
+def test_rooms_use_those_before_them(path: Path, tree: ast.Module) -> None:
     if not name_of(path).startswith(OURS):
         return
     inside = path.relative_to(ROOT / OURS)
-    stage = inside.parts[0] if len(inside.parts) > 1 else ""
-    allowed = {stage, ""} | MAY_USE.get(stage, set())
+    room = inside.parts[0] if len(inside.parts) > 1 else ""
+    before = ROOMS[: ROOMS.index(room)] if room in ROOMS else ()
     for module in imports(tree):
-        if module.startswith(f"{OURS}.") and stage_of(module) not in allowed:
+        if module.startswith(f"{OURS}.") and room_of(module) not in {room, "", *before}:
             excused = any(
                 inside.as_posix() == file and module.startswith(f"{OURS}.{used}") for file, used in EXCEPTIONS
             )
-            assert excused, f"{stage or 'the foundation'} may not use {module}"
+            assert excused, f"{room or 'the top'} may not use {module}"
 
 
 def test_exceptions_are_still_needed() -> None:

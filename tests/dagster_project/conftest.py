@@ -9,7 +9,6 @@ import pytest
 from climb_assets.config_file import load_config
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import Plan
-from dagster_project.build import build_definitions
 from dagster_project.instance import prepare_home
 from dagster_project.run_plan import Update, bring_up_to_date
 
@@ -37,7 +36,7 @@ def up(instance: dg.DagsterInstance, project: Path) -> Up:
     def run(to: str | None = None, materializer: Materializer | None = None) -> Update:
         materializer = materializer or Materializer(load_config(project / "climb.yaml"))
         run.lines = []
-        return bring_up_to_date(build_definitions(materializer), instance, materializer, to, run.lines.append)
+        return bring_up_to_date(instance, materializer, to, run.lines.append)
 
     return run
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
-from climb_assets.audit.assets import trained_models
-from climb_assets.audit.lineage import trace
+from climb_assets.audit.lineage import trace, trained_models
 from climb_assets.config_file import load_config
 from climb_assets.errors import ClimbError
 from climb_assets.graph.assets import SPECS
@@ -222,11 +221,10 @@ def test_baselines_that_train_get_as_many_proxies_as_the_search(up: Up, project:
         assert not any(rows[name]["breaks_limits"] for name in ("regmix", "olmix", "climb"))
     runs = [lake.get("baseline_mixtures", objective).summary["doremi"] for objective in ("general", "science")]
     assert runs[0] == runs[1] and len(lake.all_of("doremi_models")) == 1  # no objective trains it again
-    materializer = Materializer(config)
-    closure = trace(lake, [lake.get("baseline_mixtures", "general")])
-    assert runs[0]["fingerprint"] in {model.fingerprint for model in trained_models(materializer, closure)}
+    lineage = trace(lake, [lake.get("baseline_mixtures", "general")])
+    assert runs[0]["fingerprint"] in {model.fingerprint for model in trained_models(lake, lineage)}
     reference = lake.find("doremi_models", None, runs[0]["fingerprint"]).manifest["inputs"]["proxy_models"]
-    assert reference in {model.data_version for model in trained_models(materializer, closure)}
+    assert reference in {model.data_version for model in trained_models(lake, lineage)}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import dagster as dg
 import pytest
 
 from climb_assets.graph.materializer import Materializer
-from dagster_project.build import build_definitions
 from dagster_project.instance import prepare_home
 from dagster_project.run_plan import Update, bring_up_to_date
 
@@ -21,6 +20,6 @@ def up(materializer: Materializer, monkeypatch: pytest.MonkeyPatch, project: Pat
     with dg.DagsterInstance.get() as instance:
 
         def run(materializer: Materializer = materializer, to: str | None = None) -> Update:
-            return bring_up_to_date(build_definitions(materializer), instance, materializer, to, lambda line: None)
+            return bring_up_to_date(instance, materializer, to, lambda line: None)
 
         yield run

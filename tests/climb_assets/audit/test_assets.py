@@ -2,8 +2,7 @@
 
 import pytest
 
-from climb_assets.audit.assets import trained_models
-from climb_assets.audit.lineage import trace
+from climb_assets.audit.lineage import trace, trained_models
 from climb_assets.config_file import load_config
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.spec import iteration_keys
@@ -21,15 +20,15 @@ def fingerprints(materializer, asset, partition):
 
 
 @pytest.mark.parametrize("objective", ["general", "science"])
-def test_the_closure_has_the_proxies_of_search_confirmation_and_comparison(materializer, objective):
-    closure = trace(
+def test_the_lineage_has_the_proxies_of_search_confirmation_and_comparison(materializer, objective):
+    lineage = trace(
         materializer.lake, [materializer.get(asset, objective) for asset in ("mixed_corpus", "target_comparison")]
     )
     used = [("proxy_results", key) for key in iteration_keys(materializer.config)]
     used += [("confirmation_results", objective), ("target_comparison", objective)]
-    assert {f"{asset}@{key}" for asset, key in used} <= set(closure.artefacts)
+    assert {f"{asset}@{key}" for asset, key in used} <= set(lineage.artefacts)
     wanted = set().union(*(fingerprints(materializer, asset, key) for asset, key in used))
-    assert {model.fingerprint for model in trained_models(materializer, closure)} == wanted
+    assert {model.fingerprint for model in trained_models(materializer.lake, lineage)} == wanted
 
 
 @pytest.mark.parametrize("objective", ["general", "science"])

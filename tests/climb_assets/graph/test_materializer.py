@@ -12,12 +12,12 @@ from climb_assets.graph.materializer import Materializer
 from climb_assets.store.artifacts import Draft
 
 
-def write(draft: Draft) -> None:
+def write(climb: Materializer, shard: str, draft: Draft) -> None:
     """Write one file."""
     (draft.path / "files.json").write_text("{}")
 
 
-def write_other(draft: Draft) -> None:
+def write_other(climb: Materializer, shard: str, draft: Draft) -> None:
     """Write a file of other content."""
     (draft.path / "files.json").write_text("[]")
 
@@ -37,7 +37,7 @@ def test_partitions_follow_the_raw_folder_and_the_configuration(materializer: Ma
     assert materializer.partitions(SPEC["embeddings"]) == ["first.jsonl", "third.jsonl"]
 
 
-def test_inputs_reach_as_far_as_the_recipe_says(materializer: Materializer) -> None:
+def test_inputs_reach_as_far_as_the_spec_says(materializer: Materializer) -> None:
     assert keys(materializer, "tokenized_shards", "first.jsonl") == ["corpus_shards@first.jsonl", "tokenizer@None"]
     assert len(keys(materializer, "corpus_manifest", None)) == 4 * 3
     assert keys(materializer, "mixture_candidates", "iteration-01") == ["domains@None"]
@@ -47,43 +47,43 @@ def test_inputs_reach_as_far_as_the_recipe_says(materializer: Materializer) -> N
 
 
 def test_made_once_and_found_afterwards(materializer: Materializer) -> None:
-    made = materializer.make("raw_shards", "first.jsonl", write)
+    made = materializer.make_by(write, "raw_shards", "first.jsonl")
     assert made.fresh and made.artifact.run["seconds"] >= 0
-    assert not materializer.make("raw_shards", "first.jsonl", write).fresh
+    assert not materializer.make_by(write, "raw_shards", "first.jsonl").fresh
     assert materializer.get("raw_shards", "first.jsonl").data_version == made.artifact.data_version
 
 
 def test_missing_input_is_named_with_what_to_do(materializer: Materializer) -> None:
     with pytest.raises(MissingArtifact, match=r"raw_shards\[first\.jsonl\] has not been made; run `climb up"):
-        materializer.make("corpus_shards", "first.jsonl", write)
+        materializer.make_by(write, "corpus_shards", "first.jsonl")
 
 
-def test_an_input_that_the_recipe_does_not_declare_cannot_be_read(materializer: Materializer) -> None:
-    materializer.make("raw_shards", "second.jsonl", write)
+def test_an_input_that_the_spec_does_not_declare_cannot_be_read(materializer: Materializer) -> None:
+    materializer.make_by(write, "raw_shards", "second.jsonl")
 
-    def read_another(draft: Draft) -> None:
+    def read_another(climb: Materializer, shard: str, draft: Draft) -> None:
         materializer.get("raw_shards", "second.jsonl")
 
     with pytest.raises(ComputeError, match="does not declare"):
-        materializer.make("raw_shards", "first.jsonl", read_another)
+        materializer.make_by(read_another, "raw_shards", "first.jsonl")
 
 
 def test_an_input_is_read_in_the_version_that_was_ordered(materializer: Materializer, project: Path) -> None:
-    ordered = materializer.make("raw_shards", "first.jsonl", write).artifact
+    ordered = materializer.make_by(write, "raw_shards", "first.jsonl").artifact
     raw = project / "data_lake" / "raw" / "first.jsonl"
 
-    def meanwhile(draft: Draft) -> None:
+    def meanwhile(climb: Materializer, shard: str, draft: Draft) -> None:
         raw.write_text(raw.read_text() + raw.read_text())
         other = Materializer(materializer.config)  # another process moves the reference
-        assert other.make("raw_shards", "first.jsonl", write_other).artifact.data_version != ordered.data_version
+        assert other.make_by(write_other, "raw_shards", "first.jsonl").artifact.data_version != ordered.data_version
         assert materializer.get("raw_shards", "first.jsonl").data_version == ordered.data_version
-        write(draft)
+        write(climb, shard, draft)
 
-    materializer.make("corpus_shards", "first.jsonl", meanwhile)
+    materializer.make_by(meanwhile, "corpus_shards", "first.jsonl")
 
 
 def test_version_that_was_counted_must_be_the_current_one(materializer: Materializer) -> None:
-    made = materializer.make("raw_shards", "first.jsonl", write)
+    made = materializer.make_by(write, "raw_shards", "first.jsonl")
     version = made.artifact.data_version
     assert materializer.version_named("raw_shards", "first.jsonl", version).path == made.artifact.path
     with pytest.raises(MissingArtifact, match="has changed since it was counted"):

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from climb_assets.catalog import as_rows, query_lake, view_names
 from climb_assets.config_file import load_config
 from climb_assets.errors import ConfigError, CorruptArtifact, MissingArtifact
 from climb_assets.graph.assets import SPEC
+from climb_assets.graph.catalog import as_rows, query_lake, view_names
 from climb_assets.graph.materializer import Materializer
 from climb_assets.store.local import Lake
 
@@ -95,7 +95,7 @@ def test_everything_but_one_select_over_the_views_is_refused(lake: Lake, tmp_pat
 def test_variables_of_the_process_are_no_tables(lake: Lake) -> None:
     import pyarrow as pa
 
-    from climb_assets import catalog
+    from climb_assets.graph import catalog
 
     visible = pa.table({"a": [1]})
     catalog.visible_table = visible

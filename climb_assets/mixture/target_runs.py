@@ -1,0 +1,46 @@
+"""The runs that judge: target models on the chosen mixture and on the baselines, at equal tokens.
+
+What belongs here: from the answer to measured target models. What their losses say is
+`climb_assets.mixture.comparison`.
+"""
+
+from climb_assets.errors import ComputeError
+from climb_assets.graph.materializer import Materializer
+from climb_assets.mixture.comparison import Comparison, average_measures, compare
+from climb_assets.search.baselines import read_baselines
+from climb_assets.tables import read_table
+from climb_assets.training.job import ProxyJob
+from climb_assets.training.measurement import measure
+from climb_assets.training.swarm import ProxyOutcome
+
+CHOSEN = "chosen"
+
+
+def compare_targets(climb: Materializer, objective: str) -> tuple[list[Comparison], list[ProxyOutcome]]:
+    """Return the chosen mixture against each baseline, and the target models, each once.
+
+    Raises
+    ------
+    ComputeError
+        A target model diverged.
+    """
+    config = climb.config
+    baselines = read_baselines(climb.get("baseline_mixtures", objective).file("baselines.parquet"))
+    arms = {CHOSEN: chosen_weights(climb, objective)} | baselines
+    jobs = {(arm, seed): ProxyJob(weights, seed) for arm, weights in arms.items() for seed in config.target.seeds}
+    found = measure(climb, list(jobs.values()), config.target.training, config.tasks, f"targets [{objective}]")
+    outcomes = dict(zip(jobs, found, strict=True))
+    diverged = sorted({arm for (arm, _), outcome in outcomes.items() if outcome.diverged})
+    if diverged:
+        raise ComputeError(f"target models on {', '.join(diverged)} diverged; lower target.training.learning_rate")
+    losses: dict[str, dict[int, dict[str, float]]] = {}
+    for (arm, seed), outcome in outcomes.items():
+        losses.setdefault(arm, {})[seed] = {task: scores.loss for task, scores in outcome.scores.items()}
+    measures = average_measures(objective, config.objectives[objective], config.tasks)
+    rows = compare(losses, CHOSEN, measures, config.target.confidence)
+    return rows, list({(one.job.key, one.job.repeat): one for one in found}.values())
+
+
+def chosen_weights(climb: Materializer, objective: str) -> tuple[float, ...]:
+    """Return the weights (K,) of the answer of an objective."""
+    return tuple(read_table(climb.get("optimal_mixture", objective).file("weights.parquet"))["weight"].to_pylist())

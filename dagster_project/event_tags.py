@@ -1,0 +1,13 @@
+"""The tags by which Dagster knows the versions of a materialisation; it documents them as text and exports no names.
+
+What belongs here: these names, and those of our own tags.
+"""
+
+DATA_VERSION = "dagster/data_version"
+DATA_VERSION_IS_OURS = "dagster/data_version_is_user_provided"
+CODE_VERSION = "dagster/code_version"
+INPUT_DATA_VERSION = "dagster/input_data_version/"  # followed by the asset's name
+INPUT_EVENT_POINTER = "dagster/input_event_pointer/"  # followed by the asset's name
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+PARTITIONS = "climb/partitions"  # the partitions of a run's range that it is to make, as a JSON list; absent: all
