@@ -20,7 +20,7 @@ from climb_assets.search.swarm_table import write_swarm
 from climb_assets.store.local import Lake
 from climb_assets.tables import read_table
 from climb_assets.training.job import MODELS
-from dagster_project.run_plan import next_runs
+from dagster_project.run_plan import Run, next_runs
 from dagster_project.summary import describe
 from tests.conftest import write_source
 from tests.dagster_project.conftest import Up
@@ -241,9 +241,21 @@ def test_what_an_asset_says_is_what_the_user_reads(up: Up, project: Path, settin
     assert "\n" not in str(caught.value)
 
 
-def test_runs_are_chains_of_one_partition(project: Path) -> None:
-    shutil.rmtree(project / "data_lake" / "refs")
+def test_shards_share_a_run_and_objectives_have_one_each(project: Path) -> None:
+    """Of what is stale those runs come first that rest on nothing stale."""
+    references = project / "data_lake" / "refs"
     materializer = Materializer(load_config(project / "climb.yaml"))
+    for asset in ("quality_scores", "embeddings", "cluster_assignments"):
+        shutil.rmtree(references / asset)
+    (references / "corpus_shards" / "second.jsonl").unlink()
     runs = list(next_runs(make_plan(materializer)))
-    assert runs[0] == (["tokenizer"], None)
-    assert len(runs) == 1
+    assert runs == [
+        Run(("corpus_shards", "embeddings", "quality_scores"), ("second.jsonl",)),
+        Run(("embeddings", "quality_scores"), ("first.jsonl", "third.jsonl")),
+    ]
+    assert runs[1].label == "embeddings, quality_scores [2 partitions]"
+
+
+def test_what_has_no_partitions_is_a_run_of_its_own(project: Path) -> None:
+    shutil.rmtree(project / "data_lake" / "refs")
+    assert list(next_runs(make_plan(Materializer(load_config(project / "climb.yaml"))))) == [Run(("tokenizer",))]

@@ -12,7 +12,7 @@ from climb_assets.graph.catalog import as_rows, query_lake, view_names
 from climb_assets.graph.materializer import Materializer
 from climb_assets.store.local import Lake
 
-PAGE = Path(__file__).parents[2] / "docs" / "queries.md"
+PAGE = Path(__file__).parents[3] / "docs" / "queries.md"
 QUERIES = re.findall(r"```sql\n(.*?)```", PAGE.read_text(), re.DOTALL)
 
 
