@@ -215,8 +215,9 @@ def export(objective: str, form: Format, out: Path | None) -> None:
     config = _load()
     folder = out or config.lake / "export" / f"{_objective(config, objective)}-{form}"
     corpus = Materializer(config).get("mixed_corpus", objective)
-    corpus.verify()
-    click.echo(f"{export_mixture(corpus.path, form, folder, f'climb-{objective}')}")
+    parts = [corpus.file(name) for name in sorted(corpus.manifest["files"]) if name.startswith("part-")]
+    title = f"climb-{objective}"
+    click.echo(f"{export_mixture(parts, corpus.file('realised.parquet'), form, folder, title)}")
 
 
 @main.command("export-swarm", **_example("climb export-swarm swarm/"))

@@ -13,7 +13,7 @@ from climb_assets.audit.lineage import Closure, name_of, trace
 from climb_assets.errors import ClimbError
 from climb_assets.graph.assets import SPECS
 from climb_assets.graph.materializer import Materializer
-from climb_assets.store.artifacts import Artifact, sha256_file
+from climb_assets.store.artifacts import MANIFEST, RUN_FACTS, Artifact, sha256_file
 
 STORES = ("proxy_models", "proxy_scores", "proxy_tasks", "doremi_models")  # of no asset, and verified whole
 
@@ -42,7 +42,7 @@ def verify_lake(materializer: Materializer) -> Verification:
         closure = trace(lake, current)
     except ClimbError as error:
         differences.append(str(error))
-    stored = chain.from_iterable(lake.all_of(store) for store in STORES)
+    stored = chain.from_iterable(lake.all_of(name) for name in STORES)
     everything = {artifact.path: artifact for artifact in [*current, *closure.artefacts.values(), *stored]}
     for artifact in everything.values():
         differences += _differences(artifact)
@@ -77,8 +77,9 @@ def _differences(artifact: Artifact) -> Iterator[str]:
         artifact.verify_manifest()
     except ClimbError as error:
         yield str(error)
-    extra = {path.relative_to(artifact.path).as_posix() for path in artifact.path.rglob("*") if path.is_file()}
-    for name in sorted(extra - {"manifest.json", "run.json"} - artifact.manifest["files"].keys()):
+    for name in sorted(
+        artifact.store.files(artifact).keys() - {MANIFEST, RUN_FACTS} - artifact.manifest["files"].keys()
+    ):
         yield f"{artifact.path / name} is not named by its manifest ({name_of(artifact)})"
 
 

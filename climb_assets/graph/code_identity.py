@@ -31,7 +31,9 @@ PLUMBING = frozenset(
         "graph.planner",
         "graph.spec",
         "store.artifacts",
+        "store.files",
         "store.local",
+        "store.store",
     )
 )
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from climb_assets.config import Config
 from climb_assets.corpus.raw_files import DigestCache, Listing, digest_files, digest_shard, list_shards
-from climb_assets.errors import ComputeError, ConfigError, MissingArtifact
+from climb_assets.errors import ComputeError, ConfigError, MissingArtifact, TransientError
 from climb_assets.graph.assets import SPEC, SPECS
 from climb_assets.graph.code_identity import code_hashes
 from climb_assets.graph.spec import Input, Spec, artefact_name, iteration_keys
@@ -186,7 +186,10 @@ class Materializer:
         ------
         ComputeError
             The source code was changed meanwhile.
+        TransientError
+            Its inputs and its reference were changed by another run meanwhile.
         """
+        replaced = self.lake.reference(asset, partition)
         order = self.order(asset, partition)
 
         def timed(draft: Draft) -> None:
@@ -201,8 +204,26 @@ class Materializer:
             draft.run["seconds"] = round(time.perf_counter() - start, 3)
 
         artifact, fresh = self.lake.put(order, timed, resumable=resumable)
-        self.lake.point(artifact)
+        self._point(artifact, replaced)
         return Made(artifact, fresh)
+
+    def _point(self, artifact: Artifact, replaced: str | None) -> None:
+        """Let the reference name an artefact.
+
+        Where another run moved it meanwhile, it is moved again only if the artefact is still what is to be made: of two
+        configurations on one lake the later one stands, but slow work on old inputs never replaces what was made after.
+
+        Parameters
+        ----------
+        replaced
+            What the reference named before the work began.
+        """
+        asset, partition = artifact.asset, artifact.partition
+        while not self.lake.swap(asset, partition, replaced, artifact.fingerprint):
+            replaced = self.lake.reference(asset, partition)
+            if self.order(asset, partition).fingerprint != artifact.fingerprint:
+                name = artefact_name(asset, partition)
+                raise TransientError(f"{name} was made from newer inputs by another run meanwhile; run again")
 
     def get(self, asset: str, partition: str | None = None) -> Artifact:
         """Return the current artefact of a partition or, while one is being made, the input that its order names.

@@ -6,7 +6,6 @@ what happens inside to `train` and `evaluation`.
 
 import functools
 import os
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -119,7 +118,7 @@ class PreparedTask:
 class Work:
     """Everything a worker needs for one job."""
 
-    lake: Path
+    store: Lake
     data: TrainingData
     conditions: Conditions
     training: Training
@@ -175,14 +174,14 @@ def find_kept(lake: Lake, order: Order) -> Artifact | None:
 
 def carry_out(work: Work) -> None:
     """Do one job in a worker: train unless the model is there, score what has no scores, commit each."""
-    lake, parent = Lake(work.lake), os.getppid()
+    lake, parent = work.store, os.getppid()
     order = work.model_order()
     for imported, asked in ((_TRAIN_CODE, work.conditions.train_code), (_EVALUATE_CODE, work.conditions.evaluate_code)):
         if any(asked.get(module, found) != found for module, found in imported.items()):
             raise ComputeError("the source code of the proxies was changed while a swarm is at work; start again")
-    unfinished = lake.root / "unfinished" / order.fingerprint
-    model, _ = lake.put(order, lambda draft: _write_model(draft, work, order, unfinished, parent), resumable=True)
-    shutil.rmtree(unfinished, ignore_errors=True)  # only now: what kills the sealing does not cost the training
+    write = lambda draft: _write_model(draft, work, order, lake.working_folder(order), parent)  # noqa: E731
+    model, _ = lake.put(order, write, resumable=True)
+    lake.remove_working_folder(order)  # only now: what kills the sealing does not cost the training
     orders = {name: work.score_order(model, name) for name in work.tasks}
     missing = [name for name, order in orders.items() if find_kept(lake, order) is None]
     if not missing:

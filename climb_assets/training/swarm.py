@@ -109,8 +109,7 @@ class Swarm:
         """
         layout = self._layout(training)
         works = {
-            job: Work(self._lake.root, self._data, self._conditions, training, tasks, job, layout.threads)
-            for job in jobs
+            job: Work(self._lake, self._data, self._conditions, training, tasks, job, layout.threads) for job in jobs
         }
         kept = {job: _kept(self._lake, work) for job, work in works.items()}
         waiting = [job for job in works if kept[job] < len(tasks) + 1]

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from climb_assets.errors import CorruptArtifact, MissingArtifact
-from climb_assets.store.artifacts import Draft, Order, data_version_of, write_atomically
+from climb_assets.errors import CorruptArtifact, MissingArtifact, TransientError
+from climb_assets.store.artifacts import Draft, Order, data_version_of
+from climb_assets.store.files import write_atomically
 from climb_assets.store.local import Lake
 
 ORDER = Order("domains", None, {"cluster_model": "a1"}, {"clusters": {"count": 6}}, {"clusters.domains": "c0de"})
@@ -38,6 +39,11 @@ def flip_bit(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(bytes(data))
+
+
+def hidden(lake: Lake) -> list[str]:
+    """Return the names of everything that is not yet or no longer an artefact."""
+    return sorted(path.name for path in lake.root.rglob(".*"))
 
 
 def run_script(script: str, *arguments: str) -> subprocess.Popen[str]:
@@ -105,16 +111,16 @@ def test_killed_writer_leaves_nothing_visible(tmp_path: Path, moment: str) -> No
             stop("between files")
             (draft.path / "two.txt").write_text("two")
 
-        real_write, real_replace = sealing.write_atomically, Path.replace
+        real_write, real_rename = sealing.write_atomically, Path.rename
         def write_atomically(path, data):
             if path.name == "manifest.json":
                 stop("before the manifest")
             real_write(path, data)
-        def replace(self, target):
+        def rename(self, target):
             if self.name.endswith(".partial"):
                 stop("before the rename")
-            return real_replace(self, target)
-        sealing.write_atomically, Path.replace = write_atomically, replace
+            return real_rename(self, target)
+        sealing.write_atomically, Path.rename = write_atomically, rename
         Lake(root).put(ORDER, write)
     """
     process = run_script(script, str(tmp_path), moment)
@@ -128,6 +134,7 @@ def test_killed_writer_leaves_nothing_visible(tmp_path: Path, moment: str) -> No
     assert fresh
     assert sorted(made.manifest["files"]) == ["one.txt", "sub/two.txt"]
     assert made.file("one.txt").read_text() == "one"
+    assert hidden(lake) == []
 
 
 def test_resumable_draft_is_handed_on_and_others_start_empty(tmp_path: Path) -> None:
@@ -215,6 +222,21 @@ def test_manifest_that_is_not_json_is_named(tmp_path: Path) -> None:
     (made.path / "manifest.json").write_text("{")
     with pytest.raises(CorruptArtifact, match=r"manifest\.json is not JSON"):
         lake.find("domains", None, ORDER.fingerprint)
+    assert lake.put(ORDER, write_two)[1]
+    assert lake.find("domains", None, ORDER.fingerprint) is not None
+    assert hidden(lake) == []
+
+
+def test_no_room_is_an_error_that_may_pass(tmp_path: Path) -> None:
+    def write(draft: Draft) -> None:
+        with Path("/dev/full").open("wb") as stream:
+            stream.write(b"one")
+
+    lake = Lake(tmp_path)
+    with pytest.raises(TransientError, match="no room left"):
+        lake.put(ORDER, write)
+    assert lake.put(ORDER, write_two)[1]
+    assert hidden(lake) == []
 
 
 def test_reference_names_the_current_artefact_until_it_is_forgotten(tmp_path: Path) -> None:
@@ -237,7 +259,7 @@ def test_reference_names_the_current_artefact_until_it_is_forgotten(tmp_path: Pa
 
 def test_reader_of_a_reference_sees_the_old_or_the_new(tmp_path: Path) -> None:
     script = """
-        from climb_assets.store.artifacts import write_atomically
+        from climb_assets.store.files import write_atomically
         texts = [b"a" * 32, b"b" * 32]
         until = time.monotonic() + 1
         while time.monotonic() < until:
@@ -268,6 +290,7 @@ def test_fingerprint_changes_exactly_with_inputs_settings_and_code(inputs, confi
     assert (changed.code_version == order.code_version) == (dict(changed.code) == dict(order.code))
 
 
+@settings(deadline=None)  # it waits for the disk
 @given(
     contents=st.dictionaries(st.sampled_from("abcd"), st.binary(max_size=4), min_size=1),
     others=st.dictionaries(st.sampled_from("abcd"), st.binary(max_size=4), min_size=1),
