@@ -145,9 +145,9 @@ def status(profile: str | None, as_json: bool) -> None:
 def sql(query: str, as_json: bool) -> None:
     """Ask DuckDB about the lake, read-only; docs/queries.md shows the views and twelve queries."""
     from climb_assets.catalog import as_rows, query_lake
-    from climb_assets.store.local import Lake
+    from climb_assets.store.local import LocalStore
 
-    relation = query_lake(Lake(_load().lake), query)
+    relation = query_lake(LocalStore(_load().lake), query)
     click.echo(json.dumps(as_rows(relation), indent=1, default=str) if as_json else str(relation))
 
 
@@ -229,7 +229,7 @@ def export_swarm(folder: Path) -> None:
     from climb_assets.tables import read_table
 
     materializer = Materializer(_load())
-    made = [materializer.lake.current("predictor_state", key) for key in iteration_keys(materializer.config)]
+    made = [materializer.store.current("predictor_state", key) for key in iteration_keys(materializer.config)]
     states = [state for state in made if state is not None]
     if not states:
         raise MissingArtifact("no iteration is finished, so there is no swarm to write; run `climb up` first")

@@ -22,7 +22,7 @@ def audit_bundle(context: dg.AssetExecutionContext, climb: Climb) -> dg.Material
 
     def write(draft: Draft) -> None:
         roots = [climb.get(asset, objective) for asset in ("mixed_corpus", "target_comparison")]
-        closure = trace(climb.lake, roots)
+        closure = trace(climb.store, roots)
         draft.summary |= write_bundle(objective, closure, trained_models(climb, closure), draft.path)
 
     made = climb.make("audit_bundle", objective, write)
@@ -37,7 +37,7 @@ def trained_models(climb: Materializer, closure: Closure) -> list[Artifact]:
         if MODELS_TABLE in artifact.manifest["files"]:
             used += [(MODELS, row) for row in read_table(artifact.file(MODELS_TABLE)).to_pylist()]
         for store, identity in used:
-            model = climb.lake.find(store, None, identity["fingerprint"])
+            model = climb.store.find(store, None, identity["fingerprint"])
             if model is None or model.data_version != identity["data_version"]:
                 raise MissingArtifact(
                     f"{artifact.asset} rests on the model {identity['fingerprint']}, which is not in {store}; "

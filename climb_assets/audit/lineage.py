@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from climb_assets.errors import MissingArtifact
 from climb_assets.store.artifacts import Artifact
-from climb_assets.store.local import Lake
+from climb_assets.store.store import Store
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def name_of(artifact: Artifact) -> str:
     return artifact.asset if artifact.partition is None else f"{artifact.asset}@{artifact.partition}"
 
 
-def trace(lake: Lake, roots: Iterable[Artifact]) -> Closure:
+def trace(store: Store, roots: Iterable[Artifact]) -> Closure:
     """Walk from some artefacts to everything they were made from.
 
     Raises
@@ -56,14 +56,14 @@ def trace(lake: Lake, roots: Iterable[Artifact]) -> Closure:
             if ":" in needed or needed == "raw_corpus":
                 closure.outside[needed] = version
             else:
-                waiting.append(_holding(lake, needed, version, name))
+                waiting.append(_holding(store, needed, version, name))
     closure.edges.sort()
     return closure
 
 
-def _holding(lake: Lake, name: str, version: str, wanted_by: str) -> Artifact:
+def _holding(store: Store, name: str, version: str, wanted_by: str) -> Artifact:
     asset, _, partition = name.partition("@")
-    artifact = lake.with_data_version(asset, partition or None, version)
+    artifact = store.with_data_version(asset, partition or None, version)
     if artifact is None:
         raise MissingArtifact(f"{wanted_by} was made from {name} in version {version}, which the lake does not hold")
     return artifact

@@ -34,7 +34,7 @@ class Verification:
 
 def verify_lake(materializer: Materializer) -> Verification:
     """Verify every current artefact, all it rests on, the trained proxies and the raw files."""
-    lake = materializer.lake
+    lake = materializer.store
     differences: list[str] = []
     current = list(_current(materializer, differences))
     closure = Closure()
@@ -55,9 +55,9 @@ def verify_lake(materializer: Materializer) -> Verification:
 
 def _current(materializer: Materializer, differences: list[str]) -> Iterator[Artifact]:
     for spec in SPECS:
-        for partition in materializer.lake.partitions(spec.asset) if spec.dimension else [None]:
+        for partition in materializer.store.partitions(spec.asset) if spec.dimension else [None]:
             try:
-                artifact = materializer.lake.current(spec.asset, partition)
+                artifact = materializer.store.current(spec.asset, partition)
             except ClimbError as error:
                 differences.append(str(error))
                 continue
@@ -86,8 +86,8 @@ def _differences(artifact: Artifact) -> Iterator[str]:
 def _raw_differences(materializer: Materializer) -> Iterator[str]:
     """Compare the raw files with the checksums that their shard was read by."""
     raw = materializer.config.corpus.raw
-    for shard in materializer.lake.partitions("raw_shards"):
-        artifact = materializer.lake.current("raw_shards", shard)
+    for shard in materializer.store.partitions("raw_shards"):
+        artifact = materializer.store.current("raw_shards", shard)
         if artifact is None:
             continue
         try:

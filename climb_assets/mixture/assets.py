@@ -21,7 +21,8 @@ from climb_assets.search.baselines import read_baselines
 from climb_assets.search.confirmation import fresh_seeds, write_shortlist
 from climb_assets.search.figures import mixture_bars
 from climb_assets.search.search_state import deciding_tasks, read_knowledge, read_space
-from climb_assets.store.artifacts import Draft, canonical_json, write_atomically
+from climb_assets.store.artifacts import Draft, canonical_json
+from climb_assets.store.files import write_atomically
 from climb_assets.tables import read_table, write_table
 from climb_assets.training.job import ProxyJob
 from climb_assets.training.measurement import measure, write_outcomes

@@ -237,6 +237,3 @@ def _hidden(path: Path, kind: str) -> Path:
     """Return a new hidden name beside an artefact, or beside another hidden name of it."""
     fingerprint = path.name.lstrip(".").partition(".")[0]
     return path.with_name(f".{fingerprint}.{secrets.token_hex(6)}{kind}")
-
-
-Lake = LocalStore

@@ -1,6 +1,7 @@
 """The seam behind which artefacts lie: what everybody may ask of a store, wherever it keeps them.
 
-What belongs here: the contract, and what follows from it for every store. How one keeps it is `climb_assets.store.local`.
+What belongs here: the contract, and what follows from it for every store. How one keeps it belongs to
+`climb_assets.store.local`.
 
 A store rests on two promises. An artefact is put down whole and only where there is none yet (put-if-absent), and a
 reference moves only from what the mover believes it to name (compare-and-swap). Both hold without any lock: a lease

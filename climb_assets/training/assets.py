@@ -12,7 +12,8 @@ from climb_assets.search.baselines import token_proportional, uniform
 from climb_assets.search.proposal import read_candidates
 from climb_assets.search.search_state import deciding_tasks, read_space
 from climb_assets.simplex.mixtures import FloatArray
-from climb_assets.store.artifacts import Draft, canonical_json, write_atomically
+from climb_assets.store.artifacts import Draft, canonical_json
+from climb_assets.store.files import write_atomically
 from climb_assets.tables import read_table
 from climb_assets.training.evaluation import Scores
 from climb_assets.training.fidelity import (

@@ -23,7 +23,7 @@ def fingerprints(materializer, asset, partition):
 @pytest.mark.parametrize("objective", ["general", "science"])
 def test_the_closure_has_the_proxies_of_search_confirmation_and_comparison(materializer, objective):
     closure = trace(
-        materializer.lake, [materializer.get(asset, objective) for asset in ("mixed_corpus", "target_comparison")]
+        materializer.store, [materializer.get(asset, objective) for asset in ("mixed_corpus", "target_comparison")]
     )
     used = [("proxy_results", key) for key in iteration_keys(materializer.config)]
     used += [("confirmation_results", objective), ("target_comparison", objective)]
