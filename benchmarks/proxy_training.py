@@ -23,7 +23,7 @@ from pathlib import Path
 
 from climb_assets.config import Runtime, Training
 from climb_assets.sizes import SIZES
-from climb_assets.store.local import Lake
+from climb_assets.store.local import LocalStore
 from climb_assets.training.job import Conditions, ProxyJob, TrainingData
 from climb_assets.training.model import build_model, count_parameters
 from climb_assets.training.sequence_plan import SequencePlan, plan_sequences
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=57_344, help="training tokens of a candidate")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args()
-    lake = Lake(arguments.lake)
+    lake = LocalStore(arguments.lake)
     if lake.current("training_tokens") is None or lake.current("tokenizer") is None:
         print(f"skipped: {lake.root} holds no training_tokens; run `climb up --to training_tokens` first")
         return
@@ -58,7 +58,7 @@ def main() -> None:
         print("\n".join(f"  {name}: {value}" for name, value in result["details"].items()))
 
 
-def measure(lake: Lake, training: Training) -> dict:
+def measure(lake: LocalStore, training: Training) -> dict:
     """Return the benchmark's record; `peer` is the Trainer at its defaults, the others are among the details."""
     import torch
 
@@ -128,7 +128,7 @@ def settings() -> dict[str, tuple[int, bool, bool]]:
 def swarm_speed(data: TrainingData, conditions: Conditions, training: Training, jobs: list[ProxyJob]) -> float:
     """Return tokens per second of the whole swarm, commits included, once its workers are up."""
     with tempfile.TemporaryDirectory() as folder:
-        swarm = Swarm(Lake(Path(folder)), data, conditions)
+        swarm = Swarm(LocalStore(Path(folder)), data, conditions)
         swarm.run(jobs[CANDIDATES:], training, {})
         began = time.perf_counter()
         outcomes = swarm.run(jobs[:CANDIDATES], training, {})

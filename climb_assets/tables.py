@@ -3,12 +3,15 @@
 What belongs here: reading and writing tables of the lake. Schemas belong to the stage that writes them.
 """
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from climb_assets.store.files import atomic_file
 
 ROW_GROUP = 65_536
 
@@ -18,14 +21,22 @@ def write_table(path: Path, table: pa.Table | Iterable[pa.RecordBatch], schema: 
     batches: Iterable[pa.RecordBatch] = table.to_batches(ROW_GROUP) if isinstance(table, pa.Table) else table
     schema = table.schema if isinstance(table, pa.Table) else schema
     assert schema is not None, "a stream of batches needs its schema"
-    temporary = path.with_name(f".{path.name}.tmp")
     rows = 0
-    with pq.ParquetWriter(temporary, schema, compression="zstd", write_page_checksum=True) as writer:
+    with open_table(path, schema) as writer:
         for batch in batches:
             writer.write_batch(batch)
             rows += batch.num_rows
-    temporary.replace(path)
     return rows
+
+
+@contextlib.contextmanager
+def open_table(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+    """Hand out a writer of batches; the table is there when the block ends, the old one if it raises."""
+    with (
+        atomic_file(path) as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd", write_page_checksum=True) as writer,
+    ):
+        yield writer
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> int:

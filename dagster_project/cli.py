@@ -144,9 +144,9 @@ def status(profile: str | None, as_json: bool) -> None:
 def sql(query: str, as_json: bool) -> None:
     """Ask DuckDB about the lake, read-only; docs/queries.md shows the views and twelve queries."""
     from climb_assets.graph.catalog import as_rows, query_lake
-    from climb_assets.store.local import Lake
+    from climb_assets.store.local import LocalStore
 
-    relation = query_lake(Lake(_load().lake), query)
+    relation = query_lake(LocalStore(_load().lake), query)
     click.echo(json.dumps(as_rows(relation), indent=1, default=str) if as_json else str(relation))
 
 
@@ -214,8 +214,9 @@ def export(objective: str, form: Format, out: Path | None) -> None:
     config = _load()
     folder = out or config.lake / "export" / f"{_objective(config, objective)}-{form}"
     corpus = Materializer(config).get("mixed_corpus", objective)
-    corpus.verify()
-    click.echo(f"{export_mixture(corpus.path, form, folder, f'climb-{objective}')}")
+    parts = [corpus.file(name) for name in sorted(corpus.manifest["files"]) if name.startswith("part-")]
+    title = f"climb-{objective}"
+    click.echo(f"{export_mixture(parts, corpus.file('realised.parquet'), form, folder, title)}")
 
 
 @main.command("export-swarm", **_example("climb export-swarm swarm/"))
@@ -227,7 +228,7 @@ def export_swarm(folder: Path) -> None:
     from climb_assets.tables import read_table
 
     materializer = Materializer(_load())
-    made = [materializer.lake.current("predictor_state", key) for key in iteration_keys(materializer.config)]
+    made = [materializer.store.current("predictor_state", key) for key in iteration_keys(materializer.config)]
     states = [state for state in made if state is not None]
     if not states:
         raise MissingArtifact("no iteration is finished, so there is no swarm to write; run `climb up` first")

@@ -86,7 +86,7 @@ def report_missing_events(instance: dg.DagsterInstance, materializer: Materializ
     for spec in SPECS:
         known = _known_versions(instance, spec.asset)
         for partition in materializer.partitions(spec):
-            artifact = materializer.lake.current(spec.asset, partition)
+            artifact = materializer.store.current(spec.asset, partition)
             if artifact is not None and known.get(partition) != artifact.data_version:
                 instance.report_runless_asset_event(event_of(artifact, instance))
                 reported += 1

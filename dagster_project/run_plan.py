@@ -101,7 +101,7 @@ def forget_removed(materializer: Materializer, plan: Plan) -> None:
     """Drop the references of partitions that are gone, so that nothing counts them."""
     for asset, partition in plan.removed:
         if partition is not None:
-            materializer.lake.forget(asset, partition)
+            materializer.store.forget(asset, partition)
 
 
 def next_runs(plan: Plan) -> Iterator[Run]:

@@ -49,12 +49,12 @@ def _stale(materializer: Materializer) -> list[str] | str:
 
 
 def _corpus(materializer: Materializer) -> dict[str, Any] | None:
-    manifest = materializer.lake.current("corpus_manifest")
+    manifest = materializer.store.current("corpus_manifest")
     return dict(manifest.summary) if manifest else None
 
 
 def _table(materializer: Materializer, asset: str, partition: str | None, file: str) -> list[dict[str, Any]] | None:
-    artifact = materializer.lake.current(asset, partition)
+    artifact = materializer.store.current(asset, partition)
     if artifact is None or file not in artifact.manifest["files"]:  # the latter: made by an earlier version
         return None
     rows: list[dict[str, Any]] = read_table(artifact.file(file)).to_pylist()
@@ -65,8 +65,8 @@ def _iterations(materializer: Materializer) -> list[dict[str, Any]]:
     rows = []
     for key in iteration_keys(materializer.config):
         state, results = (
-            materializer.lake.current("predictor_state", key),
-            materializer.lake.current("proxy_results", key),
+            materializer.store.current("predictor_state", key),
+            materializer.store.current("proxy_results", key),
         )
         if state is not None and results is not None:
             skill = state.summary["out_of_fold_spearman"]
@@ -83,21 +83,21 @@ def _iterations(materializer: Materializer) -> list[dict[str, Any]]:
 
 def _evidence(materializer: Materializer) -> dict[str, Any] | None:
     """Return how many rows the search began with, and which runs were left out and why; None where it had none."""
-    state = materializer.lake.current("predictor_state", iteration_key(1))
+    state = materializer.store.current("predictor_state", iteration_key(1))
     if state is None or not state.summary.get("evidence"):
         return None
     return {"rows": state.summary["evidence"], "left_out": state.summary["evidence_left_out"]}
 
 
 def _noise(materializer: Materializer) -> dict[str, Any] | None:
-    state = materializer.lake.current("predictor_state", iteration_key(1))
+    state = materializer.store.current("predictor_state", iteration_key(1))
     if state is None or "noise.parquet" not in state.manifest["files"]:  # made before noise was measured
         return None
     return {name: asdict(noise) for name, noise in noise_of_objectives(state.file("noise.parquet")).items()}
 
 
 def _fidelity(materializer: Materializer) -> dict[str, Any] | None:
-    report = materializer.lake.current("proxy_fidelity")
+    report = materializer.store.current("proxy_fidelity")
     if report is None:
         return None
     rows = of_setting(read_fidelity(report.file("fidelity.parquet")), SEARCH_PROXY)
@@ -105,7 +105,7 @@ def _fidelity(materializer: Materializer) -> dict[str, Any] | None:
 
 
 def _mixture(materializer: Materializer, objective: str) -> dict[str, Any] | None:
-    artifact = materializer.lake.current("optimal_mixture", objective)
+    artifact = materializer.store.current("optimal_mixture", objective)
     if artifact is None or "advice.json" not in artifact.manifest["files"]:  # made before answers were confirmed
         return None
     return {
@@ -119,7 +119,7 @@ def _mixture(materializer: Materializer, objective: str) -> dict[str, Any] | Non
 
 def _made_from(materializer: Materializer, answer: Artifact, asset: str, file: str) -> list[dict[str, Any]] | None:
     """Return a table that was made from this very answer; None where there is only that of an earlier one."""
-    made = materializer.lake.current(asset, answer.partition)
+    made = materializer.store.current(asset, answer.partition)
     name = artefact_name(answer.asset, answer.partition)
     if made is None or made.manifest["inputs"].get(name) != answer.data_version:
         return None
@@ -128,7 +128,7 @@ def _made_from(materializer: Materializer, answer: Artifact, asset: str, file: s
 
 def advice(materializer: Materializer) -> dict[str, str]:
     """Return for each objective that has an answer whether to search on, in one sentence."""
-    answers = {name: materializer.lake.current("optimal_mixture", name) for name in materializer.config.objectives}
+    answers = {name: materializer.store.current("optimal_mixture", name) for name in materializer.config.objectives}
     return {
         name: answer.summary["advice"]
         for name, answer in answers.items()

@@ -12,5 +12,5 @@ from climb_assets.store.artifacts import Draft
 def audit_bundle(climb: Materializer, objective: str, draft: Draft) -> None:
     """Everything an auditor needs, in one folder: documents, raw files, lineage, parameters, checksums, report."""
     roots = [climb.get(asset, objective) for asset in ("mixed_corpus", "target_comparison")]
-    lineage = trace(climb.lake, roots)
-    draft.summary |= write_bundle(objective, lineage, trained_models(climb.lake, lineage), draft.path)
+    lineage = trace(climb.store, roots)
+    draft.summary |= write_bundle(objective, lineage, trained_models(climb.store, lineage), draft.path)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from climb_assets.errors import MissingArtifact
 from climb_assets.store.artifacts import Artifact
-from climb_assets.store.local import Lake
+from climb_assets.store.store import Store
 from climb_assets.tables import read_table
 from climb_assets.training.job import MODELS
 from climb_assets.training.reweighting import DOREMI
@@ -40,7 +40,7 @@ def name_of(artifact: Artifact) -> str:
     return artifact.asset if artifact.partition is None else f"{artifact.asset}@{artifact.partition}"
 
 
-def trace(lake: Lake, roots: Iterable[Artifact]) -> Lineage:
+def trace(store: Store, roots: Iterable[Artifact]) -> Lineage:
     """Walk from some artefacts to everything they were made from.
 
     Raises
@@ -61,20 +61,20 @@ def trace(lake: Lake, roots: Iterable[Artifact]) -> Lineage:
             if ":" in needed or needed == "raw_corpus":
                 lineage.outside[needed] = version
             else:
-                waiting.append(_holding(lake, needed, version, name))
+                waiting.append(_holding(store, needed, version, name))
     lineage.edges.sort()
     return lineage
 
 
-def _holding(lake: Lake, name: str, version: str, wanted_by: str) -> Artifact:
+def _holding(store: Store, name: str, version: str, wanted_by: str) -> Artifact:
     asset, _, partition = name.partition("@")
-    artifact = lake.with_data_version(asset, partition or None, version)
+    artifact = store.with_data_version(asset, partition or None, version)
     if artifact is None:
         raise MissingArtifact(f"{wanted_by} was made from {name} in version {version}, which the lake does not hold")
     return artifact
 
 
-def trained_models(lake: Lake, lineage: Lineage) -> list[Artifact]:
+def trained_models(store: Store, lineage: Lineage) -> list[Artifact]:
     """Return the models that the artefacts of a lineage rest on, from the store of proxies and from DoReMi's.
 
     Raises
@@ -87,11 +87,11 @@ def trained_models(lake: Lake, lineage: Lineage) -> list[Artifact]:
         used = [(DOREMI, artifact.summary["doremi"])] if "doremi" in artifact.summary else []
         if MODELS_TABLE in artifact.manifest["files"]:
             used += [(MODELS, row) for row in read_table(artifact.file(MODELS_TABLE)).to_pylist()]
-        for store, identity in used:
-            model = lake.find(store, None, identity["fingerprint"])
+        for kind, identity in used:
+            model = store.find(kind, None, identity["fingerprint"])
             if model is None or model.data_version != identity["data_version"]:
                 raise MissingArtifact(
-                    f"{artifact.asset} rests on the model {identity['fingerprint']}, which is not in {store}; "
+                    f"{artifact.asset} rests on the model {identity['fingerprint']}, which is not in {kind}; "
                     f"run `climb up --to {artifact.asset}`"
                 )
             found[model.fingerprint] = model

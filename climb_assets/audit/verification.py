@@ -13,7 +13,7 @@ from climb_assets.audit.lineage import Lineage, name_of, trace
 from climb_assets.errors import ClimbError
 from climb_assets.graph.assets import SPECS
 from climb_assets.graph.materializer import Materializer
-from climb_assets.store.artifacts import Artifact, sha256_file
+from climb_assets.store.artifacts import MANIFEST, RUN_FACTS, Artifact, sha256_file
 
 STORES = ("proxy_models", "proxy_scores", "proxy_tasks", "doremi_models")  # of no asset, and verified whole
 
@@ -34,7 +34,7 @@ class Verification:
 
 def verify_lake(materializer: Materializer) -> Verification:
     """Verify every current artefact, all it rests on, the trained proxies and the raw files."""
-    lake = materializer.lake
+    lake = materializer.store
     differences: list[str] = []
     current = list(_current(materializer, differences))
     lineage = Lineage()
@@ -42,7 +42,7 @@ def verify_lake(materializer: Materializer) -> Verification:
         lineage = trace(lake, current)
     except ClimbError as error:
         differences.append(str(error))
-    stored = chain.from_iterable(lake.all_of(store) for store in STORES)
+    stored = chain.from_iterable(lake.all_of(name) for name in STORES)
     everything = {artifact.path: artifact for artifact in [*current, *lineage.artefacts.values(), *stored]}
     for artifact in everything.values():
         differences += _differences(artifact)
@@ -55,9 +55,9 @@ def verify_lake(materializer: Materializer) -> Verification:
 
 def _current(materializer: Materializer, differences: list[str]) -> Iterator[Artifact]:
     for spec in SPECS:
-        for partition in materializer.lake.partitions(spec.asset) if spec.dimension else [None]:
+        for partition in materializer.store.partitions(spec.asset) if spec.dimension else [None]:
             try:
-                artifact = materializer.lake.current(spec.asset, partition)
+                artifact = materializer.store.current(spec.asset, partition)
             except ClimbError as error:
                 differences.append(str(error))
                 continue
@@ -77,16 +77,17 @@ def _differences(artifact: Artifact) -> Iterator[str]:
         artifact.verify_manifest()
     except ClimbError as error:
         yield str(error)
-    extra = {path.relative_to(artifact.path).as_posix() for path in artifact.path.rglob("*") if path.is_file()}
-    for name in sorted(extra - {"manifest.json", "run.json"} - artifact.manifest["files"].keys()):
+    for name in sorted(
+        artifact.store.files(artifact).keys() - {MANIFEST, RUN_FACTS} - artifact.manifest["files"].keys()
+    ):
         yield f"{artifact.path / name} is not named by its manifest ({name_of(artifact)})"
 
 
 def _raw_differences(materializer: Materializer) -> Iterator[str]:
     """Compare the raw files with the checksums that their shard was read by."""
     raw = materializer.config.corpus.raw
-    for shard in materializer.lake.partitions("raw_shards"):
-        artifact = materializer.lake.current("raw_shards", shard)
+    for shard in materializer.store.partitions("raw_shards"):
+        artifact = materializer.store.current("raw_shards", shard)
         if artifact is None:
             continue
         try:

@@ -13,13 +13,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from climb_assets.clusters.agreement import measure_agreement
-from climb_assets.clusters.kmeans import write_array
 from climb_assets.clusters.shards import ScoredShard
 from climb_assets.clusters.statistics import COUNTS, SOURCES, tally_clusters, top_sources
 from climb_assets.clusters.terms import domain_terms
 from climb_assets.config import Clusters
 from climb_assets.errors import ComputeError, ConfigError
-from climb_assets.store.artifacts import canonical_json, write_atomically
+from climb_assets.store.artifacts import canonical_json
+from climb_assets.store.files import write_array, write_atomically
 from climb_assets.tables import read_table, write_table
 
 EMPTY = "empty"

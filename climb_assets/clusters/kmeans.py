@@ -4,7 +4,6 @@ What belongs here: everything between vectors and clusters. What the clusters ho
 them are kept to `domains`.
 """
 
-import io
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +17,8 @@ from numpy.typing import NDArray
 from climb_assets.config import Clusters
 from climb_assets.errors import ComputeError, CorruptArtifact
 from climb_assets.randomness import derived_seed
-from climb_assets.store.artifacts import canonical_json, write_atomically
+from climb_assets.store.artifacts import canonical_json
+from climb_assets.store.files import write_array, write_atomically
 from climb_assets.tables import read_table, write_table
 
 BLOCK = 8192  # vectors that are compared with all centroids at a time; bounds memory only
@@ -154,17 +154,10 @@ def fit_centroids(vectors: NDArray[np.float32], settings: Clusters, threads: int
         faiss.omp_set_num_threads(before)
     assert kmeans.centroids is not None and kmeans.obj is not None  # both are set by train
     objective = [round(float(value) / documents, 6) for value in kmeans.obj]
-    write_array(out / "centroids.npy", kmeans.centroids)
+    write_array(out / "centroids.npy", kmeans.centroids.astype(np.float32))
     write_atomically(out / "objective.json", canonical_json({"mean_squared_distance": objective}).encode())
     facts = {"clusters": settings.count, "sampled": documents, "dimension": dimension}
     return facts | {"mean_squared_distance": objective[-1]}
-
-
-def write_array(path: Path, array: NDArray[np.float32]) -> None:
-    """Write an array to an npy file, atomically."""
-    buffer = io.BytesIO()
-    np.save(buffer, array.astype(np.float32), allow_pickle=False)
-    write_atomically(path, buffer.getvalue())
 
 
 def read_centroids(path: Path) -> NDArray[np.float32]:

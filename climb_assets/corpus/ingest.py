@@ -5,11 +5,11 @@ promise that nothing is lost: per file, kept + filtered + quarantined = read. Fo
 form is `documents`, duplicates between shards are `manifest`.
 """
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,7 +20,7 @@ from climb_assets.corpus.raw_files import UNREADABLE, RawFile, ShardDigest, hash
 from climb_assets.corpus.readers import read_records
 from climb_assets.corpus.records import WHOLE_FILE, Fault, Record
 from climb_assets.errors import ComputeError, CorpusError, TransientError
-from climb_assets.tables import write_rows
+from climb_assets.tables import open_table, write_rows
 
 QUARANTINE = pa.schema(
     [("file", pa.string()), ("record", pa.int64()), ("reason", pa.string()), ("detail", pa.string())]
@@ -58,8 +58,8 @@ def ingest_shard(raw: Path, shard: str, digest: ShardDigest, settings: Corpus, o
     splits = dict.fromkeys(SPLITS, 0)
     size = 0
     with (
-        PartWriter(out / "documents.parquet", DOCUMENTS, settings) as documents,
-        PartWriter(out / "quarantine.parquet", QUARANTINE, settings) as quarantine,
+        open_parts(out / "documents.parquet", DOCUMENTS, settings) as documents,
+        open_parts(out / "quarantine.parquet", QUARANTINE, settings) as quarantine,
     ):
         for file in digest.files:
             account = dict.fromkeys(("read", *OUTCOMES), 0)
@@ -120,44 +120,40 @@ def _check_account(file: RawFile, account: dict[str, int]) -> None:
 
 
 class PartWriter:
-    """Writes one Parquet file part by part, atomically: `tables.write_table`, for rows that are pushed.
+    """Writes rows that are pushed to it, part by part. Make one with `open_parts`."""
 
-    Parameters
-    ----------
-    path, schema
-        The table.
-    settings
-        Bounds a part: its rows, and the bytes of its texts.
-    """
-
-    def __init__(self, path: Path, schema: pa.Schema, settings: Corpus) -> None:
-        self._path, self._schema, self._settings = path, schema, settings
-        self._temporary = path.with_name(f".{path.name}.tmp")
+    def __init__(self, writer: pq.ParquetWriter, settings: Corpus) -> None:
+        self._writer, self._settings = writer, settings
         self._rows: list[tuple[Any, ...]] = []
         self._bytes = 0
-
-    def __enter__(self) -> Self:
-        self._writer = pq.ParquetWriter(self._temporary, self._schema, compression="zstd", write_page_checksum=True)
-        return self
 
     def append(self, row: tuple[Any, ...], size: int) -> None:
         """Add a row, its cells in the order of the schema, that holds `size` bytes of text."""
         self._rows.append(row)
         self._bytes += size
         if len(self._rows) >= self._settings.part_documents or self._bytes >= self._settings.max_record_bytes:
-            self._flush()
+            self.flush()
 
-    def _flush(self) -> None:
-        columns = zip(self._schema, zip(*self._rows, strict=True), strict=True)
-        arrays = [pa.array(cells, field.type) for field, cells in columns]
-        self._writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
+    def flush(self) -> None:
+        """Write the rows that are waiting."""
+        if self._rows:
+            schema = self._writer.schema
+            columns = zip(schema, zip(*self._rows, strict=True), strict=True)
+            arrays = [pa.array(cells, field.type) for field, cells in columns]
+            self._writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
         self._rows, self._bytes = [], 0
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None and self._rows:
-            self._flush()
-        self._writer.close()
-        if kind is None:
-            self._temporary.replace(self._path)
+
+@contextlib.contextmanager
+def open_parts(path: Path, schema: pa.Schema, settings: Corpus) -> Iterator[PartWriter]:
+    """Hand out a writer of one table, which is there, whole, when the block ends.
+
+    Parameters
+    ----------
+    settings
+        Bounds a part: its rows, and the bytes of its texts.
+    """
+    with open_table(path, schema) as writer:
+        parts = PartWriter(writer, settings)
+        yield parts
+        parts.flush()

@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 
 from climb_assets.corpus.readers import kind_of, open_regular
 from climb_assets.errors import ConfigError, CorpusError, CorruptArtifact
-from climb_assets.store.artifacts import canonical_json, sha256_text, write_atomically
+from climb_assets.store.artifacts import canonical_json, sha256_text
+from climb_assets.store.files import write_atomically
 
 SHARD_NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 UNREADABLE = "unreadable"  # stands where the SHA-256 of a link, FIFO or forbidden file would be

@@ -17,7 +17,7 @@ from climb_assets.corpus.raw_files import list_files
 from climb_assets.corpus.readers import read_records
 from climb_assets.corpus.records import Record
 from climb_assets.errors import ConfigError, CorpusError
-from climb_assets.store.artifacts import write_atomically
+from climb_assets.store.files import write_atomically
 
 
 def train_tokenizer(

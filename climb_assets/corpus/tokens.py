@@ -12,6 +12,7 @@ import pyarrow as pa
 from tokenizers import Tokenizer
 
 from climb_assets.corpus.frozen_tokenizer import end_token, load_tokenizer
+from climb_assets.store.files import atomic_file
 from climb_assets.tables import iterate_batches, write_table
 
 TOKENS = pa.schema([("id", pa.string()), ("start", pa.int64()), ("tokens", pa.int64())])
@@ -29,8 +30,7 @@ def tokenize_shard(documents: Path, tokenizer: Path, out: Path, part_documents: 
     encoder = load_tokenizer(tokenizer)
     facts = {"tokens": 0, "documents": 0, "bytes": 0}
     dtype = token_dtype(encoder)
-    temporary = out / ".tokens.npy.tmp"
-    with temporary.open("wb") as stream:
+    with atomic_file(out / "tokens.npy") as temporary, temporary.open("wb") as stream:
         _write_header(stream, dtype, 0)
 
         def spans() -> Iterator[pa.RecordBatch]:
@@ -48,7 +48,6 @@ def tokenize_shard(documents: Path, tokenizer: Path, out: Path, part_documents: 
         write_table(out / "documents.parquet", spans(), TOKENS)
         stream.seek(0)
         _write_header(stream, dtype, facts["tokens"])
-    temporary.replace(out / "tokens.npy")
     return facts
 
 

@@ -17,7 +17,8 @@ from climb_assets.demo.archives import read_members
 from climb_assets.demo.catalogue import DOMAINS, PACKAGES, Source
 from climb_assets.demo.pieces import Article, cut, frequent_lines, is_prose, without_lines
 from climb_assets.errors import CorpusError
-from climb_assets.store.artifacts import sha256_text, write_atomically
+from climb_assets.store.artifacts import sha256_text
+from climb_assets.store.files import write_atomically
 
 ARTICLE_SHARE = 5
 """Documents that one article gives to a sample before other articles had their turn."""

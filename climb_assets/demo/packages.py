@@ -17,7 +17,8 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from climb_assets.demo.catalogue import Package
-from climb_assets.store.artifacts import sha256_file, write_atomically
+from climb_assets.store.artifacts import sha256_file
+from climb_assets.store.files import write_atomically
 
 RECORD = "manifest.json"
 SECONDS = 300

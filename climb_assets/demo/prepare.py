@@ -18,7 +18,8 @@ from climb_assets.demo.extract import Extracted, extract_domain
 from climb_assets.demo.packages import Delivery, Fetched, fetch_packages
 from climb_assets.demo.tasks import TASKS, write_tasks
 from climb_assets.errors import CorpusError
-from climb_assets.store.artifacts import sha256_file, write_atomically
+from climb_assets.store.artifacts import sha256_file
+from climb_assets.store.files import write_atomically
 
 MANIFEST = Path("demo/manifest.json")
 CACHE = Path("cache/packages")

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from climb_assets.store.artifacts import write_atomically
+from climb_assets.store.files import write_atomically
 
 Row = dict[str, Any]
 

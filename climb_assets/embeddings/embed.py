@@ -3,8 +3,6 @@
 What belongs here: which texts go to the encoder and how the vectors reach the disk.
 """
 
-import io
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +15,7 @@ from numpy.typing import NDArray
 
 from climb_assets.embeddings.encoder import Encoder
 from climb_assets.errors import ComputeError
-from climb_assets.store.artifacts import write_atomically
+from climb_assets.store.files import atomic_file, write_array
 from climb_assets.tables import iterate_batches
 
 VECTORS = "vectors.npy"
@@ -66,7 +64,7 @@ def embed_shard(
         if not joined and not path.exists():
             encoded = encoder.encode(batch.column("text").to_pylist())
             _check(encoded.vectors, done, documents)
-            _save(path, encoded.vectors)
+            write_array(path, encoded.vectors)
             made, tokens, padded = made + batch.num_rows, tokens + encoded.tokens, padded + encoded.padded_tokens
         parts.append(path)
         done += batch.num_rows
@@ -98,20 +96,10 @@ def _check(vectors: NDArray[np.float16], first: int, documents: Path) -> None:
         )
 
 
-def _save(path: Path, vectors: NDArray[np.float16]) -> None:
-    buffer = io.BytesIO()
-    np.save(buffer, vectors, allow_pickle=False)
-    write_atomically(path, buffer.getvalue())
-
-
 def _join(parts: list[Path], shape: tuple[int, int], path: Path) -> None:
     """Lay the parts end to end in one file without holding them in memory."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as stream:
+    with atomic_file(path) as temporary, temporary.open("wb") as stream:
         header = {"descr": "<f2", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(stream, header)
         for part in parts:
             stream.write(np.load(part, allow_pickle=False).tobytes())
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)

@@ -14,7 +14,7 @@ import pyarrow.dataset as ds
 from climb_assets.errors import ConfigError, MissingArtifact
 from climb_assets.graph.spec import iteration_key
 from climb_assets.store.artifacts import Artifact
-from climb_assets.store.local import Lake
+from climb_assets.store.store import Store
 
 LOCKED_DOWN = """
 SET python_enable_replacements = false;
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     import duckdb
 
 
-def _partitioned(asset: str, file: str, key: str) -> Callable[[Lake], ds.Dataset]:
+def _partitioned(asset: str, file: str, key: str) -> Callable[[Store], ds.Dataset]:
     """Return a maker of the data set of one file of all partitions, with the partition key as a column."""
 
-    def build(lake: Lake) -> ds.Dataset:
-        artifacts = [lake.get(asset, partition) for partition in lake.partitions(asset)]
+    def build(store: Store) -> ds.Dataset:
+        artifacts = [store.get(asset, partition) for partition in store.partitions(asset)]
         if not artifacts:
             raise MissingArtifact(f"{asset} has not been made; run `climb up --to {asset}`")
         format = ds.ParquetFileFormat()
@@ -48,11 +48,11 @@ def _fragment(format: ds.ParquetFileFormat, artifact: Artifact, file: str, key: 
     return format.make_fragment(str(artifact.file(file)), filesystem=LocalFileSystem(), partition_expression=expression)
 
 
-def _whole(asset: str, file: str, partition: str | None = None) -> Callable[[Lake], ds.Dataset]:
-    return lambda lake: ds.dataset(str(lake.get(asset, partition).file(file)))
+def _whole(asset: str, file: str, partition: str | None = None) -> Callable[[Store], ds.Dataset]:
+    return lambda store: ds.dataset(str(store.get(asset, partition).file(file)))
 
 
-BASE: dict[str, Callable[[Lake], ds.Dataset]] = {
+BASE: dict[str, Callable[[Store], ds.Dataset]] = {
     "shards": _whole("corpus_manifest", "shards.parquet"),
     "duplicates": _whole("corpus_manifest", "duplicates.parquet"),
     "documents": _partitioned("corpus_shards", "documents.parquet", "shard"),
@@ -95,7 +95,7 @@ def view_names() -> list[str]:
     return sorted([*BASE, *DERIVED])
 
 
-def query_lake(lake: Lake, query: str) -> "duckdb.DuckDBPyRelation":
+def query_lake(store: Store, query: str) -> "duckdb.DuckDBPyRelation":
     """Run one SELECT over the views; only the tables that it names are opened, their checksums verified.
 
     Raises
@@ -118,7 +118,7 @@ def query_lake(lake: Lake, query: str) -> "duckdb.DuckDBPyRelation":
         for derived in wanted & DERIVED.keys():
             wanted |= set(DERIVED[derived][1])
         for name in sorted(wanted & BASE.keys()):
-            connection.register(name, BASE[name](lake))
+            connection.register(name, BASE[name](store))
         for name in sorted(wanted & DERIVED.keys()):
             connection.execute(DERIVED[name][0])
         connection.execute(LOCKED_DOWN)

@@ -32,7 +32,9 @@ PLUMBING = frozenset(
         "graph.planner",
         "graph.spec",
         "store.artifacts",
+        "store.files",
         "store.local",
+        "store.store",
     )
 )
 

@@ -12,12 +12,13 @@ from pathlib import Path
 
 from climb_assets.config import Config
 from climb_assets.corpus.raw_files import DigestCache, Listing, digest_files, digest_shard, list_shards
-from climb_assets.errors import ComputeError, MissingArtifact
+from climb_assets.errors import ComputeError, MissingArtifact, TransientError
 from climb_assets.graph.assets import SPEC, SPECS
 from climb_assets.graph.code_identity import code_hashes
 from climb_assets.graph.spec import Input, Spec, artefact_name, iteration_keys
 from climb_assets.store.artifacts import Artifact, Draft, Order, canonical_json, sha256_text
-from climb_assets.store.local import Lake
+from climb_assets.store.local import LocalStore
+from climb_assets.store.store import Store
 
 Progress = Callable[[str, int, int], None]
 
@@ -46,14 +47,14 @@ class Materializer:
 
     config: Config
     progress: Progress = silent
-    lake: Lake = field(init=False)
+    store: Store = field(init=False)
     _listing: Listing | None = field(init=False, default=None)
     _code: dict[tuple[str, ...], dict[str, str]] = field(init=False, default_factory=dict)
     _order: Order | None = field(init=False, default=None)
     _digests: dict[Path, str] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.lake = Lake(self.config.lake)
+        self.store = LocalStore(self.config.lake)
 
     def refresh(self) -> None:
         """Forget what was seen of the raw folder, of models and tasks: look again."""
@@ -127,7 +128,7 @@ class Materializer:
         spec = SPEC[asset]
         inputs = {}
         for entry, key in self.input_keys(spec, partition):
-            inputs[entry.asset if key is None else f"{entry.asset}@{key}"] = self.lake.get(
+            inputs[entry.asset if key is None else f"{entry.asset}@{key}"] = self.store.get(
                 entry.asset, key
             ).data_version
         return self.order_from(spec, partition, inputs)
@@ -183,10 +184,13 @@ class Materializer:
         ------
         ComputeError
             The source code was changed meanwhile.
+        TransientError
+            Its inputs and its reference were changed by another run meanwhile.
         ClimbError
             What the function says.
         """
         spec, order = SPEC[asset], self.order(asset, partition)
+        replaced = self.store.reference(asset, partition)
 
         def write(draft: Draft) -> None:
             start = time.perf_counter()
@@ -199,9 +203,27 @@ class Materializer:
                 raise ComputeError(f"the source code of {asset} was changed while it was made; start again")
             draft.run["seconds"] = round(time.perf_counter() - start, 3)
 
-        artifact, fresh = self.lake.put(order, write, resumable=spec.resumable)
-        self.lake.point(artifact)
+        artifact, fresh = self.store.put(order, write, resumable=spec.resumable)
+        self._point(artifact, replaced)
         return Made(artifact, fresh)
+
+    def _point(self, artifact: Artifact, replaced: str | None) -> None:
+        """Let the reference name an artefact.
+
+        Where another run moved it meanwhile, it is moved again only if the artefact is still what is to be made: of two
+        configurations on one lake the later one stands, but slow work on old inputs never replaces what was made after.
+
+        Parameters
+        ----------
+        replaced
+            What the reference named before the work began.
+        """
+        asset, partition = artifact.asset, artifact.partition
+        while not self.store.swap(asset, partition, replaced, artifact.fingerprint):
+            replaced = self.store.reference(asset, partition)
+            if self.order(asset, partition).fingerprint != artifact.fingerprint:
+                name = artefact_name(asset, partition)
+                raise TransientError(f"{name} was made from newer inputs by another run meanwhile; run again")
 
     def get(self, asset: str, partition: str | None = None) -> Artifact:
         """Return the current artefact of a partition or, while one is being made, the input that its order names.
@@ -214,12 +236,12 @@ class Materializer:
             What is being made reads an input that its spec does not declare, which is a defect.
         """
         if self._order is None:
-            return self.lake.get(asset, partition)
+            return self.store.get(asset, partition)
         name = artefact_name(asset, partition)
         version = self._order.inputs.get(name)
         if version is None:
             raise ComputeError(f"{self._order.asset} reads {name}, which its spec does not declare; report this")
-        artifact = self.lake.with_data_version(asset, partition, version)
+        artifact = self.store.with_data_version(asset, partition, version)
         if artifact is None:
             raise MissingArtifact(f"{name} has changed since it was asked for; run `climb up`")
         return artifact

@@ -107,7 +107,7 @@ def _nodes(materializer: Materializer, wanted: set[str]) -> list[Node]:
 
 def _find(materializer: Materializer, node: Node) -> Artifact | None:
     """Return the current artefact of a partition; one that lost a file is not there."""
-    artifact = materializer.lake.current(*node)
+    artifact = materializer.store.current(*node)
     return artifact if artifact is not None and artifact.is_complete() else None
 
 
@@ -129,7 +129,7 @@ def _removed(materializer: Materializer, wanted: set[str]) -> list[Node]:
     for spec in SPECS:
         if spec.dimension is not None and spec.asset in wanted:
             expected = set(materializer.partitions(spec))
-            gone += [(spec.asset, key) for key in materializer.lake.partitions(spec.asset) if key not in expected]
+            gone += [(spec.asset, key) for key in materializer.store.partitions(spec.asset) if key not in expected]
     return gone
 
 

@@ -18,7 +18,8 @@ from climb_assets.mixture.realisation import realise, sample_documents
 from climb_assets.mixture.target_runs import CHOSEN, chosen_weights, compare_targets
 from climb_assets.search.confirmation import write_shortlist
 from climb_assets.search.search_state import read_space
-from climb_assets.store.artifacts import Draft, canonical_json, write_atomically
+from climb_assets.store.artifacts import Draft, canonical_json
+from climb_assets.store.files import write_atomically
 from climb_assets.tables import read_table, write_table
 from climb_assets.training.measurement import write_outcomes
 

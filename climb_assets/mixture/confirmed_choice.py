@@ -31,7 +31,7 @@ from climb_assets.search.noise import Noise
 from climb_assets.search.objectives import NoRegression
 from climb_assets.search.shadow_prices import ShadowPrice
 from climb_assets.simplex.mixtures import FloatArray
-from climb_assets.store.artifacts import write_atomically
+from climb_assets.store.files import write_atomically
 from climb_assets.tables import write_rows
 
 REFERENCE = "proportional"  # the baseline that no-regression floors compare with

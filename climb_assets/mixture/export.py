@@ -27,15 +27,15 @@ SHARD_CHARACTERS = 250_000_000  # the same
 VALIDATION_IDS = "0290"  # ids are hex hashes: 1 % of the documents have one up to this
 
 
-def export_mixture(corpus: Path, form: Format, out: Path, title: str) -> Path:
+def export_mixture(parts: Sequence[Path], realised: Path, form: Format, out: Path, title: str) -> Path:
     """Write a mixed corpus in another form into a folder that must not hold anything yet; return the folder.
 
     The folder appears at once and whole: it is written beside itself and renamed.
 
     Parameters
     ----------
-    corpus
-        Folder with ``part-*.parquet`` and ``realised.parquet``.
+    parts, realised
+        The corpus' ``part-*.parquet`` in their order, and its ``realised.parquet``.
     form
         ``hf``: Parquet and a README.md with a YAML header. ``nanochat``: Parquet shards of text only, the last
         of which is validation. ``megatron``: one JSONL file for each domain and a blend file for ``--data-args-path``.
@@ -56,10 +56,9 @@ def export_mixture(corpus: Path, form: Format, out: Path, title: str) -> Path:
         raise ComputeError(f"format {form!r} is not known; choose one of {', '.join(writers)}")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ComputeError(f"{out} is not an empty folder; name another or empty it")
-    parts = sorted(corpus.glob("part-*.parquet"))
     if not parts:
-        raise ComputeError(f"{corpus} holds no documents; make the mixed corpus again")
-    domains = read_table(corpus / "realised.parquet").to_pylist()
+        raise ComputeError("the mixed corpus holds no documents; make it again")
+    domains = read_table(realised).to_pylist()
     unfinished = out.with_name(f".{out.name}.partial")
     if unfinished.exists():
         shutil.rmtree(unfinished)

@@ -24,7 +24,7 @@ from climb_assets.search.prediction import OutOfFold, Prediction
 from climb_assets.search.predictor import Predictor, new_predictor, save_predictor
 from climb_assets.search.stack import rank_correlation
 from climb_assets.simplex.mixtures import FloatArray, check_simplex
-from climb_assets.store.artifacts import write_atomically
+from climb_assets.store.files import write_atomically
 from climb_assets.tables import read_table, write_table
 
 FAMILIES = pa.schema(

@@ -20,7 +20,8 @@ from climb_assets.search.share_ridge import ShareRidge, fit_share_ridge
 from climb_assets.search.stack import Stack
 from climb_assets.search.trees import Trees, fit_published_trees, fit_small_trees
 from climb_assets.simplex.mixtures import FloatArray
-from climb_assets.store.artifacts import canonical_json, write_atomically
+from climb_assets.store.artifacts import canonical_json
+from climb_assets.store.files import write_atomically
 
 __all__ = ["Prediction", "Predictor", "load_predictor", "new_predictor", "save_predictor"]
 

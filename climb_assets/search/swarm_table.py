@@ -23,7 +23,7 @@ import pyarrow.csv
 from climb_assets.errors import ComputeError, ConfigError
 from climb_assets.search.iteration import History
 from climb_assets.simplex.mixtures import TOLERANCE, FloatArray, mixture_key, normalise
-from climb_assets.store.artifacts import write_atomically
+from climb_assets.store.files import write_atomically
 
 RATIOS, METRICS = "ratios.csv", "metrics.csv"
 RUN_COLUMNS = ("run_id", "run", "index", "name")  # Olmix's files, its data frames, RegMix; the first that is there

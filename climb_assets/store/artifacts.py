@@ -1,6 +1,6 @@
 """Artefacts: what one is made from, how it is hashed, sealed and verified.
 
-What belongs here: hashes, orders, drafts and finished artefacts. Where they lie belongs to `climb_assets.store.local`.
+What belongs here: hashes, orders, drafts and finished artefacts. Where they lie belongs to the store.
 
 One artefact is one directory. Its ``manifest.json`` is written last, so a directory without one does not exist.
 ``run.json`` beside the manifest holds what may differ between equal runs (seconds, host, package versions) and belongs
@@ -12,14 +12,17 @@ import functools
 import hashlib
 import importlib.metadata
 import json
-import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from climb_assets.errors import CorruptArtifact, MissingArtifact
+from climb_assets.store.files import sync_file, sync_folder, write_atomically
+
+if TYPE_CHECKING:
+    from climb_assets.store.store import Store
 
 MANIFEST = "manifest.json"
 RUN_FACTS = "run.json"
@@ -53,26 +56,6 @@ def sha256_file(path: Path) -> str:
     """Return the hex SHA-256 of a file's bytes."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a small file so that a reader sees the old bytes or the new ones, never a part."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
-    sync_directory(path.parent)
-
-
-def sync_directory(path: Path) -> None:
-    """Have the operating system write a folder's entries to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @dataclass(frozen=True)
@@ -126,10 +109,21 @@ class Draft:
 
 @dataclass(frozen=True)
 class Artifact:
-    """A finished artefact. Its files are verified against the manifest when they are first asked for."""
+    """A finished artefact. Its files are verified against the manifest when they are first asked for.
+
+    Parameters
+    ----------
+    path
+        Folder of its files on this machine; where the store is elsewhere, those that were asked for.
+    manifest
+        What it was made from and what it holds.
+    store
+        Where it lies.
+    """
 
     path: Path
     manifest: Mapping[str, Any]
+    store: "Store" = field(compare=False, repr=False)
 
     @property
     def asset(self) -> str:
@@ -161,7 +155,7 @@ class Artifact:
     @property
     def run(self) -> Mapping[str, Any]:
         """What may differ between equal runs: seconds, throughput, host."""
-        facts: dict[str, Any] = json.loads((self.path / RUN_FACTS).read_text())
+        facts: dict[str, Any] = json.loads(self.store.localise(self, RUN_FACTS).read_text())
         return facts
 
     def file(self, name: str, *, again: bool = False) -> Path:
@@ -177,8 +171,15 @@ class Artifact:
         record = self.manifest["files"].get(name)
         if record is None:
             raise MissingArtifact(f"{self.asset} holds no file {name!r}; it has {sorted(self.manifest['files'])}")
-        verify_file(self.path / name, record["sha256"], again=again)
-        return self.path / name
+        path = self.store.localise(self, name)
+        verify_file(path, record["sha256"], again=again)
+        return path
+
+    def folder(self) -> Path:
+        """Return the folder with every data file in it, verified: for libraries that are given a folder."""
+        for name in self.manifest["files"]:
+            self.file(name)
+        return self.path
 
     def json(self, name: str) -> Any:
         """Return the verified content of a JSON data file."""
@@ -186,17 +187,12 @@ class Artifact:
 
     def is_complete(self) -> bool:
         """Return whether every file is there in its size; `verify` reads the bytes too."""
-        try:
-            return all(
-                (self.path / name).stat().st_size == file["bytes"] for name, file in self.manifest["files"].items()
-            )
-        except OSError:
-            return False
+        present = self.store.files(self)
+        return all(present.get(name) == file["bytes"] for name, file in self.manifest["files"].items())
 
     def verify(self) -> None:
         """Verify every file and the manifest; see `file` and `verify_manifest` for the errors."""
-        for name in self.manifest["files"]:
-            self.file(name)
+        self.folder()
         self.verify_manifest()
 
     def verify_manifest(self) -> None:
@@ -252,13 +248,15 @@ def verify_file(path: Path, sha256: str, *, again: bool = False) -> None:
 
 
 def seal(order: Order, draft: Draft) -> dict[str, Any]:
-    """Hash and sync every file of a draft and write its manifest, last."""
+    """Hash and sync every file and folder of a draft and write its manifest, last."""
     files = {}
-    for path in sorted(p for p in draft.path.rglob("*") if p.is_file() and p.name != RUN_FACTS):
-        with path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-            os.fsync(stream.fileno())
-        files[path.relative_to(draft.path).as_posix()] = {"bytes": path.stat().st_size, "sha256": digest}
+    for path in sorted(draft.path.rglob("*")):
+        if path.is_dir():
+            sync_folder(path)
+        elif path.name != RUN_FACTS:
+            sync_file(path)
+            record = {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
+            files[path.relative_to(draft.path).as_posix()] = record
     manifest = {
         "asset": order.asset,
         "partition": order.partition,

@@ -1,165 +1,174 @@
-"""The artefact store: content-addressed, atomic, checksummed, write-once.
+"""The store on a file system: content-addressed, atomic, checksummed, write-once.
 
-What belongs here: how artefacts are put down and picked up. What one is belongs to `climb_assets.store.artifacts`, what
-it means to its stage.
+What belongs here: how artefacts are put down in a folder and picked up again. What one is belongs to
+`climb_assets.store.artifacts`, what it means to its stage.
 
 An artefact lies in ``artifacts/<asset>/<partition>/<fingerprint>/``. ``refs/<asset>/<partition>`` names the current
-artefact and is replaced atomically.
+one. A draft is a hidden sibling of what it will be; a writer owns it by having named it, so no two ever share one, and
+it becomes the artefact by a rename, which refuses where there is one already. Nothing of this needs a lock. What does
+is telling a dead writer's draft from a living one's, and a swap: see `LocalStore.lease`.
 """
 
 import contextlib
+import errno
 import fcntl
 import json
+import os
+import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from climb_assets.errors import CorruptArtifact, MissingArtifact
-from climb_assets.store.artifacts import (
-    MANIFEST,
-    RUN_FACTS,
-    Artifact,
-    Draft,
-    Order,
-    seal,
-    sha256_text,
-    sync_directory,
-    write_atomically,
-)
+from climb_assets.errors import CorruptArtifact, TransientError
+from climb_assets.store.artifacts import MANIFEST, RUN_FACTS, Artifact, Draft, Order, seal, sha256_text
+from climb_assets.store.files import UNFINISHED, make_folder, sync_folder, write_atomically
+from climb_assets.store.store import Store
 
 UNPARTITIONED = "_"
+DRAFT, DISCARDED = ".partial", ".discarded"
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+TAKEN = (errno.ENOTEMPTY, errno.EEXIST)  # POSIX lets rename() answer either
 
 
-class Lake:
-    """The store under one root folder.
+class LocalStore(Store):
+    """The store under one root folder of a file system that this machine has mounted.
 
     Parameters
     ----------
     root
-        Folder that holds ``artifacts/``, ``refs/`` and ``locks/``; made when first written to.
+        Folder that holds ``artifacts/``, ``refs/``, ``locks/`` and ``unfinished/``; made when first written to.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root).resolve()
 
-    def _folder(self, asset: str, partition: str | None) -> Path:
-        return self.root / "artifacts" / asset / (partition or UNPARTITIONED)
-
-    def _ref(self, asset: str, partition: str | None) -> Path:
-        return self.root / "refs" / asset / (partition or UNPARTITIONED)
+    def put(self, order: Order, write: Callable[[Draft], None], *, resumable: bool = False) -> tuple[Artifact, bool]:
+        """Make an artefact unless a whole one is there; see `Store.put`."""
+        final = self._folder(order.asset, order.partition) / order.fingerprint
+        with self.lease(f"{order.asset}.{order.partition or UNPARTITIONED}.{order.fingerprint}") as alone:
+            found = self._whole(final)
+            if found is not None:
+                return found, False
+            draft = Draft(_begin(final, resumable=resumable, alone=alone), order)
+            try:
+                write(draft)
+                manifest = seal(order, draft)
+                while not _commit(draft.path, final):
+                    found = self._whole(final)
+                    if found is not None:  # of a writer that held no lease, and was first
+                        _discard(draft.path)
+                        return found, False
+                    _discard(final)
+            except OSError as error:
+                if error.errno in NO_ROOM:
+                    raise TransientError(f"there is no room left for {self.root}; make some and run again") from error
+                if not draft.path.exists():
+                    raise TransientError(f"another host took over {order.asset} from this one; run again") from error
+                raise
+        return Artifact(final, manifest, self), True
 
     def find(self, asset: str, partition: str | None, fingerprint: str) -> Artifact | None:
-        """Return the artefact with this fingerprint, or None; its files are not yet verified."""
+        """Return the artefact with this fingerprint, or None; see `Store.find`."""
         return self._open(self._folder(asset, partition) / fingerprint)
 
-    def current(self, asset: str, partition: str | None = None) -> Artifact | None:
-        """Return the artefact that the reference names, or None."""
-        try:
-            fingerprint = self._ref(asset, partition).read_text().strip()
-        except FileNotFoundError:
-            return None
-        return self.find(asset, partition, fingerprint)
+    def fingerprints(self, asset: str, partition: str | None) -> list[str]:
+        """Return the fingerprints of every artefact of a partition, sorted."""
+        return sorted(path.parent.name for path in self._folder(asset, partition).glob(f"[!.]*/{MANIFEST}"))
 
-    def get(self, asset: str, partition: str | None = None) -> Artifact:
-        """Return the current artefact.
+    def all_of(self, asset: str) -> list[Artifact]:
+        """Return every artefact of an asset, ordered by partition and fingerprint."""
+        manifests = sorted((self.root / "artifacts" / asset).glob(f"*/[!.]*/{MANIFEST}"))
+        found = [self._open(path.parent) for path in manifests]
+        return [artifact for artifact in found if artifact is not None]
 
-        Raises
-        ------
-        MissingArtifact
-            There is none yet.
-        """
-        artifact = self.current(asset, partition)
-        if artifact is None:
-            name = asset if partition is None else f"{asset}[{partition}]"
-            raise MissingArtifact(f"{name} has not been made; run `climb up --to {asset}`")
-        return artifact
+    def files(self, artifact: Artifact) -> Mapping[str, int]:
+        """Return the size in bytes of every file in an artefact's folder, by its name."""
+        found = {}
+        for folder, _, names in os.walk(artifact.path):
+            for name in names:
+                path = Path(folder, name)
+                with contextlib.suppress(FileNotFoundError):
+                    found[path.relative_to(artifact.path).as_posix()] = path.stat().st_size
+        return found
+
+    def localise(self, artifact: Artifact, name: str) -> Path:
+        """Return the path of a file: it is here already."""
+        return artifact.path / name
 
     def partitions(self, asset: str) -> list[str]:
-        """Return the partition keys that have a current artefact, sorted."""
+        """Return the partition keys that have a reference, sorted."""
         folder = self.root / "refs" / asset
         return sorted(path.name for path in folder.iterdir() if path.name[0] not in "._") if folder.is_dir() else []
 
-    def all_of(self, asset: str) -> list[Artifact]:
-        """Return every finished artefact of an asset, current or not, in path order."""
-        folders = (self.root / "artifacts" / asset).glob("*/*")
-        found = [self._open(folder) for folder in sorted(folders) if not folder.name.startswith(".")]
-        return [artifact for artifact in found if artifact is not None]
+    def reference(self, asset: str, partition: str | None) -> str | None:
+        """Return the fingerprint that the reference names, or None."""
+        try:
+            return self._reference(asset, partition).read_text().strip()
+        except FileNotFoundError:
+            return None
 
-    def with_data_version(self, asset: str, partition: str | None, data_version: str) -> Artifact | None:
-        """Return an artefact that holds this data: the current one if it does, else any other, else None."""
-        current = self.current(asset, partition)
-        if current is not None and current.data_version == data_version:
-            return current
-        for folder in sorted(self._folder(asset, partition).glob("[0-9a-f]*")):
-            artifact = self._open(folder)
-            if artifact is not None and artifact.data_version == data_version:
-                return artifact
-        return None
+    def swap(self, asset: str, partition: str | None, expected: str | None, new: str | None) -> bool:
+        """Let the reference name `new` if it names `expected` now; see `Store.swap`.
 
-    def point(self, artifact: Artifact) -> None:
-        """Make an artefact the current one of its asset and partition."""
-        ref = self._ref(artifact.asset, artifact.partition)
-        ref.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(ref, artifact.fingerprint.encode())
-
-    def forget(self, asset: str, partition: str) -> None:
-        """Drop the reference of a partition that is no longer there; the artefact itself stays."""
-        self._ref(asset, partition).unlink(missing_ok=True)
-
-    def put(self, order: Order, write: Callable[[Draft], None], *, resumable: bool = False) -> tuple[Artifact, bool]:
-        """Make an artefact unless it is there; a second caller waits for the first and finds it done.
-
-        The reference is not moved: see `point`.
-
-        Parameters
-        ----------
-        order
-            What to make; its fingerprint names the folder.
-        write
-            Fills the draft: files under ``draft.path``, deterministic facts in ``draft.summary``, the rest in
-            ``draft.run``.
-        resumable
-            Hand a dead writer's unfinished folder to `write`, which then must write each file atomically
-            and may trust those that are there. Otherwise `write` starts from an empty folder.
-
-        Returns
-        -------
-        The artefact, and whether it was made by this call.
+        Where the file system grants no leases, two swaps at one instant may both find what they expect. The later one
+        then stands; either way it names a whole artefact, and the planner tells whether that is the one to use.
         """
-        final = self._folder(order.asset, order.partition) / order.fingerprint
-        with self.lock(f"{order.asset}.{order.partition or UNPARTITIONED}.{order.fingerprint}"):
-            found = self._open(final)
-            if found is not None and _is_whole(found):
-                return found, False
-            if final.exists():  # what is left of a damaged artefact
-                shutil.rmtree(final)
-            draft = Draft(final.with_name(f".{final.name}.partial"), order)
-            if draft.path.exists() and not resumable:
-                shutil.rmtree(draft.path)
-            for half_written in draft.path.rglob(".*.tmp"):  # a dead writer's, or the seal would count it
-                half_written.unlink()
-            draft.path.mkdir(parents=True, exist_ok=True)
-            for name in (MANIFEST, RUN_FACTS):  # of a writer that died while it sealed
-                (draft.path / name).unlink(missing_ok=True)
-            write(draft)
-            manifest = seal(order, draft)
-            draft.path.replace(final)
-            sync_directory(final.parent)
-        return Artifact(final, manifest), True
+        path = self._reference(asset, partition)
+        with self.lease(f"refs.{asset}"):
+            if self.reference(asset, partition) != expected:
+                return False
+            if new is not None:
+                make_folder(path.parent)
+                write_atomically(path, new.encode())
+            elif expected is not None:
+                path.unlink()
+                sync_folder(path.parent)
+        return True
 
     @contextlib.contextmanager
-    def lock(self, name: str) -> Iterator[None]:
-        """Hold the lock of this name; waits. The operating system frees it when the process dies."""
-        folder = self.root / "locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / sha256_text(name)[:32]).open("w") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)
-            yield
+    def lease(self, name: str) -> Iterator[bool]:
+        """Wait for the exclusive right of this name; the operating system ends it when the process dies.
 
-    @staticmethod
-    def _open(path: Path) -> Artifact | None:
+        It is flock(2). Several hosts on one file system see each other's where the file system carries it: Linux turns
+        it into byte-range locks on NFS, unless it is mounted with ``nolock`` or ``local_lock=flock``. On a mount that
+        grants it to two hosts at once, a writer may find its draft taken from it, which is a `TransientError`; on one
+        that refuses it, every writer makes a draft of its own, drafts of dead writers stay, and the first is kept.
+        """
+        folder = self.root / "locks"
+        make_folder(folder)
+        with (folder / sha256_text(name)[:32]).open("a") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX)
+            except OSError as error:
+                if error.errno not in NO_LOCKS:
+                    raise
+                yield False
+            else:
+                yield True
+
+    def working_folder(self, order: Order) -> Path:
+        """Return ``unfinished/<fingerprint>``, made if absent; see `Store.working_folder`."""
+        folder = self._working_folder(order)
+        make_folder(folder)
+        return folder
+
+    def remove_working_folder(self, order: Order) -> None:
+        """Remove the folder of `working_folder`, if there is one."""
+        shutil.rmtree(self._working_folder(order), ignore_errors=True)
+
+    def _working_folder(self, order: Order) -> Path:
+        return self.root / "unfinished" / order.fingerprint
+
+    def _folder(self, asset: str, partition: str | None) -> Path:
+        return self.root / "artifacts" / asset / (partition or UNPARTITIONED)
+
+    def _reference(self, asset: str, partition: str | None) -> Path:
+        return self.root / "refs" / asset / (partition or UNPARTITIONED)
+
+    def _open(self, path: Path) -> Artifact | None:
         try:
-            return Artifact(path, json.loads((path / MANIFEST).read_text()))
+            return Artifact(path, json.loads((path / MANIFEST).read_text()), self)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except ValueError as error:
@@ -167,10 +176,64 @@ class Lake:
                 f"{path / MANIFEST} is not JSON ({error}); delete its folder and run `climb up`"
             ) from None
 
+    def _whole(self, path: Path) -> Artifact | None:
+        """Return the artefact in a folder if its bytes are what its manifest promises."""
+        try:
+            artifact = self._open(path)
+            if artifact is not None:
+                artifact.verify()
+        except CorruptArtifact:
+            return None
+        return artifact
 
-def _is_whole(artifact: Artifact) -> bool:
+
+def _begin(final: Path, *, resumable: bool, alone: bool) -> Path:
+    """Return a folder for a draft of `final`: a dead writer's if there is one and it is `resumable`, or an empty one.
+
+    Parameters
+    ----------
+    alone
+        Nobody else writes this artefact now, so every draft that lies about is a dead writer's.
+    """
+    make_folder(final.parent)
+    draft = _hidden(final, DRAFT)
+    for left in sorted(final.parent.glob(f".{final.name}.*")) if alone else ():
+        if resumable and left.suffix == DRAFT and not draft.exists():
+            with contextlib.suppress(FileNotFoundError):
+                left.rename(draft)
+        else:
+            _discard(left)
+    draft.mkdir(exist_ok=True)
+    for half_written in draft.rglob(f".*{UNFINISHED}"):  # or the seal would count it
+        half_written.unlink()
+    for name in (MANIFEST, RUN_FACTS):  # of a writer that died while it sealed
+        (draft / name).unlink(missing_ok=True)
+    return draft
+
+
+def _commit(draft: Path, final: Path) -> bool:
+    """Let a sealed draft become the artefact; return False if there is something in its place already."""
     try:
-        artifact.verify()
-    except CorruptArtifact:
+        draft.rename(final)
+    except OSError as error:
+        if error.errno not in TAKEN:
+            raise
         return False
+    sync_folder(final.parent)
     return True
+
+
+def _discard(path: Path) -> None:
+    """Remove a folder, its name first: nobody finds it half removed, nor can its writer commit it any more."""
+    discarded = _hidden(path, DISCARDED)
+    try:
+        path.rename(discarded)
+    except FileNotFoundError:
+        return
+    shutil.rmtree(discarded, ignore_errors=True)
+
+
+def _hidden(path: Path, kind: str) -> Path:
+    """Return a new hidden name beside an artefact, or beside another hidden name of it."""
+    fingerprint = path.name.lstrip(".").partition(".")[0]
+    return path.with_name(f".{fingerprint}.{secrets.token_hex(6)}{kind}")

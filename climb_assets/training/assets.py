@@ -8,7 +8,8 @@ from climb_assets.graph.materializer import Materializer
 from climb_assets.search.baselines import write_baselines
 from climb_assets.search.proposal import read_candidates
 from climb_assets.search.search_state import deciding_tasks, read_space
-from climb_assets.store.artifacts import Draft, canonical_json, write_atomically
+from climb_assets.store.artifacts import Draft, canonical_json
+from climb_assets.store.files import write_atomically
 from climb_assets.training.baseline_runs import train_baselines
 from climb_assets.training.fidelity import answer, write_fidelity
 from climb_assets.training.fidelity_runs import compare_settings

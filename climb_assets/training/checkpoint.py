@@ -5,12 +5,13 @@ What belongs here: writing and reading that state, and the weights that are kept
 Everything is safetensors: weights, both moments of AdamW and the curve, in one file that is replaced as a whole.
 """
 
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from climb_assets.store.files import atomic_file
 
 if TYPE_CHECKING:
     import torch
@@ -27,7 +28,7 @@ class Checkpoint:
     Parameters
     ----------
     folder
-        Where the state goes; made here. It outlives the run until the result is committed.
+        Where the state goes. It outlives the run until the result is committed.
     snapshots
         Where the weights go that are kept on the way.
     seconds
@@ -84,9 +85,6 @@ class Checkpoint:
         _write(self.folder / STATE, state)
         self._written = time.monotonic()
 
-    def __post_init__(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-
 
 def snapshot_name(tokens: int) -> str:
     """Return the file of the weights that were kept after so many tokens."""
@@ -102,11 +100,8 @@ def _write(path: Path, tensors: Mapping[str, "torch.Tensor"]) -> None:
     """Write tensors so that the file is there whole, on the disk, or not at all."""
     from safetensors.torch import save_file
 
-    temporary = path.with_name(f".{path.name}.tmp")
-    save_file({name: tensor.cpu() for name, tensor in tensors.items()}, temporary)
-    with temporary.open("rb") as stream:
-        os.fsync(stream.fileno())
-    temporary.replace(path)
+    with atomic_file(path) as temporary:
+        save_file({name: tensor.cpu() for name, tensor in tensors.items()}, temporary)
 
 
 def load_snapshot(model: "PreTrainedModel", folder: Path, tokens: int) -> None:

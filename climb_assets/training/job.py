@@ -6,7 +6,6 @@ what happens inside to `train` and `evaluation`.
 
 import functools
 import os
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -23,8 +22,9 @@ from climb_assets.graph.assets import EVALUATION_MODULES, TRAINING_MODULES
 from climb_assets.graph.code_identity import code_hashes
 from climb_assets.randomness import derived_seed
 from climb_assets.simplex.mixtures import DECIMALS, mixture_key
-from climb_assets.store.artifacts import Artifact, Draft, Order, canonical_json, write_atomically
-from climb_assets.store.local import Lake
+from climb_assets.store.artifacts import Artifact, Draft, Order, canonical_json
+from climb_assets.store.files import write_atomically
+from climb_assets.store.store import Store
 from climb_assets.tables import write_rows, write_table
 from climb_assets.training.checkpoint import Checkpoint, load_snapshot
 from climb_assets.training.evaluation import Scores, evaluate
@@ -119,7 +119,7 @@ class PreparedTask:
 class Work:
     """Everything a worker needs for one job."""
 
-    lake: Path
+    store: Store
     data: TrainingData
     conditions: Conditions
     training: Training
@@ -167,24 +167,24 @@ def snapshots_of(model: Artifact) -> list[int]:
     return counts
 
 
-def find_kept(lake: Lake, order: Order) -> Artifact | None:
+def find_kept(store: Store, order: Order) -> Artifact | None:
     """Return the artefact of one of the two stores, unless it is absent or has lost a file."""
-    found = lake.find(order.asset, order.partition, order.fingerprint)
+    found = store.find(order.asset, order.partition, order.fingerprint)
     return found if found is not None and found.is_complete() else None
 
 
 def carry_out(work: Work) -> None:
     """Do one job in a worker: train unless the model is there, score what has no scores, commit each."""
-    lake, parent = Lake(work.lake), os.getppid()
+    store, parent = work.store, os.getppid()
     order = work.model_order()
     for imported, asked in ((_TRAIN_CODE, work.conditions.train_code), (_EVALUATE_CODE, work.conditions.evaluate_code)):
         if any(asked.get(module, found) != found for module, found in imported.items()):
             raise ComputeError("the source code of the proxies was changed while a swarm is at work; start again")
-    unfinished = lake.root / "unfinished" / order.fingerprint
-    model, _ = lake.put(order, lambda draft: _write_model(draft, work, order, unfinished, parent), resumable=True)
-    shutil.rmtree(unfinished, ignore_errors=True)  # only now: what kills the sealing does not cost the training
+    write = lambda draft: _write_model(draft, work, order, store.working_folder(order), parent)  # noqa: E731
+    model, _ = store.put(order, write, resumable=True)
+    store.remove_working_folder(order)  # only now: what kills the sealing does not cost the training
     orders = {name: work.score_order(model, name) for name in work.tasks}
-    missing = [name for name, order in orders.items() if find_kept(lake, order) is None]
+    missing = [name for name, order in orders.items() if find_kept(store, order) is None]
     if not missing:
         return
     model.verify()
@@ -197,7 +197,7 @@ def carry_out(work: Work) -> None:
         for name in missing:
             found[name].append({"tokens": tokens, **asdict(_score(loaded, work, work.tasks[name]))})
     for name, rows in found.items():
-        lake.put(orders[name], functools.partial(_write_scores, rows=rows))
+        store.put(orders[name], functools.partial(_write_scores, rows=rows))
 
 
 def _write_model(draft: Draft, work: Work, order: Order, unfinished: Path, parent: int) -> None:

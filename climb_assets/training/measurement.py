@@ -16,7 +16,8 @@ from climb_assets.graph.assets import EVALUATION_MODULES, HARNESS_MODULES, TASK_
 from climb_assets.graph.code_identity import code_hashes
 from climb_assets.graph.hashed_settings import harness_version
 from climb_assets.graph.materializer import Materializer
-from climb_assets.store.artifacts import Draft, Order, canonical_json, write_atomically
+from climb_assets.store.artifacts import Draft, Order, canonical_json
+from climb_assets.store.files import write_atomically
 from climb_assets.tables import read_table, write_rows
 from climb_assets.training.job import Conditions, PreparedTask, ProxyJob, TrainingData
 from climb_assets.training.swarm import ProxyOutcome, Swarm
@@ -69,7 +70,7 @@ def measure(
     """
     data = training_data(materializer)
     prepared = {name: _prepare(materializer, name, task, data) for name, task in tasks.items()}
-    swarm = Swarm(materializer.lake, data, conditions_of(materializer, training))
+    swarm = Swarm(materializer.store, data, conditions_of(materializer, training))
     return swarm.run(jobs, training, prepared, lambda done, total: materializer.progress(what, done, total))
 
 
@@ -130,7 +131,7 @@ def _prepare(materializer: Materializer, name: str, task: Task, data: TrainingDa
         else:
             draft.summary |= prepare_text_task(task, name, load_training_index(data.folder, data.tokens), draft.path)
 
-    return PreparedTask(materializer.lake.put(order, write)[0], task if isinstance(task, HarnessTask) else None)
+    return PreparedTask(materializer.store.put(order, write)[0], task if isinstance(task, HarnessTask) else None)
 
 
 def summarise_outcomes(outcomes: Sequence[ProxyOutcome], training: Training, what: str) -> dict[str, int]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from climb_assets.config import Training
 from climb_assets.corpus.frozen_tokenizer import end_token, load_tokenizer
 from climb_assets.errors import ConfigError
-from climb_assets.store.artifacts import canonical_json, write_atomically
+from climb_assets.store.artifacts import canonical_json
+from climb_assets.store.files import write_atomically
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedModel

@@ -5,7 +5,6 @@ weights are a baseline of the search.
 """
 
 import contextlib
-import shutil
 from collections.abc import Iterator
 
 from climb_assets.errors import ComputeError
@@ -44,10 +43,10 @@ def reweigh(materializer: Materializer) -> tuple[Artifact, ProxyOutcome]:
     conditions = conditions_of(materializer, config.proxy)
     index = load_training_index(data.folder, data.tokens)
     as_it_is, even = (ProxyJob(tuple(weights.tolist())) for weights in choose_mixtures(index))
-    (reference,) = Swarm(materializer.lake, data, conditions).run([as_it_is], config.proxy, {})
+    (reference,) = Swarm(materializer.store, data, conditions).run([as_it_is], config.proxy, {})
     if reference.diverged:
         raise ComputeError("DoReMi's reference model diverged; lower proxy.learning_rate")
-    plain = Work(materializer.lake.root, data, conditions, config.proxy, {}, even, threads=1).model_order()
+    plain = Work(materializer.store, data, conditions, config.proxy, {}, even, threads=1).model_order()
     order = Order(
         DOREMI,
         None,
@@ -55,7 +54,6 @@ def reweigh(materializer: Materializer) -> tuple[Artifact, ProxyOutcome]:
         {**plain.config, "doremi": config.baselines.doremi.model_dump(mode="json")},
         _CODE,
     )
-    unfinished = materializer.lake.root / "unfinished" / order.fingerprint
 
     def write(draft: Draft) -> None:
         seed, simulated = order.config["seed"], order.config.get("supply")
@@ -64,14 +62,15 @@ def reweigh(materializer: Materializer) -> tuple[Artifact, ProxyOutcome]:
         tokenizer, device = conditions.tokenizer, config.runtime.device
         proxy = make_model(config.proxy, conditions.vocabulary, tokenizer, seed, device)
         against = load_model(reference.model.path).to(proxy.device)  # type: ignore[arg-type]
+        unfinished = materializer.store.working_folder(order)
         checkpoint = Checkpoint(unfinished, draft.path, config.runtime.checkpoint_seconds)
         with _one_thread():
             run = reweight_domains(proxy, against, plan, config.proxy, config.baselines.doremi, checkpoint)
         write_reweighting(draft.path / RUN, run)
         save_model(proxy, tokenizer, draft.path)
 
-    found, _ = materializer.lake.put(order, write)
-    shutil.rmtree(unfinished, ignore_errors=True)
+    found, _ = materializer.store.put(order, write)
+    materializer.store.remove_working_folder(order)
     return found, reference
 
 

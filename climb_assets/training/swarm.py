@@ -17,7 +17,7 @@ from climb_assets.config import Training
 from climb_assets.errors import TransientError
 from climb_assets.executor.local import Layout, choose_layout, discard_workers, start_workers
 from climb_assets.store.artifacts import Artifact, Order
-from climb_assets.store.local import Lake
+from climb_assets.store.store import Store
 from climb_assets.tables import read_table
 from climb_assets.training.evaluation import Scores
 from climb_assets.training.job import (
@@ -83,8 +83,8 @@ class Swarm:
         What all jobs share.
     """
 
-    def __init__(self, lake: Lake, data: TrainingData, conditions: Conditions) -> None:
-        self._lake, self._data, self._conditions = lake, data, conditions
+    def __init__(self, store: Store, data: TrainingData, conditions: Conditions) -> None:
+        self._store, self._data, self._conditions = store, data, conditions
 
     def run(
         self,
@@ -109,10 +109,9 @@ class Swarm:
         """
         layout = self._layout(training)
         works = {
-            job: Work(self._lake.root, self._data, self._conditions, training, tasks, job, layout.threads)
-            for job in jobs
+            job: Work(self._store, self._data, self._conditions, training, tasks, job, layout.threads) for job in jobs
         }
-        kept = {job: _kept(self._lake, work) for job, work in works.items()}
+        kept = {job: _kept(self._store, work) for job, work in works.items()}
         waiting = [job for job in works if kept[job] < len(tasks) + 1]
         deaths = 0
         while waiting:
@@ -121,12 +120,12 @@ class Swarm:
                 break
             except BrokenProcessPool:
                 discard_workers(layout)
-                left = [job for job in waiting if _kept(self._lake, works[job]) < len(tasks) + 1]
+                left = [job for job in waiting if _kept(self._store, works[job]) < len(tasks) + 1]
                 deaths = deaths + 1 if len(left) == len(waiting) else 0
                 waiting = left
             if deaths == ATTEMPTS:
                 raise TransientError(f"a worker died {deaths} times, perhaps for want of memory; lower runtime.workers")
-        return [_outcome(self._lake, works[job], kept[job]) for job in jobs]
+        return [_outcome(self._store, works[job], kept[job]) for job in jobs]
 
     def _layout(self, training: Training) -> Layout:
         runtime = self._conditions.runtime
@@ -152,26 +151,26 @@ class Swarm:
                 future.cancel()
 
 
-def _kept(lake: Lake, work: Work) -> int:
+def _kept(store: Store, work: Work) -> int:
     """Return how many of a job's artefacts (its model and its scores) are in the stores, whole."""
-    model = find_kept(lake, work.model_order())
+    model = find_kept(store, work.model_order())
     if model is None:
         return 0
-    return 1 + sum(find_kept(lake, work.score_order(model, name)) is not None for name in work.tasks)
+    return 1 + sum(find_kept(store, work.score_order(model, name)) is not None for name in work.tasks)
 
 
-def _outcome(lake: Lake, work: Work, kept: int) -> ProxyOutcome:
+def _outcome(store: Store, work: Work, kept: int) -> ProxyOutcome:
     """Read what a job came to from the stores; `kept` of its artefacts were there before."""
-    model = find_kept(lake, work.model_order())
+    model = find_kept(store, work.model_order())
     assert model is not None, "a worker returned without its model"
-    read = {name: _read_scores(lake, work.score_order(model, name)) for name in work.tasks}
+    read = {name: _read_scores(store, work.score_order(model, name)) for name in work.tasks}
     counts = [*snapshots_of(model), int(model.summary["tokens"])]
     points = {tokens: {name: rows[tokens] for name, rows in read.items()} for tokens in counts}
     return ProxyOutcome(work.job, model, points, kept == 0, len(read) - max(0, kept - 1))
 
 
-def _read_scores(lake: Lake, order: Order) -> dict[int, Scores]:
+def _read_scores(store: Store, order: Order) -> dict[int, Scores]:
     """Return the scores of one task by the number of tokens trained on."""
-    artifact = find_kept(lake, order)
+    artifact = find_kept(store, order)
     assert artifact is not None, "a worker returned without its scores"
     return {row.pop("tokens"): Scores(**row) for row in read_table(artifact.file("scores.parquet")).to_pylist()}

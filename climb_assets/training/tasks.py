@@ -23,6 +23,7 @@ from climb_assets.config import ChoiceTask, TextTask
 from climb_assets.corpus.frozen_tokenizer import end_token, load_tokenizer
 from climb_assets.errors import ComputeError, ConfigError
 from climb_assets.store.artifacts import sha256_text
+from climb_assets.store.files import write_array
 from climb_assets.tables import write_table
 from climb_assets.training.token_index import TrainingIndex
 
@@ -175,9 +176,6 @@ def _write(requests: Sequence[Request], out: Path) -> dict[str, int]:
         [request.size for request in requests],
         [request.characters for request in requests],
     ]
-    temporary = out / ".tokens.npy.tmp"
-    with temporary.open("wb") as stream:
-        np.save(stream, np.concatenate([request.tokens.astype(np.int32) for request in requests]), allow_pickle=False)
-    temporary.replace(out / "tokens.npy")
+    write_array(out / "tokens.npy", np.concatenate([request.tokens.astype(np.int32) for request in requests]))
     write_table(out / "items.parquet", pa.table(columns, schema=ITEMS_SCHEMA))
     return {"items": requests[-1].item + 1, "requests": len(requests), "tokens": int(starts[-1])}

@@ -14,7 +14,8 @@ import numpy as np
 import pyarrow as pa
 
 from climb_assets.errors import ComputeError, MissingArtifact
-from climb_assets.store.artifacts import canonical_json, write_atomically
+from climb_assets.store.artifacts import canonical_json
+from climb_assets.store.files import write_array, write_atomically
 from climb_assets.tables import count_rows, read_table, write_table
 
 if TYPE_CHECKING:
@@ -187,10 +188,7 @@ def build_training_index(
     columns = ("domain", "ordinal", "start", "length")
     spans = np.stack([np.asarray(train[name], dtype=np.int64) for name in columns], axis=1)
     domains = _require_text(spans, domain_of_cluster)
-    temporary = out / ".spans.npy.tmp"
-    with temporary.open("wb") as stream:
-        np.save(stream, spans, allow_pickle=False)
-    temporary.replace(out / "spans.npy")
+    write_array(out / "spans.npy", spans)
     listing = [{"shard": shard.shard, "tokens_version": shard.tokens_version} for shard in shards]
     write_atomically(out / "shards.json", canonical_json(listing).encode())
     write_table(out / "evaluation.parquet", evaluation.cast(EVALUATION_SCHEMA))

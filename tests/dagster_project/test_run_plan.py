@@ -17,7 +17,7 @@ from climb_assets.graph.planner import make_plan
 from climb_assets.search.iteration import History
 from climb_assets.search.search_state import read_space
 from climb_assets.search.swarm_table import write_swarm
-from climb_assets.store.local import Lake
+from climb_assets.store.local import LocalStore
 from climb_assets.tables import read_table
 from climb_assets.training.job import MODELS
 from dagster_project.run_plan import Run, next_runs
@@ -29,17 +29,17 @@ SHARDS = ("first.jsonl", "second.jsonl", "third.jsonl")
 
 
 @pytest.fixture
-def lake(project: Path) -> Lake:
+def lake(project: Path) -> LocalStore:
     """Return the project's lake."""
-    return Lake(project / "data_lake")
+    return LocalStore(project / "data_lake")
 
 
-def versions(lake: Lake, asset: str) -> dict[str, str]:
+def versions(lake: LocalStore, asset: str) -> dict[str, str]:
     """Return the data version of every partition of an asset."""
     return {key: lake.get(asset, key).data_version for key in lake.partitions(asset)}
 
 
-def computed(lake: Lake) -> set[tuple[str, str, str]]:
+def computed(lake: LocalStore) -> set[tuple[str, str, str]]:
     """Return every finished artefact."""
     return {
         (spec.asset, str(artifact.partition), artifact.fingerprint)
@@ -54,14 +54,14 @@ def change_setting(project: Path, **sections: object) -> None:
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | sections))
 
 
-def test_second_time_does_nothing(up: Up, lake: Lake) -> None:
+def test_second_time_does_nothing(up: Up, lake: LocalStore) -> None:
     before = computed(lake)
     update = up()
     assert (update.made, update.reported, up.lines) == (0, 0, [])
     assert computed(lake) == before
 
 
-def test_raw_change_that_no_document_shows_spreads_no_further(up: Up, project: Path, lake: Lake) -> None:
+def test_raw_change_that_no_document_shows_spreads_no_further(up: Up, project: Path, lake: LocalStore) -> None:
     path = project / "data_lake" / "raw" / "first.jsonl"
     path.write_text(path.read_text().replace('", "', '" ,  "'))
     before = versions(lake, "corpus_shards")
@@ -71,7 +71,7 @@ def test_raw_change_that_no_document_shows_spreads_no_further(up: Up, project: P
 
 
 @pytest.mark.slow
-def test_changed_shard_is_redone_alone(up: Up, project: Path, lake: Lake) -> None:
+def test_changed_shard_is_redone_alone(up: Up, project: Path, lake: LocalStore) -> None:
     path = project / "data_lake" / "raw" / "first.jsonl"
     records = [json.loads(line) for line in path.read_text().splitlines()]
     records[0]["text"] += " and one more river"
@@ -86,7 +86,7 @@ def test_changed_shard_is_redone_alone(up: Up, project: Path, lake: Lake) -> Non
 
 
 @pytest.mark.slow
-def test_shards_come_and_go_and_what_came_back_is_not_made_again(up: Up, project: Path, lake: Lake) -> None:
+def test_shards_come_and_go_and_what_came_back_is_not_made_again(up: Up, project: Path, lake: LocalStore) -> None:
     raw = project / "data_lake" / "raw"
     write_source(raw / "fourth.jsonl", "first", documents=30, seed=5)
     up(to="corpus_manifest")
@@ -105,7 +105,7 @@ def test_shards_come_and_go_and_what_came_back_is_not_made_again(up: Up, project
     assert computed(lake) == done
 
 
-def test_deleted_history_is_reported_again_and_nothing_is_computed(project: Path, lake: Lake, request) -> None:
+def test_deleted_history_is_reported_again_and_nothing_is_computed(project: Path, lake: LocalStore, request) -> None:
     shutil.rmtree(lake.root / "dagster_home")
     before = computed(lake)
     up: Up = request.getfixturevalue("up")
@@ -118,7 +118,7 @@ def test_deleted_history_is_reported_again_and_nothing_is_computed(project: Path
 
 
 @pytest.mark.slow
-def test_deleted_references_are_found_again_without_computing(up: Up, lake: Lake) -> None:
+def test_deleted_references_are_found_again_without_computing(up: Up, lake: LocalStore) -> None:
     shutil.rmtree(lake.root / "refs")
     before = computed(lake)
     assert up(to="domains").made > 0
@@ -127,7 +127,7 @@ def test_deleted_references_are_found_again_without_computing(up: Up, lake: Lake
 
 
 @pytest.mark.slow
-def test_lake_that_was_deleted_partly_heals_with_the_same_content(up: Up, lake: Lake) -> None:
+def test_lake_that_was_deleted_partly_heals_with_the_same_content(up: Up, lake: LocalStore) -> None:
     before = {spec.asset: versions(lake, spec.asset) for spec in SPECS if spec.dimension}
     for asset, partition in (("embeddings", "first.jsonl"), ("cluster_model", "_"), ("baseline_mixtures", "science")):
         shutil.rmtree(lake.root / "artifacts" / asset / partition)
@@ -137,7 +137,7 @@ def test_lake_that_was_deleted_partly_heals_with_the_same_content(up: Up, lake: 
     assert {spec.asset: versions(lake, spec.asset) for spec in SPECS if spec.dimension} == before
 
 
-def test_artefact_that_lost_a_file_is_made_again(up: Up, lake: Lake) -> None:
+def test_artefact_that_lost_a_file_is_made_again(up: Up, lake: LocalStore) -> None:
     artifact = lake.get("quality_scores", "second.jsonl")
     (artifact.path / "scores.parquet").unlink()
     assert up().made == 1
@@ -147,7 +147,9 @@ def test_artefact_that_lost_a_file_is_made_again(up: Up, lake: Lake) -> None:
     assert again.data_version == artifact.data_version
 
 
-def test_damaged_artefact_stops_what_reads_it_and_is_made_again_when_deleted(up: Up, project: Path, lake: Lake) -> None:
+def test_damaged_artefact_stops_what_reads_it_and_is_made_again_when_deleted(
+    up: Up, project: Path, lake: LocalStore
+) -> None:
     artifact = lake.get("domains")
     path = artifact.path / "domains.parquet"
     data = bytearray(path.read_bytes())
@@ -162,7 +164,7 @@ def test_damaged_artefact_stops_what_reads_it_and_is_made_again_when_deleted(up:
 
 
 @pytest.mark.slow
-def test_the_published_rule_trains_no_proxy_again(up: Up, project: Path, lake: Lake) -> None:
+def test_the_published_rule_trains_no_proxy_again(up: Up, project: Path, lake: LocalStore) -> None:
     before = {model.fingerprint for model in lake.all_of(MODELS)}
     change_setting(project, search={"choice": {"rule": "published"}})
     up(to="optimal_mixture")
@@ -175,7 +177,7 @@ def test_the_published_rule_trains_no_proxy_again(up: Up, project: Path, lake: L
 
 
 @pytest.mark.slow
-def test_the_reference_of_a_no_regression_floor_is_part_of_the_lineage(up: Up, project: Path, lake: Lake) -> None:
+def test_the_reference_of_a_no_regression_floor_is_part_of_the_lineage(up: Up, project: Path, lake: LocalStore) -> None:
     change_setting(project, search={"choice": {"no_regression": {"first_text": 0.0}}})
     up(to="optimal_mixture")
     for objective in ("general", "science"):
@@ -188,7 +190,7 @@ def test_the_reference_of_a_no_regression_floor_is_part_of_the_lineage(up: Up, p
 
 
 @pytest.mark.slow
-def test_evidence_is_the_beginning_of_a_search(up: Up, project: Path, lake: Lake) -> None:
+def test_evidence_is_the_beginning_of_a_search(up: Up, project: Path, lake: LocalStore) -> None:
     before = History.load(lake.get("predictor_state", "iteration-03").file("history.parquet"))
     swarm = project / "swarm"
     swarm.mkdir()
@@ -203,7 +205,7 @@ def test_evidence_is_the_beginning_of_a_search(up: Up, project: Path, lake: Lake
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_baselines_that_train_get_as_many_proxies_as_the_search(up: Up, project: Path, lake: Lake) -> None:
+def test_baselines_that_train_get_as_many_proxies_as_the_search(up: Up, project: Path, lake: LocalStore) -> None:
     names = ["uniform", "proportional", "unimax", "regmix", "olmix", "climb", "doremi"]
     change_setting(project, baselines={"mixtures": names})
     up(to="baseline_mixtures")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from climb_assets.graph.assets import SPECS
 from climb_assets.store.artifacts import RUN_FACTS, sha256_file
-from climb_assets.store.local import Lake
+from climb_assets.store.local import LocalStore
 
 ROOT = Path(__file__).parents[2]
 MARK = "CLIMB_TEST_MARK"
@@ -95,7 +95,7 @@ def assert_gone(started: Launch, within: float = 15) -> None:
     wait_until(lambda: not started.family, within, f"processes {started.family} end with their parent", 0.05)
 
 
-def contents(lake: Lake) -> dict[str, str]:
+def contents(lake: LocalStore) -> dict[str, str]:
     """Return the SHA-256 of every file of every current artefact, proxies included, by its path under artifacts/.
 
     What may differ between equal runs is left out.

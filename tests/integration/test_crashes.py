@@ -17,7 +17,7 @@ from climb_assets.config_file import load_config
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import make_plan
 from climb_assets.store.artifacts import Draft, Order
-from climb_assets.store.local import Lake
+from climb_assets.store.local import LocalStore
 from dagster_project.instance import UNFINISHED, prepare_home
 from tests.integration.processes import ROOT, Launch, assert_gone, climb, contents, launch, trained, wait_until
 
@@ -106,7 +106,7 @@ def test_killed_runs_leave_nothing_and_end_the_same(slow_project: Path, undistur
     assert finished, "no proxy was finished before a kill: the test proves nothing"
     now = trained(lake)
     assert {key: now[key] for key in finished} == finished
-    assert contents(Lake(lake)) == contents(Lake(undisturbed / "data_lake"))
+    assert contents(LocalStore(lake)) == contents(LocalStore(undisturbed / "data_lake"))
     assert make_plan(Materializer(load_config(slow_project / "climb.yaml"))).stale == ()
     _assert_no_open_run(lake)
 
@@ -164,9 +164,9 @@ def test_killing_make_ends_what_it_started(slow_project: Path, makefile: Path) -
 
 
 @pytest.fixture
-def half_written(tmp_path: Path) -> Iterator[tuple[Lake, Order]]:
+def half_written(tmp_path: Path) -> Iterator[tuple[LocalStore, Order]]:
     """Return a lake in which a writer died while it was putting down the second file of an artefact."""
-    lake, order = Lake(tmp_path / "lake"), Order("embeddings", "shard", {}, {}, {})
+    lake, order = LocalStore(tmp_path / "lake"), Order("embeddings", "shard", {}, {}, {})
     process = os.fork()
     if process == 0:
 
@@ -180,7 +180,7 @@ def half_written(tmp_path: Path) -> Iterator[tuple[Lake, Order]]:
     yield lake, order
 
 
-def test_what_a_dead_writer_left_half_written_enters_no_artefact(half_written: tuple[Lake, Order]) -> None:
+def test_what_a_dead_writer_left_half_written_enters_no_artefact(half_written: tuple[LocalStore, Order]) -> None:
     lake, order = half_written
 
     def write(draft: Draft) -> None:

@@ -15,7 +15,7 @@ import zstandard
 from climb_assets.config_file import load_config
 from climb_assets.graph.assets import SPECS
 from climb_assets.graph.materializer import Materializer
-from climb_assets.store.local import Lake
+from climb_assets.store.local import LocalStore
 from climb_assets.tables import read_table
 from dagster_project.instance import prepare_home
 from tests.conftest import WORDS
@@ -91,14 +91,14 @@ def test_bad_input_is_accounted_for_and_good_input_arrives(poisoned: Path) -> No
         started.end_family()
     assert started.process.returncode == 0, started.log.read_text()
     assert usage.ru_maxrss * 1024 < MOST_MEMORY, f"{usage.ru_maxrss / 2**20:.2f} GiB at the peak"
-    lake = Lake(poisoned / "data_lake")
+    lake = LocalStore(poisoned / "data_lake")
     _assert_accounts_add_up(lake)
     _assert_good_shards_whole(lake)
     _assert_reasons(lake)
     _assert_hostile_names_rejected(poisoned, lake)
 
 
-def _assert_accounts_add_up(lake: Lake) -> None:
+def _assert_accounts_add_up(lake: LocalStore) -> None:
     accounts = [row for shard in lake.all_of("corpus_shards") for row in shard_table(shard, "accounts")]
     for row in accounts:
         parts = ("kept", "filtered_short", "filtered_duplicate", "quarantined")
@@ -107,7 +107,7 @@ def _assert_accounts_add_up(lake: Lake) -> None:
     assert {Path(row["file"]).name for row in accounts if row["file"].startswith("poison/")} == files
 
 
-def _assert_good_shards_whole(lake: Lake) -> None:
+def _assert_good_shards_whole(lake: LocalStore) -> None:
     for source in WORDS:
         shard = lake.get("corpus_shards", f"{source}.jsonl")
         written = (lake.root / "raw" / f"{source}.jsonl").read_text().splitlines()
@@ -118,7 +118,7 @@ def _assert_good_shards_whole(lake: Lake) -> None:
     assert kept == {"latin", "after", "long", "behind", "mess", "quoted", "newline"}
 
 
-def _assert_reasons(lake: Lake) -> None:
+def _assert_reasons(lake: LocalStore) -> None:
     quarantine = shard_table(lake.get("corpus_shards", "poison"), "quarantine")
     found: dict[str, list] = {}
     for row in quarantine:
@@ -128,7 +128,7 @@ def _assert_reasons(lake: Lake) -> None:
     assert found == REASONS
 
 
-def _assert_hostile_names_rejected(project: Path, lake: Lake) -> None:
+def _assert_hostile_names_rejected(project: Path, lake: LocalStore) -> None:
     shards = sorted([*(f"{source}.jsonl" for source in WORDS), "poison"])
     for spec in SPECS:
         if spec.dimension == "shard":

@@ -121,7 +121,7 @@ def test_materialize_all_beside_climb_up_does_nothing_twice(two_shards: Path, se
     assert f"0100007F:{server.port:04X}" in server.listeners()
 
     first = server.materialize_all()
-    wait_until(lambda: any((materializer.lake.root / "refs").glob("corpus_shards/*")), 120, "a shard", 0.2)
+    wait_until(lambda: any((materializer.store.root / "refs").glob("corpus_shards/*")), 120, "a shard", 0.2)
     beside = climb(two_shards, "up")
     try:
         assert beside.finish() == 0, beside.log.read_text()
@@ -129,18 +129,18 @@ def test_materialize_all_beside_climb_up_does_nothing_twice(two_shards: Path, se
         beside.end_family()
     assert make_plan(materializer).stale == ()
 
-    before = _stamps(materializer), trained(materializer.lake.root)
+    before = _stamps(materializer), trained(materializer.store.root)
     second = server.materialize_all()  # a backfill waits for a 30-second tick before each layer of assets
     server.wait_for(first)
     server.wait_for(second)
-    assert (_stamps(materializer), trained(materializer.lake.root)) == before
+    assert (_stamps(materializer), trained(materializer.store.root)) == before
     _assert_each_made_once(materializer)
     server.stop()
 
 
 def _stamps(materializer: Materializer) -> dict[str, int]:
     """Return when each embeddings file was written."""
-    folder = materializer.lake.root / "artifacts" / "embeddings"
+    folder = materializer.store.root / "artifacts" / "embeddings"
     return {str(path): path.stat().st_mtime_ns for path in folder.rglob("*")}
 
 

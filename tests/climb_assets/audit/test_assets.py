@@ -22,13 +22,13 @@ def fingerprints(materializer, asset, partition):
 @pytest.mark.parametrize("objective", ["general", "science"])
 def test_the_lineage_has_the_proxies_of_search_confirmation_and_comparison(materializer, objective):
     lineage = trace(
-        materializer.lake, [materializer.get(asset, objective) for asset in ("mixed_corpus", "target_comparison")]
+        materializer.store, [materializer.get(asset, objective) for asset in ("mixed_corpus", "target_comparison")]
     )
     used = [("proxy_results", key) for key in iteration_keys(materializer.config)]
     used += [("confirmation_results", objective), ("target_comparison", objective)]
     assert {f"{asset}@{key}" for asset, key in used} <= set(lineage.artefacts)
     wanted = set().union(*(fingerprints(materializer, asset, key) for asset, key in used))
-    assert {model.fingerprint for model in trained_models(materializer.lake, lineage)} == wanted
+    assert {model.fingerprint for model in trained_models(materializer.store, lineage)} == wanted
 
 
 @pytest.mark.parametrize("objective", ["general", "science"])

@@ -10,16 +10,16 @@ from climb_assets.errors import ConfigError, CorruptArtifact, MissingArtifact
 from climb_assets.graph.assets import SPEC
 from climb_assets.graph.catalog import as_rows, query_lake, view_names
 from climb_assets.graph.materializer import Materializer
-from climb_assets.store.local import Lake
+from climb_assets.store.local import LocalStore
 
 PAGE = Path(__file__).parents[3] / "docs" / "queries.md"
 QUERIES = re.findall(r"```sql\n(.*?)```", PAGE.read_text(), re.DOTALL)
 
 
 @pytest.fixture
-def lake(finished_once: Path) -> Lake:
+def lake(finished_once: Path) -> LocalStore:
     """Return the lake of a finished project."""
-    return Lake(finished_once / "data_lake")
+    return LocalStore(finished_once / "data_lake")
 
 
 def test_the_page_has_twelve_queries_and_names_every_view() -> None:
@@ -29,18 +29,18 @@ def test_the_page_has_twelve_queries_and_names_every_view() -> None:
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=range(1, len(QUERIES) + 1))
-def test_each_documented_query_answers(lake: Lake, query: str) -> None:
+def test_each_documented_query_answers(lake: LocalStore, query: str) -> None:
     rows = as_rows(query_lake(lake, query))
     assert rows or "quarantine" in query  # nothing was quarantined here
 
 
 @pytest.mark.parametrize("view", view_names())
-def test_each_view_can_be_read(lake: Lake, view: str) -> None:
+def test_each_view_can_be_read(lake: LocalStore, view: str) -> None:
     rows = as_rows(query_lake(lake, f"FROM {view}"))
     assert rows or view in ("duplicates", "quarantine")
 
 
-def test_partition_keys_are_columns(lake: Lake) -> None:
+def test_partition_keys_are_columns(lake: LocalStore) -> None:
     rows = as_rows(query_lake(lake, "SELECT shard, source, count(*) AS n FROM documents GROUP BY ALL ORDER BY shard"))
     assert [(row["shard"], row["source"]) for row in rows] == [
         (f"{source}.jsonl", source) for source in ("first", "second", "third")
@@ -83,7 +83,7 @@ def test_partition_keys_are_columns(lake: Lake) -> None:
         "SELEC 1",
     ],
 )  # fmt: skip
-def test_everything_but_one_select_over_the_views_is_refused(lake: Lake, tmp_path: Path, query: str) -> None:
+def test_everything_but_one_select_over_the_views_is_refused(lake: LocalStore, tmp_path: Path, query: str) -> None:
     secret = tmp_path / "secret.csv"
     secret.write_text("secret\n1\n")
     with pytest.raises(ConfigError) as caught:
@@ -92,7 +92,7 @@ def test_everything_but_one_select_over_the_views_is_refused(lake: Lake, tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ["secret.csv"]
 
 
-def test_variables_of_the_process_are_no_tables(lake: Lake) -> None:
+def test_variables_of_the_process_are_no_tables(lake: LocalStore) -> None:
     import pyarrow as pa
 
     from climb_assets.graph import catalog
@@ -107,21 +107,21 @@ def test_variables_of_the_process_are_no_tables(lake: Lake) -> None:
         del catalog.visible_table
 
 
-def test_lake_cannot_be_changed_through_a_subquery(lake: Lake) -> None:
+def test_lake_cannot_be_changed_through_a_subquery(lake: LocalStore) -> None:
     with pytest.raises(ConfigError):
         as_rows(query_lake(lake, "WITH x AS (DELETE FROM domains RETURNING *) SELECT * FROM x"))
 
 
 def test_what_is_not_made_yet_is_named(tmp_path: Path) -> None:
     with pytest.raises(MissingArtifact, match="domains has not been made"):
-        query_lake(Lake(tmp_path), "SELECT * FROM domains")
+        query_lake(LocalStore(tmp_path), "SELECT * FROM domains")
     with pytest.raises(MissingArtifact, match="corpus_shards has not been made"):
-        query_lake(Lake(tmp_path), "SELECT * FROM documents")
-    assert as_rows(query_lake(Lake(tmp_path), "SELECT 1 AS one")) == [{"one": 1}]
+        query_lake(LocalStore(tmp_path), "SELECT * FROM documents")
+    assert as_rows(query_lake(LocalStore(tmp_path), "SELECT 1 AS one")) == [{"one": 1}]
 
 
 def test_only_the_tables_that_are_named_are_opened_and_those_are_verified(finished_project: Path) -> None:
-    lake = Lake(finished_project / "data_lake")
+    lake = LocalStore(finished_project / "data_lake")
     path = lake.get("domains").path / "domains.parquet"
     path.write_bytes(path.read_bytes() + b"x")
     with pytest.raises(CorruptArtifact, match=r"domains\.parquet"):

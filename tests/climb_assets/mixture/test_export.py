@@ -27,12 +27,16 @@ def mixed(corpus, tmp_path):
     return out
 
 
+def export(mixed, form, out, title):
+    return export_mixture(sorted(mixed.glob("part-*.parquet")), mixed / "realised.parquet", form, out, title)
+
+
 def texts_of(folder, pattern):
     return [text for path in sorted(folder.glob(pattern)) for text in read_table(path)["text"].to_pylist()]
 
 
 def test_hugging_face_gets_the_rows_and_a_card(mixed, tmp_path):
-    out = export_mixture(mixed, "hf", tmp_path / "hf", "my mixture")
+    out = export(mixed, "hf", tmp_path / "hf", "my mixture")
     assert texts_of(out / "data", "train-*.parquet") == texts_of(mixed, "part-*.parquet")
     header, body = (out / "README.md").read_text().split("---\n")[1:]
     card = yaml.safe_load(header)
@@ -48,7 +52,7 @@ def test_hugging_face_gets_the_rows_and_a_card(mixed, tmp_path):
 
 
 def test_nanochat_gets_text_only_and_validation_that_is_not_trained_on(mixed, tmp_path):
-    out = export_mixture(mixed, "nanochat", tmp_path / "nanochat", "my mixture")
+    out = export(mixed, "nanochat", tmp_path / "nanochat", "my mixture")
     shards = sorted(out.iterdir())
     assert [path.name for path in shards] == [f"shard_{number:05d}.parquet" for number in range(len(shards))]
     assert read_table(shards[0]).column_names == ["text"]
@@ -61,7 +65,7 @@ def test_nanochat_gets_text_only_and_validation_that_is_not_trained_on(mixed, tm
 
 
 def test_megatron_gets_a_file_for_each_domain_and_a_blend(mixed, tmp_path):
-    out = export_mixture(mixed, "megatron", tmp_path / "megatron", "my mixture")
+    out = export(mixed, "megatron", tmp_path / "megatron", "my mixture")
     words = (out / "blend.txt").read_text().split()
     weights, prefixes = [float(word) for word in words[::2]], words[1::2]
     assert sum(weights) == pytest.approx(1, abs=1e-6)
@@ -74,7 +78,7 @@ def test_megatron_gets_a_file_for_each_domain_and_a_blend(mixed, tmp_path):
 
 @pytest.mark.parametrize("form", ["hf", "nanochat", "megatron"])
 def test_exporting_twice_gives_the_same_bytes(mixed, tmp_path, form):
-    one, two = (export_mixture(mixed, form, tmp_path / name, "my mixture") for name in ("one", "two"))
+    one, two = (export(mixed, form, tmp_path / name, "my mixture") for name in ("one", "two"))
     files = sorted(path.relative_to(one) for path in one.rglob("*") if path.is_file())
     assert files == sorted(path.relative_to(two) for path in two.rglob("*") if path.is_file())
     assert all((one / path).read_bytes() == (two / path).read_bytes() for path in files)
@@ -85,17 +89,17 @@ def test_a_folder_that_holds_something_is_left_alone(mixed, tmp_path):
     out.mkdir()
     (out / "mine.txt").write_text("keep")
     with pytest.raises(ComputeError, match="not an empty folder"):
-        export_mixture(mixed, "hf", out, "my mixture")
+        export(mixed, "hf", out, "my mixture")
     assert [path.name for path in out.iterdir()] == ["mine.txt"]
 
 
 def test_an_export_that_fails_leaves_nothing(mixed, tmp_path):
     (mixed / "part-00001.parquet").write_bytes(b"damaged")
     with pytest.raises(Exception, match=r"(?i)parquet"):
-        export_mixture(mixed, "megatron", tmp_path / "out" / "megatron", "my mixture")
+        export(mixed, "megatron", tmp_path / "out" / "megatron", "my mixture")
     assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_an_unknown_form_is_refused(mixed, tmp_path):
     with pytest.raises(ComputeError, match="hf, nanochat, megatron"):
-        export_mixture(mixed, "tfds", tmp_path / "out", "my mixture")
+        export(mixed, "tfds", tmp_path / "out", "my mixture")

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from climb_assets.errors import CorruptArtifact, MissingArtifact
-from climb_assets.store.artifacts import Draft, Order, data_version_of, write_atomically
-from climb_assets.store.local import Lake
+from climb_assets.errors import CorruptArtifact, MissingArtifact, TransientError
+from climb_assets.store.artifacts import Draft, Order, data_version_of
+from climb_assets.store.files import write_atomically
+from climb_assets.store.local import LocalStore
 
 ORDER = Order("domains", None, {"cluster_model": "a1"}, {"clusters": {"count": 6}}, {"clusters.domains": "c0de"})
 SCALARS = st.one_of(st.integers(), st.text(max_size=8), st.booleans())
@@ -40,17 +41,22 @@ def flip_bit(path: Path) -> None:
     path.write_bytes(bytes(data))
 
 
+def hidden(lake: LocalStore) -> list[str]:
+    """Return the names of everything that is not yet or no longer an artefact."""
+    return sorted(path.name for path in lake.root.rglob(".*"))
+
+
 def run_script(script: str, *arguments: str) -> subprocess.Popen[str]:
     """Start another process on the same lake."""
     head = "import os, sys, time\nfrom pathlib import Path\nfrom climb_assets.store.artifacts import Order\n"
-    head += "from climb_assets.store.local import Lake\n"
+    head += "from climb_assets.store.local import LocalStore\n"
     head += f"ORDER = Order('domains', None, {dict(ORDER.inputs)!r}, {dict(ORDER.config)!r}, {dict(ORDER.code)!r})\n"
     command = [sys.executable, "-c", head + textwrap.dedent(script), *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
 def test_an_artefact_is_found_with_what_was_said_of_it(tmp_path: Path) -> None:
-    lake = Lake(tmp_path)
+    lake = LocalStore(tmp_path)
     made, fresh = lake.put(ORDER, write_two)
     lake.point(made)
     found = lake.get("domains")
@@ -63,7 +69,7 @@ def test_an_artefact_is_found_with_what_was_said_of_it(tmp_path: Path) -> None:
 
 
 def test_what_is_there_is_not_made_again(tmp_path: Path) -> None:
-    lake = Lake(tmp_path)
+    lake = LocalStore(tmp_path)
     lake.put(ORDER, write_two)
 
     def refuse(draft: Draft) -> None:
@@ -79,7 +85,7 @@ def test_second_process_waits_and_finds_it_done(tmp_path: Path) -> None:
                 log.write("wrote\\n")
             time.sleep(0.5)
             (draft.path / "one.txt").write_text("one")
-        print(Lake(Path(sys.argv[1])).put(ORDER, write)[1])
+        print(LocalStore(Path(sys.argv[1])).put(ORDER, write)[1])
     """
     log = tmp_path / "log"
     both = [run_script(script, str(tmp_path), str(log)) for _ in range(2)]
@@ -105,33 +111,34 @@ def test_killed_writer_leaves_nothing_visible(tmp_path: Path, moment: str) -> No
             stop("between files")
             (draft.path / "two.txt").write_text("two")
 
-        real_write, real_replace = sealing.write_atomically, Path.replace
+        real_write, real_rename = sealing.write_atomically, Path.rename
         def write_atomically(path, data):
             if path.name == "manifest.json":
                 stop("before the manifest")
             real_write(path, data)
-        def replace(self, target):
+        def rename(self, target):
             if self.name.endswith(".partial"):
                 stop("before the rename")
-            return real_replace(self, target)
-        sealing.write_atomically, Path.replace = write_atomically, replace
-        Lake(root).put(ORDER, write)
+            return real_rename(self, target)
+        sealing.write_atomically, Path.rename = write_atomically, rename
+        LocalStore(root).put(ORDER, write)
     """
     process = run_script(script, str(tmp_path), moment)
     assert process.stdout is not None and process.stdout.readline() == "here\n"
     process.send_signal(signal.SIGKILL)
     process.wait(timeout=30)
-    lake = Lake(tmp_path)
+    lake = LocalStore(tmp_path)
     assert lake.find("domains", None, ORDER.fingerprint) is None
     assert lake.all_of("domains") == []
     made, fresh = lake.put(ORDER, write_two)  # the dead process' lock is free, its files are not taken over
     assert fresh
     assert sorted(made.manifest["files"]) == ["one.txt", "sub/two.txt"]
     assert made.file("one.txt").read_text() == "one"
+    assert hidden(lake) == []
 
 
 def test_resumable_draft_is_handed_on_and_others_start_empty(tmp_path: Path) -> None:
-    lake = Lake(tmp_path)
+    lake = LocalStore(tmp_path)
 
     def die(draft: Draft) -> None:
         (draft.path / "part-0").write_text("dear")
@@ -152,7 +159,7 @@ def test_resumable_draft_is_handed_on_and_others_start_empty(tmp_path: Path) -> 
 
 
 def test_flipped_bit_is_refused_and_made_again(tmp_path: Path) -> None:
-    lake = Lake(tmp_path)
+    lake = LocalStore(tmp_path)
     made, _ = lake.put(ORDER, write_two)
     assert made.file("one.txt").read_text() == "one"  # hashed once; a change must be seen all the same
     time.sleep(0.01)
@@ -166,7 +173,7 @@ def test_flipped_bit_is_refused_and_made_again(tmp_path: Path) -> None:
 
 
 def test_flipped_bit_under_the_old_time_stamp_is_seen_when_hashed_again(tmp_path: Path) -> None:
-    made, _ = Lake(tmp_path).put(ORDER, write_two)
+    made, _ = LocalStore(tmp_path).put(ORDER, write_two)
     path = made.file("one.txt")
     stat = path.stat()
     flip_bit(path)
@@ -176,7 +183,7 @@ def test_flipped_bit_under_the_old_time_stamp_is_seen_when_hashed_again(tmp_path
 
 
 def test_lost_file_is_refused_and_unknown_file_is_named(tmp_path: Path) -> None:
-    made, _ = Lake(tmp_path).put(ORDER, write_two)
+    made, _ = LocalStore(tmp_path).put(ORDER, write_two)
     (made.path / "one.txt").unlink()
     with pytest.raises(CorruptArtifact, match="is gone"):
         made.file("one.txt")
@@ -198,7 +205,7 @@ def test_lost_file_is_refused_and_unknown_file_is_named(tmp_path: Path) -> None:
     ],
 )
 def test_edited_manifest_is_detected(tmp_path: Path, edit) -> None:
-    lake = Lake(tmp_path)
+    lake = LocalStore(tmp_path)
     made, _ = lake.put(ORDER, write_two)
     manifest = json.loads((made.path / "manifest.json").read_text())
     edit(manifest)
@@ -210,15 +217,30 @@ def test_edited_manifest_is_detected(tmp_path: Path, edit) -> None:
 
 
 def test_manifest_that_is_not_json_is_named(tmp_path: Path) -> None:
-    lake = Lake(tmp_path)
+    lake = LocalStore(tmp_path)
     made, _ = lake.put(ORDER, write_two)
     (made.path / "manifest.json").write_text("{")
     with pytest.raises(CorruptArtifact, match=r"manifest\.json is not JSON"):
         lake.find("domains", None, ORDER.fingerprint)
+    assert lake.put(ORDER, write_two)[1]
+    assert lake.find("domains", None, ORDER.fingerprint) is not None
+    assert hidden(lake) == []
+
+
+def test_no_room_is_an_error_that_may_pass(tmp_path: Path) -> None:
+    def write(draft: Draft) -> None:
+        with Path("/dev/full").open("wb") as stream:
+            stream.write(b"one")
+
+    lake = LocalStore(tmp_path)
+    with pytest.raises(TransientError, match="no room left"):
+        lake.put(ORDER, write)
+    assert lake.put(ORDER, write_two)[1]
+    assert hidden(lake) == []
 
 
 def test_reference_names_the_current_artefact_until_it_is_forgotten(tmp_path: Path) -> None:
-    lake = Lake(tmp_path)
+    lake = LocalStore(tmp_path)
     orders = [replace(ORDER, partition="shard", config={"turn": turn}) for turn in range(2)]
     first, second = (lake.put(order, write_two)[0] for order in orders)
     for artifact in (first, second, first):
@@ -237,7 +259,7 @@ def test_reference_names_the_current_artefact_until_it_is_forgotten(tmp_path: Pa
 
 def test_reader_of_a_reference_sees_the_old_or_the_new(tmp_path: Path) -> None:
     script = """
-        from climb_assets.store.artifacts import write_atomically
+        from climb_assets.store.files import write_atomically
         texts = [b"a" * 32, b"b" * 32]
         until = time.monotonic() + 1
         while time.monotonic() < until:
@@ -268,12 +290,13 @@ def test_fingerprint_changes_exactly_with_inputs_settings_and_code(inputs, confi
     assert (changed.code_version == order.code_version) == (dict(changed.code) == dict(order.code))
 
 
+@settings(deadline=None)  # it waits for the disk
 @given(
     contents=st.dictionaries(st.sampled_from("abcd"), st.binary(max_size=4), min_size=1),
     others=st.dictionaries(st.sampled_from("abcd"), st.binary(max_size=4), min_size=1),
 )
 def test_data_version_depends_on_names_and_contents_only(tmp_path_factory, contents, others) -> None:
-    lake = Lake(tmp_path_factory.mktemp("lake"))
+    lake = LocalStore(tmp_path_factory.mktemp("lake"))
 
     def made(files: dict[str, bytes], turn: int) -> str:
         def write(draft: Draft) -> None:

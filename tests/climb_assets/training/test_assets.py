@@ -25,7 +25,7 @@ def models_of(materializer, asset, partition):
 
 def test_its_models_are_those_of_the_search_and_of_the_comparison(materializer):
     config = materializer.config
-    sizes = Counter(model.manifest["config"]["training"]["hidden"] for model in materializer.lake.all_of(MODELS))
+    sizes = Counter(model.manifest["config"]["training"]["hidden"] for model in materializer.store.all_of(MODELS))
     search = sum(config.search.iterations) + config.search.anchors * config.search.repeats
     confirmed = set().union(*(models_of(materializer, "confirmation_results", name) for name in config.objectives))
     assert sizes[config.proxy.hidden] == search + len(confirmed) + 2  # only two baselines were no candidates

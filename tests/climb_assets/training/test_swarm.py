@@ -21,7 +21,7 @@ from climb_assets.config import Runtime, TextTask, Training
 from climb_assets.errors import ComputeError, TransientError
 from climb_assets.executor.local import Layout, choose_layout, discard_workers
 from climb_assets.store.artifacts import Order
-from climb_assets.store.local import Lake
+from climb_assets.store.local import LocalStore
 from climb_assets.tables import read_table
 from climb_assets.training.checkpoint import STATE
 from climb_assets.training.job import Conditions, PreparedTask, ProxyJob, TrainingData
@@ -34,8 +34,8 @@ ONE, TWO = ProxyJob((0.5, 0.3, 0.2)), ProxyJob((0.1, 0.1, 0.8))
 
 
 @pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return Lake(tmp_path / "lake")
+def lake(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path / "lake")
 
 
 @pytest.fixture
@@ -66,13 +66,13 @@ def layout(workers: int) -> Layout:
 
 
 @pytest.fixture
-def swarm(lake: Lake, data: TrainingData, conditions: Conditions) -> Iterator[Swarm]:
+def swarm(lake: LocalStore, data: TrainingData, conditions: Conditions) -> Iterator[Swarm]:
     yield Swarm(lake, data, conditions)
     discard_workers(layout(2))
 
 
 @pytest.fixture
-def tasks(lake: Lake, index: TrainingIndex) -> dict[str, PreparedTask]:
+def tasks(lake: LocalStore, index: TrainingIndex) -> dict[str, PreparedTask]:
     def prepare(name: str) -> PreparedTask:
         task = TextTask(kind="text", sources=(name,))
         order = Order("proxy_tasks", name, {}, {}, {})
@@ -84,7 +84,7 @@ def tasks(lake: Lake, index: TrainingIndex) -> dict[str, PreparedTask]:
 
 def test_each_piece_of_work_is_done_once(
     swarm: Swarm,
-    lake: Lake,
+    lake: LocalStore,
     data: TrainingData,
     conditions: Conditions,
     tasks: dict[str, PreparedTask],
@@ -142,7 +142,11 @@ def test_an_error_in_a_worker_is_the_callers(swarm: Swarm, make_training: MakeTr
 
 
 def test_a_worker_that_keeps_dying_is_reported(
-    lake: Lake, data: TrainingData, conditions: Conditions, make_training: MakeTraining, monkeypatch: pytest.MonkeyPatch
+    lake: LocalStore,
+    data: TrainingData,
+    conditions: Conditions,
+    make_training: MakeTraining,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PYTHONHOME", "/nowhere")  # no interpreter starts
     with pytest.raises(TransientError, match="died 2 times"):
@@ -152,7 +156,7 @@ def test_a_worker_that_keeps_dying_is_reported(
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_workers_die_with_a_killed_parent_and_finished_work_stays(
-    lake: Lake, data: TrainingData, conditions: Conditions, make_training: MakeTraining, tmp_path: Path
+    lake: LocalStore, data: TrainingData, conditions: Conditions, make_training: MakeTraining, tmp_path: Path
 ) -> None:
     training = make_training(tokens=6400)
     script = tmp_path / "parent.py"
@@ -160,13 +164,13 @@ def test_workers_die_with_a_killed_parent_and_finished_work_stays(
         textwrap.dedent(f"""
         from pathlib import Path, PosixPath
         from climb_assets.config import Runtime, Training
-        from climb_assets.store.local import Lake
+        from climb_assets.store.local import LocalStore
         from climb_assets.training.job import Conditions, ProxyJob, TrainingData
         from climb_assets.training.swarm import Swarm
 
         if __name__ == "__main__":
             jobs = [ProxyJob((0.5, 0.3, 0.2), repeat) for repeat in range(500)]
-            swarm = Swarm(Lake(Path({str(lake.root)!r})), {data!r}, {one_worker(conditions)!r})
+            swarm = Swarm(LocalStore(Path({str(lake.root)!r})), {data!r}, {one_worker(conditions)!r})
             swarm.run(jobs, Training(**{training.model_dump()!r}), {{}})
         """)
     )
@@ -192,7 +196,7 @@ def test_workers_die_with_a_killed_parent_and_finished_work_stays(
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_killed_worker_is_replaced_and_its_training_goes_on(
-    lake: Lake, data: TrainingData, conditions: Conditions, make_training: MakeTraining, tmp_path: Path
+    lake: LocalStore, data: TrainingData, conditions: Conditions, make_training: MakeTraining, tmp_path: Path
 ) -> None:
     """The job whose worker is killed is retried from its checkpoint, and ends with the bits of an undisturbed run."""
     training, conditions = make_training(tokens=64_000), one_worker(conditions, checkpoint_seconds=0.1)
@@ -210,7 +214,7 @@ def test_a_killed_worker_is_replaced_and_its_training_goes_on(
     killer.join()
     assert killed
     assert outcome.model.run["resumed_at_step"] > 0
-    (undisturbed,) = Swarm(Lake(tmp_path / "other"), data, conditions).run([ONE], training, {})
+    (undisturbed,) = Swarm(LocalStore(tmp_path / "other"), data, conditions).run([ONE], training, {})
     discard_workers(layout(1))
     assert undisturbed.model.run["resumed_at_step"] == 0
     assert outcome.model.data_version == undisturbed.model.data_version
@@ -220,7 +224,7 @@ def test_the_bits_do_not_depend_on_the_workers(
     swarm: Swarm, data: TrainingData, conditions: Conditions, make_training: MakeTraining, tmp_path: Path
 ) -> None:
     two = swarm.run([ONE, TWO], make_training(), {})
-    one = Swarm(Lake(tmp_path / "one worker"), data, one_worker(conditions)).run([TWO, ONE], make_training(), {})
+    one = Swarm(LocalStore(tmp_path / "one worker"), data, one_worker(conditions)).run([TWO, ONE], make_training(), {})
     discard_workers(layout(1))
     versions = [{outcome.job: outcome.model.data_version for outcome in outcomes} for outcomes in (one, two)]
     assert versions[0] == versions[1]
@@ -246,7 +250,7 @@ def test_equal_shapes_are_equal_work(swarm: Swarm, make_training: MakeTraining) 
 
 
 def test_a_model_is_continued_from_a_folder(
-    lake: Lake, data: TrainingData, conditions: Conditions, swarm: Swarm, make_training: MakeTraining
+    lake: LocalStore, data: TrainingData, conditions: Conditions, swarm: Swarm, make_training: MakeTraining
 ) -> None:
     (first,) = swarm.run([ONE], make_training(), {})
     widths = dict.fromkeys(("hidden", "layers", "heads", "intermediate"))
@@ -260,11 +264,11 @@ def test_a_model_is_continued_from_a_folder(
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="compiles with g++")
 def test_one_compiled_step_serves_every_job(
-    lake: Lake, data: TrainingData, conditions: Conditions, make_training: MakeTraining, tmp_path: Path
+    lake: LocalStore, data: TrainingData, conditions: Conditions, make_training: MakeTraining, tmp_path: Path
 ) -> None:
     compiled = one_worker(conditions, compile="always")
     ours = Swarm(lake, data, compiled).run([ONE, TWO], make_training(), {})
-    plain = Swarm(Lake(tmp_path / "plain"), data, one_worker(conditions)).run([ONE, TWO], make_training(), {})
+    plain = Swarm(LocalStore(tmp_path / "plain"), data, one_worker(conditions)).run([ONE, TWO], make_training(), {})
     discard_workers(layout(1))
     exact = 2e-2 if ours[0].model.run["precision"] == "bfloat16" else 1e-3
     for one, other in zip(ours, plain, strict=True):

@@ -1,0 +1,69 @@
+"""Files that are there whole or not at all, and that outlive a power cut.
+
+What belongs here: how bytes reach a disk. Everybody who writes into the lake writes through here, so that no other
+module renames or syncs anything. Which files make an artefact belongs to `climb_assets.store.artifacts`.
+"""
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+UNFINISHED = ".tmp"  # ends the name of a file that is being written; a dot begins it
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Hand out the path of a temporary file that takes the place of `path` when the block ends.
+
+    Readers see the old file or the new one, never a part, and the new one is on the disk first. Where the block raises,
+    the old one stays. The temporary name is like no other, whatever process, thread or host writes beside.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}{UNFINISHED}")
+    try:
+        yield temporary
+        sync_file(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a small file so that a reader sees the old bytes or the new ones, never a part."""
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_array(path: Path, array: NDArray[Any]) -> None:
+    """Write an array to an npy file, atomically and without a second copy in memory."""
+    with atomic_file(path) as temporary, temporary.open("wb") as stream:
+        np.save(stream, array, allow_pickle=False)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it that are not there, each of them synced into the one above it."""
+    for folder in reversed([path, *path.parents]):
+        if not folder.is_dir():
+            folder.mkdir(exist_ok=True)
+            sync_folder(folder.parent)
+
+
+def sync_file(path: Path) -> None:
+    """Have the operating system write a file's bytes to the disk."""
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def sync_folder(path: Path) -> None:
+    """Have the operating system write a folder's entries to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,149 @@
+"""The seam behind which artefacts lie: what everybody may ask of a store, wherever it keeps them.
+
+What belongs here: the contract, and what follows from it for every store. How one keeps it belongs to
+`climb_assets.store.local`.
+
+A store rests on two promises. An artefact is put down whole and only where there is none yet (put-if-absent), and a
+reference moves only from what the mover believes it to name (compare-and-swap). Both hold without any lock: a lease
+saves work that would be done twice, and nothing is wrong where it is lost.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+from climb_assets.errors import MissingArtifact
+from climb_assets.store.artifacts import Artifact, Draft, Order
+
+
+class Store(Protocol):
+    """Where artefacts lie. A store is picklable, so that a unit of work can carry it to another process."""
+
+    @abstractmethod
+    def put(self, order: Order, write: Callable[[Draft], None], *, resumable: bool = False) -> tuple[Artifact, bool]:
+        """Make an artefact unless a whole one is there; the reference is not moved: see `point`.
+
+        Parameters
+        ----------
+        order
+            What to make; its fingerprint is the artefact's name.
+        write
+            Fills the draft: files under ``draft.path``, deterministic facts in ``draft.summary``, the rest in
+            ``draft.run``.
+        resumable
+            Hand a dead writer's unfinished folder to `write`, which then must write each file atomically
+            and may trust those that are there. Otherwise `write` starts from an empty folder.
+
+        Returns
+        -------
+        The artefact, and whether it was made by this call. Of several callers one makes it and the others find it.
+
+        Raises
+        ------
+        TransientError
+            There is no room left.
+        """
+
+    @abstractmethod
+    def find(self, asset: str, partition: str | None, fingerprint: str) -> Artifact | None:
+        """Return the artefact with this fingerprint, or None; its files are not yet verified."""
+
+    @abstractmethod
+    def fingerprints(self, asset: str, partition: str | None) -> list[str]:
+        """Return the fingerprints of every artefact of a partition, current or not, sorted."""
+
+    @abstractmethod
+    def all_of(self, asset: str) -> list[Artifact]:
+        """Return every artefact of an asset, current or not, ordered by partition and fingerprint."""
+
+    @abstractmethod
+    def files(self, artifact: Artifact) -> Mapping[str, int]:
+        """Return the size in bytes of every file that really lies in an artefact, by its name."""
+
+    @abstractmethod
+    def localise(self, artifact: Artifact, name: str) -> Path:
+        """Return where a file of an artefact can be read on this machine, fetched if need be and not yet verified.
+
+        It lies at ``artifact.path / name``. Nothing is there if the store has lost it.
+        """
+
+    @abstractmethod
+    def partitions(self, asset: str) -> list[str]:
+        """Return the partition keys that have a reference, sorted."""
+
+    @abstractmethod
+    def reference(self, asset: str, partition: str | None) -> str | None:
+        """Return the fingerprint that the reference names, or None where there is no reference."""
+
+    @abstractmethod
+    def swap(self, asset: str, partition: str | None, expected: str | None, new: str | None) -> bool:
+        """Let the reference name `new` if it names `expected` now; None stands for no reference.
+
+        Returns
+        -------
+        Whether it was moved. Where it was not, somebody else moved it meanwhile.
+        """
+
+    @abstractmethod
+    def lease(self, name: str) -> AbstractContextManager[bool]:
+        """Wait for the exclusive right of this name and hold it; it ends with the block or with the process.
+
+        It only saves work: False is handed out where the store cannot grant it, and the holder goes on all the same.
+        """
+
+    @abstractmethod
+    def working_folder(self, order: Order) -> Path:
+        """Return this machine's folder for what making an artefact leaves on the way, its checkpoints; made if absent.
+
+        It outlives the process, so whoever makes the same artefact next goes on from there.
+        """
+
+    @abstractmethod
+    def remove_working_folder(self, order: Order) -> None:
+        """Remove the folder of `working_folder`, if there is one: its artefact is committed."""
+
+    def current(self, asset: str, partition: str | None = None) -> Artifact | None:
+        """Return the artefact that the reference names, or None."""
+        fingerprint = self.reference(asset, partition)
+        return None if fingerprint is None else self.find(asset, partition, fingerprint)
+
+    def get(self, asset: str, partition: str | None = None) -> Artifact:
+        """Return the current artefact.
+
+        Raises
+        ------
+        MissingArtifact
+            There is none yet.
+        """
+        artifact = self.current(asset, partition)
+        if artifact is None:
+            name = asset if partition is None else f"{asset}[{partition}]"
+            raise MissingArtifact(f"{name} has not been made; run `climb up --to {asset}`")
+        return artifact
+
+    def with_data_version(self, asset: str, partition: str | None, data_version: str) -> Artifact | None:
+        """Return an artefact that holds this data: the current one if it does, else any other, else None."""
+        current = self.current(asset, partition)
+        if current is not None and current.data_version == data_version:
+            return current
+        for fingerprint in self.fingerprints(asset, partition):
+            artifact = self.find(asset, partition, fingerprint)
+            if artifact is not None and artifact.data_version == data_version:
+                return artifact
+        return None
+
+    def point(self, artifact: Artifact) -> None:
+        """Make an artefact the current one of its asset and partition, whatever was: the last caller wins.
+
+        Whoever knows what it replaces uses `swap`.
+        """
+        asset, partition = artifact.asset, artifact.partition
+        while not self.swap(asset, partition, self.reference(asset, partition), artifact.fingerprint):
+            pass
+
+    def forget(self, asset: str, partition: str) -> None:
+        """Drop the reference of a partition that is no longer there; its artefacts stay."""
+        while not self.swap(asset, partition, self.reference(asset, partition), None):
+            pass

@@ -1,0 +1,73 @@
+"""Files on disk: whole or not at all, and every folder that is made is synced into the one above."""
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from climb_assets.store.files import atomic_file, make_folder, write_array, write_atomically
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return the list of the inodes that are synced, as they are."""
+    inodes: list[int] = []
+    sync = os.fsync
+
+    def watched(descriptor: int) -> None:
+        inodes.append(os.fstat(descriptor).st_ino)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    return inodes
+
+
+def test_a_file_appears_when_the_block_ends(tmp_path: Path) -> None:
+    with atomic_file(tmp_path / "file") as temporary:
+        temporary.write_text("new")
+        assert not (tmp_path / "file").exists()
+    assert (tmp_path / "file").read_text() == "new"
+    assert names(tmp_path) == ["file"]
+
+
+def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "file", b"old")
+    with pytest.raises(RuntimeError), atomic_file(tmp_path / "file") as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert (tmp_path / "file").read_text() == "old"
+    assert names(tmp_path) == ["file"]
+
+
+def test_two_writers_of_one_file_do_not_meet(tmp_path: Path) -> None:
+    with atomic_file(tmp_path / "file") as one, atomic_file(tmp_path / "file") as two:
+        one.write_text("one")
+        two.write_text("two")
+    assert (tmp_path / "file").read_text() == "one"  # whose block ended last
+    assert names(tmp_path) == ["file"]
+
+
+def test_a_file_and_its_name_are_synced(tmp_path: Path, synced: list[int]) -> None:
+    write_atomically(tmp_path / "file", b"bytes")
+    assert synced == [(tmp_path / "file").stat().st_ino, tmp_path.stat().st_ino]
+
+
+def test_every_folder_that_is_made_is_synced_into_the_one_above(tmp_path: Path, synced: list[int]) -> None:
+    make_folder(tmp_path / "a" / "b" / "c")
+    assert synced == [folder.stat().st_ino for folder in (tmp_path, tmp_path / "a", tmp_path / "a" / "b")]
+    make_folder(tmp_path / "a" / "b" / "c")
+    assert len(synced) == 3
+
+
+@pytest.mark.parametrize("array", [np.arange(6, dtype=np.int32).reshape(2, 3), np.zeros((0, 4), np.float16)])
+def test_an_array_has_the_bytes_that_numpy_gives_it(tmp_path: Path, array: np.ndarray) -> None:
+    write_array(tmp_path / "array.npy", array)
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    assert (tmp_path / "array.npy").read_bytes() == buffer.getvalue()
