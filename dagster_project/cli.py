@@ -98,18 +98,21 @@ def up(to: str | None, profile: str | None) -> None:
     click.echo(describe(materializer))
 
 
+def _notice(line: str) -> None:
+    click.echo(f"climb: {line}", err=True)
+
+
 def _bring_up_to_date(materializer: Materializer, to: str | None, report: Callable[[str], None]) -> Any:
     import warnings
 
     import dagster as dg
 
-    from dagster_project.instance import prepare_home
+    from dagster_project.instance import open_instance
 
     warnings.filterwarnings("ignore", category=dg.BetaWarning)
     from dagster_project.run_plan import bring_up_to_date
 
-    prepare_home(materializer.config.lake)
-    with dg.DagsterInstance.get() as instance:
+    with open_instance(materializer.config.lake, _notice) as instance:
         return bring_up_to_date(instance, materializer, to, report)
 
 
@@ -154,19 +157,17 @@ def sql(query: str, as_json: bool) -> None:
 @click.option("--port", default=3000, show_default=True, help="Port on the loopback address.")
 def ui(port: int) -> None:
     """Serve Dagster's web UI and daemon on loopback, until interrupted."""
-    import dagster as dg
-
-    from dagster_project.instance import prepare_home, synchronise_shards
+    from dagster_project.instance import HOME_VARIABLE, open_instance, prepare_home, synchronise_shards
 
     config = _load()
-    prepare_home(config.lake)
-    with dg.DagsterInstance.get() as instance:
+    with open_instance(config.lake, _notice) as instance:
         synchronise_shards(instance, Materializer(config))
     click.echo(f"Dagster UI on http://127.0.0.1:{port} (interrupt with Ctrl-C)")
     dagster = Path(sys.executable).with_name("dagster")
     workspace = ROOT / "workspace.yaml"
     arguments = ["dev", "--workspace", str(workspace), "--host", "127.0.0.1", "--port", str(port)]
-    os.execv(dagster, [str(dagster), *arguments])
+    home = {HOME_VARIABLE: str(prepare_home(config.lake))}
+    os.execve(dagster, [str(dagster), *arguments], {**os.environ, **home})
 
 
 @main.command(**_example("climb audit general"))

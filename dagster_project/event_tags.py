@@ -9,5 +9,6 @@ CODE_VERSION = "dagster/code_version"
 INPUT_DATA_VERSION = "dagster/input_data_version/"  # followed by the asset's name
 INPUT_EVENT_POINTER = "dagster/input_event_pointer/"  # followed by the asset's name
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+MAX_RETRIES = "dagster/max_retries"  # of a run, by the daemon
 
 PARTITIONS = "climb/partitions"  # the partitions of a run's range that it is to make, as a JSON list; absent: all

@@ -4,51 +4,82 @@ What belongs here: everything that is said to Dagster outside a run. The lake is
 log its index: an artefact whose event is missing is reported again, never computed again.
 """
 
+import contextlib
 import os
-import shutil
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dagster as dg
-from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
+from climb_assets.errors import ConfigError
 from climb_assets.graph.assets import SPECS
 from climb_assets.graph.materializer import Materializer
+from climb_assets.store.files import write_atomically
+from dagster_project.event_tags import DATA_VERSION
+from dagster_project.event_versions import data_version_of, latest_versions
 from dagster_project.events import event_of
 
 TEMPLATE = Path(__file__).parent / "instance" / "dagster.yaml"
-PROCESS_TAG = "climb/process"
-UNFINISHED = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.NOT_STARTED]
+HOME_VARIABLE = "DAGSTER_HOME"
 
 
-def prepare_home(lake: Path) -> Path:
-    """Make DAGSTER_HOME under the lake from the tracked template, set the variable, and return the folder."""
-    home = lake / "dagster_home"
-    home.mkdir(parents=True, exist_ok=True)
-    target = home / "dagster.yaml"
-    if not target.exists() or target.read_bytes() != TEMPLATE.read_bytes():
-        shutil.copyfile(TEMPLATE, target)
-    os.environ["DAGSTER_HOME"] = str(home)
+def prepare_home(lake: Path, notice: Callable[[str], None] | None = None) -> Path:
+    """Return the folder of the Dagster instance: DAGSTER_HOME where it is set, else dagster_home in the lake.
+
+    The lake's own gets a dagster.yaml from the template if it has none. What is there belongs to the user and is
+    never written again, and a DAGSTER_HOME is the user's altogether. `notice` is told, in one line, that an instance
+    is without our settings or has those of an older template.
+
+    Raises
+    ------
+    ConfigError
+        If DAGSTER_HOME is no absolute path of a folder.
+    """
+    chosen = os.environ.get(HOME_VARIABLE)
+    home = Path(chosen).expanduser() if chosen else lake.absolute() / "dagster_home"
+    if chosen and not (home.is_absolute() and home.is_dir()):
+        raise ConfigError(
+            f"{HOME_VARIABLE}={chosen} is no absolute path of a folder; make it, or unset {HOME_VARIABLE} to keep "
+            "Dagster's history in the lake"
+        )
+    file = home / "dagster.yaml"
+    if not chosen and not file.exists():
+        home.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, TEMPLATE.read_bytes())
+    if notice is not None and (advice := _advise(file)):
+        notice(advice)
     return home
 
 
-def process_identity(pid: int) -> str | None:
-    """Return a name of a living process that no later one shares, or None if there is none."""
+def _advise(file: Path) -> str | None:
+    if not file.exists():
+        return f"{file} is not there, so Dagster's defaults apply; the settings made for climb are in {TEMPLATE}"
+    theirs, ours = _template_version(file), _template_version(TEMPLATE)
+    if theirs is not None and ours is not None and theirs < ours:
+        return f"{file} is from an older template and stays as it is; compare it with {TEMPLATE}"
+    return None
+
+
+def _template_version(file: Path) -> int | None:
+    """Return the version that a file's comment names; a user who removes the line is not told of newer ones."""
+    found = re.search(r"^# template (\d+)\b", file.read_text(), re.MULTILINE)
+    return int(found[1]) if found else None
+
+
+@contextlib.contextmanager
+def open_instance(lake: Path, notice: Callable[[str], None] | None = None) -> Iterator[dg.DagsterInstance]:
+    """Open the instance of a lake; within, processes that are started find it by DAGSTER_HOME."""
+    before = os.environ.get(HOME_VARIABLE)
+    os.environ[HOME_VARIABLE] = str(prepare_home(lake, notice))
     try:
-        started = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return f"{pid}-{started}"
-
-
-def close_dead_runs(instance: dg.DagsterInstance) -> int:
-    """Mark runs as failed whose process died before it could say so; return their number."""
-    dead = 0
-    for run in instance.get_runs(filters=dg.RunsFilter(statuses=UNFINISHED)):
-        identity = run.tags.get(PROCESS_TAG)
-        if identity is not None and process_identity(int(identity.partition("-")[0])) != identity:
-            instance.report_run_failed(run, "its process died")
-            dead += 1
-    return dead
+        with dg.DagsterInstance.get() as instance:
+            yield instance
+    finally:
+        if before is None:
+            del os.environ[HOME_VARIABLE]
+        else:
+            os.environ[HOME_VARIABLE] = before
 
 
 def synchronise_shards(instance: dg.DagsterInstance, materializer: Materializer) -> tuple[list[str], list[str]]:
@@ -71,36 +102,19 @@ def observe_corpus(instance: dg.DagsterInstance, materializer: Materializer) -> 
     """Report the listing's version if Dagster does not have it as the latest."""
     key, version = dg.AssetKey("raw_corpus"), materializer.corpus_version()
     latest = instance.fetch_observations(key, limit=1).records
-    if not latest or _version(latest[0]) != version:
-        instance.report_runless_asset_event(dg.AssetObservation(key, tags={DATA_VERSION_TAG: version}))
-
-
-def _version(record: dg.EventLogRecord) -> str | None:
-    observation = record.asset_observation
-    return observation.tags.get(DATA_VERSION_TAG) if observation else None
+    if not latest or data_version_of(latest[0]) != version:
+        instance.report_runless_asset_event(dg.AssetObservation(key, tags={DATA_VERSION: version}))
 
 
 def report_missing_events(instance: dg.DagsterInstance, materializer: Materializer) -> int:
     """Report every current artefact whose version is not the latest one Dagster knows; return their number."""
     reported = 0
     for spec in SPECS:
-        known = _known_versions(instance, spec.asset)
-        for partition in materializer.partitions(spec):
-            artifact = materializer.store.current(spec.asset, partition)
-            if artifact is not None and known.get(partition) != artifact.data_version:
+        current = {key: materializer.store.current(spec.asset, key) for key in materializer.partitions(spec)}
+        artifacts = {key: artifact for key, artifact in current.items() if artifact is not None}
+        known = latest_versions(instance, spec.asset, artifacts)
+        for partition, artifact in artifacts.items():
+            if known.get(partition) != artifact.data_version:
                 instance.report_runless_asset_event(event_of(artifact, instance))
                 reported += 1
     return reported
-
-
-def _known_versions(instance: dg.DagsterInstance, asset: str) -> dict[str | None, str]:
-    """Return the latest data version that Dagster has of each partition (None: of an asset without partitions)."""
-    key = dg.AssetKey(asset)
-    if any(spec.asset == asset and spec.dimension is None for spec in SPECS):
-        event = instance.get_latest_materialization_event(key)
-        materialization = event.asset_materialization if event else None
-        return {None: (materialization.tags or {}).get(DATA_VERSION_TAG, "")} if materialization else {}
-    tags = instance.event_log_storage.get_latest_tags_by_partition(
-        key, dg.DagsterEventType.ASSET_MATERIALIZATION, [DATA_VERSION_TAG]
-    )
-    return {partition: found.get(DATA_VERSION_TAG, "") for partition, found in tags.items()}

@@ -5,6 +5,7 @@ import dagster as dg
 from climb_assets.errors import ClimbError
 from climb_assets.graph.assets import SEARCH
 from dagster_project.assets import Climb, plain_failure
+from dagster_project.dead_runs import claim_run
 from dagster_project.run_plan import bring_up_to_date
 
 
@@ -17,6 +18,7 @@ class Refresh(dg.Config):
 @dg.op
 def bring_corpus_up_to_date(context: dg.OpExecutionContext, config: Refresh, climb: Climb) -> None:
     """Do what `climb up --to` does: read, tokenise, embed and score the shards that changed, and count them."""
+    claim_run(context.instance, context.run_id)
     try:
         update = bring_up_to_date(context.instance, climb, config.to, context.log.info)
     except ClimbError as error:

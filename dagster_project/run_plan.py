@@ -4,7 +4,6 @@ What belongs here: turning a plan into Dagster runs in this process. `climb up` 
 """
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -15,14 +14,9 @@ from climb_assets.graph.assets import SEARCH, SPEC
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import Plan, make_plan
 from dagster_project.assets import MADE_TOGETHER, build_assets
+from dagster_project.dead_runs import close_dead_runs, process_tags
 from dagster_project.event_tags import PARTITIONS, RANGE_END, RANGE_START
-from dagster_project.instance import (
-    PROCESS_TAG,
-    close_dead_runs,
-    process_identity,
-    report_missing_events,
-    synchronise_shards,
-)
+from dagster_project.instance import report_missing_events, synchronise_shards
 
 SILENT = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -145,7 +139,7 @@ def _share_runs(chains: dict[str, list[str]]) -> Iterator[Run]:
 
 def _execute(job: dg.JobDefinition, instance: dg.DagsterInstance, run: Run) -> None:
     subset = job.get_subset(asset_selection={dg.AssetKey(asset) for asset in run.assets})
-    tags = {PROCESS_TAG: process_identity(os.getpid()) or ""}
+    tags = process_tags()
     if len(run.partitions) > 1:
         known = [key for key in instance.get_dynamic_partitions("shard") if key in run.partitions]
         tags |= {RANGE_START: known[0], RANGE_END: known[-1], PARTITIONS: json.dumps(list(run.partitions))}

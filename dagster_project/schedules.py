@@ -1,12 +1,27 @@
 """Schedules: when a corpus is refreshed by itself."""
 
+from datetime import timedelta
+
 import dagster as dg
 
+from dagster_project.dead_runs import close_dead_runs
 from dagster_project.jobs import refresh_corpus
+from dagster_project.refreshes import look_up, request
 
-daily_refresh = dg.ScheduleDefinition(
-    name="daily_refresh",
+HOUR = 3  # of the day, in UTC
+
+
+@dg.schedule(
     job=refresh_corpus,
-    cron_schedule="0 3 * * *",
-    description="Every night at three: what changed in the raw folder is read, embedded and counted. Off at first.",
+    cron_schedule="0 * * * *",
+    description=f"Every night at {HOUR}: what changed in the raw folder is read, embedded and counted; a refresh that "
+    "failed is started again in the hours after. Off at first.",
 )
+def daily_refresh(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """Ask for the last night's refresh as long as it has not succeeded."""
+    night = f"night-{context.scheduled_execution_time - timedelta(hours=HOUR):%Y-%m-%d}"
+    close_dead_runs(context.instance)
+    refresh = look_up(context.instance, refresh_corpus.name, night)
+    if refresh.state == "due":
+        return request(night, refresh.attempt)
+    return dg.SkipReason(refresh.reason or f"the refresh of {night} is done; the next is at {HOUR}:00")

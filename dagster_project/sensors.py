@@ -1,37 +1,74 @@
 """Sensors: noticing that the raw folder changed. A sensor only stats files; hashing is the job's."""
 
+import json
+from dataclasses import asdict, dataclass
+
 import dagster as dg
 
 from climb_assets.corpus.raw_files import list_files
 from climb_assets.graph.materializer import Materializer
 from climb_assets.store.artifacts import canonical_json, sha256_text
 from dagster_project.assets import Climb
+from dagster_project.dead_runs import close_dead_runs
 from dagster_project.instance import synchronise_shards
 from dagster_project.jobs import refresh_corpus
+from dagster_project.refreshes import look_up, request
 
 SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """What the sensor remembers: the raw folder as it last saw it, and as it was when a refresh of it succeeded."""
+
+    seen: str = ""
+    refreshed: str = ""
+    version: int = 1
+
+    @classmethod
+    def read(cls, text: str | None) -> "Cursor":
+        """Return a cursor as it was kept; an unknown one is as none, which costs one refresh that finds nothing."""
+        try:
+            values = json.loads(text or "")
+        except ValueError:
+            return cls()
+        known = isinstance(values, dict) and values.get("version") == cls.version
+        return cls(seen=values["seen"], refreshed=values["refreshed"]) if known else cls()
+
+    def write(self) -> str:
+        """Return the text that Dagster keeps."""
+        return json.dumps(asdict(self))
 
 
 @dg.sensor(
     job=refresh_corpus,
     minimum_interval_seconds=SECONDS,
-    description="Keeps the shard partitions in step with the raw folder, and starts a refresh when a file changed.",
+    description="Keeps the shard partitions in step with the raw folder, and starts a refresh when a file changed; "
+    "one that fails is started again, with growing waits.",
 )
-def corpus_sensor(context: dg.SensorEvaluationContext, climb: Climb) -> dg.SensorResult | dg.SkipReason:
-    """Compare the raw folder's stats with those of the last tick and of the last refresh.
+def corpus_sensor(context: dg.SensorEvaluationContext, climb: Climb) -> dg.SensorResult:
+    """Compare the raw folder's stats with those of the last tick and of the last refresh that succeeded.
 
     A change counts once two ticks in a row have seen it alike: a file may still be on its way.
     """
     came, went = synchronise_shards(context.instance, climb)
-    stamp = _stamp(climb)
-    refreshed, _, seen = (context.cursor or "").partition(" ")
-    if stamp == refreshed:
-        return dg.SkipReason(f"nothing changed in {climb.config.corpus.raw}")
-    if stamp != seen:
-        waits = f"{climb.config.corpus.raw} changed; refreshed at the next look if it stays as it is"
-        return dg.SensorResult(skip_reason=waits, cursor=f"{refreshed} {stamp}")
-    context.log.info(f"new shards: {came}; removed shards: {went}")
-    return dg.SensorResult(run_requests=[dg.RunRequest(run_key=stamp)], cursor=stamp)
+    close_dead_runs(context.instance)  # a refresh that a kill ended would look as on its way for ever
+    stamp, cursor, raw = _stamp(climb), Cursor.read(context.cursor), climb.config.corpus.raw
+    if stamp == cursor.refreshed:
+        return _skip(f"nothing changed in {raw}", Cursor(stamp, stamp))
+    if stamp != cursor.seen:
+        return _skip(f"{raw} changed; refreshed at the next look if it stays as it is", Cursor(stamp, cursor.refreshed))
+    refresh = look_up(context.instance, refresh_corpus.name, stamp)
+    if refresh.state == "done":
+        return _skip(f"{raw} is refreshed", Cursor(stamp, stamp))
+    if refresh.state == "left":
+        return _skip(refresh.reason, cursor)
+    context.log.info(f"attempt {refresh.attempt}; new shards: {came}; removed shards: {went}")
+    return dg.SensorResult(run_requests=[request(stamp, refresh.attempt)], cursor=cursor.write())
+
+
+def _skip(reason: str, cursor: Cursor) -> dg.SensorResult:
+    return dg.SensorResult(skip_reason=reason, cursor=cursor.write())
 
 
 def _stamp(materializer: Materializer) -> str:

@@ -11,6 +11,7 @@ import yaml
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
+os.environ.pop("DAGSTER_HOME", None)  # an instance of whoever runs the tests is none of theirs
 
 from climb_assets.config import Config
 from climb_assets.config_file import load_config
@@ -138,17 +139,13 @@ def project(tmp_path: Path, encoder_folder: Path) -> Path:
 @pytest.fixture(scope="session")
 def finished_once(tmp_path_factory: pytest.TempPathFactory, encoder_folder: Path) -> Path:
     """Return a project on which `climb up` ran to the end. Read it, never change it: every test has the same one."""
-    import dagster as dg
-
-    from dagster_project.instance import prepare_home
+    from dagster_project.instance import open_instance
     from dagster_project.run_plan import bring_up_to_date
 
     folder = write_project(tmp_path_factory.mktemp("finished"), encoder_folder)
     materializer = Materializer(load_config(folder / "climb.yaml"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DAGSTER_HOME", str(prepare_home(materializer.config.lake)))
-        with dg.DagsterInstance.get() as instance:
-            bring_up_to_date(instance, materializer, None, lambda line: None)
+    with open_instance(materializer.config.lake) as instance:
+        bring_up_to_date(instance, materializer, None, lambda line: None)
     return folder
 
 

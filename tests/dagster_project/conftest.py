@@ -9,7 +9,7 @@ import pytest
 from climb_assets.config_file import load_config
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import Plan
-from dagster_project.instance import prepare_home
+from dagster_project.instance import open_instance
 from dagster_project.run_plan import Update, bring_up_to_date
 
 Up = Callable[..., Update]
@@ -22,10 +22,9 @@ def project(finished_project: Path) -> Path:
 
 
 @pytest.fixture
-def instance(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+def instance(project: Path) -> Iterator[dg.DagsterInstance]:
     """Return the project's Dagster instance."""
-    monkeypatch.setenv("DAGSTER_HOME", str(prepare_home(project / "data_lake")))
-    with dg.DagsterInstance.get() as instance:
+    with open_instance(project / "data_lake") as instance:
         yield instance
 
 

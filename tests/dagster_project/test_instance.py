@@ -1,8 +1,6 @@
 """The Dagster instance: kept in step with the raw folder and the lake."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import dagster as dg
@@ -11,16 +9,15 @@ from dagster._core.definitions.data_version import CachingStaleStatusResolver, S
 from dagster._core.loader import LoadingContextForTest
 
 from climb_assets.config_file import load_config
+from climb_assets.errors import ConfigError
 from climb_assets.graph.assets import SPECS
 from climb_assets.graph.materializer import Materializer
 from dagster_project.build import build_definitions
 from dagster_project.instance import (
-    PROCESS_TAG,
     TEMPLATE,
-    close_dead_runs,
     observe_corpus,
+    open_instance,
     prepare_home,
-    process_identity,
     report_missing_events,
     synchronise_shards,
 )
@@ -38,14 +35,63 @@ def empty() -> dg.DagsterInstance:
     return dg.DagsterInstance.ephemeral()
 
 
-def test_home_is_made_from_the_template_and_follows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DAGSTER_HOME", "/elsewhere")
+EDITED = "# template 1\n# ours\nstorage: {sqlite: {base_dir: history}}\ntelemetry: {enabled: false}\n"
+
+
+def test_the_lake_has_a_home_made_once_from_the_template(tmp_path: Path) -> None:
     home = prepare_home(tmp_path)
-    assert os.environ["DAGSTER_HOME"] == str(home) == str(tmp_path / "dagster_home")
-    (home / "dagster.yaml").write_text("old: true\n")
-    prepare_home(tmp_path)
+    assert home == tmp_path / "dagster_home"
     assert (home / "dagster.yaml").read_bytes() == TEMPLATE.read_bytes()
-    assert b"telemetry: {enabled: false}" in TEMPLATE.read_bytes()
+    (home / "dagster.yaml").write_text(EDITED)
+    prepare_home(tmp_path)
+    assert (home / "dagster.yaml").read_text() == EDITED
+
+
+def test_the_template_is_one_that_dagster_takes(tmp_path: Path) -> None:
+    with open_instance(tmp_path) as instance:
+        assert instance.run_retries_enabled and not instance.run_retries_retry_on_asset_or_op_failure
+        assert instance.telemetry_enabled is False
+        assert instance.run_monitoring_enabled
+
+
+def test_a_newer_template_is_told_of_in_one_line(tmp_path: Path) -> None:
+    told: list[str] = []
+    file = prepare_home(tmp_path, told.append) / "dagster.yaml"
+    assert told == []
+    file.write_text(EDITED)
+    prepare_home(tmp_path, told.append)
+    assert len(told) == 1 and str(file) in told[0] and str(TEMPLATE) in told[0] and "\n" not in told[0]
+    file.write_text(EDITED.partition("\n")[2])  # whoever takes the line out is left in peace
+    prepare_home(tmp_path, told.append)
+    assert len(told) == 1
+
+
+def test_a_home_of_the_user_is_used_and_never_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake, theirs = tmp_path / "lake", tmp_path / "theirs"
+    theirs.mkdir()
+    monkeypatch.setenv("DAGSTER_HOME", str(theirs))
+    told: list[str] = []
+    with open_instance(lake, told.append) as instance:
+        instance.add_dynamic_partitions("shard", ["one"])
+        assert os.environ["DAGSTER_HOME"] == str(theirs)
+    assert not lake.exists() and not (theirs / "dagster.yaml").exists()
+    assert len(told) == 1 and str(TEMPLATE) in told[0]
+    with open_instance(lake) as instance:
+        assert instance.get_dynamic_partitions("shard") == ["one"]
+    assert os.environ["DAGSTER_HOME"] == str(theirs)
+
+
+@pytest.mark.parametrize("home", ["missing", "./relative"])
+def test_a_home_that_is_no_folder_is_an_error(home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", home if home.startswith(".") else str(tmp_path / home))
+    with pytest.raises(ConfigError, match=r"DAGSTER_HOME=.*unset"):
+        prepare_home(tmp_path)
+
+
+def test_the_variable_is_put_back(tmp_path: Path) -> None:
+    with open_instance(tmp_path):
+        assert os.environ["DAGSTER_HOME"] == str(tmp_path / "dagster_home")
+    assert "DAGSTER_HOME" not in os.environ
 
 
 def test_shard_partitions_follow_the_raw_folder(
@@ -101,35 +147,3 @@ def stale_for_dagster(instance: dg.DagsterInstance, materializer: Materializer) 
                 reasons = [cause.reason for cause in resolver.get_stale_causes(key, partition)]
                 found[f"{spec.asset}[{partition}]"] = f"{resolver.get_status(key, partition)}: {reasons}"
     return found
-
-
-def start_run(instance: dg.DagsterInstance, identity: str | None) -> str:
-    """Leave a run as started by a process."""
-    tags = {} if identity is None else {PROCESS_TAG: identity}
-    run = instance.create_run_for_job(noop, tags=tags, status=dg.DagsterRunStatus.STARTED)
-    return run.run_id
-
-
-@dg.job
-def noop() -> None:
-    """Do nothing."""
-
-
-def test_runs_of_dead_processes_are_closed_and_others_are_not(empty: dg.DagsterInstance) -> None:
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        identity = process_identity(process.pid)
-        assert identity is not None
-        process.kill()
-    dead = start_run(empty, identity)
-    reused = start_run(empty, f"{os.getpid()}-1")  # another process had this number before
-    living = start_run(empty, process_identity(os.getpid()))
-    foreign = start_run(empty, None)
-    assert close_dead_runs(empty) == 2
-    status = {run_id: empty.get_run_by_id(run_id).status for run_id in (dead, reused, living, foreign)}
-    failed, started = dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.STARTED
-    assert status == {dead: failed, reused: failed, living: started, foreign: started}
-    assert close_dead_runs(empty) == 0
-
-
-def test_process_identity_of_no_process_is_none() -> None:
-    assert process_identity(2**22 + 1) is None

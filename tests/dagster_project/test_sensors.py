@@ -1,13 +1,27 @@
-"""The corpus sensor: it notices what changed in the raw folder, and asks for one refresh."""
+"""The corpus sensor: it notices what changed in the raw folder, and asks for a refresh until one succeeds."""
 
 import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from climb_assets.config_file import load_config
 from climb_assets.graph.materializer import Materializer
+from dagster_project import refreshes
+from dagster_project.jobs import refresh_corpus
 from dagster_project.sensors import corpus_sensor
+
+ROOT = Path(__file__).parents[2]
+QUICK = {
+    "ops": {"bring_corpus_up_to_date": {"config": {"to": "raw_shards"}}},
+    "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+}
 
 
 @pytest.fixture
@@ -16,29 +30,70 @@ def instance() -> dg.DagsterInstance:
     return dg.DagsterInstance.ephemeral()
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """Return a folder with climb.yaml and two raw shards, nothing made."""
-    raw = tmp_path / "data_lake" / "raw"
+def write_raw(folder: Path) -> Path:
+    """Write climb.yaml and two raw shards into a folder, and return it."""
+    raw = folder / "data_lake" / "raw"
     (raw / "books").mkdir(parents=True)
     (raw / "books" / "one.txt").write_text("one")
     (raw / "two.txt").write_text("two")
-    (tmp_path / "climb.yaml").write_text("profile: smoke\n")
-    return tmp_path
+    (folder / "climb.yaml").write_text("profile: smoke\n")
+    return folder
 
 
-def tick(
-    materializer: Materializer, instance: dg.DagsterInstance, cursor: str | None
-) -> dg.SensorResult | dg.SkipReason:
-    """Evaluate the sensor once."""
-    context = dg.build_sensor_context(instance=instance, cursor=cursor, resources={"climb": materializer})
-    return corpus_sensor(context)
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Return a folder with climb.yaml and two raw shards, nothing made."""
+    return write_raw(tmp_path)
 
 
-def test_one_refresh_for_each_change(materializer: Materializer, instance: dg.DagsterInstance, project: Path) -> None:
-    raw = project / "data_lake" / "raw"
-    cursor, keys = None, set()
-    changes = [
+class Sensor:
+    """The sensor with its cursor, ticked by hand; what it asks for runs when the test says so."""
+
+    def __init__(self, materializer: Materializer, instance: dg.DagsterInstance) -> None:
+        self.materializer, self.instance = materializer, instance
+        self.cursor: str | None = None
+        self.reason = ""
+
+    def tick(self) -> dg.RunRequest | None:
+        """Evaluate the sensor once; return the run that it asks for."""
+        context = dg.build_sensor_context(
+            instance=self.instance, cursor=self.cursor, resources={"climb": self.materializer}
+        )
+        result = corpus_sensor(context)
+        assert isinstance(result, dg.SensorResult)
+        self.cursor, self.reason = result.cursor, result.skip_reason.skip_message if result.skip_reason else ""
+        requests = list(result.run_requests or [])
+        assert len(requests) <= 1
+        return requests[0] if requests else None
+
+    def asks(self) -> dg.RunRequest:
+        """Evaluate the sensor once, which must ask for a run."""
+        request = self.tick()
+        assert request is not None, self.reason
+        return request
+
+    def run(self, request: dg.RunRequest) -> bool:
+        """Run what was asked for, no further than the raw shards; return whether it succeeded."""
+        outcome = refresh_corpus.execute_in_process(
+            instance=self.instance,
+            resources={"climb": self.materializer},
+            tags=dict(request.tags),
+            run_config=QUICK,
+            raise_on_error=False,
+        )
+        return outcome.success
+
+
+@pytest.fixture
+def sensor(materializer: Materializer, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> Sensor:
+    """Return the sensor as it was switched on; the first wait after a failure is half a second."""
+    monkeypatch.setattr(refreshes, "FIRST_WAIT", 0.5)
+    return Sensor(materializer, instance)
+
+
+def test_one_refresh_for_each_change(sensor: Sensor, project: Path) -> None:
+    raw, keys = project / "data_lake" / "raw", set()
+    changes: list[Callable[[], object]] = [
         lambda: None,
         lambda: (raw / "two.txt").write_text("longer"),
         lambda: os.utime(raw / "books" / "one.txt", (1, 1)),
@@ -48,41 +103,170 @@ def test_one_refresh_for_each_change(materializer: Materializer, instance: dg.Da
     ]
     for change in changes:
         change()
-        waits = tick(materializer, instance, cursor)
-        assert isinstance(waits, dg.SensorResult) and not waits.run_requests
-        result = tick(materializer, instance, waits.cursor)
-        assert isinstance(result, dg.SensorResult)
-        assert result.run_requests is not None and len(result.run_requests) == 1
-        keys.add(result.run_requests[0].run_key)
-        cursor = result.cursor
-        again = tick(materializer, instance, cursor)
-        assert isinstance(again, dg.SkipReason) and str(raw) in str(again.skip_message)
+        assert sensor.tick() is None
+        request = sensor.asks()
+        keys.add(request.run_key)
+        assert sensor.run(request)
+        for _ in range(2):
+            assert sensor.tick() is None
+            assert str(raw) in sensor.reason
     assert len(keys) == len(changes)
 
 
-def test_a_file_that_still_grows_is_left_alone(
-    materializer: Materializer, instance: dg.DagsterInstance, project: Path
-) -> None:
-    cursor = None
+def test_a_file_that_still_grows_is_left_alone(sensor: Sensor, project: Path) -> None:
     for size in (1, 2, 3):
         (project / "data_lake" / "raw" / "copied.txt").write_text("x" * size)
-        result = tick(materializer, instance, cursor)
-        assert isinstance(result, dg.SensorResult) and not result.run_requests
-        cursor = result.cursor
-    result = tick(materializer, instance, cursor)
-    assert isinstance(result, dg.SensorResult) and result.run_requests
+        assert sensor.tick() is None
+    assert sensor.tick() is not None
 
 
-def test_partitions_follow(materializer: Materializer, instance: dg.DagsterInstance, project: Path) -> None:
-    tick(materializer, instance, None)
-    assert sorted(instance.get_dynamic_partitions("shard")) == ["books", "two.txt"]
+def test_a_refresh_that_fails_is_asked_for_until_one_succeeds(sensor: Sensor, project: Path) -> None:
+    in_the_way = project / "data_lake" / "artifacts"
+    in_the_way.write_text("a file where a folder has to be")
+    sensor.tick()
+    keys = []
+    for attempt in (1, 2, 3):
+        request = sensor.asks()
+        keys.append(request.run_key)
+        assert not sensor.run(request)
+        assert sensor.tick() is None and f"attempt {attempt} failed" in sensor.reason
+        time.sleep(refreshes.wait_after(attempt))
+    in_the_way.unlink()
+    request = sensor.asks()
+    assert sensor.run(request)
+    assert sensor.tick() is None and "refreshed" in sensor.reason
+    assert sensor.tick() is None and "nothing changed" in sensor.reason
+    stamps, attempts = zip(*[key.rsplit("-", 1) for key in [*keys, request.run_key]], strict=True)
+    assert len(set(stamps)) == 1 and attempts == ("1", "2", "3", "4")
+
+
+def test_a_change_is_not_kept_waiting_by_an_older_failure(sensor: Sensor, project: Path) -> None:
+    in_the_way = project / "data_lake" / "artifacts"
+    in_the_way.write_text("a file where a folder has to be")
+    sensor.tick()
+    first = sensor.asks()
+    assert not sensor.run(first)
+    (project / "data_lake" / "raw" / "three.txt").write_text("three")
+    assert sensor.tick() is None
+    request = sensor.asks()
+    assert request.tags[refreshes.ATTEMPT_TAG] == "1" and request.run_key != first.run_key
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED])
+def test_nothing_is_asked_for_while_a_refresh_is_on_its_way(sensor: Sensor, status: dg.DagsterRunStatus) -> None:
+    sensor.tick()
+    request = sensor.asks()
+    run = sensor.instance.create_run_for_job(refresh_corpus, tags=dict(request.tags), status=status)
+    assert sensor.tick() is None and run.run_id in sensor.reason
+    sensor.instance.report_run_failed(run)
+    assert sensor.tick() is None and "failed" in sensor.reason
+
+
+def test_a_refresh_whose_process_was_killed_is_asked_for_again(sensor: Sensor, project: Path) -> None:
+    sensor.tick()
+    request = sensor.asks()
+    ended = f"import os; from dagster_project.dead_runs import process_tags as tags; {PRINT_TAGS}"
+    tags = subprocess.run([sys.executable, "-c", ended], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    key, _, value = tags.strip().partition(" ")
+    sensor.instance.create_run_for_job(
+        refresh_corpus, tags={**request.tags, key: value}, status=dg.DagsterRunStatus.STARTED
+    )
+    assert sensor.tick() is None and "failed" in sensor.reason
+    time.sleep(refreshes.wait_after(1))
+    assert sensor.asks().tags[refreshes.ATTEMPT_TAG] == "2"
+
+
+PRINT_TAGS = "print(*[word for pair in tags().items() for word in pair])"
+
+
+def test_a_refresh_that_a_person_cancelled_is_left_alone(sensor: Sensor) -> None:
+    sensor.tick()
+    run = sensor.instance.create_run_for_job(
+        refresh_corpus, tags=dict(sensor.asks().tags), status=dg.DagsterRunStatus.STARTED
+    )
+    sensor.instance.report_run_canceled(run)
+    time.sleep(refreshes.wait_after(1))
+    assert sensor.tick() is None and "cancelled" in sensor.reason
+
+
+def test_a_refresh_started_again_by_hand_counts(sensor: Sensor, project: Path) -> None:
+    in_the_way = project / "data_lake" / "artifacts"
+    in_the_way.write_text("a file where a folder has to be")
+    sensor.tick()
+    requests = [sensor.asks()]
+    assert not sensor.run(requests[0])
+    time.sleep(refreshes.wait_after(1))
+    requests.append(sensor.asks())
+    assert not sensor.run(requests[1])
+    assert not sensor.run(requests[0])  # re-executed: its tags are those of the first attempt
+    time.sleep(refreshes.wait_after(2))
+    assert sensor.asks().run_key not in {request.run_key for request in requests}
+    in_the_way.unlink()
+    assert sensor.run(requests[0])
+    assert sensor.tick() is None and "refreshed" in sensor.reason
+
+
+def test_waits_grow_to_an_hour() -> None:
+    assert [refreshes.wait_after(n) / 60 for n in (1, 2, 3, 4, 5, 6, 7, 8, 1000)] == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+
+
+@pytest.mark.parametrize("cursor", ["4f2c 4f2c", "{}", '{"version": 0}', "[]", "null"])
+def test_a_cursor_of_another_version_costs_one_refresh(sensor: Sensor, cursor: str) -> None:
+    sensor.cursor = cursor
+    assert sensor.tick() is None
+    assert sensor.asks()
+
+
+def test_partitions_follow(sensor: Sensor, project: Path) -> None:
+    sensor.tick()
+    assert sorted(sensor.instance.get_dynamic_partitions("shard")) == ["books", "two.txt"]
     (project / "data_lake" / "raw" / "two.txt").unlink()
-    tick(materializer, instance, None)
-    assert instance.get_dynamic_partitions("shard") == ["books"]
+    sensor.tick()
+    assert sensor.instance.get_dynamic_partitions("shard") == ["books"]
 
 
-def test_nothing_is_hashed(materializer: Materializer, instance: dg.DagsterInstance, project: Path) -> None:
+def test_nothing_is_hashed(sensor: Sensor, project: Path) -> None:
     (project / "data_lake" / "raw" / "two.txt").chmod(0)
-    tick(materializer, instance, None)
+    sensor.tick()
     assert not (project / "data_lake" / "cache").exists()
     assert not (project / "data_lake" / "artifacts").exists()
+
+
+SMALL_DISK = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+MOUNT = 'mount -t tmpfs -o size=1m tmpfs "$0"'
+
+
+@pytest.mark.slow
+def test_a_full_disk_and_then_room(project: Path) -> None:
+    """The lake lies on a real file system of 1 MiB, which is full during the first attempt."""
+    folder = str(project)
+    if not shutil.which("unshare") or subprocess.run([*SMALL_DISK, MOUNT, folder], capture_output=True).returncode:
+        pytest.skip("the kernel lets this user mount no file system")
+    code = f"from {__name__} import fill_the_disk_and_make_room as run; run({folder!r})"
+    inside = subprocess.run(
+        [*SMALL_DISK, f'{MOUNT} && exec "$1" -c "$2"', folder, sys.executable, code],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert inside.returncode == 0 and inside.stdout.endswith("all as expected\n"), inside.stdout + inside.stderr
+
+
+def fill_the_disk_and_make_room(folder: str) -> None:
+    """Let the sensor ask for a refresh while the disk is full; then make room, and let it ask again."""
+    refreshes.FIRST_WAIT = 0.5
+    project, filler = write_raw(Path(folder)), Path(folder, "filler")
+    sensor = Sensor(Materializer(load_config(project / "climb.yaml")), dg.DagsterInstance.ephemeral())
+    with filler.open("wb", buffering=0) as stream, pytest.raises(OSError, match="No space left"):
+        while True:
+            stream.write(b"\0" * 1024)
+    assert sensor.tick() is None
+    assert not sensor.run(sensor.asks())
+    assert sensor.tick() is None and "attempt 1 failed" in sensor.reason
+    filler.unlink()
+    time.sleep(refreshes.wait_after(1))
+    assert sensor.run(sensor.asks())
+    assert sensor.materializer.store.partitions("raw_shards") == ["books", "two.txt"]
+    assert sensor.tick() is None and "refreshed" in sensor.reason
+    print("all as expected")

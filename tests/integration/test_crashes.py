@@ -18,7 +18,8 @@ from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import make_plan
 from climb_assets.store.artifacts import Draft, Order
 from climb_assets.store.local import LocalStore
-from dagster_project.instance import UNFINISHED, prepare_home
+from dagster_project.dead_runs import UNFINISHED
+from dagster_project.instance import open_instance
 from tests.integration.processes import ROOT, Launch, assert_gone, climb, contents, launch, trained, wait_until
 
 
@@ -133,7 +134,7 @@ def _kill_at_each_moment(project: Path) -> dict[str, int]:
 
 
 def _assert_no_open_run(lake: Path) -> None:
-    with dg.DagsterInstance.from_config(str(prepare_home(lake))) as instance:
+    with open_instance(lake) as instance:
         assert instance.get_runs(filters=dg.RunsFilter(statuses=UNFINISHED)) == []
 
 

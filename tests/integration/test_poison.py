@@ -17,7 +17,7 @@ from climb_assets.graph.assets import SPECS
 from climb_assets.graph.materializer import Materializer
 from climb_assets.store.local import LocalStore
 from climb_assets.tables import read_table
-from dagster_project.instance import prepare_home
+from dagster_project.instance import open_instance
 from tests.conftest import WORDS
 from tests.integration.processes import climb
 
@@ -135,7 +135,7 @@ def _assert_hostile_names_rejected(project: Path, lake: LocalStore) -> None:
             assert lake.partitions(spec.asset) == shards
     config = load_config(project / "climb.yaml")
     assert list(Materializer(config).listing().shards) == shards
-    with dg.DagsterInstance.from_config(str(prepare_home(config.lake))) as instance:
+    with open_instance(config.lake) as instance:
         assert sorted(instance.get_dynamic_partitions("shard")) == shards
         event = instance.get_latest_materialization_event(dg.AssetKey("corpus_manifest"))
         assert event is not None and event.asset_materialization is not None

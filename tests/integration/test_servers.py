@@ -16,7 +16,7 @@ from climb_assets.config_file import load_config
 from climb_assets.graph.assets import SPECS
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import make_plan
-from dagster_project.instance import prepare_home
+from dagster_project.instance import open_instance
 from tests.conftest import WORDS
 from tests.integration.processes import Launch, climb, trained, wait_until
 
@@ -147,7 +147,7 @@ def _stamps(materializer: Materializer) -> dict[str, int]:
 def _assert_each_made_once(materializer: Materializer) -> None:
     wanted = {(spec.asset, key) for spec in SPECS for key in materializer.partitions(spec)}
     assert _computed(materializer) == Counter(wanted)
-    with dg.DagsterInstance.from_config(str(prepare_home(materializer.config.lake))) as instance:
+    with open_instance(materializer.config.lake) as instance:
         failed = instance.get_runs(filters=dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))
         assert [run.run_id for run in failed] == []
 
@@ -155,7 +155,7 @@ def _assert_each_made_once(materializer: Materializer) -> None:
 def _computed(materializer: Materializer) -> Counter[tuple[str, str | None]]:
     """Count the events that say "computed now", of each asset and partition."""
     found: Counter[tuple[str, str | None]] = Counter()
-    with dg.DagsterInstance.from_config(str(prepare_home(materializer.config.lake))) as instance:
+    with open_instance(materializer.config.lake) as instance:
         for spec in SPECS:
             for record in instance.fetch_materializations(dg.AssetKey(spec.asset), limit=500).records:
                 event = record.asset_materialization

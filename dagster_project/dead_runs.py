@@ -1,0 +1,97 @@
+"""Runs whose process died before it could say so.
+
+What belongs here: naming the process that executes a run so that no other process, on this host or another,
+ever has the same name, and closing the runs of processes that are gone. A lake may be shared: what another host or
+another container runs is none of this one's business, since it cannot see their processes.
+"""
+
+import hashlib
+import os
+import platform
+import sys
+import uuid
+from pathlib import Path
+
+import dagster as dg
+
+PROCESS_TAG = "climb/process"
+UNFINISHED = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.NOT_STARTED]
+FIRST_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO of Linux' include/linux/proc_ns.h: no container's
+
+
+def process_tags() -> dict[str, str]:
+    """Return the tags of a run that this process executes; `close_dead_runs` reads them."""
+    identity = process_identity(os.getpid())
+    return {PROCESS_TAG: identity} if identity and _sees_every_process() else {}
+
+
+def claim_run(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Note on a run that Dagster launched that this process executes it."""
+    if tags := process_tags():
+        instance.add_run_tags(run_id, tags)
+
+
+def process_identity(pid: int) -> str | None:
+    """Return ``host:pid:start`` of a living process of this host, or None if there is none.
+
+    On Linux the start is in clock ticks since boot, which no change of the clock moves; on macOS it is psutil's
+    `create_time`, which the kernel notes once, in seconds since 1970.
+    """
+    if sys.platform != "linux":
+        import psutil
+
+        try:
+            process = psutil.Process(pid)
+            ended, started = process.status() == psutil.STATUS_ZOMBIE, process.create_time()
+        except psutil.NoSuchProcess:
+            return None
+        return None if ended else f"{host_identity()}:{pid}:{started:.6f}"
+    try:
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if state == "Z" else f"{host_identity()}:{pid}:{_boot()[:8]}-{fields[18]}"
+
+
+def _sees_every_process() -> bool:
+    """Return whether a process that is not in /proc is not there: neither hidden nor of another namespace."""
+    if sys.platform != "linux":
+        return True
+    return Path("/proc/self").readlink() == Path(str(os.getpid())) and Path("/proc/1").exists()
+
+
+def host_identity() -> str:
+    """Return a name that everything which sees the same processes shares, and that nothing else does.
+
+    Of a machine it outlives a restart, so that what a power cut ended is closed after it. Of a container (a PID
+    namespace of its own) it ends with the machine's boot: images share their machine-id.
+    """
+    if sys.platform != "linux":
+        return _short(platform.node(), f"{uuid.getnode():x}")
+    namespace = str(Path("/proc/self/ns/pid").readlink())
+    machine = Path("/etc/machine-id")
+    known = machine.read_text().strip() if machine.exists() else ""
+    if namespace == FIRST_NAMESPACE and known:
+        return _short(known, platform.node())
+    return _short(known, _boot(), namespace)
+
+
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def _short(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def close_dead_runs(instance: dg.DagsterInstance) -> int:
+    """Mark runs of this host as failed whose process is gone; return their number."""
+    if not _sees_every_process():
+        return 0
+    dead, here = 0, host_identity()
+    for run in instance.get_runs(filters=dg.RunsFilter(statuses=UNFINISHED)):
+        host, pid, _ = f"{run.tags.get(PROCESS_TAG, '')}::".split(":", 2)
+        if host == here and process_identity(int(pid)) != run.tags[PROCESS_TAG]:
+            instance.report_run_failed(run, "its process died")
+            dead += 1
+    return dead
