@@ -17,6 +17,8 @@ import warnings
 from pathlib import Path
 
 import dagster as dg
+
+# The peer itself: Dagster has no public name for its resolver.
 from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.loader import LoadingContextForTest
@@ -42,7 +44,9 @@ def finish_lake(folder: Path, shards: int) -> Materializer:
     (folder / "climb.yaml").write_text("profile: smoke\nlake: .\ncorpus: {raw: raw}\nencoder: {model: encoder}\n")
     materializer = Materializer(load_config(folder / "climb.yaml"))
 
-    def write(draft: Draft) -> None:
+    def write(climb: Materializer, *rest: str | Draft) -> None:
+        draft = rest[-1]
+        assert isinstance(draft, Draft)
         (draft.path / "data.json").write_text(f'"{draft.path.parent}"')
 
     walked = [spec for spec in SPECS if spec.asset in SEARCH]
@@ -50,10 +54,10 @@ def finish_lake(folder: Path, shards: int) -> Materializer:
         if spec.asset == SEARCH[0]:  # iteration before asset: candidates read the predictor before them
             for key in materializer.partitions(spec):
                 for step in walked:
-                    materializer.make(step.asset, key, write)
+                    materializer.make_by(write, step.asset, key)
         elif spec.asset not in SEARCH:
             for key in materializer.partitions(spec):
-                materializer.make(spec.asset, key, write)
+                materializer.make_by(write, spec.asset, key)
     return materializer
 
 
