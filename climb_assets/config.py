@@ -2,7 +2,7 @@
 
 What belongs here: every setting, its type, its bounds and the source of its default; `config_file` reads it. A profile
 (``profiles/*.yaml``) or the user's ``climb.yaml`` changes values; no other module holds a magic number.
-`runtime` says how fast, never what: it enters no fingerprint.
+`runtime` and `dagster` say how, never what: they enter no fingerprint.
 """
 
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from climb_assets.config_base import Name, Section, Share
+from climb_assets.config_base import Name, Owner, Section, Share
 from climb_assets.config_search import Search
 from climb_assets.sizes import SIZES, Shape
 
@@ -275,6 +275,24 @@ class Runtime(Section):
     )
 
 
+class Dagster(Section):
+    """How Dagster runs and shows the graph; what is of the instance (storage, launcher) stands in dagster.yaml."""
+
+    executor: str = Field(
+        "in_process",
+        description="in_process, multiprocess (a process a step), or module:name, such as dagster_k8s:k8s_job_executor",
+    )
+    owners: tuple[Owner, ...] = Field(
+        ("team:data-platform",), description="whom the UI names for the assets: team:name, or e-mail addresses"
+    )
+    corpus_fresh_hours: float | None = Field(
+        None,
+        gt=0,
+        description="the corpus manifest counts as late after this; off, since a corpus to which nothing is added is "
+        "not late, and no event tells the two apart",
+    )
+
+
 class Config(Section):
     """The whole tree."""
 
@@ -294,6 +312,7 @@ class Config(Section):
     baselines: Baselines = Baselines()
     fidelity: Fidelity = Fidelity()
     runtime: Runtime = Runtime()
+    dagster: Dagster = Dagster()
 
     @model_validator(mode="after")
     def _tasks_exist(self) -> Self:
