@@ -10,7 +10,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from climb_assets.config_base import Name, Owner, Section, Share
+from climb_assets.config_base import Name, Section, Share
+from climb_assets.config_dagster import Dagster
 from climb_assets.config_search import Search
 from climb_assets.sizes import SIZES, Shape
 
@@ -272,24 +273,6 @@ class Runtime(Section):
     compile: Literal["auto", "always", "never"] = Field(
         "auto",
         description="torch.compile of the training step; auto: on a GPU only; on a CPU it pays for long swarms",
-    )
-
-
-class Dagster(Section):
-    """How Dagster runs and shows the graph; what is of the instance (storage, launcher) stands in dagster.yaml."""
-
-    executor: str = Field(
-        "in_process",
-        description="in_process, multiprocess (a process a step), or module:name, such as dagster_k8s:k8s_job_executor",
-    )
-    owners: tuple[Owner, ...] = Field(
-        ("team:data-platform",), description="whom the UI names for the assets: team:name, or e-mail addresses"
-    )
-    corpus_fresh_hours: float | None = Field(
-        None,
-        gt=0,
-        description="the corpus manifest counts as late after this; off, since a corpus to which nothing is added is "
-        "not late, and no event tells the two apart",
     )
 
 

@@ -47,7 +47,7 @@ def describe_failure(context: dg.RunFailureSensorContext) -> dict[str, Any]:
     run = context.dagster_run
     failed = [event.step_failure_data for event in context.get_step_failure_events()]
     said = [data.user_failure_data.description for data in failed if data.user_failure_data]
-    thrown = [data.error.message for data in failed if data.error]
+    thrown = [_root(data.error).message for data in failed if data.error]
     error = next((text for text in (*said, *thrown, context.failure_event.message) if text), "no reason is known")
     error = error.strip().splitlines()[0]
     assets = sorted(key.to_user_string() for key in run.asset_selection or ())
@@ -59,6 +59,11 @@ def describe_failure(context: dg.RunFailureSensorContext) -> dict[str, Any]:
         "run_id": run.run_id,
         "error": error,
     }
+
+
+def _root(error: Any) -> Any:
+    """Return the error that Dagster's own were raised from."""
+    return error if error.cause is None else _root(error.cause)
 
 
 def post(address: str, message: dict[str, Any]) -> None:

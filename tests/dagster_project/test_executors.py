@@ -3,7 +3,7 @@
 import dagster as dg
 import pytest
 
-from climb_assets.config import Dagster
+from climb_assets.config_dagster import Dagster
 from climb_assets.errors import ConfigError
 from climb_assets.graph.materializer import Materializer
 from dagster_project.build import build_definitions

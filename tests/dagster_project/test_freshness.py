@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import dagster as dg
 
-from climb_assets.config import Config, Dagster
+from climb_assets.config import Config
+from climb_assets.config_dagster import Dagster
 from dagster_project.freshness import freshness_of
 
 

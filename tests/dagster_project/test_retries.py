@@ -8,6 +8,7 @@ from dagster_project.assets import plain_failure
 from dagster_project.retries import TRANSIENT
 
 AT_ONCE = TRANSIENT._replace(delay=0.01)
+TRIALS = [(TransientError, 2, 3), (TransientError, 9, 3), (CorpusError, 9, 1)]
 
 
 @pytest.mark.parametrize(

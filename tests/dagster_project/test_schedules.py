@@ -1,6 +1,8 @@
 """The nightly refresh: once a night, and again in the hours after as long as it failed."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -11,10 +13,11 @@ from dagster_project.schedules import daily_refresh
 
 
 @pytest.fixture
-def instance(monkeypatch: pytest.MonkeyPatch) -> dg.DagsterInstance:
+def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
     """Return an instance that knows nothing; nobody waits between attempts but for the hour."""
     monkeypatch.setattr(refreshes, "FIRST_WAIT", 0.0)
-    return dg.DagsterInstance.ephemeral()
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        yield instance
 
 
 def tick(instance: dg.DagsterInstance, day: int, hour: int) -> dg.RunRequest | None:
