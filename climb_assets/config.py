@@ -2,7 +2,7 @@
 
 What belongs here: every setting, its type, its bounds and the source of its default; `config_file` reads it. A profile
 (``profiles/*.yaml``) or the user's ``climb.yaml`` changes values; no other module holds a magic number.
-`runtime` says how fast, never what: it enters no fingerprint.
+`runtime` and `dagster` say how, never what: they enter no fingerprint.
 """
 
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from climb_assets.config_base import Name, Section, Share
+from climb_assets.config_dagster import Dagster
 from climb_assets.config_search import Search
 from climb_assets.sizes import SIZES, Shape
 
@@ -294,6 +295,7 @@ class Config(Section):
     baselines: Baselines = Baselines()
     fidelity: Fidelity = Fidelity()
     runtime: Runtime = Runtime()
+    dagster: Dagster = Dagster()
 
     @model_validator(mode="after")
     def _tasks_exist(self) -> Self:

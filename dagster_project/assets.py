@@ -23,6 +23,7 @@ from dagster_project.event_tags import PARTITIONS
 from dagster_project.events import event_of
 from dagster_project.metadata import describe
 from dagster_project.partitions import asset_options, partitions_of
+from dagster_project.retries import TRANSIENT
 
 Climb = dg.ResourceParam[Materializer]
 MADE_TOGETHER = {"shard_chain": SHARD_CHAIN, "search_iteration": SEARCH}  # operations that make several assets
@@ -56,13 +57,14 @@ def _declare(name: str, assets: tuple[str, ...], config: Config) -> dg.AssetsDef
         name=name,
         description=SPEC[name].description if name in SPEC else f"Makes {', '.join(assets)}, partition by partition.",
         specs=[
-            dg.AssetSpec(asset, description=SPEC[asset].description, skippable=several, **asset_options(asset))
+            dg.AssetSpec(asset, description=SPEC[asset].description, skippable=several, **asset_options(asset, config))
             for asset in assets
         ],
         check_specs=[check.spec for check in checks_of(*assets)],
         partitions_def=partitions_of(spec, config),
         backfill_policy=BACKFILL.get(name),
         can_subset=name == "shard_chain",
+        retry_policy=TRANSIENT,
     )
     return declare(_make_partitions(assets) if several else _make_one(assets[0]))
 

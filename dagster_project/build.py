@@ -7,18 +7,20 @@ import dagster as dg
 
 from climb_assets.graph.materializer import Materializer
 from dagster_project.assets import build_assets
+from dagster_project.executors import find_executor
+from dagster_project.failure_webhook import failure_sensor
 from dagster_project.jobs import refresh_corpus, search_job
 from dagster_project.schedules import daily_refresh
 from dagster_project.sensors import corpus_sensor
 
 
 def build_definitions(materializer: Materializer) -> dg.Definitions:
-    """Return the definitions for one materializer; each run is one process, in which work fans out by itself."""
+    """Return the definitions for one materializer; executor and owners are those of the configuration."""
     return dg.Definitions(
         assets=build_assets(materializer.config),
         resources={"climb": materializer},
         jobs=[refresh_corpus, search_job],
         schedules=[daily_refresh],
-        sensors=[corpus_sensor],
-        executor=dg.in_process_executor,
+        sensors=[corpus_sensor, failure_sensor()],
+        executor=find_executor(materializer.config.dagster.executor),
     )

@@ -22,7 +22,24 @@ from climb_assets.search.search_state import read_knowledge, read_space
 from climb_assets.store.artifacts import Artifact
 from climb_assets.tables import read_table
 from climb_assets.training.figures import loss_curves
+from dagster_project.column_schema import table_facts
 
+MAIN_TABLE = {  # whose columns and number of rows stand for the asset
+    "corpus_shards": "documents.parquet",
+    "tokenized_shards": "documents.parquet",
+    "quality_scores": "scores.parquet",
+    "corpus_manifest": "shards.parquet",
+    "cluster_assignments": "assignments.parquet",
+    "cluster_statistics": "clusters.parquet",
+    "domains": "domains.parquet",
+    "mixture_candidates": "candidates.parquet",
+    "proxy_results": "results.parquet",
+    "predictor_state": "history.parquet",
+    "baseline_mixtures": "baselines.parquet",
+    "confirmation_results": "results.parquet",
+    "optimal_mixture": "weights.parquet",
+    "target_comparison": "comparison.parquet",
+}
 TABLE_ROWS = 50  # larger tables make the event log and the UI slow
 
 Shown = dict[str, dg.MetadataValue]
@@ -37,8 +54,9 @@ def describe(climb: Materializer, artifact: Artifact, *, fresh: bool | None = No
         Whether it was computed just now; None where that is not known.
     """
     computed = {} if fresh is None else {"computed_now": fresh}
-    show = SHOWN.get(artifact.asset)
-    return facts(artifact) | computed | (show(climb, artifact) if show else {})
+    show, table = SHOWN.get(artifact.asset), MAIN_TABLE.get(artifact.asset)
+    columns = table_facts(artifact.file(table), partitioned=artifact.partition is not None) if table else {}
+    return facts(artifact) | computed | columns | (show(climb, artifact) if show else {})
 
 
 def facts(artifact: Artifact) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from climb_assets.graph.assets import SPEC
 from climb_assets.graph.code_identity import code_hashes
 from climb_assets.graph.spec import Input, Spec, iteration_key, iteration_keys
 from climb_assets.store.artifacts import canonical_json, sha256_text
+from dagster_project.code_references import code_reference
+from dagster_project.freshness import freshness_of
 
-OWNERS = ["team:data-platform"]
 SHARDS = dg.DynamicPartitionsDefinition(name="shard")
 
 
@@ -60,7 +61,7 @@ def code_version(asset: str) -> str:
     return sha256_text(canonical_json(code_hashes(SPEC[asset].modules)))[:16]
 
 
-def asset_options(asset: str) -> dict[str, Any]:
+def asset_options(asset: str, config: Config) -> dict[str, Any]:
     """Return what a spec says of an asset, as keyword arguments of `dg.AssetSpec`."""
     spec = SPEC[asset]
     return {
@@ -68,5 +69,8 @@ def asset_options(asset: str) -> dict[str, Any]:
         "group_name": spec.stage,
         "code_version": code_version(asset),
         "kinds": set(spec.kinds),
-        "owners": OWNERS,
+        "owners": list(config.dagster.owners),
+        "tags": dict(config.dagster.tags),
+        "freshness_policy": freshness_of(asset, config),
+        "metadata": code_reference(spec.load()),
     }

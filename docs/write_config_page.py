@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from climb_assets import config, config_search
+from climb_assets import config, config_dagster, config_search
 
 PAGE = Path(__file__).parent / "config.md"
 SECTIONS: dict[str, type[BaseModel]] = {
@@ -36,6 +36,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "baselines.doremi": config.DoReMi,
     "fidelity": config.Fidelity,
     "runtime": config.Runtime,
+    "dagster": config_dagster.Dagster,
 }
 HEAD = """# Configuration
 

@@ -174,6 +174,45 @@ def test_up_twice_says_that_nothing_is_stale(finished_project: Path) -> None:
     assert "Nothing is stale." in result.stdout and "Mixture for science" in result.stdout
 
 
+COMMANDS_OF_A_FINISHED_PROJECT = [
+    ["up"],
+    ["plan"],
+    ["status"],
+    ["sql", "SELECT * FROM domains"],
+    ["audit", "general"],
+    ["verify"],
+    ["export", "general"],
+]
+
+
+@pytest.mark.slow
+def test_the_users_instance_is_used_and_its_file_survives_every_command(finished_project: Path) -> None:
+    home = finished_project / "data_lake" / "dagster_home"
+    edited = f"storage: {{sqlite: {{base_dir: {finished_project / 'history'}}}}}\ntelemetry: {{enabled: false}}\n"
+    (home / "dagster.yaml").write_text(edited)
+    for command in COMMANDS_OF_A_FINISHED_PROJECT:
+        result = climb(finished_project, *command)
+        assert result.exit_code == 0, result.output
+        assert (home / "dagster.yaml").read_text() == edited, command
+    assert (finished_project / "history").is_dir()  # where this file, and not the template, has it
+
+
+def test_a_home_of_the_user_is_used_instead_of_the_lakes(
+    finished_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(finished_project / "data_lake" / "dagster_home")
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    monkeypatch.setenv("DAGSTER_HOME", str(theirs))
+    result = climb(finished_project, "up")
+    assert result.exit_code == 0, result.output
+    assert len(result.stderr.splitlines()) == 1 and str(theirs) in result.stderr
+    assert not (finished_project / "data_lake" / "dagster_home").exists()
+    assert any(theirs.iterdir()) and not (theirs / "dagster.yaml").exists()
+    monkeypatch.setenv("DAGSTER_HOME", str(theirs / "nowhere"))
+    refused(climb(finished_project, "up"), "DAGSTER_HOME=.*nowhere is no absolute path of a folder")
+
+
 def test_audit_writes_the_bundle(finished_project: Path) -> None:
     result = climb(finished_project, "audit", "general")
     assert result.exit_code == 0, result.output

@@ -16,7 +16,7 @@ from climb_assets.config_file import load_config
 from climb_assets.graph.assets import SPECS
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import make_plan
-from dagster_project.instance import open_instance
+from dagster_project.instance import open_instance, prepare_home
 from tests.conftest import WORDS
 from tests.integration.processes import Launch, climb, trained, wait_until
 
@@ -105,10 +105,13 @@ def two_shards(project: Path) -> Path:
 @pytest.fixture
 def server(two_shards: Path) -> Iterator[Server]:
     """Return a running server."""
+    file = prepare_home(two_shards / "data_lake") / "dagster.yaml"
+    file.write_text(edited := file.read_text() + "# ours\n")
     started = Server(two_shards)
     try:
         wait_until(started.ready, 90, "the web server", 0.5)
         yield started
+        assert file.read_text() == edited
     finally:
         started.launch.end_family()
 
