@@ -40,10 +40,9 @@ class ShardSignatures:
     slots: NDArray[np.uint8]
 
     @classmethod
-    def open(cls, shard: str, version: str, folder: Path) -> Self:
+    def open(cls, shard: str, version: str, ids: Path, keys: Path, slots: Path) -> Self:
         """Map the files of one `document_signatures` artefact."""
-        arrays = (np.load(folder / f"{name}.npy", "r", allow_pickle=False) for name in ("ids", "keys", "slots"))
-        return cls(shard, version, *arrays)
+        return cls(shard, version, *(np.load(path, "r", allow_pickle=False) for path in (ids, keys, slots)))
 
 
 @dataclass(frozen=True)
