@@ -7,6 +7,8 @@ keys of a band say that a band of the signatures is equal; and ``slots.npy`` (do
 whose agreement estimates the Jaccard similarity of two documents' shingles.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 from climb_assets.config_corpus import NearDuplicates
 from climb_assets.corpus.words import hash_runs, hash_words
 from climb_assets.randomness import scramble
+from climb_assets.store.files import atomic_file
 from climb_assets.tables import count_rows, iterate_batches
 
 SLOTS = 128
@@ -31,20 +34,19 @@ def sign_shard(documents: Path, settings: NearDuplicates, out: Path, part_docume
     -------
     documents, words.
     """
-    rows = count_rows(documents)
-    ids = _create(out / "ids.npy", np.dtype("<u8"), (rows, 2))
-    keys = _create(out / "keys.npy", np.dtype("<u4"), (BANDS, rows))
-    slots = _create(out / "slots.npy", np.dtype("u1"), (rows, SLOTS))
-    start = words = 0
-    for batch in iterate_batches(documents, part_documents, ["id", "text"]):
-        part = slice(start, start + batch.num_rows)
-        ids[part] = split_ids(batch.column("id").to_pylist())
-        signatures, counted = sign_texts(batch.column("text").to_pylist(), ids[part, 0], settings.shingle)
-        keys[:, part] = _band_keys(signatures)
-        slots[part] = signatures.astype(np.uint8)
-        start, words = part.stop, words + counted
-    for name, array in zip(FILES, (ids, keys, slots), strict=True):
-        _finish(out / name, array)
+    rows, start, words = count_rows(documents), 0, 0
+    with (
+        _open_array(out / "ids.npy", np.dtype("<u8"), (rows, 2)) as ids,
+        _open_array(out / "keys.npy", np.dtype("<u4"), (BANDS, rows)) as keys,
+        _open_array(out / "slots.npy", np.dtype("u1"), (rows, SLOTS)) as slots,
+    ):
+        for batch in iterate_batches(documents, part_documents, ["id", "text"]):
+            part = slice(start, start + batch.num_rows)
+            ids[part] = split_ids(batch.column("id").to_pylist())
+            signatures, counted = sign_texts(batch.column("text").to_pylist(), ids[part, 0], settings.shingle)
+            keys[:, part] = _band_keys(signatures)
+            slots[part] = signatures.astype(np.uint8)
+            start, words = part.stop, words + counted
     return {"documents": rows, "words": words}
 
 
@@ -84,21 +86,10 @@ def join_halves(halves: NDArray[np.uint64]) -> list[str]:
     return [digits[start : start + 32] for start in range(0, len(digits), 32)]
 
 
-def _create(path: Path, dtype: np.dtype[Any], shape: tuple[int, int]) -> NDArray[Any]:
-    """Return an array that is kept in a file beside `path`; one without elements cannot be mapped."""
-    if 0 in shape:
-        return np.empty(shape, dtype)
-    return np.lib.format.open_memmap(_temporary(path), "w+", dtype, shape)
-
-
-def _finish(path: Path, array: NDArray[Any]) -> None:
-    if isinstance(array, np.memmap):
+@contextmanager
+def _open_array(path: Path, dtype: np.dtype[Any], shape: tuple[int, int]) -> Iterator[NDArray[Any]]:
+    """Hand out an array that is kept in a file, which is there when the block ends."""
+    with atomic_file(path) as temporary:
+        array = np.lib.format.open_memmap(temporary, "w+", dtype, shape)
+        yield array
         array.flush()
-    else:
-        with _temporary(path).open("wb") as stream:
-            np.save(stream, array, allow_pickle=False)
-    _temporary(path).replace(path)
-
-
-def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name}.tmp")
