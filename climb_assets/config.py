@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from climb_assets.config_base import Name, Section, Share
+from climb_assets.config_corpus import Contamination, NearDuplicates
 from climb_assets.config_dagster import Dagster
 from climb_assets.config_search import Search
 from climb_assets.sizes import SIZES, Shape
@@ -27,9 +28,11 @@ class Corpus(Section):
     max_record_bytes: int = Field(64 * 2**20, ge=1024, description="a longer record is quarantined, not held in memory")
     max_expansion: int = Field(1000, ge=1, description="a compressed file may unpack to this many times its size")
     part_documents: int = Field(2048, ge=1, description="documents in one part, the slice that a crash can lose")
-    search_eval: Share = Field(0.05, description="share of source articles held out for tasks that decide")
-    report_eval: Share = Field(0.05, description="share of source articles held out for tasks that only report")
+    search_eval: Share = Field(0.05, description="share of articles held out for tasks that decide")
+    report_eval: Share = Field(0.05, description="share of articles held out for tasks that only report")
     split_seed: int = 0
+    near_duplicates: NearDuplicates = NearDuplicates()
+    contamination: Contamination = Contamination()
 
 
 class Tokenizer(Section):

@@ -77,6 +77,12 @@ def _counts_add_up(climb: Materializer, made: Sequence[Artifact]) -> Finding:
     return Finding(accounted == read, {"accounted": accounted})
 
 
+def _no_pair_crosses(climb: Materializer, made: Sequence[Artifact]) -> Finding:
+    facts = made[-1].summary["splits"]
+    shown = {f"crossing_{when}": facts[f"crossing_{when}"] for when in ("before", "after")}
+    return Finding(facts["crossing_after"] == 0, shown | {"near_duplicates": facts["near_duplicates"]})
+
+
 def _candidates_on_simplex(climb: Materializer, made: Sequence[Artifact]) -> Finding:
     worst = max(float(np.abs(_candidates(artifact).sum(axis=1) - 1).max()) for artifact in made)
     return Finding(worst < 1e-9)
@@ -155,6 +161,12 @@ def _within_plan(climb: Materializer, made: Sequence[Artifact]) -> Finding:
 
 CHECKS = (
     Check("counts_add_up", "corpus_shards", "kept + filtered + quarantined = read", _counts_add_up),
+    Check(
+        "no_near_duplicates_across_splits",
+        "corpus_manifest",
+        "Of no pair of near-duplicates is one document in train and the other held out.",
+        _no_pair_crosses,
+    ),
     Check("weights_on_simplex", "mixture_candidates", "Every candidate's weights sum to 1.", _candidates_on_simplex),
     Check("weights_within_limits", "mixture_candidates", "No candidate breaks a limit.", _candidates_within_limits),
     Check("unflagged_losses_finite", "proxy_results", "What is not flagged is a number.", _unflagged_losses_finite),

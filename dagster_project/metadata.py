@@ -169,7 +169,9 @@ def _show_report(climb: Materializer, artifact: Artifact) -> Shown:
 
 SHOWN: Mapping[str, Callable[[Materializer, Artifact], Shown]] = {
     "corpus_shards": _tables("accounts", "quarantine"),
-    "corpus_manifest": _tables("shards"),
+    "contamination": _tables("contamination"),
+    "near_duplicates": _tables("pairs"),
+    "corpus_manifest": _tables("shards", "families"),
     "cluster_statistics": _tables("clusters"),
     "domains": _show_domains,
     "mixture_candidates": _show_candidates,

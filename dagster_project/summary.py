@@ -213,7 +213,26 @@ def _describe_corpus(corpus: dict[str, Any] | None) -> str:
     left_out = ", ".join(f"{corpus[key]} {words}" for key, words in counts.items())
     return (
         f"{corpus['documents']} documents, {corpus['tokens']:,} tokens in {corpus['shards']} shards ({left_out})."
+        + _describe_splits(corpus["splits"])
         + "".join(f"\nNot a shard: {entry}" for entry in corpus["rejected_names"])
+    )
+
+
+def _describe_splits(splits: Mapping[str, Any]) -> str:
+    names = {
+        "train": "in train",
+        "search_eval": "held out to decide",
+        "report_eval": "held out to report",
+        "near_duplicate": "left out as near-duplicates",
+        "contaminated": "left out because they hold an item of a task",
+    }
+    shares = ", ".join(f"{splits['by_split'][key]} {words}" for key, words in names.items() if splits["by_split"][key])
+    by_task = ", ".join(f"{task}: {count}" for task, count in splits["contaminated_by_task"].items())
+    return (
+        f"\nOf these {shares}."
+        f"\n{splits['near_duplicates']} pairs of near-duplicates, {splits['crossing_before']} of them across train and "
+        f"held-out text; {splits['moved']} documents follow their families, and {splits['crossing_after']} cross now. "
+        f"{splits['contaminated']} train documents hold an item of a task{f' ({by_task})' if by_task else ''}."
     )
 
 

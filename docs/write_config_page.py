@@ -6,12 +6,14 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from climb_assets import config, config_dagster, config_search
+from climb_assets import config, config_corpus, config_dagster, config_search
 
 PAGE = Path(__file__).parent / "config.md"
 SECTIONS: dict[str, type[BaseModel]] = {
     "": config.Config,
     "corpus": config.Corpus,
+    "corpus.near_duplicates": config_corpus.NearDuplicates,
+    "corpus.contamination": config_corpus.Contamination,
     "tokenizer": config.Tokenizer,
     "encoder": config.Encoder,
     "quality": config.Quality,

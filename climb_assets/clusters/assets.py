@@ -30,8 +30,8 @@ def cluster_model(climb: Materializer, draft: Draft) -> None:
         )
         for shard in climb.listing().shards
     ]
-    duplicates = climb.get("corpus_manifest").file("duplicates.parquet")
-    sample = sample_vectors(vectors, duplicates, settings.count * settings.sample_per_cluster, settings.seed)
+    splits = climb.get("corpus_manifest").file("splits.parquet")
+    sample = sample_vectors(vectors, splits, settings.count * settings.sample_per_cluster, settings.seed)
     draft.summary = fit_centroids(sample, settings, climb.config.runtime.threads, draft.path)
 
 
@@ -45,8 +45,8 @@ def cluster_assignments(climb: Materializer, shard: str, draft: Draft) -> None:
 
 def cluster_statistics(climb: Materializer, draft: Draft) -> None:
     """Tokens, quality, sources of each cluster, computed by DuckDB over the shards' tables."""
-    duplicates = climb.get("corpus_manifest").file("duplicates.parquet")
-    draft.summary = compute_statistics(scored_shards(climb), duplicates, draft.path)
+    splits = climb.get("corpus_manifest").file("splits.parquet")
+    draft.summary = compute_statistics(scored_shards(climb), splits, draft.path)
 
 
 def domains(climb: Materializer, draft: Draft) -> None:
@@ -55,6 +55,6 @@ def domains(climb: Materializer, draft: Draft) -> None:
         statistics=climb.get("cluster_statistics").file("clusters.parquet"),
         centroids=read_centroids(climb.get("cluster_model").file("centroids.npy")),
         shards=scored_shards(climb),
-        duplicates=climb.get("corpus_manifest").file("duplicates.parquet"),
+        splits=climb.get("corpus_manifest").file("splits.parquet"),
     )
     draft.summary = write_domains(inputs, climb.config.clusters, draft.path)

@@ -38,14 +38,14 @@ class DomainInputs:
         (clusters, dimension)
     shards
         Tables of all shards, for terms and sources.
-    duplicates
-        duplicates.parquet of the corpus manifest.
+    splits
+        ``splits.parquet`` of the corpus manifest.
     """
 
     statistics: Path
     centroids: NDArray[np.float32]
     shards: Sequence[ScoredShard]
-    duplicates: Path
+    splits: Path
 
 
 @dataclass(frozen=True)
@@ -147,8 +147,8 @@ def write_domains(inputs: DomainInputs, settings: Clusters, out: Path) -> dict[s
     """
     statistics = read_table(inputs.statistics)
     partition = form_domains(statistics, inputs.centroids, settings)
-    tally = tally_clusters(inputs.shards, inputs.duplicates)
-    terms = domain_terms(inputs.shards, inputs.duplicates, partition.domain_of, settings.terms)
+    tally = tally_clusters(inputs.shards, inputs.splits)
+    terms = domain_terms(inputs.shards, inputs.splits, partition.domain_of, settings.terms)
     table = _describe(statistics, tally, partition, terms)
     _write_clusters(partition, out)
     write_table(out / "domains.parquet", table)

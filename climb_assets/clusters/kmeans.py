@@ -15,8 +15,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from climb_assets.config import Clusters
+from climb_assets.corpus.splits import train_mask
 from climb_assets.errors import ComputeError, CorruptArtifact
-from climb_assets.randomness import derived_seed
+from climb_assets.randomness import derived_seed, scramble
 from climb_assets.store.artifacts import canonical_json
 from climb_assets.store.files import write_array, write_atomically
 from climb_assets.tables import read_table, write_table
@@ -34,7 +35,7 @@ class ShardVectors:
     vectors: Path
 
 
-def sample_vectors(shards: list[ShardVectors], duplicates: Path, size: int, seed: int) -> NDArray[np.float32]:
+def sample_vectors(shards: list[ShardVectors], splits: Path, size: int, seed: int) -> NDArray[np.float32]:
     """Draw the vectors that k-means is fitted on.
 
     The sample is the train documents whose seeded hash of the id is smallest, in the order of that hash: it depends
@@ -43,8 +44,8 @@ def sample_vectors(shards: list[ShardVectors], duplicates: Path, size: int, seed
 
     Parameters
     ----------
-    duplicates
-        duplicates.parquet of the corpus manifest; these documents are left out.
+    splits
+        ``splits.parquet`` of the corpus manifest.
     size
         Documents that are drawn, if there are as many.
 
@@ -54,8 +55,8 @@ def sample_vectors(shards: list[ShardVectors], duplicates: Path, size: int, seed
     """
     keys = np.empty(0, np.uint64)
     places = np.empty((0, 2), np.int64)  # shard, row
-    for number, (shard, excluded) in enumerate(zip(shards, _excluded(shards, duplicates), strict=True)):
-        rows, hashes = _candidates(shard, excluded, seed)
+    for number, shard in enumerate(shards):
+        rows, hashes = _candidates(shard, splits, seed)
         keys = np.concatenate([keys, hashes])
         places = np.concatenate([places, np.column_stack([np.full(len(rows), number), rows])])
         smallest = np.argsort(keys, kind="stable")[:size]
@@ -63,29 +64,12 @@ def sample_vectors(shards: list[ShardVectors], duplicates: Path, size: int, seed
     return _gather(shards, places)
 
 
-def _excluded(shards: list[ShardVectors], duplicates: Path) -> Iterator[set[str]]:
-    table = read_table(duplicates, ["shard", "id"]).to_pydict()
-    for shard in shards:
-        yield {document for name, document in zip(table["shard"], table["id"], strict=True) if name == shard.shard}
-
-
-def _candidates(shard: ShardVectors, excluded: set[str], seed: int) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
-    table = read_table(shard.documents, ["id", "split"]).to_pydict()
-    rows = [
-        row
-        for row, (document, split) in enumerate(zip(table["id"], table["split"], strict=True))
-        if split == "train" and document not in excluded
-    ]
-    digits = bytes.fromhex("".join(table["id"][row][:16] for row in rows))  # an id is a hash already
+def _candidates(shard: ShardVectors, splits: Path, seed: int) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+    rows = np.flatnonzero(train_mask(shard.shard, shard.documents, splits))
+    ids = read_table(shard.documents, ["id"])["id"].take(pa.array(rows)).to_pylist()
+    digits = bytes.fromhex("".join(name[:16] for name in ids))  # an id is a hash already
     salt = np.uint64(derived_seed(seed, "k-means sample"))
-    return np.array(rows, np.int64), _mix(np.frombuffer(digits, ">u8").astype(np.uint64) ^ salt)
-
-
-def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Scramble 64-bit numbers one to one (the finaliser of SplitMix64)."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
+    return rows, scramble(np.frombuffer(digits, ">u8").astype(np.uint64) ^ salt)
 
 
 def _gather(shards: list[ShardVectors], places: NDArray[np.int64]) -> NDArray[np.float32]:

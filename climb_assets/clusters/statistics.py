@@ -1,6 +1,6 @@
 """What the clusters hold: documents, tokens, bytes, quality and sources, computed by DuckDB over the shards' tables.
 
-What belongs here: counting. Only train documents that no earlier shard has are counted; their text is never read.
+What belongs here: counting. Only train documents are counted; their text is never read.
 """
 
 from collections.abc import Sequence
@@ -29,13 +29,13 @@ TALLY = """
     JOIN read_parquet($assignments) a ON a.id = d.id
     JOIN read_parquet($tokens) t ON t.id = d.id
     JOIN read_parquet($scores) s ON s.id = d.id
-    WHERE d.split = 'train'
-      AND NOT EXISTS (FROM read_parquet($duplicates) x WHERE x.shard = $shard AND x.id = d.id)
+    LEFT JOIN read_parquet($splits) o ON o.shard = $shard AND o.id = d.id
+    WHERE coalesce(o.split, d.split) = 'train'
     GROUP BY a.cluster, d.source
 """
 
 
-def tally_clusters(shards: Sequence[ScoredShard], duplicates: Path) -> pa.Table:
+def tally_clusters(shards: Sequence[ScoredShard], splits: Path) -> pa.Table:
     """Return one row per cluster and source: documents, tokens, bytes, and the sums of distance and scores."""
     import duckdb
 
@@ -43,7 +43,7 @@ def tally_clusters(shards: Sequence[ScoredShard], duplicates: Path) -> pa.Table:
     with duckdb.connect() as connection:
         for shard in shards:
             paths = {name: str(getattr(shard, name)) for name in ("documents", "tokens", "assignments", "scores")}
-            parameters = paths | {"duplicates": str(duplicates), "shard": shard.shard}
+            parameters = paths | {"splits": str(splits), "shard": shard.shard}
             tallies.append(connection.sql(TALLY, params=parameters).to_arrow_table())
     if not sum(tally.num_rows for tally in tallies):
         raise ComputeError(
@@ -76,19 +76,19 @@ def top_sources(tally: pa.Table, group: Sequence[int]) -> dict[int, list[dict[st
     }
 
 
-def compute_statistics(shards: Sequence[ScoredShard], duplicates: Path, out: Path) -> dict[str, Any]:
+def compute_statistics(shards: Sequence[ScoredShard], splits: Path, out: Path) -> dict[str, Any]:
     """Write ``clusters.parquet``: one row per cluster that holds a train document, by cluster.
 
     Parameters
     ----------
-    duplicates
-        duplicates.parquet of the corpus manifest.
+    splits
+        ``splits.parquet`` of the corpus manifest.
 
     Returns
     -------
     Facts: clusters, documents, tokens, bytes.
     """
-    tally = tally_clusters(shards, duplicates)
+    tally = tally_clusters(shards, splits)
     clusters = _summed(tally.drop_columns("source"), ["cluster"])
     sources = top_sources(tally, tally["cluster"].to_pylist())
     columns: dict[str, Any] = {"cluster": clusters["cluster"]} | {name: clusters[name] for name in COUNTS}

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from climb_assets.clusters.shards import ShardTables
+from climb_assets.corpus.splits import train_mask
 from climb_assets.tables import read_table
 
 DOCUMENTS = 200  # per domain; the paper names topics from 100 (section D.4)
@@ -22,7 +22,7 @@ WORD = r"(?u)\b[^\W\d_]{3,}\b"
 
 
 def domain_terms(
-    shards: Sequence[ShardTables], duplicates: Path, domain_of: NDArray[np.int64], count: int
+    shards: Sequence[ShardTables], splits: Path, domain_of: NDArray[np.int64], count: int
 ) -> list[list[str]]:
     """Return the `count` most characteristic terms of each domain, best first.
 
@@ -36,7 +36,7 @@ def domain_terms(
     """
     from sklearn.feature_extraction.text import CountVectorizer
 
-    texts = _sample_texts(shards, duplicates, domain_of)
+    texts = _sample_texts(shards, splits, domain_of)
     vectorizer = CountVectorizer(stop_words="english", token_pattern=WORD, max_features=VOCABULARY)
     try:
         counts = vectorizer.fit_transform(texts).toarray().astype(np.float64)
@@ -49,16 +49,14 @@ def domain_terms(
     return [[str(terms[i]) for i in row if weights[domain, i] > 0] for domain, row in enumerate(best)]
 
 
-def _sample_texts(shards: Sequence[ShardTables], duplicates: Path, domain_of: NDArray[np.int64]) -> list[str]:
+def _sample_texts(shards: Sequence[ShardTables], splits: Path, domain_of: NDArray[np.int64]) -> list[str]:
     """Return the beginnings of each domain's first documents by id, joined; an id is a hash, so the sample is fair."""
     chosen: list[list[tuple[str, int, int]]] = [[] for _ in range(int(domain_of.max()) + 1)]
-    repeated = read_table(duplicates, ["shard", "id"])
     for number, shard in enumerate(shards):
         assigned = read_table(shard.assignments, ["id", "cluster"])
         ids = np.array(assigned["id"].to_pylist())
         domains = domain_of[assigned["cluster"].to_numpy()]
-        train = np.array(read_table(shard.documents, ["split"])["split"].to_pylist()) == "train"
-        train &= ~np.isin(ids, repeated.filter(pc.equal(repeated["shard"], shard.shard))["id"].to_pylist())
+        train = train_mask(shard.shard, shard.documents, splits)
         for domain, found in enumerate(chosen):
             rows = np.flatnonzero(train & (domains == domain))
             rows = rows[np.argsort(ids[rows])[:DOCUMENTS]]

@@ -45,7 +45,7 @@ class Document(NamedTuple):
     record: int
     source: str | None
     licence: str | None
-    article: str
+    article: str | None
     split: str
     bytes: int
 
@@ -81,9 +81,9 @@ def document_id(text: str) -> str:
     return sha256_text(text)[:32]
 
 
-def assign_split(article: str, settings: Corpus) -> str:
-    """Return the split of an article: all its documents stay together, whatever else the corpus holds."""
-    draw = int(sha256_text(f"{settings.split_seed}\x1f{article}")[:16], 16) / 2**64
+def assign_split(key: str, settings: Corpus) -> str:
+    """Return the split of what is split as one: an article by its label, a document without one by its id."""
+    draw = int(sha256_text(f"{settings.split_seed}\x1f{key}")[:16], 16) / 2**64
     if draw < settings.search_eval:
         return "search_eval"
     return "report_eval" if draw < settings.search_eval + settings.report_eval else "train"
@@ -92,19 +92,19 @@ def assign_split(article: str, settings: Corpus) -> str:
 def make_document(record: Record, file: str, settings: Corpus) -> Document:
     """Return the document of a record. `file` is the path under the raw folder.
 
-    A record that names no article is one of its own: ``<file>#<row>``, or the file where the file is the text.
+    Its split follows from its article or, if the record names none, from its text: never from the place where it lies.
     """
     text = normalise(record.text)
-    article = _label(record.article) or (f"{file}#{record.row}" if record.row else file)
+    identity, article = document_id(text), _label(record.article)
     return Document(
-        id=document_id(text),
+        id=identity,
         text=text,
         file=file,
         record=record.row,
         source=_label(record.source),
         licence=_label(record.licence),
         article=article,
-        split=assign_split(article, settings),
+        split=assign_split(identity if article is None else article, settings),
         bytes=len(text.encode()),
     )
 

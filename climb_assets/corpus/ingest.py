@@ -26,6 +26,9 @@ QUARANTINE = pa.schema(
     [("file", pa.string()), ("record", pa.int64()), ("reason", pa.string()), ("detail", pa.string())]
 )
 
+# Labels of filtered duplicates: whoever joins articles that share a text needs them, whichever text came first.
+REPEATS = pa.schema([("id", pa.string()), ("article", pa.string())])
+
 OUTCOMES = ("kept", "filtered_short", "filtered_duplicate", "quarantined")
 
 # Size and checksum of a raw file belong to `raw_shards`: here they would spread a change that no document shows.
@@ -33,7 +36,7 @@ ACCOUNTS = pa.schema([("file", pa.string()), *((name, pa.int64()) for name in ("
 
 
 def ingest_shard(raw: Path, shard: str, digest: ShardDigest, settings: Corpus, out: Path) -> dict[str, Any]:
-    """Read a shard and write ``documents.parquet``, ``quarantine.parquet`` and ``accounts.parquet`` into `out`.
+    """Read a shard and write its documents, repeats, quarantine and accounts as ``.parquet`` into `out`.
 
     Memory holds one part (`settings.part_documents` documents, or about `settings.max_record_bytes` of text)
     and 16 bytes a document, by which exact duplicates are found; the first of them is kept.
@@ -59,24 +62,24 @@ def ingest_shard(raw: Path, shard: str, digest: ShardDigest, settings: Corpus, o
     size = 0
     with (
         open_parts(out / "documents.parquet", DOCUMENTS, settings) as documents,
+        open_parts(out / "repeats.parquet", REPEATS, settings) as repeats,
         open_parts(out / "quarantine.parquet", QUARANTINE, settings) as quarantine,
     ):
         for file in digest.files:
             account = dict.fromkeys(("read", *OUTCOMES), 0)
             for item in _read_file(raw, file, settings):
                 account["read"] += 1
-                outcome = _judge(item, file.path, settings, seen)
-                if isinstance(outcome, Document):
-                    documents.append(outcome, outcome.bytes)
-                    splits[outcome.split] += 1
-                    size += outcome.bytes
-                    account["kept"] += 1
-                elif isinstance(outcome, Fault):
-                    quarantine.append((file.path, outcome.row, outcome.reason, outcome.detail), len(outcome.detail))
-                    reasons[outcome.reason] += 1
-                    account["quarantined"] += 1
-                else:
-                    account[outcome] += 1
+                outcome, judged = _judge(item, file.path, settings, seen)
+                account[outcome] += 1
+                if isinstance(judged, Fault):
+                    quarantine.append((file.path, judged.row, judged.reason, judged.detail), len(judged.detail))
+                    reasons[judged.reason] += 1
+                elif outcome == "kept":
+                    documents.append(judged, judged.bytes)
+                    splits[judged.split] += 1
+                    size += judged.bytes
+                elif outcome == "filtered_duplicate" and judged.article is not None:
+                    repeats.append((judged.id, judged.article), len(judged.article))
             _check_account(file, account)
             accounts.append({"file": file.path, **account})
     write_rows(out / "accounts.parquet", accounts, ACCOUNTS)
@@ -85,18 +88,18 @@ def ingest_shard(raw: Path, shard: str, digest: ShardDigest, settings: Corpus, o
     return {"shard": shard, "documents": totals["kept"], **totals, **facts}
 
 
-def _judge(item: Record | Fault, file: str, settings: Corpus, seen: set[bytes]) -> Document | Fault | str:
-    """Return the document that is kept, the fault, or the name of the filter."""
+def _judge(item: Record | Fault, file: str, settings: Corpus, seen: set[bytes]) -> tuple[str, Document | Fault]:
+    """Return one of `OUTCOMES`, and the document or the fault."""
     if isinstance(item, Fault):
-        return item
+        return "quarantined", item
     document = make_document(item, file, settings)
     if len(document.text) < settings.min_characters:
-        return "filtered_short"
+        return "filtered_short", document
     key = bytes.fromhex(document.id)
     if key in seen:
-        return "filtered_duplicate"
+        return "filtered_duplicate", document
     seen.add(key)
-    return document
+    return "kept", document
 
 
 def _read_file(raw: Path, file: RawFile, settings: Corpus) -> Iterator[Record | Fault]:

@@ -1,6 +1,6 @@
-"""The roll-up of all shards: how much there is, and which documents an earlier shard already has.
+"""The roll-up of all shards: how much there is, which documents an earlier shard already has, where each may be used.
 
-What belongs here: totals over finished shards. Nothing here reads a text.
+What belongs here: totals over finished shards. Splits are decided in `splits`. Nothing here reads a text.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from climb_assets.config import Corpus
+from climb_assets.corpus.splits import SplitTables, assign_splits
 from climb_assets.errors import ComputeError, CorpusError
 from climb_assets.tables import read_table, write_rows, write_table
 
@@ -24,35 +26,37 @@ DUPLICATES = pa.schema([("shard", pa.string()), ("id", pa.string()), ("first_sha
 
 
 @dataclass(frozen=True)
-class ShardParts:
+class ShardParts(SplitTables):
     """The finished tables of one shard.
 
     Parameters
     ----------
-    shard
-        Its name.
-    documents, tokens, accounts
-        ``documents.parquet`` of the corpus shard and of the tokenized shard, ``accounts.parquet``.
+    tokens, accounts
+        ``documents.parquet`` of the tokenized shard, ``accounts.parquet`` of the corpus shard.
     versions
         Data version of each artefact: the keys are `VERSIONS`.
     """
 
-    shard: str
-    documents: Path
     tokens: Path
     accounts: Path
     versions: Mapping[str, str]
 
 
-def build_manifest(shards: Sequence[ShardParts], out: Path) -> dict[str, Any]:
-    """Write ``shards.parquet`` and ``duplicates.parquet`` into `out`.
+def build_manifest(shards: Sequence[ShardParts], pairs: Path, settings: Corpus, out: Path) -> dict[str, Any]:
+    """Write ``shards.parquet`` and ``duplicates.parquet`` into `out`, and what `splits.assign_splits` writes.
 
     A document counts where it comes first in the order of shard names; elsewhere it is a duplicate and is in no
     total. So per shard documents + duplicates + filtered + quarantined = read.
 
+    Parameters
+    ----------
+    pairs
+        ``pairs.parquet`` of `near_duplicates`.
+
     Returns
     -------
-    shards, and the totals of documents, duplicates, tokens, bytes, read, filtered, quarantined.
+    shards, and the totals of documents, duplicates, tokens, bytes, read, filtered, quarantined; splits: the facts of
+    `assign_splits`.
 
     Raises
     ------
@@ -97,7 +101,8 @@ def build_manifest(shards: Sequence[ShardParts], out: Path) -> dict[str, Any]:
     columns = [names.take(_flat(duplicates["shard"])), _flat(duplicates["id"]), names.take(_flat(duplicates["first"]))]
     write_table(out / "duplicates.parquet", pa.Table.from_arrays(columns, schema=DUPLICATES))
     write_rows(out / "shards.parquet", rows, SHARDS)
-    return {"shards": len(rows), **facts}
+    splits = assign_splits(ordered, pairs, out / "duplicates.parquet", settings, out)
+    return {"shards": len(rows), **facts, "splits": splits}
 
 
 def _read_documents(parts: ShardParts) -> pa.Table:

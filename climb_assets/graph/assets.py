@@ -1,20 +1,23 @@
 """The asset graph as data: what each asset is made from.
 
-What belongs here: one `Spec` per asset, naming its inputs and the settings it uses. Dagster's dependencies, the planner
-and every fingerprint are read off these specs, so they cannot disagree. How an asset is made is the function of its
-name in its stage.
+What belongs here: one `Spec` per asset: inputs and settings. Dagster's dependencies, the planner and every fingerprint
+are read off these, so they cannot disagree. How an asset is made is the function of its name in its stage.
 """
 
 from climb_assets.graph.hashed_settings import (
     baseline_files,
     baseline_settings,
+    choice_files,
     choice_settings,
     confirmation_settings,
+    contamination_settings,
     encoder_files,
     encoder_settings,
     evidence_files,
     fidelity_files,
     fidelity_settings,
+    ingest_settings,
+    manifest_settings,
     proxy_files,
     proxy_settings,
     search_settings,
@@ -49,8 +52,32 @@ SPECS: tuple[Spec, ...] = (
         "shard",
         inputs=(Input("raw_shards"),),
         modules=("corpus.ingest",),
-        settings=lambda config, key: {"corpus": values_of(config.corpus, "raw", "part_documents")},
+        settings=ingest_settings,
         kinds=("python", "parquet"),
+    ),
+    Spec(
+        "document_signatures",
+        "corpus",
+        "shard",
+        inputs=(Input("corpus_shards"),),
+        modules=("corpus.signatures",),
+        settings=lambda config, key: {"shingle": config.corpus.near_duplicates.shingle},
+    ),
+    Spec(
+        "contamination",
+        "corpus",
+        "shard",
+        inputs=(Input("corpus_shards"),),
+        modules=("corpus.contamination",),
+        settings=contamination_settings,
+        files=choice_files,
+    ),
+    Spec(
+        "near_duplicates",
+        "corpus",
+        inputs=(Input("raw_corpus"), Input("document_signatures", "all")),
+        modules=("corpus.near_duplicates",),
+        settings=lambda config, key: {"threshold": config.corpus.near_duplicates.threshold},
     ),
     Spec(
         "tokenized_shards",
@@ -90,8 +117,11 @@ SPECS: tuple[Spec, ...] = (
             Input("tokenized_shards", "all"),
             Input("embeddings", "all"),
             Input("quality_scores", "all"),
+            Input("contamination", "all"),
+            Input("near_duplicates"),
         ),
         modules=("corpus.manifest",),
+        settings=manifest_settings,
         kinds=("duckdb", "parquet"),
     ),
     Spec(
@@ -314,6 +344,7 @@ SPECS: tuple[Spec, ...] = (
     ),
 )
 
-SHARD_CHAIN = ("raw_shards", "corpus_shards", "tokenized_shards", "embeddings", "quality_scores")  # of one shard
+OF_TEXTS = ("document_signatures", "contamination", "tokenized_shards", "embeddings", "quality_scores")
+SHARD_CHAIN = ("raw_shards", "corpus_shards", *OF_TEXTS)  # of one shard
 SEARCH = ("mixture_candidates", "proxy_results", "predictor_state")  # the three outputs of one iteration
 SPEC = {spec.asset: spec for spec in SPECS}

@@ -55,6 +55,10 @@ def _whole(asset: str, file: str, partition: str | None = None) -> Callable[[Sto
 BASE: dict[str, Callable[[Store], ds.Dataset]] = {
     "shards": _whole("corpus_manifest", "shards.parquet"),
     "duplicates": _whole("corpus_manifest", "duplicates.parquet"),
+    "changed_splits": _whole("corpus_manifest", "splits.parquet"),
+    "families": _whole("corpus_manifest", "families.parquet"),
+    "near_duplicates": _whole("near_duplicates", "pairs.parquet"),
+    "contamination": _partitioned("contamination", "contamination.parquet", "shard"),
     "documents": _partitioned("corpus_shards", "documents.parquet", "shard"),
     "accounts": _partitioned("corpus_shards", "accounts.parquet", "shard"),
     "quarantine": _partitioned("corpus_shards", "quarantine.parquet", "shard"),
@@ -83,6 +87,11 @@ BASE: dict[str, Callable[[Store], ds.Dataset]] = {
 
 # Views over the tables above; a query that names one needs its tables.
 DERIVED: dict[str, tuple[str, tuple[str, ...]]] = {
+    "splits": (
+        "CREATE VIEW splits AS SELECT d.shard, d.id, coalesce(c.split, d.split) AS split "
+        "FROM documents d LEFT JOIN changed_splits c USING (shard, id)",
+        ("documents", "changed_splits"),
+    ),
     "clusters": (
         "CREATE VIEW clusters AS SELECT * FROM cluster_statistics LEFT JOIN cluster_domains USING (cluster)",
         ("cluster_statistics", "cluster_domains"),

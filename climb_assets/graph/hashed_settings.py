@@ -33,6 +33,28 @@ def tokenizer_files(config: Config) -> dict[str, Path]:
     return {"tokenizer": config.tokenizer.path} if config.tokenizer.path else {}
 
 
+def ingest_settings(config: Config, key: str | None) -> dict[str, Any]:
+    """Return what the documents of a shard depend on, and their own splits."""
+    return {"corpus": values_of(config.corpus, "raw", "part_documents", "near_duplicates", "contamination")}
+
+
+def contamination_settings(config: Config, key: str | None) -> dict[str, Any]:
+    """Return what is taken for an item of a task in a document; a task's file counts by its content."""
+    return {
+        "contamination": values_of(config.corpus.contamination, "drop"),
+        "tasks": sorted(choice_files(config)),
+    }
+
+
+def manifest_settings(config: Config, key: str | None) -> dict[str, Any]:
+    """Return what the split of a document depends on once the whole corpus is known."""
+    corpus = config.corpus
+    return {
+        "splits": {name: getattr(corpus, name) for name in ("search_eval", "report_eval", "split_seed")},
+        "drop": {"near_duplicates": corpus.near_duplicates.drop, "contamination": corpus.contamination.drop},
+    }
+
+
 def encoder_settings(config: Config, key: str | None) -> dict[str, Any]:
     """Return what embeddings depend on: a model folder counts by its content, a hub model by name and revision."""
     local = Path(config.encoder.model).is_dir()
@@ -194,6 +216,11 @@ def harness_version() -> str:
 def harness_facts() -> dict[str, Any]:
     """Return what the scores of lm-evaluation-harness depend on besides a task: its version, and our code around it."""
     return {"lm_eval": harness_version(), "code": code_hashes(("proxy.harness",))}
+
+
+def choice_files(config: Config) -> dict[str, Path]:
+    """Return the files of all multiple-choice tasks, those for the report too."""
+    return {f"task-{name}": task.path for name, task in config.tasks.items() if isinstance(task, ChoiceTask)}
 
 
 def task_files(config: Config, *, deciding_only: bool) -> dict[str, Path]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from climb_assets.config import Config
 from climb_assets.corpus.raw_files import DigestCache, Listing, digest_files, digest_shard, list_shards
-from climb_assets.errors import ComputeError, MissingArtifact, TransientError
+from climb_assets.errors import ComputeError, CorruptArtifact, MissingArtifact, TransientError
 from climb_assets.graph.assets import SPEC, SPECS
 from climb_assets.graph.code_identity import code_hashes
 from climb_assets.graph.spec import Input, Spec, artefact_name, iteration_keys
@@ -244,6 +244,23 @@ class Materializer:
         artifact = self.store.with_data_version(asset, partition, version)
         if artifact is None:
             raise MissingArtifact(f"{name} has changed since it was asked for; run `climb up`")
+        return artifact
+
+    def earlier(self, order: Order) -> Artifact | None:
+        """Return the current artefact of what is being made, if it is sound and other inputs alone make it stale.
+
+        What can be renewed piece by piece may take from it what is still true; what it writes must not depend on it.
+        """
+        artifact = self.store.current(order.asset, order.partition)
+        if artifact is None:
+            return None
+        made_by = [artifact.manifest["code"], artifact.manifest["config"]]
+        if canonical_json(made_by) != canonical_json([dict(order.code), order.config]):
+            return None
+        try:
+            artifact.verify()
+        except CorruptArtifact:
+            return None
         return artifact
 
     def version_named(self, asset: str, partition: str | None, data_version: str) -> Artifact:

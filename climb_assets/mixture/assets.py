@@ -58,8 +58,8 @@ def mixed_corpus(climb: Materializer, objective: str, draft: Draft) -> None:
     weights = chosen_weights(climb, objective)
     plan = realise(weights, supply, settings.tokens, settings.max_epochs)
     shards, clusters = shard_tables(climb), made.file("clusters.parquet")
-    duplicates = climb.get("corpus_manifest").file("duplicates.parquet")
-    tokens = sample_documents(shards, clusters, duplicates, plan.tokens, settings.seed, draft.path)
+    splits = climb.get("corpus_manifest").file("splits.parquet")
+    tokens = sample_documents(shards, clusters, splits, plan.tokens, settings.seed, draft.path)
     sample = draft.path / "sample.parquet"
     rows = write_mixed_corpus(sample, shards, names, draft.path, settings.shard_documents, settings.seed)
     write_realised(draft.path / "realised.parquet", names, np.array(weights), plan, tokens)

@@ -109,8 +109,8 @@ FROM read_parquet($documents) AS document
 JOIN read_parquet($tokens) AS counted USING (id)
 JOIN read_parquet($assignments) AS assigned USING (id)
 JOIN read_parquet($clusters) AS cluster USING (cluster)
-WHERE document.split = 'train' AND cluster.domain IS NOT NULL AND counted.tokens > 0
-  AND document.id NOT IN (SELECT id FROM read_parquet($duplicates) WHERE shard = $shard)
+LEFT JOIN read_parquet($splits) AS override ON override.shard = $shard AND override.id = document.id
+WHERE coalesce(override.split, document.split) = 'train' AND cluster.domain IS NOT NULL AND counted.tokens > 0
 """
 
 # A domain is taken whole as often as the plan allows; the rest of the plan is filled with documents in hash order
@@ -134,14 +134,14 @@ ORDER BY domain, id
 def sample_documents(
     shards: Sequence[ShardTables],
     clusters: Path,
-    duplicates: Path,
+    splits: Path,
     planned: npt.NDArray[np.int64],
     seed: int,
     out: Path,
 ) -> npt.NDArray[np.int64]:
     """Choose the documents that meet a plan; write ``sample.parquet`` into the folder and return the tokens (K,).
 
-    Only training documents of a kept cluster that are no duplicate of another shard's are chosen from. A domain's
+    Only training documents of a kept cluster are chosen from. A domain's
     realised tokens are at most the plan and short of it by less than one document. The order of shards does not matter.
 
     Parameters
@@ -150,8 +150,8 @@ def sample_documents(
         Tables of every shard.
     clusters
         The table from clusters to domains.
-    duplicates
-        The table of documents (shard, id) that another shard already has.
+    splits
+        ``splits.parquet`` of `corpus_manifest`.
     planned
         Tokens of each domain (K,).
     seed
@@ -168,7 +168,7 @@ def sample_documents(
         connection.execute("CREATE TABLE pool (shard VARCHAR, id VARCHAR, domain INTEGER, tokens BIGINT)")
         for shard in shards:
             paths = {"documents": shard.documents, "tokens": shard.tokens, "assignments": shard.assignments}
-            paths |= {"clusters": clusters, "duplicates": duplicates}
+            paths |= {"clusters": clusters, "splits": splits}
             connection.execute(_COLLECT, {"shard": shard.shard, **{name: str(path) for name, path in paths.items()}})
         connection.execute(
             "CREATE TABLE plan AS SELECT unnest($domains)::INTEGER AS domain, unnest($planned)::BIGINT AS planned",

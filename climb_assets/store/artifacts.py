@@ -33,6 +33,7 @@ PACKAGES = (  # whose versions a number may depend on
     "lightgbm",
     "numpy",
     "pyarrow",
+    "rensa",
     "scikit-learn",
     "scipy",
     "sentence-transformers",

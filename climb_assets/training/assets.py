@@ -30,9 +30,9 @@ def training_tokens(climb: Materializer, draft: Draft) -> None:
         )
         for shard in climb.listing().shards
     ]
-    duplicates = climb.get("corpus_manifest").file("duplicates.parquet")
+    splits = climb.get("corpus_manifest").file("splits.parquet")
     clusters = climb.get("domains").file("clusters.parquet")
-    draft.summary |= build_training_index(shards, duplicates, clusters, draft.path)
+    draft.summary |= build_training_index(shards, splits, clusters, draft.path)
 
 
 def proxy_results(climb: Materializer, key: str, draft: Draft) -> None:

@@ -8,11 +8,9 @@ a context and a continuation whose likelihood is wanted. A document is one reque
 multiple-choice item has one request for each choice, one of them gold.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeGuard
 
 import numpy as np
 import pyarrow as pa
@@ -20,9 +18,9 @@ import pyarrow.compute as pc
 from tokenizers import Tokenizer
 
 from climb_assets.config import ChoiceTask, TextTask
+from climb_assets.corpus.choice_items import read_choice_items
 from climb_assets.corpus.frozen_tokenizer import end_token, load_tokenizer
 from climb_assets.errors import ComputeError, ConfigError
-from climb_assets.store.artifacts import sha256_text
 from climb_assets.store.files import write_array
 from climb_assets.tables import write_table
 from climb_assets.training.token_index import TrainingIndex
@@ -84,8 +82,7 @@ def prepare_text_task(task: TextTask, name: str, index: TrainingIndex, out: Path
 def prepare_choice_task(task: ChoiceTask, name: str, tokenizer: Path, out: Path) -> dict[str, int]:
     """Write the task folder of a multiple-choice JSONL file; return its facts.
 
-    A record is ``{"context", "choices", "gold"}``, or has ``contexts``, one for each choice, which then stand in the
-    context's place. A choice is appended to its context as it stands, its leading space included; its bytes and
+    A choice is appended to its context as it stands, its leading space included; its bytes and
     characters are counted without that space, which is lm-evaluation-harness' `target_delimiter` and no part of the
     choice. The items with the lowest hashes are taken.
 
@@ -95,26 +92,18 @@ def prepare_choice_task(task: ChoiceTask, name: str, tokenizer: Path, out: Path)
         The file cannot be read or a record is bad: names file, line and fault.
     """
     encoder = load_tokenizer(tokenizer)
-    try:
-        lines = task.path.read_text(encoding="utf-8").split("\n")  # splitlines() would cut at U+2028 in a text
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read the file of task {name!r}: {task.path}: {error}") from None
-    numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
-    records = [(sha256_text(line), _parse(line, task.path, number), number) for number, line in numbered]
-    if not records:
-        raise ConfigError(f"task {name!r}: {task.path} holds no record")
-    chosen = sorted(records, key=lambda record: record[0])[: task.items]
+    records = read_choice_items(task.path, name)
+    chosen = sorted(records, key=lambda record: record.digest)[: task.items]
     requests: list[Request] = []
-    for item, (_, record, number) in enumerate(chosen):
-        contexts = record.get("contexts") or [record["context"]] * len(record["choices"])
-        for position, (context, choice) in enumerate(zip(contexts, record["choices"], strict=True)):
+    for item, record in enumerate(chosen):
+        for position, (context, choice) in enumerate(zip(record.contexts, record.choices, strict=True)):
             head, tail = encode_pair(encoder, context, choice)
             if not tail:
                 raise ConfigError(
-                    f"{task.path}:{number}: choice {choice!r} merges into its context; begin it with a space"
+                    f"{task.path}:{record.line}: choice {choice!r} merges into its context; begin it with a space"
                 )
             text = choice.removeprefix(" ")
-            gold, size = position == record["gold"], len(text.encode())
+            gold, size = position == record.gold, len(text.encode())
             requests.append(Request(item, gold, np.array(head + tail), len(head), size, len(text)))
     return _write(requests, out)
 
@@ -130,37 +119,6 @@ def encode_pair(encoder: Tokenizer, context: str, continuation: str) -> tuple[li
     context_ids = encoder.encode(head, add_special_tokens=False).ids
     whole_ids = encoder.encode(context + continuation, add_special_tokens=False).ids
     return [end_token(encoder), *context_ids], whole_ids[len(context_ids) :]
-
-
-def _parse(line: str, path: Path, number: int) -> dict[str, Any]:
-    """Return a checked record."""
-    try:
-        record: dict[str, Any] = json.loads(line)
-    except ValueError as error:
-        raise ConfigError(f"{path}:{number} is not JSON: {error}") from None
-    if fault := _fault(record):
-        raise ConfigError(f"{path}:{number}: {fault}; a record is {{context, choices, gold}}")
-    return record
-
-
-def _fault(record: Any) -> str | None:
-    """Return what is wrong with a record, or None."""
-    if not isinstance(record, dict):
-        return "not an object"
-    choices, gold, contexts = (record.get(field) for field in ("choices", "gold", "contexts"))
-    if not _texts(choices) or len(choices) < 2 or not all(choice.strip() for choice in choices):
-        return "choices must list two or more texts"
-    if type(gold) is not int or not 0 <= gold < len(choices):
-        return "gold must be the position of a choice"
-    if contexts is None:
-        return None if isinstance(record.get("context"), str) else "context must be a text"
-    if not _texts(contexts) or len(contexts) != len(choices):
-        return "contexts must list one text for each choice"
-    return None
-
-
-def _texts(value: Any) -> TypeGuard[list[str]]:
-    return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
 
 
 def _write(requests: Sequence[Request], out: Path) -> dict[str, int]:

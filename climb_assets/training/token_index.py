@@ -113,20 +113,20 @@ def load_training_index(folder: Path, tokens: Mapping[str, Path]) -> TrainingInd
 
 
 def build_training_index(
-    shards: Sequence[ShardSpans], duplicates: Path, domain_of_cluster: Path, out: Path
+    shards: Sequence[ShardSpans], splits: Path, domain_of_cluster: Path, out: Path
 ) -> dict[str, int]:
     """Write the `training_tokens` artefact: ``shards.json``, ``spans.npy``, ``evaluation.parquet``.
 
     Train documents whose cluster was kept become spans, sorted by domain then document id. Held-out documents are all
-    kept for evaluation, whatever their cluster; one without a source has its shard's name as source. Documents that an
-    earlier shard already has count in neither.
+    kept for evaluation, whatever their cluster; one without a source has its shard's name as source. Documents that
+    the manifest leaves out (duplicates and the like) count in neither.
 
     Parameters
     ----------
     shards
         All shards, in name order.
-    duplicates
-        ``duplicates.parquet`` of `corpus_manifest`.
+    splits
+        ``splits.parquet`` of `corpus_manifest`.
     domain_of_cluster
         ``clusters.parquet`` of `domains`.
 
@@ -154,12 +154,13 @@ def build_training_index(
             database.execute(
                 """
                 INSERT INTO document
-                SELECT $ordinal, $name, d.id, d.split, coalesce(d.source, $name), d.bytes, t.start, t.tokens, c.domain
+                SELECT $ordinal, $name, d.id, coalesce(o.split, d.split), coalesce(d.source, $name),
+                       d.bytes, t.start, t.tokens, c.domain
                 FROM read_parquet($documents) d
                 JOIN read_parquet($tokens) t USING (id)
                 JOIN read_parquet($assignments) a USING (id)
                 LEFT JOIN read_parquet($clusters) c USING (cluster)
-                WHERE d.id NOT IN (SELECT id FROM read_parquet($duplicates) WHERE shard = $name)
+                LEFT JOIN read_parquet($splits) o ON o.shard = $name AND o.id = d.id
                 """,
                 {
                     "ordinal": ordinal,
@@ -168,10 +169,10 @@ def build_training_index(
                     "tokens": str(shard.tokens),
                     "assignments": str(shard.assignments),
                     "clusters": str(domain_of_cluster),
-                    "duplicates": str(duplicates),
+                    "splits": str(splits),
                 },
             )
-        _require_all(database, shards, duplicates)
+        _require_all(database, shards)
         train = database.execute(
             """
             SELECT domain, ordinal, start, length FROM document
@@ -201,9 +202,9 @@ def build_training_index(
     }
 
 
-def _require_all(database: "duckdb.DuckDBPyConnection", shards: Sequence[ShardSpans], duplicates: Path) -> None:
+def _require_all(database: "duckdb.DuckDBPyConnection", shards: Sequence[ShardSpans]) -> None:
     """Check that the joins of a shard's tables lost no document."""
-    wanted = sum(count_rows(shard.documents) for shard in shards) - count_rows(duplicates)
+    wanted = sum(count_rows(shard.documents) for shard in shards)
     [(joined,)] = database.execute("SELECT count(*) FROM document").fetchall()
     if joined != wanted:
         raise ComputeError(f"{wanted} documents were read and {joined} have tokens and a cluster; please report this")

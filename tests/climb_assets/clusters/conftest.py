@@ -24,7 +24,7 @@ class Corpus:
 
     vectors: list[ShardVectors]
     tables: list[ScoredShard]
-    duplicates: Path
+    splits: Path
     group_of: dict[str, int]
     centroids: NDArray[np.float32]
 
@@ -69,10 +69,10 @@ def corpus(tmp_path: Path) -> Corpus:
         vectors.append(ShardVectors(shard, folder / "documents.parquet", folder / "vectors.npy"))
         names = ("documents", "tokens", "assignments", "scores")
         tables.append(ScoredShard(shard, *(folder / f"{name}.parquet" for name in names)))
-    duplicates = tmp_path / "duplicates.parquet"
+    splits = tmp_path / "splits.parquet"
     repeated = document_id(f"{TOPICS[0]} a0")
-    write_table(duplicates, pa.table({"shard": ["b"], "id": [repeated], "first_shard": ["a"]}))
+    write_table(splits, pa.table({"shard": ["b"], "id": [repeated], "split": ["duplicate"]}))
     centroids = np.eye(DIMENSION, dtype=np.float32)[:4]
     for shard in vectors:
         assign_shard(shard.documents, shard.vectors, centroids, shard.documents.parent)
-    return Corpus(vectors, tables, duplicates, group_of, centroids)
+    return Corpus(vectors, tables, splits, group_of, centroids)

@@ -80,10 +80,10 @@ def test_a_threshold_for_an_unknown_dimension_is_refused() -> None:
 @pytest.fixture
 def written(corpus, tmp_path: Path) -> Path:
     """The files of the domains of the small corpus; the group with quality 1 is pruned."""
-    compute_statistics(corpus.tables, corpus.duplicates, tmp_path)
+    compute_statistics(corpus.tables, corpus.splits, tmp_path)
     out = tmp_path / "out"
     out.mkdir()
-    inputs = DomainInputs(tmp_path / "clusters.parquet", corpus.centroids, corpus.tables, corpus.duplicates)
+    inputs = DomainInputs(tmp_path / "clusters.parquet", corpus.centroids, corpus.tables, corpus.splits)
     write_domains(inputs, Clusters(prune=LENIENT, merge_distance=1.0), out)
     return out
 
@@ -125,7 +125,7 @@ def test_a_shard_without_documents_changes_nothing(corpus, written: Path, tmp_pa
     tables = [ScoredShard("none", *paths), *corpus.tables]
     out = tmp_path / "again"
     out.mkdir()
-    compute_statistics(tables, corpus.duplicates, out)
-    inputs = DomainInputs(out / "clusters.parquet", corpus.centroids, tables, corpus.duplicates)
+    compute_statistics(tables, corpus.splits, out)
+    inputs = DomainInputs(out / "clusters.parquet", corpus.centroids, tables, corpus.splits)
     write_domains(inputs, Clusters(prune=LENIENT, merge_distance=1.0), out)
     assert (out / "domains.parquet").read_bytes() == (written / "domains.parquet").read_bytes()

@@ -23,15 +23,13 @@ from climb_assets.errors import ComputeError, CorruptArtifact
 from climb_assets.tables import read_table, write_table
 
 
-def merged(shards: list[ShardVectors], duplicates: Path, folder: Path) -> ShardVectors:
+def merged(shards: list[ShardVectors], splits: Path, folder: Path) -> ShardVectors:
     """Put the distinct documents of all shards into one, backwards."""
     folder.mkdir()
     tables = [read_table(shard.documents) for shard in shards]
     vectors = np.concatenate([np.load(shard.vectors) for shard in shards])
     table = pa.concat_tables(tables)
-    repeated = {
-        (len(tables[0]) + tables[1]["id"].to_pylist().index(i)) for i in read_table(duplicates)["id"].to_pylist()
-    }
+    repeated = {(len(tables[0]) + tables[1]["id"].to_pylist().index(i)) for i in read_table(splits)["id"].to_pylist()}
     rows = np.array([row for row in reversed(range(len(table))) if row not in repeated])
     write_table(folder / "documents.parquet", table.take(rows))
     np.save(folder / "vectors.npy", vectors[rows])
@@ -40,26 +38,26 @@ def merged(shards: list[ShardVectors], duplicates: Path, folder: Path) -> ShardV
 
 @pytest.mark.parametrize("size", [20, 1000])
 def test_the_sample_is_independent_of_shards_and_their_order(corpus, size: int, tmp_path: Path) -> None:
-    sample = sample_vectors(corpus.vectors, corpus.duplicates, size, seed=1)
-    turned = sample_vectors(corpus.vectors[::-1], corpus.duplicates, size, seed=1)
-    whole = merged(corpus.vectors, corpus.duplicates, tmp_path / "whole")
+    sample = sample_vectors(corpus.vectors, corpus.splits, size, seed=1)
+    turned = sample_vectors(corpus.vectors[::-1], corpus.splits, size, seed=1)
+    whole = merged(corpus.vectors, corpus.splits, tmp_path / "whole")
     assert sample.tobytes() == turned.tobytes()
-    assert sample.tobytes() == sample_vectors([whole], corpus.duplicates, size, seed=1).tobytes()
+    assert sample.tobytes() == sample_vectors([whole], corpus.splits, size, seed=1).tobytes()
     assert len(sample) == min(size, 119)  # 150 documents, 30 held out, one a duplicate
 
 
 def test_another_seed_draws_another_sample(corpus) -> None:
-    first, second = (sample_vectors(corpus.vectors, corpus.duplicates, 20, seed) for seed in (1, 2))
+    first, second = (sample_vectors(corpus.vectors, corpus.splits, 20, seed) for seed in (1, 2))
     assert not np.array_equal(first, second)
 
 
 def test_the_sample_grows_by_whole_documents(corpus) -> None:
-    small, large = (sample_vectors(corpus.vectors, corpus.duplicates, size, seed=1) for size in (10, 30))
+    small, large = (sample_vectors(corpus.vectors, corpus.splits, size, seed=1) for size in (10, 30))
     assert np.array_equal(small, large[:10])
 
 
 def test_the_fit_repeats_and_finds_the_groups(corpus, tmp_path: Path) -> None:
-    sample = sample_vectors(corpus.vectors, corpus.duplicates, 1000, seed=1)
+    sample = sample_vectors(corpus.vectors, corpus.splits, 1000, seed=1)
     settings = Clusters(count=3, iterations=20)
     for name, threads in (("one", 1), ("two", 2)):
         (tmp_path / name).mkdir()
@@ -127,5 +125,5 @@ def test_a_shard_without_documents_is_assigned_and_sampled(corpus, tmp_path: Pat
     np.save(tmp_path / "vectors.npy", np.zeros((0, 8), np.float16))
     empty = ShardVectors("none", tmp_path / "documents.parquet", tmp_path / "vectors.npy")
     assert assign_shard(empty.documents, empty.vectors, corpus.centroids, tmp_path)["documents"] == 0
-    sample = sample_vectors([empty, *corpus.vectors], corpus.duplicates, 20, seed=1)
-    assert np.array_equal(sample, sample_vectors(corpus.vectors, corpus.duplicates, 20, seed=1))
+    sample = sample_vectors([empty, *corpus.vectors], corpus.splits, 20, seed=1)
+    assert np.array_equal(sample, sample_vectors(corpus.vectors, corpus.splits, 20, seed=1))

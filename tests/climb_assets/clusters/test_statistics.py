@@ -11,9 +11,9 @@ from climb_assets.tables import read_table, write_table
 
 
 def test_counts_leave_out_held_out_documents_and_duplicates(corpus, tmp_path: Path) -> None:
-    facts = compute_statistics(corpus.tables, corpus.duplicates, tmp_path)
+    facts = compute_statistics(corpus.tables, corpus.splits, tmp_path)
     expected: dict[int, list[int]] = {group: [0, 0, 0] for group in range(3)}
-    repeated = set(read_table(corpus.duplicates)["id"].to_pylist())
+    repeated = set(read_table(corpus.splits)["id"].to_pylist())
     for shard in corpus.tables:
         for row in read_table(shard.documents).to_pylist():
             if row["split"] == "train" and not (shard.shard == "b" and row["id"] in repeated):
@@ -26,7 +26,7 @@ def test_counts_leave_out_held_out_documents_and_duplicates(corpus, tmp_path: Pa
 
 
 def test_means_and_sources_are_those_of_the_group(corpus, tmp_path: Path) -> None:
-    compute_statistics(corpus.tables, corpus.duplicates, tmp_path)
+    compute_statistics(corpus.tables, corpus.splits, tmp_path)
     for row in read_table(tmp_path / "clusters.parquet").to_pylist():
         assert row["mean_quality"] == 1.0 + row["cluster"]
         assert row["mean_advertisement"] == 5.0
@@ -38,7 +38,7 @@ def test_means_and_sources_are_those_of_the_group(corpus, tmp_path: Path) -> Non
 def test_the_order_of_shards_does_not_change_a_byte(corpus, tmp_path: Path) -> None:
     for name, tables in (("forward", corpus.tables), ("backward", corpus.tables[::-1])):
         (tmp_path / name).mkdir()
-        compute_statistics(tables, corpus.duplicates, tmp_path / name)
+        compute_statistics(tables, corpus.splits, tmp_path / name)
     first, second = ((tmp_path / name / "clusters.parquet").read_bytes() for name in ("forward", "backward"))
     assert first == second
 
@@ -55,4 +55,4 @@ def test_a_corpus_that_is_all_held_out_says_what_to_do(corpus, tmp_path: Path) -
         held_out = pa.array(["report_eval"] * table.num_rows)
         write_table(shard.documents, table.set_column(table.column_names.index("split"), "split", held_out))
     with pytest.raises(ComputeError, match="no train document"):
-        compute_statistics(corpus.tables, corpus.duplicates, tmp_path)
+        compute_statistics(corpus.tables, corpus.splits, tmp_path)

@@ -9,7 +9,7 @@ DOMAIN_OF = np.array([2, 0, 1, -1])
 
 
 def test_terms_are_those_of_the_domain(corpus) -> None:
-    terms = domain_terms(corpus.tables, corpus.duplicates, DOMAIN_OF, 3)
+    terms = domain_terms(corpus.tables, corpus.splits, DOMAIN_OF, 3)
     assert [
         set(of_domain) <= words
         for of_domain, words in zip(
@@ -26,12 +26,12 @@ def test_terms_are_those_of_the_domain(corpus) -> None:
 
 
 def test_the_order_of_shards_changes_nothing(corpus) -> None:
-    forward = domain_terms(corpus.tables, corpus.duplicates, DOMAIN_OF, 6)
-    assert domain_terms(corpus.tables[::-1], corpus.duplicates, DOMAIN_OF, 6) == forward
+    forward = domain_terms(corpus.tables, corpus.splits, DOMAIN_OF, 6)
+    assert domain_terms(corpus.tables[::-1], corpus.splits, DOMAIN_OF, 6) == forward
 
 
 def test_text_without_words_has_no_terms(corpus) -> None:
     for shard in corpus.tables:
         table = read_table(shard.documents)
         write_table(shard.documents, table.set_column(1, "text", [["1 2 3"] * table.num_rows]))
-    assert domain_terms(corpus.tables, corpus.duplicates, DOMAIN_OF, 3) == [[], [], []]
+    assert domain_terms(corpus.tables, corpus.splits, DOMAIN_OF, 3) == [[], [], []]

@@ -57,10 +57,13 @@ def test_another_seed_splits_otherwise() -> None:
     assert first != second
 
 
-def test_a_record_without_an_article_is_its_own() -> None:
-    assert make_document(Record(3, "text"), "shard/a.jsonl", Corpus()).article == "shard/a.jsonl#3"
-    assert make_document(Record(0, "text"), "shard/a.txt", Corpus()).article == "shard/a.txt"
-    assert make_document(Record(3, "text", article=" \n"), "a.jsonl", Corpus()).article == "a.jsonl#3"
+def test_a_record_without_an_article_is_split_by_its_text() -> None:
+    settings = Corpus(search_eval=0.3, report_eval=0.3)
+    for number in range(50):
+        here = make_document(Record(number, f"text {number}\r\n"), "shard/a.jsonl", settings)
+        there = make_document(Record(7, f"text {number}", article=" \n"), "b.jsonl", settings)
+        assert here.article is there.article is None
+        assert here.split == there.split == assign_split(here.id, settings)
 
 
 def test_labels_are_one_line() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from climb_assets.config import Corpus
 from climb_assets.corpus import ingest
-from climb_assets.corpus.documents import DOCUMENTS, SPLITS
+from climb_assets.corpus.documents import DOCUMENTS, SPLITS, document_id
 from climb_assets.corpus.ingest import ACCOUNTS, QUARANTINE, ingest_shard
 from climb_assets.corpus.raw_files import digest_shard
 from climb_assets.errors import CorpusError, TransientError
@@ -19,7 +19,7 @@ from climb_assets.tables import read_table
 
 TEXT = "A text that is long enough to be kept, because it has more than the least number of characters. "
 SETTINGS = Corpus(min_characters=20, max_record_bytes=1024, part_documents=3)
-TABLES = ("documents.parquet", "quarantine.parquet", "accounts.parquet")
+TABLES = ("documents.parquet", "quarantine.parquet", "accounts.parquet", "repeats.parquet")
 
 
 def lines(*texts: str) -> bytes:
@@ -48,7 +48,7 @@ def raw(tmp_path: Path) -> Path:
 
 def test_a_shard_becomes_documents_quarantine_and_accounts(raw: Path, tmp_path: Path) -> None:
     facts = run(raw, tmp_path / "out")
-    documents, quarantine, accounts = (read_table(tmp_path / "out" / name) for name in TABLES)
+    documents, quarantine, accounts, _ = (read_table(tmp_path / "out" / name) for name in TABLES)
     assert (documents.schema, quarantine.schema, accounts.schema) == (DOCUMENTS, QUARANTINE, ACCOUNTS)
     first = documents.slice(0, 2).to_pylist()
     assert [(row["file"], row["record"]) for row in first] == [("shard/a.jsonl", 1), ("shard/a.jsonl", 3)]
@@ -67,6 +67,17 @@ def test_a_shard_becomes_documents_quarantine_and_accounts(raw: Path, tmp_path: 
     assert facts["reasons"]["truncated"] == 1 and sum(facts["reasons"].values()) == facts["quarantined"] == 7
     assert facts["bytes"] == sum(documents["bytes"].to_pylist())
     assert list(facts["by_split"]) == list(SPLITS) and sum(facts["by_split"].values()) == facts["documents"]
+
+
+def test_the_labels_of_filtered_duplicates_are_kept(tmp_path: Path) -> None:
+    labels = ["one", "two", None, "one"]
+    records = [{"text": TEXT, "article": label} for label in labels] + [{"text": TEXT + "2", "article": "three"}]
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "shard").mkdir()
+    (tmp_path / "raw" / "shard" / "a.jsonl").write_text("\n".join(map(json.dumps, records)))
+    run(tmp_path / "raw", tmp_path / "out")
+    repeats = read_table(tmp_path / "out" / "repeats.parquet").to_pylist()
+    assert repeats == [{"id": document_id(TEXT.rstrip()), "article": label} for label in ("two", "one")]
 
 
 def test_every_record_of_every_file_is_accounted_for(raw: Path, tmp_path: Path) -> None:

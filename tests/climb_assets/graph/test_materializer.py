@@ -39,7 +39,7 @@ def test_partitions_follow_the_raw_folder_and_the_configuration(materializer: Ma
 
 def test_inputs_reach_as_far_as_the_spec_says(materializer: Materializer) -> None:
     assert keys(materializer, "tokenized_shards", "first.jsonl") == ["corpus_shards@first.jsonl", "tokenizer@None"]
-    assert len(keys(materializer, "corpus_manifest", None)) == 4 * 3
+    assert len(keys(materializer, "corpus_manifest", None)) == 5 * 3 + 1
     assert keys(materializer, "mixture_candidates", "iteration-01") == ["domains@None"]
     assert keys(materializer, "mixture_candidates", "iteration-03")[1:] == ["predictor_state@iteration-02"]
     assert "predictor_state@iteration-03" in keys(materializer, "optimal_mixture", "general")

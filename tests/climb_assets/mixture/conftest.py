@@ -17,6 +17,7 @@ class Corpus:
         self.folder = folder
         self.shards = []
         self.known = {}  # (shard, id): domain, tokens, usable
+        self.split_of = {}  # its own
         rng = np.random.default_rng(0)
         self.repeated = None
         for shard in ("alpha", "beta"):
@@ -26,8 +27,18 @@ class Corpus:
             self.clusters,
             pa.table({"cluster": pa.array(range(4), pa.int32()), "domain": pa.array([0, 1, 2, None], pa.int32())}),
         )
-        self.duplicates = folder / "duplicates.parquet"
-        write_table(self.duplicates, pa.table({"shard": ["beta"], "id": [self.repeated], "first_shard": ["alpha"]}))
+        self.splits = folder / "splits.parquet"
+        rows = [("beta", self.repeated, "duplicate"), *self._moved()]
+        columns = dict(zip(("shard", "id", "split"), map(list, zip(*rows, strict=True)), strict=True))
+        write_table(self.splits, pa.table(columns))
+
+    def _moved(self):
+        """Move some documents out of train and others into it, as their families would."""
+        for number, (key, (domain, tokens, _)) in enumerate(list(self.known.items())):
+            if number % 29 == 5 and key[1] != self.repeated:
+                into_train = self.split_of[key] != "train"
+                self.known[key] = (domain, tokens, into_train and domain < 3)
+                yield (*key, "train" if into_train else ("search_eval", "contaminated")[number % 2])
 
     def _shard(self, shard, rng):
         rows = 300
@@ -45,6 +56,7 @@ class Corpus:
         splits[0] = splits[7] = "train"
         for number in range(rows):
             usable = splits[number] == "train" and clusters[number] < 3 and not (shard == "beta" and number == 7)
+            self.split_of[shard, ids[number]] = splits[number]
             self.known[shard, ids[number]] = (clusters[number], tokens[number], usable)
         folder = self.folder / shard
         folder.mkdir()

@@ -18,7 +18,7 @@ def written(corpus, tmp_path):
     out.mkdir()
     wanted = normalise([3, 2, 1])
     plan = realise(wanted, corpus.supply, int(corpus.supply.sum()), 2.0)
-    tokens = sample_documents(corpus.shards, corpus.clusters, corpus.duplicates, plan.tokens, 5, out)
+    tokens = sample_documents(corpus.shards, corpus.clusters, corpus.splits, plan.tokens, 5, out)
     rows = write_mixed_corpus(out / "sample.parquet", corpus.shards, NAMES, out, 100, 5)
     write_realised(out / "realised.parquet", NAMES, wanted, plan, tokens)
     return corpus, out, plan, tokens, rows

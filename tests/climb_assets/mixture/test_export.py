@@ -21,7 +21,7 @@ def mixed(corpus, tmp_path):
     out.mkdir()
     wanted = normalise([3, 2, 1])
     plan = realise(wanted, corpus.supply, 2 * int(corpus.supply.sum()), 3.0)
-    tokens = sample_documents(corpus.shards, corpus.clusters, corpus.duplicates, plan.tokens, 5, out)
+    tokens = sample_documents(corpus.shards, corpus.clusters, corpus.splits, plan.tokens, 5, out)
     write_mixed_corpus(out / "sample.parquet", corpus.shards, NAMES, out, 200, 5)
     write_realised(out / "realised.parquet", NAMES, wanted, plan, tokens)
     return out

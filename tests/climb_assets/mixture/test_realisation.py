@@ -71,7 +71,7 @@ def test_a_mixture_of_empty_domains_is_refused():
 def sample_of(corpus, planned, tmp_path, shards=None, seed=1):
     out = tmp_path / "out"
     out.mkdir(exist_ok=True)
-    chosen = sample_documents(shards or corpus.shards, corpus.clusters, corpus.duplicates, np.array(planned), seed, out)
+    chosen = sample_documents(shards or corpus.shards, corpus.clusters, corpus.splits, np.array(planned), seed, out)
     return chosen, read_table(out / "sample.parquet").to_pylist(), (out / "sample.parquet").read_bytes()
 
 

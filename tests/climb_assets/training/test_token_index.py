@@ -11,7 +11,7 @@ from climb_assets.training.token_index import ShardSpans, build_training_index, 
 DOCUMENTS = pa.schema([("id", pa.string()), ("split", pa.string()), ("source", pa.string()), ("bytes", pa.int64())])
 TOKENS = pa.schema([("id", pa.string()), ("start", pa.int64()), ("tokens", pa.int64())])
 ASSIGNMENTS = pa.schema([("id", pa.string()), ("cluster", pa.int32()), ("distance", pa.float32())])
-DUPLICATES = pa.schema([("shard", pa.string()), ("id", pa.string()), ("first_shard", pa.string())])
+SPLITS = pa.schema([("shard", pa.string()), ("id", pa.string()), ("split", pa.string())])
 CLUSTERS = pa.schema([("cluster", pa.int32()), ("domain", pa.int32())])
 
 
@@ -30,10 +30,9 @@ def build(folder: Path, domains: list[int | None]) -> dict[str, int]:
         write_shard(folder, "a", [("d", "train", "x", 0), ("b", "train", "x", 1), ("c", "search_eval", None, 2)]),
         write_shard(folder, "b'; DROP", [("b", "train", "y", 1), ("a", "train", "y", 0), ("e", "train", "y", 2)]),
     ]
-    duplicates = [{"shard": "b'; DROP", "id": "b", "first_shard": "a"}]
-    write_rows(folder / "duplicates.parquet", duplicates, DUPLICATES)
+    write_rows(folder / "splits.parquet", [{"shard": "b'; DROP", "id": "b", "split": "duplicate"}], SPLITS)
     write_rows(folder / "clusters.parquet", [{"cluster": k, "domain": d} for k, d in enumerate(domains)], CLUSTERS)
-    return build_training_index(shards, folder / "duplicates.parquet", folder / "clusters.parquet", folder)
+    return build_training_index(shards, folder / "splits.parquet", folder / "clusters.parquet", folder)
 
 
 def test_train_documents_become_spans_and_held_out_ones_do_not(tmp_path: Path) -> None:
@@ -48,6 +47,22 @@ def test_train_documents_become_spans_and_held_out_ones_do_not(tmp_path: Path) -
     assert index.text(held_out["shard"], held_out["start"], held_out["length"]).tolist() == list(range(20, 30))
 
 
+def test_splits_of_the_manifest_stand_over_those_of_the_shards(tmp_path: Path) -> None:
+    documents = [("a", "train"), ("b", "train"), ("c", "search_eval"), ("d", "train"), ("e", "report_eval")]
+    shard = write_shard(tmp_path, "a", [(name, split, "x", 0) for name, split in documents])
+    overrides = {"b": "search_eval", "c": "train", "d": "contaminated"}
+    rows = [{"shard": "a", "id": name, "split": split} for name, split in overrides.items()]
+    write_rows(tmp_path / "splits.parquet", [*rows, {"shard": "other", "id": "a", "split": "duplicate"}], SPLITS)
+    write_rows(tmp_path / "clusters.parquet", [{"cluster": 0, "domain": 0}], CLUSTERS)
+    build_training_index([shard], tmp_path / "splits.parquet", tmp_path / "clusters.parquet", tmp_path)
+    index = load_training_index(tmp_path, {"a": tmp_path / "a.npy"})
+    assert index.spans[:, 2].tolist() == [0, 20]  # a and c
+    assert [(row["id"], row["split"]) for row in index.evaluation.to_pylist()] == [
+        ("e", "report_eval"),
+        ("b", "search_eval"),
+    ]
+
+
 def test_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
     written = []
     for name in ("one", "two"):
@@ -59,7 +74,7 @@ def test_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_a_domain_without_training_text_is_named(tmp_path: Path) -> None:
-    write_rows(tmp_path / "none.parquet", [], DUPLICATES)
+    write_rows(tmp_path / "none.parquet", [], SPLITS)
     write_rows(tmp_path / "clusters.parquet", [{"cluster": 0, "domain": 0}, {"cluster": 1, "domain": 1}], CLUSTERS)
     shard = write_shard(tmp_path, "a", [("a", "train", "x", 0), ("b", "report_eval", "x", 1)])
     with pytest.raises(ComputeError, match="domain 1 has no training text"):

@@ -1,0 +1,42 @@
+"""The part of the configuration that says which documents may be trained on; `climb_assets.config` holds the rest."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from climb_assets.config_base import Section
+
+
+class NearDuplicates(Section):
+    """When two documents are so alike that they must share a split, by the Jaccard similarity of their shingles."""
+
+    shingle: int = Field(
+        2, ge=1, le=13, description="words in a shingle; short texts need short ones (docs/sources.md)"
+    )
+    threshold: float = Field(0.5, ge=0.4, le=1, description="similarity of near-duplicates (docs/sources.md)")
+    drop: Annotated[float, Field(ge=0.4, le=1)] | None = Field(
+        None, description="of train documents at least as similar as this only one is kept; null: all (FineWeb: 0.75)"
+    )
+
+    @model_validator(mode="after")
+    def _dropped_are_near_duplicates(self) -> Self:
+        if self.drop is not None and self.drop < self.threshold:
+            raise ValueError(
+                "corpus.near_duplicates.drop is below the threshold, so such pairs are not looked for; "
+                "raise it, or lower corpus.near_duplicates.threshold"
+            )
+        return self
+
+
+class Contamination(Section):
+    """When a document holds an item of a multiple-choice task, by runs of words that both have."""
+
+    words: int = Field(13, ge=2, description="words in a run that gives an item away (GPT-3, appendix C)")
+    least: int = Field(8, ge=2, description="a shorter item is looked for whole, if it has this many words (GPT-3)")
+    drop: bool = Field(True, description="leave such documents out of train; false only counts them")
+
+    @model_validator(mode="after")
+    def _least_is_least(self) -> Self:
+        if self.least > self.words:
+            raise ValueError("corpus.contamination.least is above corpus.contamination.words; lower it")
+        return self

@@ -1,0 +1,28 @@
+"""Which of many hashes are among some wanted ones: the inner loop of near-duplicates and of contamination.
+
+What belongs here: searching arrays of 32- or 64-bit hashes, whose low bits are as good as random.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+BITS_A_HASH = 16  # of the table: so one in 16 of the values that are not wanted needs a search
+
+
+def places_among(values: NDArray[Any], wanted: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the places, ascending, of those hashes that are among the wanted ones (distinct, ascending)."""
+    mask = values.dtype.type((1 << (BITS_A_HASH * max(len(wanted), 1)).bit_length()) - 1)
+    table = np.zeros(int(mask) + 1, np.bool_)
+    table[wanted & mask] = True
+    places = np.flatnonzero(table[values & mask])
+    return places[positions_in(wanted, values[places]) >= 0]
+
+
+def positions_in(ordered: NDArray[Any], values: NDArray[Any]) -> NDArray[np.int64]:
+    """Return where each value stands in distinct, ascending ones; -1 where it does not."""
+    if not len(ordered):
+        return np.full(len(values), -1)
+    places = np.minimum(np.searchsorted(ordered, values), len(ordered) - 1)
+    return np.where(ordered[places] == values, places, -1)

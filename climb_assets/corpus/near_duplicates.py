@@ -1,0 +1,196 @@
+"""Pairs of near-duplicates in the whole corpus, by locality-sensitive hashing of the shards' signatures.
+
+What belongs here: which pairs there are. What follows from them for splits belongs to `splits`.
+
+Documents whose signatures agree in a band lie in one bucket of that band. In a bucket, in the order of ids, each
+document is compared with the next `NEIGHBOURS`, so a bucket costs what it holds and not its square; a pair is a near-
+duplicate where the bytes of enough slots agree. So the pairs of a bucket follow from what lies in it, and the pairs
+of the corpus are those of its buckets: when shards come or go, only the buckets of their documents are looked at
+again, all others keep the pairs they had, and the table is the same, byte for byte, as one from scratch.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from climb_assets.corpus.membership import places_among, positions_in
+from climb_assets.corpus.signatures import BANDS, SLOTS, join_halves, split_ids
+from climb_assets.store.artifacts import canonical_json
+from climb_assets.store.files import write_atomically
+from climb_assets.tables import read_table, write_table
+
+NEIGHBOURS = 8
+VERIFIED_PAIRS = 65_536  # at a time; bounds memory only
+PAIRS = pa.schema([("id", pa.string()), ("other", pa.string()), ("similarity", pa.float32()), ("bands", pa.uint64())])
+
+
+@dataclass(frozen=True)
+class ShardSignatures:
+    """The signatures of a shard, mapped into memory, and the data version of their artefact."""
+
+    shard: str
+    version: str
+    ids: NDArray[np.uint64]
+    keys: NDArray[np.uint32]
+    slots: NDArray[np.uint8]
+
+    @classmethod
+    def open(cls, shard: str, version: str, ids: Path, keys: Path, slots: Path) -> Self:
+        """Map the files of one `document_signatures` artefact."""
+        return cls(shard, version, *(np.load(path, "r", allow_pickle=False) for path in (ids, keys, slots)))
+
+
+@dataclass(frozen=True)
+class EarlierPairs:
+    """The table of an earlier corpus, and the signatures of its shards that are no longer there in that version."""
+
+    pairs: Path
+    versions: dict[str, str]
+    gone: Sequence[ShardSignatures]
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Pairs by `code`, ascending: row of the smaller id * rows of the corpus + row of the other.
+
+    `bands` has the bit of each band in whose buckets the pair was met.
+    """
+
+    codes: NDArray[np.int64]
+    similarities: NDArray[np.float32]
+    bands: NDArray[np.uint64]
+
+
+def find_near_duplicates(
+    shards: Sequence[ShardSignatures], threshold: float, out: Path, earlier: EarlierPairs | None = None
+) -> dict[str, Any]:
+    """Write ``pairs.parquet`` and ``shards.json`` (the version of each shard's signatures) into `out`.
+
+    Equal documents of several shards count as one. What is written does not depend on `earlier`, the work does:
+    without it all buckets are looked at, with it those that hold a document that came or went.
+
+    Parameters
+    ----------
+    shards
+        All shards.
+    threshold
+        Least estimated Jaccard similarity of a pair.
+    earlier
+        What this function wrote before, under the same settings and code.
+
+    Returns
+    -------
+    pairs, documents (that are in one).
+    """
+    corpus = _Corpus(sorted(shards, key=lambda entry: entry.shard))
+    pairs = corpus.locate(earlier.pairs if earlier else None)
+    for band in range(BANDS):
+        keys = np.concatenate([shard.keys[band] for shard in corpus.shards])
+        touched = _keys_of_changes(corpus.shards, earlier, band) if earlier else _repeated(keys)
+        pairs = corpus.renew(pairs, band, keys, touched, threshold)
+    versions = {shard.shard: shard.version for shard in corpus.shards}
+    write_atomically(out / "shards.json", canonical_json(versions).encode())
+    return corpus.write(pairs, out / "pairs.parquet")
+
+
+def _keys_of_changes(shards: Sequence[ShardSignatures], earlier: EarlierPairs, band: int) -> NDArray[np.uint32]:
+    """Return the keys of all documents that came or went, ascending."""
+    came = [shard for shard in shards if earlier.versions.get(shard.shard) != shard.version]
+    return np.unique(np.concatenate([np.empty(0, np.uint32), *(shard.keys[band] for shard in [*came, *earlier.gone])]))
+
+
+def _repeated(keys: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Return the keys that occur more than once, ascending."""
+    ordered = np.sort(keys)
+    return np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+
+
+class _Corpus:
+    """The documents of all shards, one row each."""
+
+    def __init__(self, shards: Sequence[ShardSignatures]) -> None:
+        self.shards = shards
+        self._starts = np.cumsum([0, *(len(shard.ids) for shard in shards)])
+        self._rows = int(self._starts[-1])
+        self._ids = np.concatenate([shard.ids[:, 0] for shard in shards])  # half an id names a document well enough
+
+    def locate(self, table: Path | None) -> _Pairs:
+        """Return those pairs of a table whose documents are both still there."""
+        pairs = read_table(table) if table else PAIRS.empty_table()
+        halves = [split_ids(pairs[name].to_pylist())[:, 0] for name in ("id", "other")]
+        wanted = np.unique(np.concatenate(halves))
+        rows = places_among(self._ids, wanted)
+        there, first = np.unique(self._ids[rows], return_index=True)
+        ends = [positions_in(there, half) for half in halves]
+        kept = (ends[0] >= 0) & (ends[1] >= 0)
+        small, large = (rows[first[end[kept]]] for end in ends)
+        order = np.argsort(codes := small * self._rows + large)
+        similarities, bands = (pairs[name].to_numpy()[kept][order] for name in ("similarity", "bands"))
+        return _Pairs(codes[order], similarities, bands)
+
+    def renew(
+        self, pairs: _Pairs, band: int, keys: NDArray[np.uint32], touched: NDArray[np.uint32], threshold: float
+    ) -> _Pairs:
+        """Look at some buckets of a band again: those whose keys were touched."""
+        bit = np.uint64(1 << band)
+        stale = positions_in(touched, keys[pairs.codes // self._rows]) >= 0 if self._rows else np.empty(0, np.bool_)
+        bands = np.where(stale, pairs.bands & ~bit, pairs.bands)
+        found = np.unique(self._neighbours(keys, places_among(keys, touched)))
+        known = positions_in(pairs.codes, found)
+        bands[known[known >= 0]] |= bit
+        unknown = found[known < 0]
+        similarities = self._similarities(unknown)
+        similar = similarities >= threshold
+        codes = np.concatenate([pairs.codes, unknown[similar]])
+        order = np.argsort(codes)
+        bits = np.full(int(similar.sum()), bit)
+        return _Pairs(
+            codes[order],
+            np.concatenate([pairs.similarities, similarities[similar]])[order],
+            np.concatenate([bands, bits])[order],
+        )
+
+    def _neighbours(self, keys: NDArray[np.uint32], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the codes of the pairs that are compared in the buckets of these rows."""
+        rows = rows[np.lexsort((self._ids[rows], keys[rows]))]  # stable: of equal documents the first row comes first
+        repeats = (np.diff(self._ids[rows]) == 0) & (np.diff(keys[rows]) == 0)
+        rows = rows[np.append(True, ~repeats)[: len(rows)]]
+        codes = []
+        for distance in range(1, NEIGHBOURS + 1):
+            small, large = rows[:-distance], rows[distance:]
+            same = keys[small] == keys[large]
+            codes.append(small[same] * self._rows + large[same])
+        return np.concatenate(codes)
+
+    def _similarities(self, codes: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Estimate the Jaccard similarity of pairs; two bytes of 256 agree by chance."""
+        estimates = np.empty(len(codes), np.float32)
+        for start in range(0, len(codes), VERIFIED_PAIRS):
+            small, large = np.divmod(codes[start : start + VERIFIED_PAIRS], self._rows)
+            agreeing = (self._take("slots", small) == self._take("slots", large)).sum(axis=1) / SLOTS
+            estimates[start : start + VERIFIED_PAIRS] = (agreeing - 1 / 256) / (1 - 1 / 256)
+        return estimates
+
+    def _take(self, name: Literal["ids", "slots"], rows: NDArray[np.int64]) -> NDArray[Any]:
+        """Return these rows of the arrays of that name, as if all shards were one."""
+        arrays = [getattr(shard, name) for shard in self.shards]
+        taken = np.empty((len(rows), arrays[0].shape[1]), arrays[0].dtype)
+        owners = np.searchsorted(self._starts, rows, "right") - 1
+        for owner in np.unique(owners):
+            mine = np.flatnonzero(owners == owner)
+            taken[mine] = arrays[owner][rows[mine] - self._starts[owner]]
+        return taken
+
+    def write(self, pairs: _Pairs, path: Path) -> dict[str, int]:
+        """Write the pairs that a bucket holds, by id."""
+        held = pairs.bands > 0
+        ends = np.divmod(pairs.codes[held], max(self._rows, 1))
+        ids = [join_halves(self._take("ids", end)) for end in ends]
+        columns = [*ids, pairs.similarities[held], pairs.bands[held]]
+        write_table(path, pa.table(columns, schema=PAIRS).sort_by([("id", "ascending"), ("other", "ascending")]))
+        return {"pairs": int(held.sum()), "documents": len(np.unique(np.concatenate(ends)))}

@@ -1,0 +1,262 @@
+"""The split of every document once the whole corpus is known: families, duplicates, contaminated documents.
+
+What belongs here: what is decided among documents of all shards about where they may be used. A document's own split,
+which follows from it alone, is `documents`; what is alike is `near_duplicates`; what holds an item is `contamination`.
+
+Documents of one article, near-duplicates, and articles that share a text are one family, and a family has one split:
+that of its member (an article, or a document without one) whose hash is the smallest. So nothing depends on where
+documents lie or on their order.
+"""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from climb_assets.config import Corpus
+from climb_assets.corpus.documents import SPLITS, assign_split
+from climb_assets.store.artifacts import sha256_text
+from climb_assets.tables import read_table, write_table
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+Node = TypeVar("Node", bound=Hashable)
+
+LEFT_OUT = ("duplicate", "near_duplicate", "contaminated")  # what `split` says of documents that are used nowhere
+OVERRIDES = pa.schema([("shard", pa.string()), ("id", pa.string()), ("split", pa.string())])
+FAMILIES = pa.schema([("family", pa.string()), *OVERRIDES])
+
+
+@dataclass(frozen=True)
+class SplitTables:
+    """Tables of one shard: documents and repeats of its `corpus_shards`, and its `contamination`."""
+
+    shard: str
+    documents: Path
+    repeats: Path
+    contamination: Path
+
+
+def assign_splits(
+    shards: Sequence[SplitTables], pairs: Path, duplicates: Path, settings: Corpus, out: Path
+) -> dict[str, Any]:
+    """Write ``splits.parquet`` and ``families.parquet`` into `out`.
+
+    ``splits.parquet`` holds the documents whose split is not the one in their own table: it is that of their family, or
+    one of `LEFT_OUT`. Only train documents are left out as near-duplicates or as contaminated, each by its setting.
+    ``families.parquet`` holds the documents of families that near-duplicates or shared texts have joined.
+
+    Parameters
+    ----------
+    pairs
+        ``pairs.parquet`` of `near_duplicates`.
+    duplicates
+        ``duplicates.parquet`` of `corpus_manifest`: documents that an earlier shard has.
+
+    Returns
+    -------
+    by_split (documents), moved (documents whose family has another split than they), families, largest_family
+    (documents), near_duplicates (pairs), crossing_before and crossing_after (those with one document in train and
+    one held out, by own splits and by these), contaminated (train documents that hold an item) and
+    contaminated_by_task.
+    """
+    import duckdb
+
+    with duckdb.connect(config={"enable_external_access": False, "preserve_insertion_order": False}) as connection:
+        _load(connection, shards, pairs, duplicates)
+        for name, table in _find_families(connection, settings).items():
+            _insert(connection, name, table)
+        connection.execute(_JOIN_FAMILIES)
+        if settings.near_duplicates.drop is not None:
+            dropped = _find_dropped(connection, settings.near_duplicates.drop, settings.contamination.drop)
+            _insert(connection, "dropped", pa.table({"id": pa.array(dropped, pa.string())}))
+        connection.execute(_DECIDE, {"drop_contaminated": settings.contamination.drop})
+        changed = "SELECT shard, hex(id) AS id, split FROM decided WHERE split <> own ORDER BY ALL"
+        families = "SELECT hex(family), shard, hex(id) AS id, split FROM decided WHERE family IS NOT NULL ORDER BY ALL"
+        for path, query, schema in (
+            (out / "splits.parquet", changed, OVERRIDES),
+            (out / "families.parquet", families, FAMILIES),
+        ):
+            table = connection.sql(query).to_arrow_table().rename_columns(schema.names)
+            write_table(path, table.cast(schema))
+        return _count(connection)
+
+
+def train_mask(shard: str, documents: Path, splits: Path) -> NDArray[np.bool_]:
+    """Return which documents of a shard, in the order of its table, may be trained on.
+
+    Parameters
+    ----------
+    documents
+        ``documents.parquet`` of the shard.
+    splits
+        ``splits.parquet`` of `corpus_manifest`.
+    """
+    table, overrides = read_table(documents, ["id", "split"]), read_table(splits)
+    overrides = overrides.filter(pc.equal(overrides["shard"], shard))
+    places = pc.index_in(table["id"], overrides["id"])
+    return np.asarray(pc.equal(pc.coalesce(overrides["split"].take(places), table["split"]), "train"))
+
+
+_TABLES = """
+    CREATE MACRO hex(uuid) AS replace(uuid::VARCHAR, '-', '');
+    CREATE TABLE document (shard VARCHAR, id UUID, article VARCHAR, own VARCHAR);
+    CREATE TABLE repeat (id UUID, article VARCHAR);
+    CREATE TABLE contaminated (id UUID, task VARCHAR);
+    CREATE TABLE pair (id UUID, other UUID, similarity FLOAT);
+    CREATE TABLE duplicate (shard VARCHAR, id UUID);
+    CREATE TABLE family_of_id (id UUID, family UUID, split VARCHAR);
+    CREATE TABLE family_of_article (article VARCHAR, family UUID, split VARCHAR);
+    CREATE TABLE dropped (id UUID);
+"""
+
+# A text that stands under one label here and under another, or none, there is a member of both.
+_LINKED = """
+    CREATE TABLE linked AS
+    SELECT id FROM pair UNION SELECT other FROM pair UNION
+    SELECT id FROM (SELECT id, article FROM document UNION ALL SELECT id, article FROM repeat)
+    GROUP BY id HAVING count(DISTINCT article) + (count(*) > count(article))::INTEGER > 1
+"""
+
+# What a linked document is split by: its labels or, where it has none at all, its id.
+_KEYS = """
+    SELECT DISTINCT hex(l.id) AS id, a.article
+    FROM linked l LEFT JOIN (
+        SELECT id, article FROM document UNION ALL SELECT id, article FROM repeat
+    ) a ON a.id = l.id AND a.article IS NOT NULL
+    ORDER BY ALL
+"""
+
+_JOIN_FAMILIES = """
+    CREATE TABLE assigned AS
+    SELECT d.shard, d.id, d.own, coalesce(i.family, a.family) AS family, coalesce(i.split, a.split, d.own) AS split
+    FROM document d
+    LEFT JOIN family_of_id i ON i.id = d.id LEFT JOIN family_of_article a ON a.article = d.article
+"""
+
+_DECIDE = """
+    CREATE TABLE decided AS
+    SELECT shard, id, family, own, split AS of_family, CASE
+        WHEN (shard, id) IN (FROM duplicate) THEN 'duplicate'
+        WHEN split <> 'train' THEN split
+        WHEN $drop_contaminated AND id IN (SELECT id FROM contaminated) THEN 'contaminated'
+        WHEN id IN (FROM dropped) THEN 'near_duplicate'
+        ELSE split END AS split
+    FROM assigned
+"""
+
+_SIZES = """
+    SELECT count(*), coalesce(max(size), 0)
+    FROM (SELECT count(*) AS size FROM decided WHERE family IS NOT NULL AND split <> 'duplicate' GROUP BY family)
+"""
+
+_CROSSING = """
+    SELECT count(*),
+           count(*) FILTER ((a.own = 'train') <> (b.own = 'train')),
+           count(*) FILTER (a.split IN $splits AND b.split IN $splits AND (a.split = 'train') <> (b.split = 'train'))
+    FROM pair p
+    JOIN decided a ON a.id = p.id AND a.split <> 'duplicate'
+    JOIN decided b ON b.id = p.other AND b.split <> 'duplicate'
+"""
+
+# Documents of train that may be the one that is kept of a group.
+_TRAIN = """
+    SELECT DISTINCT hex(id) FROM assigned
+    WHERE split = 'train' AND NOT ($contaminated_too AND id IN (SELECT id FROM contaminated)) ORDER BY 1
+"""
+
+_CONTAMINATED = """
+    SELECT c.task, count(DISTINCT c.id) FROM contaminated c JOIN assigned a USING (id)
+    WHERE a.split = 'train' GROUP BY ROLLUP (c.task) ORDER BY 1
+"""
+
+
+def _load(connection: "DuckDBPyConnection", shards: Sequence[SplitTables], pairs: Path, duplicates: Path) -> None:
+    connection.execute(_TABLES)
+    for shard in shards:
+        documents = read_table(shard.documents, ["id", "article", "split"])
+        names = pa.array([shard.shard]).take(pa.array(np.zeros(len(documents), np.int8)))
+        _insert(connection, "document", documents.add_column(0, "shard", names))
+        _insert(connection, "repeat", read_table(shard.repeats, ["id", "article"]))
+        _insert(connection, "contaminated", read_table(shard.contamination, ["id", "task"]))
+    _insert(connection, "pair", read_table(pairs, ["id", "other", "similarity"]))
+    _insert(connection, "duplicate", read_table(duplicates, ["shard", "id"]))
+
+
+def _insert(connection: "DuckDBPyConnection", name: str, table: pa.Table) -> None:
+    """Add an Arrow table's rows to a table of the database."""
+    connection.register("rows", table)
+    connection.table("rows").insert_into(name)
+    connection.unregister("rows")
+
+
+def _find_families(connection: "DuckDBPyConnection", settings: Corpus) -> dict[str, pa.Table]:
+    """Return the family, and its split, of each linked document and of each article of such a one."""
+    connection.execute(_LINKED)
+    keys = connection.execute(_KEYS).fetchall()
+    pairs = connection.execute("SELECT hex(id), hex(other) FROM pair").fetchall()
+    edges = [(("id", id), ("id", id) if article is None else ("article", article)) for id, article in keys]
+    component = _components([*edges, *((("id", id), ("id", other)) for id, other in pairs)])
+    deciding: dict[int, str] = {}
+    for member in sorted({member for _, member in edges}, key=lambda member: sha256_text(member[1])):
+        deciding.setdefault(component[member], member[1])
+    rows = [
+        (kind, name, sha256_text(deciding[number])[:32], assign_split(deciding[number], settings))
+        for (kind, name), number in component.items()
+    ]
+    return {
+        f"family_of_{wanted}": pa.Table.from_pylist(
+            [{wanted: name, "family": family, "split": split} for kind, name, family, split in rows if kind == wanted],
+            schema=pa.schema([(column, pa.string()) for column in (wanted, "family", "split")]),
+        )
+        for wanted in ("id", "article")
+    }
+
+
+def _find_dropped(connection: "DuckDBPyConnection", similarity: float, contaminated_too: bool) -> list[str]:
+    """Return the train documents, ascending, that are too similar to another: all of a group but the smallest id."""
+    pairs = connection.execute("SELECT hex(id), hex(other) FROM pair WHERE similarity >= ?", [similarity]).fetchall()
+    group: dict[str, int] = _components(pairs)
+    kept, dropped = set[int](), []
+    for (id,) in connection.execute(_TRAIN, {"contaminated_too": contaminated_too}).fetchall():
+        if id in group:
+            (dropped.append(id) if group[id] in kept else kept.add(group[id]))
+    return dropped
+
+
+def _components(edges: Sequence[tuple[Node, Node]]) -> dict[Node, int]:
+    """Return the number of the connected component of each node."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    places = {node: place for place, node in enumerate(dict.fromkeys(node for edge in edges for node in edge))}
+    ends = np.array([(places[one], places[other]) for one, other in edges], np.int32).reshape(-1, 2)
+    graph = coo_array((np.ones(len(ends), np.bool_), (ends[:, 0], ends[:, 1])), (len(places), len(places)))
+    _, numbers = connected_components(graph, directed=False)
+    return dict(zip(places, numbers.tolist(), strict=True))
+
+
+def _count(connection: "DuckDBPyConnection") -> dict[str, Any]:
+    counts = "SELECT split, count(*) FROM decided WHERE split <> 'duplicate' GROUP BY split"
+    by_split = dict(connection.execute(counts).fetchall())
+    [(moved,)] = connection.execute("SELECT count(*) FROM decided WHERE of_family <> own").fetchall()
+    [(families, largest)] = connection.execute(_SIZES).fetchall()
+    pairs, before, after = connection.execute(_CROSSING, {"splits": list(SPLITS)}).fetchall()[0]
+    by_task = connection.execute(_CONTAMINATED).fetchall()
+    return {
+        "by_split": {name: by_split.get(name, 0) for name in (*SPLITS, *LEFT_OUT[1:])},
+        "moved": moved,
+        "families": families,
+        "largest_family": largest,
+        "near_duplicates": pairs,
+        "crossing_before": before,
+        "crossing_after": after,
+        "contaminated": sum(count for task, count in by_task if task is None),
+        "contaminated_by_task": {task: count for task, count in by_task if task is not None},
+    }
