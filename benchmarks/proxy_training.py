@@ -24,8 +24,8 @@ from pathlib import Path
 from climb_assets.config import Runtime, Training
 from climb_assets.sizes import SIZES
 from climb_assets.store.local import LocalStore
-from climb_assets.training.job import Conditions, ProxyJob, TrainingData
 from climb_assets.training.model import build_model, count_parameters
+from climb_assets.training.proxy_orders import Conditions, Proxy, TrainingData
 from climb_assets.training.sequence_plan import SequencePlan, plan_sequences
 from climb_assets.training.swarm import Swarm
 from climb_assets.training.token_index import load_training_index
@@ -70,14 +70,14 @@ def measure(lake: LocalStore, training: Training) -> dict:
     tokenizer = lake.get("tokenizer").file("tokenizer.json")
     vocabulary = int(lake.get("tokenizer").summary["vocabulary"])
     opened = load_training_index(data.folder, data.tokens)
-    jobs = [ProxyJob((1 / len(opened.supply),) * len(opened.supply), repeat) for repeat in range(CANDIDATES + 2)]
+    proxies = [Proxy((1 / len(opened.supply),) * len(opened.supply), repeat) for repeat in range(CANDIDATES + 2)]
     swarm = {}
     for name, choice in (("eager", "never"), ("compiled", "always"))[: 1 + bool(shutil.which("g++"))]:
         runtime = Runtime.model_validate({"device": "cpu", "compile": choice})
         conditions = Conditions(vocabulary, tokenizer, SEED, training.tokens, None, {}, {}, runtime)
-        swarm[name] = swarm_speed(data, conditions, training, jobs)
+        swarm[name] = swarm_speed(data, conditions, training, proxies)
     ours = max(swarm.values())
-    plan = plan_sequences(opened, jobs[0].weights, training, SEED)
+    plan = plan_sequences(opened, proxies[0].weights, training, SEED)
     trainer = {name: trainer_speed(plan, training, vocabulary, *setting) for name, setting in settings().items()}
     flat = {name: flat_speed(plan, training, vocabulary, *setting) for name, setting in settings().items()}
     peer = trainer[f"{os.cpu_count() or 1} thread(s), eager, float32"]  # its defaults, which include fused AdamW
@@ -125,13 +125,13 @@ def settings() -> dict[str, tuple[int, bool, bool]]:
     }
 
 
-def swarm_speed(data: TrainingData, conditions: Conditions, training: Training, jobs: list[ProxyJob]) -> float:
+def swarm_speed(data: TrainingData, conditions: Conditions, training: Training, proxies: list[Proxy]) -> float:
     """Return tokens per second of the whole swarm, commits included, once its workers are up."""
     with tempfile.TemporaryDirectory() as folder:
         swarm = Swarm(LocalStore(Path(folder)), data, conditions)
-        swarm.run(jobs[CANDIDATES:], training, {})
+        swarm.run(proxies[CANDIDATES:], training, {})
         began = time.perf_counter()
-        outcomes = swarm.run(jobs[:CANDIDATES], training, {})
+        outcomes = swarm.run(proxies[:CANDIDATES], training, {})
         return sum(outcome.model.summary["tokens"] for outcome in outcomes) / (time.perf_counter() - began)
 
 

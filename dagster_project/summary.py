@@ -192,7 +192,11 @@ def _describe_noise(noise: dict[str, Any] | None) -> str:
     if noise is None:
         return "noise not measured"
     wide = "" if noise["ratio"] is None else f"; mixtures spread {noise['ratio']:.1f} times as far"
-    return f"noise between seeds {noise['noise']:.4f} bits per byte ({noise['degrees']} degrees of freedom){wide}"
+    shared = "" if noise["paired"] is None else f", {noise['paired']:.4f} within a repeat"
+    return (
+        f"noise between seeds {noise['noise']:.4f} bits per byte ({noise['degrees']:.1f} degrees of freedom)"
+        f"{shared}{wide}"
+    )
 
 
 def _describe_fidelity(row: dict[str, Any] | None) -> str:
@@ -264,7 +268,9 @@ def _describe_mixture(objective: str, mixture: dict[str, Any]) -> list[str]:
             rows, ["domain", "weight", "share of the corpus", "in the data set"], maxcolwidths=[44, None, None, None]
         )
     )
-    if mixture["comparison"]:
+    # A comparison that an earlier version made knew no families.
+    primary = [row for row in mixture["comparison"] or [] if row.get("family") == "primary"]
+    if primary:
         rows = [
             [
                 row["arm"],
@@ -273,10 +279,12 @@ def _describe_mixture(objective: str, mixture: dict[str, Any]) -> list[str]:
                 f"{row['low']:+.4f} .. {row['high']:+.4f}",
                 row["verdict"],
             ]
-            for row in mixture["comparison"]
-            if row["measure"].startswith("mean of")
+            for row in primary
         ]
-        lines += ["Target models on it against others, bits per byte, negative is better:"]
+        lines += [
+            "Target models on it against others, bits per byte, negative is better; "
+            f"the intervals of all {primary[0]['comparisons']} comparisons hold together:"
+        ]
         lines += [tabulate(rows, ["against", "on", "difference", "interval", "verdict"])]
     else:
         lines += ["No target model was trained on it yet; `climb up` does."]

@@ -108,10 +108,15 @@ def _report(objective: str, artefacts: Mapping[str, Artifact], raw_files: int, d
         f"Fresh seeds: {selection['evidence']['conclusion']}." if selection["evidence"] else "It was not confirmed.",
         "",
     ]
-    lines += ["| against | measure | difference | interval | verdict |", "|---|---|---|---|---|"]
-    for row in read_table(artefacts[f"target_comparison@{objective}"].file("comparison.parquet")).to_pylist():
+    comparisons = read_table(artefacts[f"target_comparison@{objective}"].file("comparison.parquet")).to_pylist()
+    of_family = {row["family"]: row["comparisons"] for row in comparisons}
+    counted = " and ".join(f"of all {number} {family} comparisons" for family, number in sorted(of_family.items()))
+    lines += [f"Target models. The intervals {counted} hold together.", ""]
+    lines += ["| against | measure | family | difference | interval | verdict |", "|---|---|---|---|---|---|"]
+    for row in comparisons:
         interval = f"{row['low']:+.4f} to {row['high']:+.4f}"
-        lines.append(f"| {row['arm']} | {row['measure']} | {row['difference']:+.4f} | {interval} | {row['verdict']} |")
+        cells = [row["arm"], row["measure"], row["family"], f"{row['difference']:+.4f}", interval, row["verdict"]]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

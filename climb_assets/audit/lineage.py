@@ -10,7 +10,7 @@ from climb_assets.errors import MissingArtifact
 from climb_assets.store.artifacts import Artifact
 from climb_assets.store.store import Store
 from climb_assets.tables import read_table
-from climb_assets.training.job import MODELS
+from climb_assets.training.proxy_orders import MODELS
 from climb_assets.training.reweighting import DOREMI
 
 MODELS_TABLE = "models.parquet"  # of every artefact that rests on trained models

@@ -17,17 +17,19 @@ from climb_assets.mixture.corpus_writer import write_mixed_corpus, write_realise
 from climb_assets.mixture.realisation import realise, sample_documents
 from climb_assets.mixture.target_runs import CHOSEN, chosen_weights, compare_targets
 from climb_assets.search.confirmation import write_shortlist
+from climb_assets.search.item_sampling import write_items
 from climb_assets.search.search_state import read_space
 from climb_assets.store.artifacts import Draft, canonical_json
 from climb_assets.store.files import write_atomically
 from climb_assets.tables import read_table, write_table
-from climb_assets.training.measurement import write_outcomes
+from climb_assets.training.measurement import items_of, write_outcomes
 
 
 def confirmation_results(climb: Materializer, objective: str, draft: Draft) -> None:
     """The best mixtures of the search and the baselines, trained again with fresh seeds; the answer is one of them."""
     listed, outcomes = confirm(climb, objective)
     write_outcomes(outcomes, draft.path)
+    write_items(draft.path / "items.parquet", items_of(outcomes))
     write_shortlist(draft.path / "shortlist.parquet", listed)
     draft.summary |= {"shortlist": [entry.name for entry in listed], "proxies": len(outcomes)}
 
@@ -46,6 +48,7 @@ def target_comparison(climb: Materializer, objective: str, draft: Draft) -> None
     """Target models on the chosen mixture and on the baselines, at equal tokens, compared seed by seed."""
     rows, outcomes = compare_targets(climb, objective)
     write_outcomes(outcomes, draft.path)
+    write_items(draft.path / "items.parquet", items_of(outcomes))
     write_table(draft.path / "comparison.parquet", pa.Table.from_pylist([asdict(row) for row in rows]))
     draft.summary |= {"arms": sorted({CHOSEN, *(row.arm for row in rows)}), "seeds": len(climb.config.target.seeds)}
 

@@ -16,6 +16,7 @@ from climb_assets.mixture.published_choice import find_prospect
 from climb_assets.randomness import generator
 from climb_assets.search.baselines import read_baselines
 from climb_assets.search.confirmation import Listed, fresh_seeds, gather_arms, read_shortlist, shortlist
+from climb_assets.search.item_sampling import read_items
 from climb_assets.search.iteration import read_diagnostics
 from climb_assets.search.noise import losses_of, noise_of_objectives
 from climb_assets.search.objectives import NoRegression
@@ -25,7 +26,7 @@ from climb_assets.search.shadow_prices import shadow_prices
 from climb_assets.search.stop_rule import Advice, advise, last_gain, nothing_left
 from climb_assets.simplex.mixtures import is_among
 from climb_assets.tables import read_table
-from climb_assets.training.job import ProxyJob
+from climb_assets.training.proxy_orders import Proxy
 
 
 def list_for_confirmation(climb: Materializer, objective: str, reference: Mapping[str, float]) -> list[Listed]:
@@ -34,7 +35,7 @@ def list_for_confirmation(climb: Materializer, objective: str, reference: Mappin
     Parameters
     ----------
     reference
-        Loss of each task on the corpus as it is, which no-regression floors compare with; see `reference_job`.
+        Loss of each task on the corpus as it is, which no-regression floors compare with; see `reference_proxy`.
     """
     config, space = climb.config, read_space(climb)
     if config.search.choice.rule == "published":
@@ -70,7 +71,8 @@ def choose(climb: Materializer, space: Space, objective: str) -> tuple[Selection
         listed = read_shortlist(confirmed.file("shortlist.parquet"))
         baselines = read_baselines(climb.get("baseline_mixtures", objective).file("baselines.parquet"))
         losses = losses_of(read_table(confirmed.file("results.parquet")))
-        arms = gather_arms(listed, baselines, losses, fresh_seeds(config.search))
+        items = read_items(confirmed.file("items.parquet"))
+        arms = gather_arms(listed, baselines, losses, items, fresh_seeds(config.search))
         rng = generator(config.search.seed, "verdict", objective)
         added = known.surcharge(objective, np.array([entry.weights for entry in listed]))
         surcharge = dict(zip((entry.name for entry in listed), added.tolist(), strict=True))
@@ -78,7 +80,8 @@ def choose(climb: Materializer, space: Space, objective: str) -> tuple[Selection
             objective, weights, listed, arms, prospect, noise, config.search.choice, rng, surcharge
         )
     prices = shadow_prices(np.array(selection.weights), space.limits, predict, config.search.min_weight)
-    return replace(selection, prices=tuple(prices)), _advise(known, pool, objective, noise.noise if noise else None)
+    deviation = noise.within_repeat.deviation if noise else None
+    return replace(selection, prices=tuple(prices)), _advise(known, pool, objective, deviation)
 
 
 def _advise(known: Knowledge, pool: np.ndarray, objective: str, noise: float | None) -> Advice:
@@ -99,9 +102,9 @@ def _last_knowledge(climb: Materializer, space: Space) -> Knowledge:
     return read_knowledge(space, climb.get("predictor_state", iteration_keys(climb.config)[-1]))
 
 
-def reference_job(climb: Materializer, objective: str) -> ProxyJob | None:
+def reference_proxy(climb: Materializer, objective: str) -> Proxy | None:
     """Return the proxy that the short list's no-regression floors compare with, None where there are no floors."""
     if not climb.config.search.choice.no_regression:
         return None
     baselines = read_baselines(climb.get("baseline_mixtures", objective).file("baselines.parquet"))
-    return ProxyJob(baselines[REFERENCE])
+    return Proxy(baselines[REFERENCE])

@@ -18,17 +18,17 @@ from climb_assets.errors import ComputeError
 from climb_assets.mixture.published_choice import Prospect
 from climb_assets.search.confidence import (
     Gap,
-    SeedNoise,
     choose_answer,
+    compared_noise,
     conclude,
     judge,
     mean_interval,
     probability_best,
-    tabulate_seeds,
 )
 from climb_assets.search.confirmation import Arm, Listed, mean_losses, objective_by_seed
 from climb_assets.search.noise import Noise
 from climb_assets.search.objectives import NoRegression
+from climb_assets.search.seed_table import SeedTable, tabulate_items, tabulate_seeds
 from climb_assets.search.shadow_prices import ShadowPrice
 from climb_assets.simplex.mixtures import FloatArray
 from climb_assets.store.files import write_atomically
@@ -64,6 +64,8 @@ class Evidence:
         What may be said against the best baseline.
     noise, degrees
         Standard deviation between seeds that the gaps rest on, and its degrees of freedom.
+    of_items
+        The largest standard error that the sampling of items alone gives a gap.
     excess
         By how much the answer breaks the no-regression floor of its worst task; 0 where it holds them all.
     diverged
@@ -79,6 +81,7 @@ class Evidence:
     conclusion: str
     noise: float
     degrees: float
+    of_items: float
     excess: float
     diverged: tuple[str, ...]
 
@@ -100,8 +103,9 @@ class Selection:
     prices
         What each limit that the mixture sits on costs.
     noise, degrees
-        Standard deviation of the measured loss between seeds of one mixture in the search, and its degrees of freedom;
-        None and 0 where it was not measured. Differences of this size say nothing.
+        Standard deviation of the measured loss between seeds of one mixture in the search, what they do to all mixtures
+        taken out, and its degrees of freedom; None and 0 where it was not measured. Differences of this size say
+        nothing.
     """
 
     objective: str
@@ -112,7 +116,7 @@ class Selection:
     evidence: Evidence | None = None
     prices: tuple[ShadowPrice, ...] = ()
     noise: float | None = None
-    degrees: int = 0
+    degrees: float = 0
 
 
 def select_published(objective: str, prospect: Prospect, noise: Noise | None) -> Selection:
@@ -163,15 +167,16 @@ def select_confirmed(
         raise ComputeError("every model of the short list or of the baselines diverged; lower proxy.learning_rate")
     excess = _broken_floors(sound, candidates, settings)
     able = [entry for entry in candidates if excess[entry.name] == min(excess.values())]
-    anchors = SeedNoise(noise.noise, noise.degrees) if noise else None
     alike = _find_copies(sound)
     single = {name: arm for name, arm in sound.items() if alike[name] == name}
-    table = tabulate_seeds(objective_by_seed(single, weights), anchors)
+    items = tabulate_items({name: arm["items"] for name, arm in single.items()}, weights)
+    table = tabulate_seeds(objective_by_seed(single, weights), noise.table if noise else None, items)
     measured = [entry.name for entry in able if entry.measured]
     predicted = [entry.name for entry in able if not entry.measured]
     answer = choose_answer(table, measured, predicted, settings.confidence, surcharge)
     names = [entry.name for entry in candidates]
     others = list(dict.fromkeys(alike[name] for name in baselines if alike[name] != answer))
+    between_seeds = compared_noise(table, names, others) if others else table.paired_noise()
     judged = judge(table, answer, names, others, settings.confidence, rng) if others else []
     gap_to = {gap.baseline: gap for gap in judged} | {answer: Gap(answer, 0.0, 0.0, 0.0, "no better than")}
     gaps = [replace(gap_to[alike[name]], baseline=name) for name in baselines]
@@ -185,13 +190,19 @@ def select_confirmed(
         probability_best={name: likely[alike[name]] for name in sound},
         gaps=tuple(gaps),
         conclusion=_conclude(gaps, excess[answer], lost),
-        noise=table.paired.deviation,
-        degrees=table.paired.degrees,
+        noise=between_seeds.deviation,
+        degrees=between_seeds.degrees,
+        of_items=max((_item_error(table, answer, gap.baseline) for gap in judged), default=0.0),
         excess=excess[answer],
         diverged=tuple(name for name in arms if name not in sound),
     )
     arm = sound[answer]
     return _with_noise(Selection(objective, arm["key"], arm["weights"], arm["origin"], prospect, evidence), noise)
+
+
+def _item_error(table: SeedTable, first: str, second: str) -> float:
+    """Return the standard error of a difference of means that comes from items alone."""
+    return float(np.sqrt(table.items.of_differences[table.names.index(first), table.names.index(second)]))
 
 
 def _find_copies(arms: Mapping[str, Arm]) -> dict[str, str]:
@@ -220,7 +231,10 @@ def _conclude(gaps: Sequence[Gap], excess: float, lost: Sequence[str]) -> str:
 
 
 def _with_noise(selection: Selection, noise: Noise | None) -> Selection:
-    return replace(selection, noise=noise.noise, degrees=noise.degrees) if noise else selection
+    if noise is None:
+        return selection
+    deviation, degrees = noise.within_repeat
+    return replace(selection, noise=deviation, degrees=degrees)
 
 
 def write_selection(out: Path, selection: Selection, names: Sequence[str], prior: FloatArray) -> None:

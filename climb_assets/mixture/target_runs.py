@@ -7,10 +7,12 @@ What belongs here: from the answer to measured target models. What their losses 
 from climb_assets.errors import ComputeError
 from climb_assets.graph.materializer import Materializer
 from climb_assets.mixture.comparison import Comparison, average_measures, compare
+from climb_assets.randomness import generator
 from climb_assets.search.baselines import read_baselines
+from climb_assets.search.item_sampling import TaskItems
 from climb_assets.tables import read_table
-from climb_assets.training.job import ProxyJob
 from climb_assets.training.measurement import measure
+from climb_assets.training.proxy_orders import Proxy
 from climb_assets.training.swarm import ProxyOutcome
 
 CHOSEN = "chosen"
@@ -27,18 +29,22 @@ def compare_targets(climb: Materializer, objective: str) -> tuple[list[Compariso
     config = climb.config
     baselines = read_baselines(climb.get("baseline_mixtures", objective).file("baselines.parquet"))
     arms = {CHOSEN: chosen_weights(climb, objective)} | baselines
-    jobs = {(arm, seed): ProxyJob(weights, seed) for arm, weights in arms.items() for seed in config.target.seeds}
-    found = measure(climb, list(jobs.values()), config.target.training, config.tasks, f"targets [{objective}]")
-    outcomes = dict(zip(jobs, found, strict=True))
+    targets = {(arm, seed): Proxy(weights, seed) for arm, weights in arms.items() for seed in config.target.seeds}
+    training, what = config.target.training, f"targets [{objective}]"
+    found = measure(climb, list(targets.values()), training, config.tasks, "confirm", what)
+    outcomes = dict(zip(targets, found, strict=True))
     diverged = sorted({arm for (arm, _), outcome in outcomes.items() if outcome.diverged})
     if diverged:
         raise ComputeError(f"target models on {', '.join(diverged)} diverged; lower target.training.learning_rate")
-    losses: dict[str, dict[int, dict[str, float]]] = {}
+    losses: dict[str, dict[int, dict[str, float]]] = {arm: {} for arm in arms}
+    items: dict[str, dict[int, TaskItems]] = {arm: {} for arm in arms}
     for (arm, seed), outcome in outcomes.items():
-        losses.setdefault(arm, {})[seed] = {task: scores.loss for task, scores in outcome.scores.items()}
+        losses[arm][seed] = {task: scores.loss for task, scores in outcome.scores.items()}
+        items[arm][seed] = outcome.items
     measures = average_measures(objective, config.objectives[objective], config.tasks)
-    rows = compare(losses, CHOSEN, measures, config.target.confidence)
-    return rows, list({(one.job.key, one.job.repeat): one for one in found}.values())
+    rng = generator(config.search.seed, "comparison", objective)
+    rows = compare(losses, items, CHOSEN, measures, config.target.confidence, rng)
+    return rows, list({(one.proxy.key, one.proxy.repeat): one for one in found}.values())
 
 
 def chosen_weights(climb: Materializer, objective: str) -> tuple[float, ...]:

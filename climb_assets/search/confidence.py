@@ -1,14 +1,10 @@
 """The verdict: which of the confirmed mixtures is the answer, and what may be said of it.
 
-What belongs here: statistics on a table of losses, mixtures by fresh seeds. Which mixtures are confirmed is
-`climb_assets.search.confirmation`; the noise of the anchors is measured in `climb_assets.training`.
-
-The model of the table: loss = mixture + seed + error, errors normal, independent and equally wide for all mixtures.
-Seeds are fresh, so the noise that put a mixture on the list is not in the table. Simulated with 2 seeds, 4 candidates
-and 3 or 7 baselines, the 95 % interval to the best baseline held in 98 % of tables or more; where errors were three
-times as wide for two of the mixtures, in 93 to 97 %.
+What belongs here: decisions and intervals from a table of losses and its noise, which is
+`climb_assets.search.seed_table`. Which mixtures are confirmed is `climb_assets.search.confirmation`.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -16,50 +12,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from climb_assets.errors import ComputeError
+from climb_assets.search.noise import SeedNoise
+from climb_assets.search.seed_table import SeedTable
 from climb_assets.simplex.mixtures import FloatArray
 
 DRAWS = 40_000  # of a simulated distribution; a 95 % quantile is then known to about half a percent of itself
 
 Verdict = Literal["better than", "no better than", "worse than"]
-
-
-class SeedNoise(NamedTuple):
-    """Standard deviation between seeds of one mixture, bits per byte, and the degrees of freedom it rests on."""
-
-    deviation: float
-    degrees: float
-
-
-@dataclass(frozen=True)
-class SeedTable:
-    """Losses of mixtures by seed, and the noise in them.
-
-    Parameters
-    ----------
-    names
-        Of the mixtures (A).
-    losses
-        Of each mixture and seed (A, S), bits per byte.
-    total
-        Noise of one model about its mixture: what a mean is uncertain by.
-    paired
-        Noise of one model after what its seed does to all mixtures is taken out: what a difference is uncertain by.
-    """
-
-    names: tuple[str, ...]
-    losses: FloatArray
-    total: SeedNoise
-    paired: SeedNoise
-
-    @property
-    def means(self) -> dict[str, float]:
-        """Mean loss of each mixture."""
-        return dict(zip(self.names, self.losses.mean(axis=1).tolist(), strict=True))
-
-    @property
-    def difference_error(self) -> float:
-        """Standard error of the difference of two means."""
-        return self.paired.deviation * float(np.sqrt(2 / self.losses.shape[1]))
 
 
 @dataclass(frozen=True)
@@ -83,68 +42,13 @@ class Gap:
     verdict: Verdict
 
 
-def tabulate_seeds(losses: Mapping[str, Mapping[int, float]], anchors: SeedNoise | None) -> SeedTable:
-    """Return the table of mixtures that were trained with the same seeds, with the noise of all that is known.
+class Interval(NamedTuple):
+    """A difference with its interval, bits per byte, and what that would cover if it were the only one."""
 
-    The noise of the table and that of the anchors of the search are pooled by their degrees of freedom. Anchors have
-    what a seed does to all mixtures in them, so they make the interval of a difference wider rather than narrower.
-
-    Parameters
-    ----------
-    losses
-        For each mixture and each seed the loss.
-    anchors
-        Noise between seeds from elsewhere, None where that was not measured.
-
-    Raises
-    ------
-    ComputeError
-        A mixture lacks a seed or has a loss that is not finite, or nothing tells the noise.
-    """
-    seeds = sorted({seed for by_seed in losses.values() for seed in by_seed})
-    for name, by_seed in losses.items():
-        if sorted(by_seed) != seeds or not np.isfinite(list(by_seed.values())).all():
-            raise ComputeError(f"mixture {name} lacks a finite loss of some seed; train it again or leave it out")
-    table = np.array([[by_seed[seed] for seed in seeds] for by_seed in losses.values()])
-    common, own = _mean_squares(table)
-    known = [anchors] if anchors else []
-    return SeedTable(tuple(losses), table, _pool([_add(common, own, len(table)), *known]), _pool([own, *known]))
-
-
-def _mean_squares(table: FloatArray) -> tuple[SeedNoise, SeedNoise]:
-    """Return the roots of the mean squares of a table (A, S): of its seeds, and of what is left of each loss.
-
-    A seed's mean square expects the variance of one error plus A times that of what a seed does to all mixtures.
-    """
-    rows, columns = table.shape
-    about_mean = table - table.mean(axis=1, keepdims=True)
-    of_seed = about_mean.mean(axis=0)
-    left = about_mean - of_seed
-    between, within = columns - 1, (rows - 1) * (columns - 1)
-    return (
-        SeedNoise(float(np.sqrt(rows * (of_seed**2).sum() / max(between, 1))), between),
-        SeedNoise(float(np.sqrt((left**2).sum() / max(within, 1))), within),
-    )
-
-
-def _add(common: SeedNoise, own: SeedNoise, rows: int) -> SeedNoise:
-    """Return the noise of one model, the part that its seed does to all mixtures included.
-
-    Its variance is a sum of two mean squares; the degrees of freedom are Satterthwaite's, and near those of the seeds
-    where these decide.
-    """
-    parts = [(common.deviation**2 / rows, common.degrees), (own.deviation**2 * (1 - 1 / rows), own.degrees)]
-    variance = sum(part for part, _ in parts)
-    spread = sum(part**2 / degrees for part, degrees in parts if degrees)
-    return SeedNoise(float(np.sqrt(variance)), variance**2 / spread if spread else 0)
-
-
-def _pool(noises: Sequence[SeedNoise]) -> SeedNoise:
-    """Return one noise from several of the same size, by their squares and degrees of freedom."""
-    degrees = sum(noise.degrees for noise in noises)
-    if not degrees:
-        raise ComputeError("the noise between seeds is not known; raise search.choice.seeds or search.repeats to 2")
-    return SeedNoise(float(np.sqrt(sum(noise.deviation**2 * noise.degrees for noise in noises) / degrees)), degrees)
+    difference: float
+    low: float
+    high: float
+    confidence: float
 
 
 def choose_answer(
@@ -181,8 +85,10 @@ def choose_answer(
     if ahead is None or not measured:
         return ahead or min(measured, key=means.__getitem__)
     best = min(measured, key=means.__getitem__)
-    quantile = float(t.ppf(1 - (1 - confidence) / len(predicted), table.paired.degrees))
-    return ahead if means[ahead] < means[best] - quantile * table.difference_error else best
+    noise = table.paired_noise(list(itertools.product(predicted, measured)))
+    error, degrees = table.error_of_difference(ahead, best, noise)
+    quantile = float(t.ppf(1 - (1 - confidence) / len(predicted), degrees))
+    return ahead if means[ahead] < means[best] - quantile * error else best
 
 
 def judge(
@@ -209,27 +115,76 @@ def judge(
     confidence
         That an interval holds, such as 0.95: half of the errors on either side.
     """
-    below, above = _critical_values(len(candidates), len(baselines), table.paired.degrees, confidence, rng)
-    means = table.means
+    level, means = (1 + confidence) / 2, table.means
+    noise = compared_noise(table, candidates, baselines)
+    studentised = _draw_studentised(table, noise, candidates, baselines, rng)
+    below = float(np.quantile(studentised.max(axis=(0, 1)), level))
     gaps = []
-    for baseline in baselines:
-        difference = means[answer] - means[baseline]
-        low, high = difference - below * table.difference_error, difference + above * table.difference_error
+    for column, baseline in enumerate(baselines):
+        difference, (error, _) = means[answer] - means[baseline], table.error_of_difference(answer, baseline, noise)
+        above = float(np.quantile(-studentised[:, column].min(axis=0), level))
+        low, high = difference - below * error, difference + above * error
         verdict: Verdict = "better than" if high < 0 else "worse than" if low > 0 else "no better than"
         gaps.append(Gap(baseline, difference, low, high, verdict))
     return gaps
 
 
-def _critical_values(
-    candidates: int, baselines: int, degrees: float, confidence: float, rng: np.random.Generator
-) -> tuple[float, float]:
-    """Return how many standard errors lie below a gap and above it."""
-    ours, theirs = rng.standard_normal((DRAWS, candidates)), rng.standard_normal((DRAWS, baselines))
-    scale = np.sqrt(2 * rng.chisquare(degrees, DRAWS) / degrees)
-    any_pair = (ours.max(axis=1) - theirs.min(axis=1)) / scale
-    one_baseline = (theirs[:, 0] - ours.min(axis=1)) / scale
-    level = (1 + confidence) / 2
-    return float(np.quantile(any_pair, level)), float(np.quantile(one_baseline, level))
+def compare_with_all(
+    table: SeedTable, name: str, others: Sequence[str], confidence: float, rng: np.random.Generator
+) -> dict[str, Interval]:
+    """Return the difference of one mixture to each other, by the other's name, with intervals that hold together.
+
+    They are Dunnett's two-sided ones (1955), for the correlations and degrees of freedom of this table, by simulation.
+    """
+    from scipy.stats import t
+
+    noise = compared_noise(table, [name], others)
+    studentised = _draw_studentised(table, noise, [name], others, rng)
+    quantile = float(np.quantile(np.abs(studentised).max(axis=(0, 1)), confidence))
+    intervals = {}
+    for other in others:
+        difference, (error, degrees) = (
+            table.means[name] - table.means[other],
+            table.error_of_difference(name, other, noise),
+        )
+        half, alone = quantile * error, float(2 * t.cdf(quantile, degrees) - 1)
+        intervals[other] = Interval(difference, difference - half, difference + half, alone)
+    return intervals
+
+
+def compared_noise(table: SeedTable, ours: Sequence[str], theirs: Sequence[str]) -> SeedNoise:
+    """Return the noise of one model in the differences of each of ours to each of theirs."""
+    return table.paired_noise([pair for pair in itertools.product(ours, theirs) if pair[0] != pair[1]])
+
+
+def _draw_studentised(
+    table: SeedTable, noise: SeedNoise, ours: Sequence[str], theirs: Sequence[str], rng: np.random.Generator
+) -> FloatArray:
+    """Return draws (ours, theirs, DRAWS) of the differences of equal mixtures, each in its estimated standard errors.
+
+    All have the degrees of freedom of the pair that has fewest.
+    """
+    names = list(dict.fromkeys([*ours, *theirs]))
+    at = [table.names.index(name) for name in names]
+    covariance = table.covariance_of_means(noise)[np.ix_(at, at)]
+    drawn = _root(covariance) @ rng.standard_normal((len(names), DRAWS))
+    rows, columns = ([names.index(name) for name in some] for some in (ours, theirs))
+    differences: FloatArray = drawn[rows, None] - drawn[None, columns]
+    variance = np.diag(covariance)[rows, None] + np.diag(covariance)[columns] - 2 * covariance[np.ix_(rows, columns)]
+    different = [pair for pair in itertools.product(ours, theirs) if pair[0] != pair[1]]
+    degrees = min(table.error_of_difference(*pair, noise).degrees for pair in different)
+    scale = np.sqrt(rng.chisquare(degrees, DRAWS) / degrees)
+    inverse = np.divide(1, np.sqrt(variance), out=np.zeros_like(variance), where=variance > 0)
+    differences *= inverse[:, :, None]
+    differences /= scale
+    return differences
+
+
+def _root(covariance: FloatArray) -> FloatArray:
+    """Return the symmetric root of a covariance."""
+    values, vectors = np.linalg.eigh(covariance)
+    root: FloatArray = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+    return root
 
 
 def conclude(gaps: Sequence[Gap]) -> str:
@@ -249,26 +204,27 @@ def best_baseline(gaps: Sequence[Gap]) -> Gap:
 def mean_interval(table: SeedTable, answer: str, candidates: int, confidence: float) -> tuple[float, float]:
     """Return an interval of the answer's loss; Bonferroni's, for having been chosen among `candidates` mixtures.
 
-    What a seed does to all mixtures is in it, and is known from as few seeds as there are. Simulated with two seeds and
-    seven mixtures, the 95 % interval held in 96 % of tables or more where that was up to twice as wide as the error of
-    one model, and in 94 % where it was four times as wide; with anchors always in 97 %.
+    What a seed or the items do to all mixtures is in it; the former is known from as few seeds as there are.
     """
     from scipy.stats import t
 
-    quantile = float(t.ppf(1 - (1 - confidence) / (2 * candidates), table.total.degrees))
-    half = quantile * table.total.deviation / float(np.sqrt(table.losses.shape[1]))
+    error, degrees = table.error_of_mean(answer)
+    half = float(t.ppf(1 - (1 - confidence) / (2 * candidates), degrees)) * error
     return table.means[answer] - half, table.means[answer] + half
 
 
 def probability_best(table: SeedTable, rng: np.random.Generator) -> dict[str, float]:
     """Return for each mixture the probability that its true loss is the least of all in the table.
 
-    Draws from the t posterior of the means under a flat prior, noise unknown and common to all. A flat prior expects
-    mixtures to differ: simulated with seven of them, the leader's figure was right where they spread three times as far
-    as the noise of a model, 4 points too high where they spread as far, and 22 where they spread a third of that.
+    Draws from the t posterior of the means under a flat prior, with the degrees of freedom of the pair that has fewest.
+    A flat prior expects mixtures to differ: simulated with seven of them, the leader's figure was right where they
+    spread three times as far as the noise of a model, 4 points too high where they spread as far, and 22 where they
+    spread a third of that.
     """
-    rows, seeds = table.losses.shape
-    scale = table.paired.deviation * np.sqrt(table.paired.degrees / rng.chisquare(table.paired.degrees, (DRAWS, 1)))
-    drawn = table.losses.mean(axis=1) + scale / np.sqrt(seeds) * rng.standard_normal((DRAWS, rows))
-    shares = np.bincount(drawn.argmin(axis=1), minlength=rows) / DRAWS
+    noise, pairs = table.paired_noise(), itertools.combinations(table.names, 2)
+    degrees = min((table.error_of_difference(*pair, noise).degrees for pair in pairs), default=noise.degrees)
+    scale = np.sqrt(degrees / rng.chisquare(degrees, (DRAWS, 1)))
+    errors = rng.standard_normal((DRAWS, len(table.names))) @ _root(table.covariance_of_means(noise))
+    drawn = table.losses.mean(axis=1) + scale * errors
+    shares = np.bincount(drawn.argmin(axis=1), minlength=len(table.names)) / DRAWS
     return dict(zip(table.names, shares.tolist(), strict=True))

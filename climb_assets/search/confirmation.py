@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from climb_assets import config_search
 from climb_assets.errors import ComputeError
+from climb_assets.search.item_sampling import TaskItems
 from climb_assets.search.iteration import History
 from climb_assets.search.objectives import NoRegression, objective_loss
 from climb_assets.simplex.limits import Limits
@@ -62,12 +63,13 @@ class Listed:
 
 
 class Arm(TypedDict):
-    """A confirmed mixture: its losses by fresh seed and task, bits per byte."""
+    """A confirmed mixture: by fresh seed and task its losses, bits per byte, and those of the single items."""
 
     key: str
     weights: tuple[float, ...]
     origin: str
     losses: dict[int, dict[str, float]]
+    items: dict[int, TaskItems]
 
 
 def fresh_seeds(settings: config_search.Search) -> tuple[int, ...]:
@@ -177,6 +179,7 @@ def gather_arms(
     listed: Sequence[Listed],
     baselines: Mapping[str, Sequence[float]],
     losses: Mapping[tuple[str, int], Mapping[str, float]],
+    items: Mapping[tuple[str, int], TaskItems],
     seeds: Sequence[int],
 ) -> dict[str, Arm]:
     """Return the losses of the short list and of the baselines, by name.
@@ -187,6 +190,8 @@ def gather_arms(
         Weights (K,) of each.
     losses
         Task losses of each trained model, by mixture and repeat; a model that diverged is not there.
+    items
+        Losses of the single items of each model that is in `losses`.
     seeds
         The repeats that confirm.
     """
@@ -198,6 +203,7 @@ def gather_arms(
             weights=own,
             origin=origin,
             losses={seed: dict(losses[key, seed]) for seed in seeds if (key, seed) in losses},
+            items={seed: items[key, seed] for seed in seeds if (key, seed) in losses},
         )
         for name, (key, own, origin) in mixtures.items()
     }

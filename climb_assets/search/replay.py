@@ -16,10 +16,12 @@ from climb_assets import config_search
 from climb_assets.errors import ComputeError
 from climb_assets.randomness import generator
 from climb_assets.search.baselines import token_proportional, uniform
-from climb_assets.search.confidence import SeedNoise, best_baseline, choose_answer, judge, tabulate_seeds
+from climb_assets.search.confidence import best_baseline, choose_answer, judge
 from climb_assets.search.iteration import History
+from climb_assets.search.noise import TableNoise, two_way_noise
 from climb_assets.search.objectives import objective_loss
 from climb_assets.search.policy import POLICIES, Indices, Policy, Search, run_search
+from climb_assets.search.seed_table import tabulate_seeds
 from climb_assets.search.swarm_table import as_history, read_swarm
 from climb_assets.simplex.mixtures import FloatArray
 
@@ -211,10 +213,10 @@ def _nearest(pool: FloatArray, mixture: FloatArray) -> int:
     return int(np.argmin(np.abs(pool - mixture).sum(axis=1)))
 
 
-def _anchor_noise(table: Split, anchors: Indices, repeats: int) -> SeedNoise | None:
+def _anchor_noise(table: Split, anchors: Indices, repeats: int) -> TableNoise | None:
     """Return the noise that the search measures on its anchors."""
-    if not repeats or not len(anchors):
-        return None
-    losses = np.array([table.observe(anchors, model) for model in (0, *range(-1, -repeats - 1, -1))])
-    degrees = len(anchors) * repeats
-    return SeedNoise(float(np.sqrt(((losses - losses.mean(axis=0)) ** 2).sum() / degrees)), degrees)
+    models = [0, *range(-1, -repeats - 1, -1)]
+    losses = {model: table.observe(anchors, model) for model in models}
+    return two_way_noise(
+        {(str(row), model): float(loss[row]) for model, loss in losses.items() for row in range(len(loss))}
+    )

@@ -153,7 +153,8 @@ def read_knowledge(space: Space, state: Artifact) -> Knowledge:
     """Return what an artefact of `predictor_state` holds."""
     history = History.load(state.file("history.parquet"))
     predictors = {task: load_predictor(state.file(f"{task}.json")) for task in history.losses}
-    noise = {name: row.noise for name, row in noise_of_objectives(state.file("noise.parquet")).items()}
+    measured = noise_of_objectives(state.file("noise.parquet"))
+    noise = {name: row.within_repeat.deviation for name, row in measured.items()}
     return Knowledge(history, predictors, noise, space)
 
 

@@ -13,8 +13,8 @@ from climb_assets.store.files import write_atomically
 from climb_assets.training.baseline_runs import train_baselines
 from climb_assets.training.fidelity import answer, write_fidelity
 from climb_assets.training.fidelity_runs import compare_settings
-from climb_assets.training.job import ProxyJob
 from climb_assets.training.measurement import measure, summarise_outcomes, write_outcomes
+from climb_assets.training.proxy_orders import Proxy
 from climb_assets.training.token_index import ShardSpans, build_training_index
 
 
@@ -39,11 +39,12 @@ def proxy_results(climb: Materializer, key: str, draft: Draft) -> None:
     """Every task of every proxy, with its loss curve and the tokens it saw."""
     config = climb.config
     candidates = read_candidates(climb.get("mixture_candidates", key).file("candidates.parquet"))
-    jobs = [ProxyJob(candidate.weights) for candidate in candidates]
+    proxies = [Proxy(candidate.weights) for candidate in candidates]
     if iteration_number(key) == 1:  # the anchors, whose further seeds measure the noise
         repeats = range(1, config.search.repeats + 1)
-        jobs += [ProxyJob(job.weights, repeat) for job in jobs[: config.search.anchors] for repeat in repeats]
-    outcomes = measure(climb, jobs, config.proxy, deciding_tasks(config), f"proxies [{key}]")
+        anchors = proxies[: config.search.anchors]
+        proxies += [Proxy(anchor.weights, repeat) for anchor in anchors for repeat in repeats]
+    outcomes = measure(climb, proxies, config.proxy, deciding_tasks(config), "search", f"proxies [{key}]")
     write_outcomes(outcomes, draft.path)
     draft.summary |= summarise_outcomes(outcomes, config.proxy, key)
     draft.run |= {"trained_now": sum(outcome.trained for outcome in outcomes)}

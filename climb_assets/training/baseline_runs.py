@@ -16,8 +16,8 @@ from climb_assets.search.search_state import Space, deciding_tasks
 from climb_assets.simplex.mixtures import FloatArray
 from climb_assets.store.artifacts import Artifact
 from climb_assets.training.doremi import read_reweighting
-from climb_assets.training.job import ProxyJob
 from climb_assets.training.measurement import measure
+from climb_assets.training.proxy_orders import Proxy
 from climb_assets.training.reweighting import RUN, reweigh
 from climb_assets.training.swarm import ProxyOutcome
 
@@ -53,9 +53,9 @@ def train_baselines(climb: Materializer, space: Space, objective: str) -> Baseli
     trained: dict[str, ProxyOutcome] = {}
 
     def train(mixtures: FloatArray, who: str) -> dict[str, FloatArray]:
-        jobs = [ProxyJob(tuple(mixture.tolist())) for mixture in mixtures]
-        outcomes = measure(climb, jobs, config.proxy, deciding_tasks(config), f"{who} [{objective}]")
-        trained.update({one.job.key: one for one in outcomes})
+        proxies = [Proxy(tuple(mixture.tolist())) for mixture in mixtures]
+        outcomes = measure(climb, proxies, config.proxy, deciding_tasks(config), "search", f"{who} [{objective}]")
+        trained.update({one.proxy.key: one for one in outcomes})
         return {
             task: np.array([np.nan if one.diverged else one.scores[task].loss for one in outcomes])
             for task in config.objectives[objective]
@@ -71,5 +71,5 @@ def train_baselines(climb: Materializer, space: Space, objective: str) -> Baseli
     if "doremi" not in wanted:
         return Baselines(mixtures, trained, None)
     run, reference = reweigh(climb)
-    trained.setdefault(reference.job.key, reference)
+    trained.setdefault(reference.proxy.key, reference)
     return Baselines(mixtures | {"doremi": read_reweighting(run.file(RUN)).weights}, trained, run)

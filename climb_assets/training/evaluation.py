@@ -46,6 +46,21 @@ class Scores:
 
 
 @dataclass(frozen=True)
+class Evaluation:
+    """Scores, and what the loss is made of.
+
+    Parameters
+    ----------
+    bits, sizes
+        float64 and int64 (items,): bits of each item's gold continuation, and its bytes; the loss is their ratio.
+    """
+
+    scores: Scores
+    bits: np.ndarray
+    sizes: np.ndarray
+
+
+@dataclass(frozen=True)
 class Window:
     """A stretch of tokens, at most `sequence` inputs; those from `first` on are predicted (positions in the task)."""
 
@@ -55,7 +70,7 @@ class Window:
     end: int
 
 
-def evaluate(model: "PreTrainedModel", prepared: Path, sequence: int) -> Scores:
+def evaluate(model: "PreTrainedModel", prepared: Path, sequence: int) -> Evaluation:
     """Score a model on a task folder, in float32, on the device it is on.
 
     Parameters
@@ -69,11 +84,12 @@ def evaluate(model: "PreTrainedModel", prepared: Path, sequence: int) -> Scores:
     bits = continuation_bits(model, prepared, sequence)
     loss = float(bits[gold].sum() / size[gold].sum())
     count = int(gold.sum())
-    if len(item) == count:
-        return Scores(loss, None, None, count, None)
-    right = _share_right(item, gold, bits)
-    right_norm = _share_right(item, gold, bits / np.array(items["characters"]))
-    return Scores(loss, right, right_norm, count, gold_probability(item, gold, bits / size))
+    scores = Scores(loss, None, None, count, None)
+    if len(item) > count:
+        right = _share_right(item, gold, bits)
+        right_norm = _share_right(item, gold, bits / np.array(items["characters"]))
+        scores = Scores(loss, right, right_norm, count, gold_probability(item, gold, bits / size))
+    return Evaluation(scores, bits[gold], size[gold].astype(np.int64))
 
 
 def continuation_bits(model: "PreTrainedModel", prepared: Path, sequence: int) -> np.ndarray:

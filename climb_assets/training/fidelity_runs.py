@@ -16,8 +16,8 @@ from climb_assets.search.search_state import deciding_tasks, read_space
 from climb_assets.simplex.mixtures import FloatArray
 from climb_assets.training.evaluation import Scores
 from climb_assets.training.fidelity import Agreement, Trained, compare_ranks
-from climb_assets.training.job import ProxyJob
 from climb_assets.training.measurement import measure
+from climb_assets.training.proxy_orders import Proxy
 from climb_assets.training.swarm import ProxyOutcome
 
 
@@ -46,15 +46,15 @@ def _compared_mixtures(climb: Materializer) -> list[tuple[float, ...]]:
     candidates = read_candidates(climb.get("mixture_candidates", iteration_key(1)).file("candidates.parquet"))
     baselines = [tuple(weights.tolist()) for weights in (uniform(len(prior)), token_proportional(prior))]
     weights = [candidate.weights for candidate in candidates[:asked]] + baselines
-    return list({ProxyJob(mixture).key: mixture for mixture in weights}.values())
+    return list({Proxy(mixture).key: mixture for mixture in weights}.values())
 
 
 def _target_losses(climb: Materializer, mixtures: Sequence[tuple[float, ...]]) -> dict[str, FloatArray]:
     """Return for each task the target models' losses (n,), averaged over seeds; the comparison has the same models."""
     config, tasks = climb.config, deciding_tasks(climb.config)
     seeds = config.target.seeds[: config.fidelity.seeds]
-    jobs = [ProxyJob(mixture, seed) for seed in seeds for mixture in mixtures]
-    outcomes = measure(climb, jobs, config.target.training, tasks, "targets [fidelity]")
+    targets = [Proxy(mixture, seed) for seed in seeds for mixture in mixtures]
+    outcomes = measure(climb, targets, config.target.training, tasks, "search", "targets [fidelity]")
     losses = {task: [_loss(outcome, outcome.scores, task) for outcome in outcomes] for task in tasks}
     return {task: np.reshape(loss, (len(seeds), len(mixtures))).mean(axis=0) for task, loss in losses.items()}
 
@@ -62,7 +62,8 @@ def _target_losses(climb: Materializer, mixtures: Sequence[tuple[float, ...]]) -
 def _train(climb: Materializer, name: str, training: Training, mixtures: Sequence[tuple[float, ...]]) -> Trained:
     """Return what the proxies of one setting came to at every number of tokens at which they were measured."""
     tasks = deciding_tasks(climb.config)
-    outcomes = measure(climb, [ProxyJob(mixture) for mixture in mixtures], training, tasks, f"proxies [{name}]")
+    proxies = [Proxy(mixture) for mixture in mixtures]
+    outcomes = measure(climb, proxies, training, tasks, "search", f"proxies [{name}]")
     counts = sorted({tokens for outcome in outcomes if not outcome.diverged for tokens in outcome.points})
     losses = {
         tokens: {

@@ -15,7 +15,8 @@ import numpy as np
 from climb_assets.config import HarnessTask
 from climb_assets.corpus.frozen_tokenizer import end_token, load_tokenizer
 from climb_assets.errors import ComputeError, ConfigError
-from climb_assets.training.evaluation import BATCH_TOKENS, Scores, gold_probability
+from climb_assets.training.evaluation import BATCH_TOKENS, Evaluation, Scores, gold_probability
+from climb_assets.training.tasks import Part, choose_part
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -26,8 +27,8 @@ MEASURABLE = ("multiple_choice", "loglikelihood", ROLLING)  # output types that 
 
 
 def evaluate_with_harness(
-    model: "PreTrainedModel", tokenizer: Path, task: HarnessTask, sequence: int, version: str = ""
-) -> Scores:
+    model: "PreTrainedModel", tokenizer: Path, task: HarnessTask, sequence: int, part: Part, version: str = ""
+) -> Evaluation:
     """Score a model that is already loaded on a task of the harness, or on all tasks of a group.
 
     `accuracy` and `accuracy_norm` are the harness' acc and acc_norm, averaged over the items, where each item has them.
@@ -40,13 +41,16 @@ def evaluate_with_harness(
         The `tokenizers` file that the model was trained with.
     sequence
         Inputs in one window; what is longer loses its left end.
+    part
+        Which of the task's documents, in the harness' order: see `choose_part`. Of a group, those of each task.
     version
         Tells states of a folder of tasks apart: a task is loaded once for each.
 
     Raises
     ------
     ConfigError
-        The harness is not installed, knows no such task, cannot load its data, or measures no likelihood in it.
+        The harness is not installed, knows no such task, cannot load its data, measures no likelihood in it, or the
+        task has too few documents for two parts.
     ComputeError
         A continuation has no token or does not fit the window.
     """
@@ -69,7 +73,7 @@ def evaluate_with_harness(
             model=harnessed,
             tasks=list(tasks.values()),
             task_manager=manager,
-            limit=task.items,
+            samples={name: list(_documents(loaded, name, task, part)) for name, loaded in tasks.items()},
             bootstrap_iters=0,
             random_seed=None,
             numpy_random_seed=None,
@@ -80,7 +84,13 @@ def evaluate_with_harness(
             f"the harness cannot score {task.task!r}: a continuation has no token or more than the model's {sequence}"
         ) from None
     samples = [(tasks[name], sample) for name, logged in measured["samples"].items() for sample in logged]
-    return _scores(samples)
+    return _evaluation(samples)
+
+
+def _documents(loaded: Any, name: str, task: HarnessTask, part: Part) -> range:
+    """Return the places of the documents that are in this part of a loaded task."""
+    documents = len(loaded.eval_docs)
+    return range(documents)[choose_part(documents, task.items, task.split, part, f"harness task {name!r}")]
 
 
 @functools.lru_cache
@@ -121,14 +131,15 @@ def _marking(tokenizer: Path) -> "PreTrainedTokenizerFast":
     return PreTrainedTokenizerFast(tokenizer_object=frozen, bos_token=mark, eos_token=mark, split_special_tokens=True)
 
 
-def _scores(samples: Sequence[tuple[Any, dict[str, Any]]]) -> Scores:
+def _evaluation(samples: Sequence[tuple[Any, dict[str, Any]]]) -> Evaluation:
     """Return what the logged samples, each with its task, come to."""
     answers = [(item, *answer) for item, (task, sample) in enumerate(samples) for answer in _answers(task, sample)]
     item, gold, nats, size = (np.array(column) for column in zip(*answers, strict=True))
     bits = -nats / math.log(2)
     loss = float(bits[gold].sum() / size[gold].sum())
     chosen = None if gold.all() else gold_probability(item, gold, bits / size)
-    return Scores(loss, _mean(samples, "acc"), _mean(samples, "acc_norm"), len(samples), chosen)
+    scores = Scores(loss, _mean(samples, "acc"), _mean(samples, "acc_norm"), len(samples), chosen)
+    return Evaluation(scores, bits[gold], size[gold])
 
 
 def _answers(task: Any, sample: dict[str, Any]) -> list[tuple[bool, float, int]]:

@@ -1,7 +1,7 @@
 """Measurement: from mixtures to trained and measured models, over the artefacts of the lake.
 
 What belongs here: preparing the tasks, opening the training index at the versions that were counted, and handing
-jobs to the swarm. The search and the target comparison measure their mixtures here, in the same way.
+proxies to the swarm. The search and the target comparison measure their mixtures here, in the same way.
 """
 
 import json
@@ -16,12 +16,13 @@ from climb_assets.graph.assets import EVALUATION_MODULES, HARNESS_MODULES, TASK_
 from climb_assets.graph.code_identity import code_hashes
 from climb_assets.graph.hashed_settings import harness_version
 from climb_assets.graph.materializer import Materializer
+from climb_assets.search.item_sampling import TaskItems
 from climb_assets.store.artifacts import Draft, Order, canonical_json
 from climb_assets.store.files import write_atomically
 from climb_assets.tables import read_table, write_rows
-from climb_assets.training.job import Conditions, PreparedTask, ProxyJob, TrainingData
+from climb_assets.training.proxy_orders import Conditions, PreparedTask, Proxy, TrainingData
 from climb_assets.training.swarm import ProxyOutcome, Swarm
-from climb_assets.training.tasks import prepare_choice_task, prepare_text_task
+from climb_assets.training.tasks import Part, prepare_choice_task, prepare_text_task
 from climb_assets.training.token_index import load_training_index
 
 TASKS = "proxy_tasks"
@@ -59,19 +60,26 @@ IDENTITIES = pa.schema(
 
 
 def measure(
-    materializer: Materializer, jobs: Sequence[ProxyJob], training: Training, tasks: Mapping[str, Task], what: str
+    materializer: Materializer,
+    proxies: Sequence[Proxy],
+    training: Training,
+    tasks: Mapping[str, Task],
+    part: Part,
+    what: str,
 ) -> list[ProxyOutcome]:
-    """Train and score a model for each job that was not done before; return the outcomes in the order of the jobs.
+    """Train and score each proxy that was not before; return the outcomes in the order of the proxies.
 
     Parameters
     ----------
+    part
+        Which part of each task's items they are scored on.
     what
         Names the work where progress is shown.
     """
     data = training_data(materializer)
-    prepared = {name: _prepare(materializer, name, task, data) for name, task in tasks.items()}
+    prepared = {name: _prepare(materializer, name, task, part, data) for name, task in tasks.items()}
     swarm = Swarm(materializer.store, data, conditions_of(materializer, training))
-    return swarm.run(jobs, training, prepared, lambda done, total: materializer.progress(what, done, total))
+    return swarm.run(proxies, training, prepared, lambda done, total: materializer.progress(what, done, total))
 
 
 def conditions_of(materializer: Materializer, training: Training) -> Conditions:
@@ -102,36 +110,39 @@ def training_data(materializer: Materializer) -> TrainingData:
     return TrainingData(index.data_version, index.path, tokens)
 
 
-def _prepare(materializer: Materializer, name: str, task: Task, data: TrainingData) -> PreparedTask:
-    """Return the prepared task, made from held-out documents or from a file; the harness prepares its own."""
-    code = code_hashes(TASK_MODULES)
+def _prepare(materializer: Materializer, name: str, task: Task, part: Part, data: TrainingData) -> PreparedTask:
+    """Return a part of a task, made from held-out documents or from a file; the harness prepares its own."""
+    inputs: dict[str, str] = {}
+    config, code = task.model_dump(mode="json", exclude={"path", "include"}) | {"part": part}, code_hashes(TASK_MODULES)
     if isinstance(task, TextTask):
-        order = Order(TASKS, name, {"training_tokens": data.version}, task.model_dump(mode="json"), code)
+        inputs["training_tokens"] = data.version
     elif isinstance(task, HarnessTask):
-        inputs = {f"file:task-{name}": materializer.digest(task.include)} if task.include is not None else {}
-        config = task.model_dump(mode="json", exclude={"include"}) | {"lm_eval": harness_version()}
-        order = Order(TASKS, name, inputs, config, code_hashes(HARNESS_MODULES))
+        if task.include is not None:
+            inputs[f"file:task-{name}"] = materializer.digest(task.include)
+        config, code = config | {"lm_eval": harness_version()}, code_hashes(HARNESS_MODULES)
     else:
-        inputs = {
-            "tokenizer": materializer.get("tokenizer").data_version,
-            f"file:task-{name}": materializer.digest(task.path),
-        }
-        order = Order(TASKS, name, inputs, task.model_dump(mode="json", exclude={"path"}), code)
+        inputs["tokenizer"] = materializer.get("tokenizer").data_version
+        inputs[f"file:task-{name}"] = materializer.digest(task.path)
+    order = Order(TASKS, name, inputs, config, code)
 
     def write(draft: Draft) -> None:
         if isinstance(task, HarnessTask):
-            write_atomically(
-                draft.path / "harness.json",
-                canonical_json([dict(order.config), dict(order.inputs), dict(order.code)]).encode(),
-            )
+            identity = canonical_json([dict(order.config), dict(order.inputs), dict(order.code)])
+            write_atomically(draft.path / "harness.json", identity.encode())
         elif isinstance(task, ChoiceTask):
-            draft.summary |= prepare_choice_task(
-                task, name, materializer.get("tokenizer").file("tokenizer.json"), draft.path
-            )
+            tokenizer = materializer.get("tokenizer").file("tokenizer.json")
+            draft.summary |= prepare_choice_task(task, name, tokenizer, part, draft.path)
         else:
-            draft.summary |= prepare_text_task(task, name, load_training_index(data.folder, data.tokens), draft.path)
+            index = load_training_index(data.folder, data.tokens)
+            draft.summary |= prepare_text_task(task, name, index, part, draft.path)
 
-    return PreparedTask(materializer.store.put(order, write)[0], task if isinstance(task, HarnessTask) else None)
+    artifact, _ = materializer.store.put(order, write)
+    return PreparedTask(artifact, part, task if isinstance(task, HarnessTask) else None)
+
+
+def items_of(outcomes: Iterable[ProxyOutcome]) -> dict[tuple[str, int], TaskItems]:
+    """Return the losses of the items of each model, by mixture and repeat."""
+    return {(outcome.proxy.key, outcome.proxy.repeat): outcome.items for outcome in outcomes}
 
 
 def summarise_outcomes(outcomes: Sequence[ProxyOutcome], training: Training, what: str) -> dict[str, int]:
@@ -153,7 +164,7 @@ def write_outcomes(outcomes: Iterable[ProxyOutcome], out: Path) -> None:
     """Write results, loss curves, realised tokens and the models' identities of a swarm into a folder."""
     tables: dict[str, list[dict]] = {"results": [], "task_curves": [], "curves": [], "realised": [], "models": []}
     for outcome in outcomes:
-        who = {"key": outcome.job.key, "repeat": outcome.job.repeat}
+        who = {"key": outcome.proxy.key, "repeat": outcome.proxy.repeat}
         for tokens, tasks in sorted(outcome.points.items()):
             rows = [
                 who | {"task": task, "tokens": tokens, **vars(scores), "diverged": outcome.diverged}

@@ -14,10 +14,10 @@ from climb_assets.graph.materializer import Materializer
 from climb_assets.store.artifacts import Artifact, Draft, Order
 from climb_assets.training.checkpoint import Checkpoint
 from climb_assets.training.doremi import choose_mixtures, reweight_domains, write_reweighting
-from climb_assets.training.job import ProxyJob, Work, make_model
 from climb_assets.training.measurement import conditions_of, training_data
 from climb_assets.training.model import load_model, save_model
-from climb_assets.training.sequence_plan import plan_sequences, simulate_supply
+from climb_assets.training.proxy_orders import Proxy, ProxyOrders
+from climb_assets.training.proxy_training import make_model, plan_order
 from climb_assets.training.swarm import ProxyOutcome, Swarm
 from climb_assets.training.token_index import load_training_index
 
@@ -42,11 +42,11 @@ def reweigh(materializer: Materializer) -> tuple[Artifact, ProxyOutcome]:
     config, data = materializer.config, training_data(materializer)
     conditions = conditions_of(materializer, config.proxy)
     index = load_training_index(data.folder, data.tokens)
-    as_it_is, even = (ProxyJob(tuple(weights.tolist())) for weights in choose_mixtures(index))
+    as_it_is, even = (Proxy(tuple(weights.tolist())) for weights in choose_mixtures(index))
     (reference,) = Swarm(materializer.store, data, conditions).run([as_it_is], config.proxy, {})
     if reference.diverged:
         raise ComputeError("DoReMi's reference model diverged; lower proxy.learning_rate")
-    plain = Work(materializer.store, data, conditions, config.proxy, {}, even, threads=1).model_order()
+    plain = ProxyOrders(data, conditions, config.proxy, {}, even).of_model()
     order = Order(
         DOREMI,
         None,
@@ -56,11 +56,9 @@ def reweigh(materializer: Materializer) -> tuple[Artifact, ProxyOutcome]:
     )
 
     def write(draft: Draft) -> None:
-        seed, simulated = order.config["seed"], order.config.get("supply")
-        supply = simulate_supply(index, config.proxy, **simulated) if simulated else None
-        plan = plan_sequences(index, even.weights, config.proxy, seed, supply)
+        plan = plan_order(order, index, config.proxy)
         tokenizer, device = conditions.tokenizer, config.runtime.device
-        proxy = make_model(config.proxy, conditions.vocabulary, tokenizer, seed, device)
+        proxy = make_model(config.proxy, conditions.vocabulary, tokenizer, order.config["seed"], device)
         against = load_model(reference.model.path).to(proxy.device)  # type: ignore[arg-type]
         unfinished = materializer.store.working_folder(order)
         checkpoint = Checkpoint(unfinished, draft.path, config.runtime.checkpoint_seconds)

@@ -16,6 +16,8 @@ from climb_assets.randomness import generator
 from climb_assets.simplex.apportionment import apportion
 from climb_assets.training.token_index import TrainingIndex
 
+GOLDEN_RATIO = (5**0.5 - 1) / 2
+
 
 @dataclass(frozen=True)
 class Stream:
@@ -102,6 +104,7 @@ def plan_sequences(
 
     Each domain's documents, in a seeded order, are one stream of tokens that goes on in a newly shuffled epoch when
     it is exhausted. The stream is cut into sequences that overlap by one token, so that every token is predicted once.
+    Under one seed mixtures read the same streams, a heavier domain only further, and shared sequences at like steps.
 
     Parameters
     ----------
@@ -129,7 +132,8 @@ def plan_sequences(
         if count
     }
     slots = np.concatenate([np.stack([np.full(count, d), np.arange(count)], axis=1) for d, count in enumerate(counts)])
-    order = generator(seed, "sequences").permutation(len(slots))
+    places = [_places(int(count), generator(seed, "places", domain)) for domain, count in enumerate(counts)]
+    order = np.argsort(np.concatenate(places), kind="stable")
     realised = counts * training.sequence
     held = np.array([spans[:, 3].sum() for spans in documents])
     return SequencePlan(
@@ -166,6 +170,17 @@ def simulate_supply(index: TrainingIndex, training: Training, target_tokens: int
         part[-1, 3] = wanted - before[len(part) - 1]
         parts.append(part)
     return parts
+
+
+def _places(count: int, random: np.random.Generator) -> np.ndarray:
+    """Return float64 (count,): where in the run, in [0, 1), each of a domain's sequences is read.
+
+    A sequence's place depends on its number and not on the weights, so mixtures that share a sequence read it at about
+    the same step. Multiples of the golden ratio spread any first `count` of them evenly (Kronecker's sequence), so
+    every stretch of the run has the mixture's shares.
+    """
+    places: np.ndarray = (random.random() + np.arange(count) * GOLDEN_RATIO) % 1.0
+    return places
 
 
 def _stream(documents: np.ndarray, tokens: int, random: np.random.Generator) -> Stream:

@@ -1,8 +1,8 @@
-"""The swarm: many small models trained and scored at once, each job done once.
+"""The swarm: many small models trained and scored at once, each proxy done once.
 
-What belongs here: the two content-addressed stores and the pool of workers. Models live in one store (weights,
-training data, training configuration, seed, code), their scores in the other (model, task, code): a new task is scored
-on kept models and trains nothing. What happens inside a job is `train` and `evaluation`.
+What belongs here: whose turn it is, and what came of it. Models live in one store (weights, training data, training
+configuration, seed, code), their scores in the other (model, task, code): a new task is scored on kept models and
+trains nothing. What one proxy is made from is `proxy_orders`, what is done with it is `proxy_unit`.
 
 Each worker commits what it has finished by itself, so a kill loses only what was running.
 """
@@ -13,24 +13,27 @@ from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 
+import pyarrow.compute as pc
+
 from climb_assets.config import Training
 from climb_assets.errors import TransientError
 from climb_assets.executor.local import Layout, choose_layout, discard_workers, start_workers
+from climb_assets.search.item_sampling import ItemLosses, TaskItems
 from climb_assets.store.artifacts import Artifact, Order
 from climb_assets.store.store import Store
 from climb_assets.tables import read_table
 from climb_assets.training.evaluation import Scores
-from climb_assets.training.job import (
+from climb_assets.training.proxy_orders import (
     Conditions,
     PreparedTask,
-    ProxyJob,
+    Proxy,
+    ProxyOrders,
     TrainingData,
-    Work,
-    carry_out,
     find_kept,
-    pick_device,
     snapshots_of,
 )
+from climb_assets.training.proxy_training import pick_device
+from climb_assets.training.proxy_unit import ProxyUnit
 
 START_BYTES = 2  # of a parameter of a model that is continued, at least: most are kept in bfloat16
 ATTEMPTS = 2  # deaths in a row after which nothing was finished; one may have been the victim of a full memory
@@ -40,7 +43,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class ProxyOutcome:
-    """What a job came to.
+    """What a proxy came to.
 
     Parameters
     ----------
@@ -48,13 +51,16 @@ class ProxyOutcome:
         The artefact of the trained model.
     points
         Scores of each task by the number of tokens trained on: at every snapshot, and at the end.
+    items
+        For each task the losses of its items at the end of the training.
     trained, evaluated
         What of it was done by this call rather than found: the training, and the number of tasks.
     """
 
-    job: ProxyJob
+    proxy: Proxy
     model: Artifact
     points: Mapping[int, Mapping[str, Scores]]
+    items: TaskItems
     trained: bool
     evaluated: int
 
@@ -75,12 +81,12 @@ class Swarm:
 
     Parameters
     ----------
-    lake
-        Where the two stores are.
+    store
+        Where models and scores lie.
     data
         The training index.
     conditions
-        What all jobs share.
+        What all proxies share.
     """
 
     def __init__(self, store: Store, data: TrainingData, conditions: Conditions) -> None:
@@ -88,19 +94,19 @@ class Swarm:
 
     def run(
         self,
-        jobs: Sequence[ProxyJob],
+        proxies: Sequence[Proxy],
         training: Training,
         tasks: Mapping[str, PreparedTask],
         progress: Progress | None = None,
     ) -> list[ProxyOutcome]:
-        """Train and score every job that is not in the stores; return the outcomes in the order of the jobs.
+        """Train and score every proxy that is not in the stores; return the outcomes in the order of the proxies.
 
         Parameters
         ----------
         tasks
             The prepared task of each name.
         progress
-            Is told (done, all) whenever a job ends; what was found counts as done.
+            Is told (done, all) whenever a proxy is done; what was found counts as done.
 
         Raises
         ------
@@ -108,24 +114,25 @@ class Swarm:
             A worker died twice.
         """
         layout = self._layout(training)
-        works = {
-            job: Work(self._store, self._data, self._conditions, training, tasks, job, layout.threads) for job in jobs
+        units = {
+            proxy: ProxyUnit(self._store, ProxyOrders(self._data, self._conditions, training, tasks, proxy))
+            for proxy in proxies
         }
-        kept = {job: _kept(self._store, work) for job, work in works.items()}
-        waiting = [job for job in works if kept[job] < len(tasks) + 1]
+        kept = {proxy: _kept(self._store, unit.orders) for proxy, unit in units.items()}
+        waiting = [proxy for proxy in units if kept[proxy] < len(tasks) + 1]
         deaths = 0
         while waiting:
             try:
-                self._work_off([works[job] for job in waiting], layout, len(works), progress)
+                self._work_off([units[proxy] for proxy in waiting], layout, len(units), progress)
                 break
             except BrokenProcessPool:
                 discard_workers(layout)
-                left = [job for job in waiting if _kept(self._store, works[job]) < len(tasks) + 1]
+                left = [proxy for proxy in waiting if _kept(self._store, units[proxy].orders) < len(tasks) + 1]
                 deaths = deaths + 1 if len(left) == len(waiting) else 0
                 waiting = left
             if deaths == ATTEMPTS:
                 raise TransientError(f"a worker died {deaths} times, perhaps for want of memory; lower runtime.workers")
-        return [_outcome(self._store, works[job], kept[job]) for job in jobs]
+        return [_outcome(self._store, units[proxy].orders, kept[proxy]) for proxy in proxies]
 
     def _layout(self, training: Training) -> Layout:
         runtime = self._conditions.runtime
@@ -135,14 +142,14 @@ class Swarm:
             parameters = sum(file.stat().st_size for file in training.start.glob("*.safetensors")) // START_BYTES
         return choose_layout(parameters, runtime.workers, gpu=pick_device(runtime.device).type == "cuda")
 
-    def _work_off(self, works: Sequence[Work], layout: Layout, total: int, progress: Progress | None) -> None:
+    def _work_off(self, units: Sequence[ProxyUnit], layout: Layout, total: int, progress: Progress | None) -> None:
         """Give the work to the pool and wait for all of it."""
-        if not works:
+        if not units:
             return
         pool = start_workers(layout)
-        futures = [pool.submit(carry_out, work) for work in works]
+        futures = [pool.submit(unit.run) for unit in units]
         try:
-            for done, future in enumerate(as_completed(futures), total - len(works) + 1):
+            for done, future in enumerate(as_completed(futures), total - len(units) + 1):
                 future.result()
                 if progress is not None:
                     progress(done, total)
@@ -151,26 +158,38 @@ class Swarm:
                 future.cancel()
 
 
-def _kept(store: Store, work: Work) -> int:
-    """Return how many of a job's artefacts (its model and its scores) are in the stores, whole."""
-    model = find_kept(store, work.model_order())
+def _kept(store: Store, orders: ProxyOrders) -> int:
+    """Return how many of a proxy's artefacts (its model and its scores) are in the stores, whole."""
+    model = find_kept(store, orders.of_model())
     if model is None:
         return 0
-    return 1 + sum(find_kept(store, work.score_order(model, name)) is not None for name in work.tasks)
+    return 1 + sum(find_kept(store, orders.of_scores(model, name)) is not None for name in orders.tasks)
 
 
-def _outcome(store: Store, work: Work, kept: int) -> ProxyOutcome:
-    """Read what a job came to from the stores; `kept` of its artefacts were there before."""
-    model = find_kept(store, work.model_order())
-    assert model is not None, "a worker returned without its model"
-    read = {name: _read_scores(store, work.score_order(model, name)) for name in work.tasks}
-    counts = [*snapshots_of(model), int(model.summary["tokens"])]
-    points = {tokens: {name: rows[tokens] for name, rows in read.items()} for tokens in counts}
-    return ProxyOutcome(work.job, model, points, kept == 0, len(read) - max(0, kept - 1))
+def _outcome(store: Store, orders: ProxyOrders, kept: int) -> ProxyOutcome:
+    """Read what a proxy came to from the stores; `kept` of its artefacts were there before."""
+    model = _done(store, orders.of_model())
+    scored = {name: _done(store, orders.of_scores(model, name)) for name in orders.tasks}
+    read = {name: _read_scores(artifact) for name, artifact in scored.items()}
+    end = int(model.summary["tokens"])
+    points = {tokens: {name: rows[tokens] for name, rows in read.items()} for tokens in [*snapshots_of(model), end]}
+    items = {name: _read_items(artifact, end) for name, artifact in scored.items()}
+    return ProxyOutcome(orders.proxy, model, points, items, kept == 0, len(read) - max(0, kept - 1))
 
 
-def _read_scores(store: Store, order: Order) -> dict[int, Scores]:
+def _done(store: Store, order: Order) -> Artifact:
+    found = find_kept(store, order)
+    assert found is not None, f"a worker returned without its {order.asset}"
+    return found
+
+
+def _read_scores(artifact: Artifact) -> dict[int, Scores]:
     """Return the scores of one task by the number of tokens trained on."""
-    artifact = find_kept(store, order)
-    assert artifact is not None, "a worker returned without its scores"
     return {row.pop("tokens"): Scores(**row) for row in read_table(artifact.file("scores.parquet")).to_pylist()}
+
+
+def _read_items(artifact: Artifact, tokens: int) -> ItemLosses:
+    """Return the losses of one task's items after so many tokens."""
+    table = read_table(artifact.file("items.parquet"))
+    table = table.filter(pc.equal(table["tokens"], tokens))
+    return ItemLosses(table["bits"].to_numpy(), table["bytes"].to_numpy())

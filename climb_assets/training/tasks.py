@@ -11,6 +11,7 @@ multiple-choice item has one request for each choice, one of them gold.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +25,8 @@ from climb_assets.errors import ComputeError, ConfigError
 from climb_assets.store.files import write_array
 from climb_assets.tables import write_table
 from climb_assets.training.token_index import TrainingIndex
+
+Part = Literal["search", "confirm"]  # what a search is measured on; what its answers and the targets are measured on
 
 ITEMS_SCHEMA = pa.schema(
     [
@@ -53,24 +56,58 @@ class Request:
     characters: int | None = None
 
 
-def prepare_text_task(task: TextTask, name: str, index: TrainingIndex, out: Path) -> dict[str, int]:
-    """Write the task folder of held-out documents; return its facts.
+def choose_part(available: int, wanted: int, split: str, part: Part, what: str) -> slice:
+    """Return which of a task's items, in their fixed order, make up a part of it.
 
-    Of each source the documents with the lowest ids are taken: an id is a hash, so that is a fixed random subset.
+    What a search was measured on flatters what it chose, so its answers are measured on other items: the first `wanted`
+    are for the search and the next for what comes after; where there are too few, each gets half. A task that only
+    reports is not cut, since no search has seen it.
+
+    Parameters
+    ----------
+    available, wanted
+        Items that there are, and items of one part at most.
+    what
+        Names the task where it is too small.
+
+    Raises
+    ------
+    ConfigError
+        The task has too few items for two parts.
+    """
+    if split == "report_eval":
+        return slice(0, wanted)
+    each = min(wanted, available // 2)
+    if not each:
+        raise ConfigError(
+            f"{what} has {available} items, too few for a part that the search sees and one that confirms; "
+            "bring more, or set its split to report_eval"
+        )
+    return slice(0, each) if part == "search" else slice(each, 2 * each)
+
+
+def prepare_text_task(task: TextTask, name: str, index: TrainingIndex, part: Part, out: Path) -> dict[str, int]:
+    """Write the task folder of one part of the held-out documents; return its facts.
+
+    Of each source the documents are taken by their ids: an id is a hash, so a part is a fixed random subset.
 
     Raises
     ------
     ComputeError
         A source has no document in the task's split.
+    ConfigError
+        A source has too few documents for two parts.
     """
     held_out = index.evaluation.filter(pc.equal(index.evaluation["split"], task.split))
     requests: list[Request] = []
     for source in task.sources:
-        documents = held_out.filter(pc.equal(held_out["source"], source)).sort_by("id").slice(0, task.documents)
+        documents = held_out.filter(pc.equal(held_out["source"], source)).sort_by("id")
         if not documents.num_rows:
             known = sorted(set(held_out["source"].to_pylist()))
             raise ComputeError(f"task {name!r}: {task.split} holds no text of source {source!r}; it holds {known}")
-        for row in documents.to_pylist():
+        what = f"task {name!r}: source {source!r}"
+        chosen = choose_part(documents.num_rows, task.documents, task.split, part, what)
+        for row in documents.to_pylist()[chosen]:
             ids = index.text(row["shard"], row["start"], row["length"])
             tokens = np.concatenate(
                 [ids[-1:], ids[:-1]]
@@ -79,23 +116,23 @@ def prepare_text_task(task: TextTask, name: str, index: TrainingIndex, out: Path
     return _write(requests, out)
 
 
-def prepare_choice_task(task: ChoiceTask, name: str, tokenizer: Path, out: Path) -> dict[str, int]:
-    """Write the task folder of a multiple-choice JSONL file; return its facts.
+def prepare_choice_task(task: ChoiceTask, name: str, tokenizer: Path, part: Part, out: Path) -> dict[str, int]:
+    """Write the task folder of one part of a multiple-choice JSONL file; return its facts.
 
     A choice is appended to its context as it stands, its leading space included; its bytes and
     characters are counted without that space, which is lm-evaluation-harness' `target_delimiter` and no part of the
-    choice. The items with the lowest hashes are taken.
+    choice. Items are ordered by their hashes, those that stand there twice are one.
 
     Raises
     ------
     ConfigError
-        The file cannot be read or a record is bad: names file, line and fault.
+        The file cannot be read, a record is bad (names file, line and fault), or there are too few for two parts.
     """
     encoder = load_tokenizer(tokenizer)
-    records = read_choice_items(task.path, name)
-    chosen = sorted(records, key=lambda record: record.digest)[: task.items]
+    records = {record.digest: record for record in read_choice_items(task.path, name)}
+    chosen = sorted(records)[choose_part(len(records), task.items, task.split, part, f"task {name!r}")]
     requests: list[Request] = []
-    for item, record in enumerate(chosen):
+    for item, record in enumerate(records[digest] for digest in chosen):
         for position, (context, choice) in enumerate(zip(record.contexts, record.choices, strict=True)):
             head, tail = encode_pair(encoder, context, choice)
             if not tail:

@@ -19,7 +19,7 @@ from climb_assets.search.search_state import read_space
 from climb_assets.search.swarm_table import write_swarm
 from climb_assets.store.local import LocalStore
 from climb_assets.tables import read_table
-from climb_assets.training.job import MODELS
+from climb_assets.training.proxy_orders import MODELS
 from dagster_project.run_plan import Run, next_runs
 from dagster_project.summary import describe
 from tests.conftest import write_source

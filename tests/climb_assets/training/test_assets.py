@@ -9,7 +9,7 @@ from climb_assets.graph.materializer import Materializer
 from climb_assets.search.proposal import read_candidates
 from climb_assets.tables import read_table
 from climb_assets.training.fidelity import read_fidelity
-from climb_assets.training.job import MODELS
+from climb_assets.training.proxy_orders import MODELS
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ def test_choices_score_as_in_a_slow_plain_computation(model: LlamaForCausalLM, t
         context = " ".join(random.choice(WORDS, random.integers(1, 15)))
         records.append({"context": context, "choices": choices, "gold": int(random.integers(len(choices)))})
     path.write_text("\n".join(json.dumps(record) for record in records))
-    prepare_choice_task(ChoiceTask(kind="choice", path=path), "t", tokenizer, tmp_path)
+    prepare_choice_task(ChoiceTask(kind="choice", path=path, split="report_eval"), "t", tokenizer, "confirm", tmp_path)
     items: dict[int, list[dict]] = {}
     for row in requests(tmp_path):
         row["likelihood"] = log_likelihood(model, row["tokens"], row["context"])
@@ -87,7 +87,10 @@ def test_choices_score_as_in_a_slow_plain_computation(model: LlamaForCausalLM, t
         if one["gold"]
     ]
 
-    scores = evaluate(model, tmp_path, sequence=128)
+    evaluation = evaluate(model, tmp_path, sequence=128)
+    scores = evaluation.scores
+    assert evaluation.bits.tolist() == pytest.approx([-row["likelihood"] / math.log(2) for row in gold], rel=1e-5)
+    assert evaluation.sizes.tolist() == [row["bytes"] for row in gold]
     assert scores.loss == pytest.approx(bits / sum(row["bytes"] for row in gold), rel=1e-6)
     assert scores.accuracy == sum(right) / 30
     assert scores.accuracy_norm == sum(right_norm) / 30
@@ -105,22 +108,22 @@ def test_the_probability_of_gold_is_a_share_and_survives_any_likelihood() -> Non
 def test_long_documents_are_cut_and_every_token_predicted_once(
     model: LlamaForCausalLM, index: TrainingIndex, tmp_path: Path, sequence: int
 ) -> None:
-    prepare_text_task(TextTask(kind="text", sources=("source0", "source1")), "t", index, tmp_path)
+    prepare_text_task(TextTask(kind="text", sources=("source0", "source1")), "t", index, "search", tmp_path)
     rows = requests(tmp_path)
     likelihood = sum(
         log_likelihood(model, row["tokens"][first : first + sequence + 1], 1)
         for row in rows
         for first in range(0, row["length"] - 1, sequence)
     )
-    scores = evaluate(model, tmp_path, sequence)
+    scores = evaluate(model, tmp_path, sequence).scores
     assert scores.loss == pytest.approx(-likelihood / math.log(2) / sum(row["bytes"] for row in rows), rel=1e-6)
-    assert (scores.accuracy, scores.accuracy_norm, scores.items, scores.gold_probability) == (None, None, 4, None)
+    assert (scores.accuracy, scores.accuracy_norm, scores.items, scores.gold_probability) == (None, None, 2, None)
 
 
 def test_a_long_context_loses_its_left_end(model: LlamaForCausalLM, tokenizer: Path, tmp_path: Path) -> None:
     path = tmp_path / "task.jsonl"
     path.write_text(json.dumps({"context": "a long " * 20 + ":", "choices": [" yes", " no"], "gold": 1}))
-    prepare_choice_task(ChoiceTask(kind="choice", path=path), "t", tokenizer, tmp_path)
+    prepare_choice_task(ChoiceTask(kind="choice", path=path, split="report_eval"), "t", tokenizer, "confirm", tmp_path)
     (row,) = [row for row in requests(tmp_path) if row["gold"]]
     expected = -log_likelihood(model, row["tokens"][-21:], 18) / math.log(2) / 2
-    assert evaluate(model, tmp_path, sequence=20).loss == pytest.approx(expected, rel=1e-6)
+    assert evaluate(model, tmp_path, sequence=20).scores.loss == pytest.approx(expected, rel=1e-6)

@@ -90,7 +90,7 @@ def write_task(folder: Path, records: list[dict[str, Any]], **changes: Any) -> H
         "metric_list": [{"metric": "acc"}, {"metric": "acc_norm"}],
     }
     (folder / "local.yaml").write_text(yaml.safe_dump(described | changes))
-    return HarnessTask(kind="harness", task="local", include=folder, items=1000)
+    return HarnessTask(kind="harness", task="local", include=folder, items=1000, split="report_eval")
 
 
 def questions(number: int, space: str) -> list[dict[str, Any]]:
@@ -108,8 +108,8 @@ def questions(number: int, space: str) -> list[dict[str, Any]]:
 def logged_samples(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Return a list that will hold what the harness logs."""
     seen: list[dict[str, Any]] = []
-    read = harness._scores
-    monkeypatch.setattr(harness, "_scores", lambda samples: seen.extend(s for _, s in samples) or read(samples))
+    read = harness._evaluation
+    monkeypatch.setattr(harness, "_evaluation", lambda samples: seen.extend(s for _, s in samples) or read(samples))
     return seen
 
 
@@ -123,12 +123,14 @@ def test_choices_score_as_in_the_harness(
     bare = [record | {"choices": [choice.removeprefix(" ") for choice in record["choices"]]} for record in records]
     task = write_task(tmp_path / "tasks", bare, target_delimiter=space)
     samples = logged_samples(monkeypatch)
-    theirs = evaluate_with_harness(model, bpe, task, SEQUENCE)
+    theirs = evaluate_with_harness(model, bpe, task, SEQUENCE, "confirm").scores
 
     path = tmp_path / "task.jsonl"
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
-    prepare_choice_task(ChoiceTask(kind="choice", path=path, items=1000), "t", bpe, tmp_path)
-    ours = evaluate(model, tmp_path, SEQUENCE)
+    prepare_choice_task(
+        ChoiceTask(kind="choice", path=path, items=1000, split="report_eval"), "t", bpe, "confirm", tmp_path
+    )
+    ours = evaluate(model, tmp_path, SEQUENCE).scores
 
     assert ours.items == theirs.items == 60
     for field in ("loss", "accuracy", "accuracy_norm", "gold_probability"):
@@ -153,7 +155,9 @@ def test_the_questions_hold_what_tells_the_ways_of_tokenising_apart(bpe: Path, t
     assert sum(len(ids) > SEQUENCE + 1 for ids in whole) > 1
     path = tmp_path / "task.jsonl"
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
-    prepare_choice_task(ChoiceTask(kind="choice", path=path, items=1000), "t", bpe, tmp_path)
+    prepare_choice_task(
+        ChoiceTask(kind="choice", path=path, items=1000, split="report_eval"), "t", bpe, "confirm", tmp_path
+    )
     assert min(read_table(tmp_path / "items.parquet")["context"].to_pylist()) == 1  # the mark alone
 
 
@@ -172,11 +176,11 @@ def test_contexts_that_differ_by_choice_score_as_in_the_harness(
         doc_to_target="after",
         metric_list=[{"metric": "acc"}],
     )
-    theirs = evaluate_with_harness(model, bpe, task, SEQUENCE)
+    theirs = evaluate_with_harness(model, bpe, task, SEQUENCE, "confirm").scores
     path = tmp_path / "task.jsonl"
     path.write_text("".join(json.dumps(record | {"choices": [record["after"]] * 2}) + "\n" for record in records))
-    prepare_choice_task(ChoiceTask(kind="choice", path=path), "t", bpe, tmp_path)
-    ours = evaluate(model, tmp_path, SEQUENCE)
+    prepare_choice_task(ChoiceTask(kind="choice", path=path, split="report_eval"), "t", bpe, "confirm", tmp_path)
+    ours = evaluate(model, tmp_path, SEQUENCE).scores
     assert (ours.accuracy, theirs.accuracy_norm) == (theirs.accuracy, None)
     assert (ours.loss, ours.gold_probability) == pytest.approx((theirs.loss, theirs.gold_probability), abs=1e-6)
 
@@ -198,7 +202,8 @@ def test_rolling_text_is_measured_in_bits_per_byte_after_one_mark(
         chances = model(input_ids=torch.tensor([tokens[:-1]])).logits[0].log_softmax(-1)
     nats = -sum(float(chances[position, token]) for position, token in enumerate(tokens[1:]))
     expected = nats / math.log(2) / len(words.encode())
-    assert evaluate_with_harness(model, bpe, task, SEQUENCE) == Scores(pytest.approx(expected), None, None, 1, None)
+    scores = evaluate_with_harness(model, bpe, task, SEQUENCE, "confirm").scores
+    assert scores == Scores(pytest.approx(expected), None, None, 1, None)
 
     bare = write_task(
         tmp_path / "bare",
@@ -208,14 +213,14 @@ def test_rolling_text_is_measured_in_bits_per_byte_after_one_mark(
         **rolling,
     )
     with pytest.raises(ConfigError, match="bits_per_byte"):
-        evaluate_with_harness(model, bpe, bare, SEQUENCE)
+        evaluate_with_harness(model, bpe, bare, SEQUENCE, "confirm")
 
 
 def test_one_continuation_has_nothing_to_choose(model: LlamaForCausalLM, bpe: Path, tmp_path: Path) -> None:
     cloze = {"output_type": "loglikelihood", "doc_to_choice": None, "doc_to_target": "{{gold}}"}
     records = [{"context": "that was", "gold": " for"}, {"context": "it is", "gold": " him"}]
     task = write_task(tmp_path / "tasks", records, metric_list=[{"metric": "acc"}], **cloze)
-    scores = evaluate_with_harness(model, bpe, task.model_copy(update={"items": 1}), SEQUENCE)
+    scores = evaluate_with_harness(model, bpe, task.model_copy(update={"items": 1}), SEQUENCE, "confirm").scores
     assert scores.loss > 0
     assert (scores.accuracy, scores.accuracy_norm, scores.items, scores.gold_probability) == (0, None, 1, None)
 
@@ -225,10 +230,23 @@ def test_a_group_is_scored_over_the_items_of_its_tasks(model: LlamaForCausalLM, 
     described = yaml.safe_load((tmp_path / "tasks" / "local.yaml").read_text())
     (tmp_path / "tasks" / "again.yaml").write_text(yaml.safe_dump(described | {"task": "again"}))
     (tmp_path / "tasks" / "both.yaml").write_text(yaml.safe_dump({"group": "both", "task": ["local", "again"]}))
-    alone = evaluate_with_harness(model, bpe, task, SEQUENCE)
-    both = evaluate_with_harness(model, bpe, task.model_copy(update={"task": "both"}), SEQUENCE)
+    alone = evaluate_with_harness(model, bpe, task, SEQUENCE, "confirm").scores
+    both = evaluate_with_harness(model, bpe, task.model_copy(update={"task": "both"}), SEQUENCE, "confirm").scores
     assert both.items == 2 * alone.items
     assert vars(both) == pytest.approx(vars(alone) | {"items": both.items})
+
+
+def test_the_search_and_what_confirms_see_different_documents(
+    model: LlamaForCausalLM, bpe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = write_task(tmp_path / "tasks", questions(9, "")).model_copy(update={"items": 3, "split": "search_eval"})
+    samples = logged_samples(monkeypatch)
+    search = evaluate_with_harness(model, bpe, task, SEQUENCE, "search")
+    confirm = evaluate_with_harness(model, bpe, task, SEQUENCE, "confirm")
+    assert [sample["doc_id"] for sample in samples] == [0, 1, 2, 3, 4, 5]
+    for evaluation in (search, confirm):
+        assert evaluation.scores.loss == pytest.approx(evaluation.bits.sum() / evaluation.sizes.sum())
+        assert len(evaluation.bits) == evaluation.scores.items == 3
 
 
 def test_without_the_package_the_extra_is_named(
@@ -236,13 +254,13 @@ def test_without_the_package_the_extra_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, "lm_eval", None)
     with pytest.raises(ConfigError, match=r"climb\[eval\]"):
-        evaluate_with_harness(model, bpe, HarnessTask(kind="harness", task="piqa"), SEQUENCE)
+        evaluate_with_harness(model, bpe, HarnessTask(kind="harness", task="piqa"), SEQUENCE, "confirm")
 
 
 def test_what_cannot_be_measured_is_said(model: LlamaForCausalLM, bpe: Path, tmp_path: Path) -> None:
     def fault(task: HarnessTask, error: type[Exception] = ConfigError) -> str:
         with pytest.raises(error) as caught:
-            evaluate_with_harness(model, bpe, task, SEQUENCE)
+            evaluate_with_harness(model, bpe, task, SEQUENCE, "confirm")
         return str(caught.value)
 
     folder = tmp_path / "tasks"

@@ -24,13 +24,13 @@ from climb_assets.store.artifacts import Order
 from climb_assets.store.local import LocalStore
 from climb_assets.tables import read_table
 from climb_assets.training.checkpoint import STATE
-from climb_assets.training.job import Conditions, PreparedTask, ProxyJob, TrainingData
+from climb_assets.training.proxy_orders import Conditions, PreparedTask, Proxy, TrainingData
 from climb_assets.training.swarm import Swarm
 from climb_assets.training.tasks import prepare_text_task
 from climb_assets.training.token_index import TrainingIndex
 
 MakeTraining = Callable[..., Training]
-ONE, TWO = ProxyJob((0.5, 0.3, 0.2)), ProxyJob((0.1, 0.1, 0.8))
+ONE, TWO = Proxy((0.5, 0.3, 0.2)), Proxy((0.1, 0.1, 0.8))
 
 
 @pytest.fixture
@@ -76,8 +76,8 @@ def tasks(lake: LocalStore, index: TrainingIndex) -> dict[str, PreparedTask]:
     def prepare(name: str) -> PreparedTask:
         task = TextTask(kind="text", sources=(name,))
         order = Order("proxy_tasks", name, {}, {}, {})
-        write = lambda draft: draft.summary.update(prepare_text_task(task, name, index, draft.path))  # noqa: E731
-        return PreparedTask(lake.put(order, write)[0])
+        write = lambda draft: draft.summary.update(prepare_text_task(task, name, index, "search", draft.path))  # noqa: E731
+        return PreparedTask(lake.put(order, write)[0], "search")
 
     return {name: prepare(name) for name in ("source0", "source1")}
 
@@ -93,7 +93,7 @@ def test_each_piece_of_work_is_done_once(
     told: list[tuple[int, int]] = []
     first_task = {"source0": tasks["source0"]}
     one, two, again = swarm.run([ONE, TWO, ONE], make_training(), first_task, lambda *done: told.append(done))
-    assert one == again  # equal jobs are one
+    assert one == again  # equal proxies are one
     assert told == [(1, 2), (2, 2)]
     assert one.trained
     assert one.model.data_version != two.model.data_version
@@ -118,8 +118,9 @@ def test_each_piece_of_work_is_done_once(
             nats += torch.nn.functional.cross_entropy(logits, window[0, 1:], reduction="sum").item()
     bits_per_byte = nats / math.log(2) / sum(item["bytes"] for item in items)
     assert one.scores["source0"].loss == pytest.approx(bits_per_byte, rel=1e-5)
+    assert one.items["source0"].bits.sum() / one.items["source0"].sizes.sum() == one.scores["source0"].loss
 
-    more, repeat = swarm.run([ONE, ProxyJob(ONE.weights, repeat=1)], make_training(), tasks)
+    more, repeat = swarm.run([ONE, Proxy(ONE.weights, repeat=1)], make_training(), tasks)
     assert (more.trained, more.evaluated) == (False, 1)  # a new task trains nothing
     assert (repeat.trained, repeat.evaluated) == (True, 2)
     assert repeat.model.data_version != one.model.data_version  # another seed
@@ -138,7 +139,7 @@ def test_each_piece_of_work_is_done_once(
 
 def test_an_error_in_a_worker_is_the_callers(swarm: Swarm, make_training: MakeTraining) -> None:
     with pytest.raises(ComputeError, match="needs 3 weights"):
-        swarm.run([ProxyJob((1.0,))], make_training(), {})
+        swarm.run([Proxy((1.0,))], make_training(), {})
 
 
 def test_a_worker_that_keeps_dying_is_reported(
@@ -165,13 +166,13 @@ def test_workers_die_with_a_killed_parent_and_finished_work_stays(
         from pathlib import Path, PosixPath
         from climb_assets.config import Runtime, Training
         from climb_assets.store.local import LocalStore
-        from climb_assets.training.job import Conditions, ProxyJob, TrainingData
+        from climb_assets.training.proxy_orders import Conditions, Proxy, TrainingData
         from climb_assets.training.swarm import Swarm
 
         if __name__ == "__main__":
-            jobs = [ProxyJob((0.5, 0.3, 0.2), repeat) for repeat in range(500)]
+            proxies = [Proxy((0.5, 0.3, 0.2), repeat) for repeat in range(500)]
             swarm = Swarm(LocalStore(Path({str(lake.root)!r})), {data!r}, {one_worker(conditions)!r})
-            swarm.run(jobs, Training(**{training.model_dump()!r}), {{}})
+            swarm.run(proxies, Training(**{training.model_dump()!r}), {{}})
         """)
     )
     parent = subprocess.Popen([sys.executable, str(script)], env=os.environ | {"PYTHONPATH": str(Path.cwd())})
@@ -186,8 +187,8 @@ def test_workers_die_with_a_killed_parent_and_finished_work_stays(
     _wait(lambda: not any(_alive(worker) for worker in workers), 10)
     kept = {path.name: path.stat().st_mtime_ns for path in _finished(store)}
 
-    jobs = [ProxyJob((0.5, 0.3, 0.2), repeat) for repeat in range(len(kept) + 1)]
-    outcomes = Swarm(lake, data, one_worker(conditions)).run(jobs, training, {})
+    proxies = [Proxy((0.5, 0.3, 0.2), repeat) for repeat in range(len(kept) + 1)]
+    outcomes = Swarm(lake, data, one_worker(conditions)).run(proxies, training, {})
     discard_workers(layout(1))
     assert sum(outcome.trained for outcome in outcomes) == 1
     assert all((store / name).stat().st_mtime_ns == time for name, time in kept.items())
@@ -226,7 +227,7 @@ def test_the_bits_do_not_depend_on_the_workers(
     two = swarm.run([ONE, TWO], make_training(), {})
     one = Swarm(LocalStore(tmp_path / "one worker"), data, one_worker(conditions)).run([TWO, ONE], make_training(), {})
     discard_workers(layout(1))
-    versions = [{outcome.job: outcome.model.data_version for outcome in outcomes} for outcomes in (one, two)]
+    versions = [{outcome.proxy: outcome.model.data_version for outcome in outcomes} for outcomes in (one, two)]
     assert versions[0] == versions[1]
 
 
