@@ -1,19 +1,179 @@
-"""Code versions: the hash of the code that an asset really runs.
+"""Code identity: the hash of the code that an asset really runs.
 
-What belongs here: turning module names into hashes. A module is hashed by its syntax tree, docstrings and
-comments gone, and brings along every `climb_assets` module it imports, inside functions too. The plumbing
-is not part of it: configuration enters an artefact by the values used, and the lake by what it stores.
+What belongs here: the hashes, and the list of what does not count. Files are read by their syntax trees and never
+imported; how is `climb_assets.graph.definitions`, and what a function reaches `climb_assets.graph.reachability`:
+
+- what a definition refers to in its body, decorators, defaults, annotations and base classes, and so on from there;
+- what runs when a module is imported: statements that bind no name, or change what one stands for;
+- whoever changes a module's variable, with the variable; a class as a whole; the whole of a module that is handed
+  around, or asked for a name that it does not define; everything, where code is found by a text made at run time;
+- of a section of the configuration only what it derives from its fields, since the fields enter by their values; it is
+  reached through the names of fields as well (``climb.config.proxy.steps`` names no class). Where an object of it is
+  made, all of it counts, and so do the sections in it: their defaults are then in no configuration.
+
+What is not followed: attributes of objects, since whoever makes an object names its class; a change to the variables of
+another module; docstrings.
 """
 
 import ast
 import functools
 import hashlib
 import importlib.util
-from collections.abc import Iterable
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from climb_assets.errors import ConfigError
+from climb_assets.graph.definitions import Definition, Module, read_module
+from climb_assets.graph.reachability import Package
 
+LEFT_OUT: dict[str, str] = {
+    "audit.verification": "compares what is there with what was promised, and makes nothing",
+    "catalog": "shows what is there",
+    "clusters.figures": "draws",
+    "config_file": "reads the configuration, which enters by its values",
+    "demo.*": "makes raw files and a model, which enter by their content",
+    "errors": "names what went wrong; whether something did is the code that raises it",
+    "executor.*": "where, when and on how many threads work is done; what it is comes with it",
+    "graph.assets": "says which inputs and settings an asset has, which enter by their versions and values",
+    "graph.code_identity": "makes the hashes",
+    "graph.definitions": "makes the hashes",
+    "graph.materializer": "finds inputs and settings, which enter by their versions and values",
+    "graph.normal_form": "makes the hashes",
+    "graph.planner": "says what is to be made",
+    "graph.reachability": "makes the hashes",
+    "graph.references": "makes the hashes",
+    "mixture.export": "copies what was made to where a user wants it",
+    "search.figures": "draws",
+    "search.replay": "repeats searches over tables of runs, for a benchmark",
+    "store.artifacts:Artifact": "hands out files as they were put down",
+    "store.artifacts:Draft": "holds what is put down",
+    "store.artifacts:Order": "holds what a fingerprint is made from",
+    "store.artifacts:write_atomically": "puts bytes down as they are",
+    "store.local": "where artefacts lie",
+    "training.figures": "draws",
+}
+
+
+class CodeReader:
+    """Reads the code of one package.
+
+    Parameters
+    ----------
+    root
+        The package's folder.
+    left_out
+        What does not count, by module, ``package.*`` or ``module:definition``, each with the reason; the names are
+        without the package's.
+    section
+        The class whose subclasses are sections of the configuration, as ``module:definition``.
+    """
+
+    def __init__(self, root: Path, left_out: Mapping[str, str], section: str = "config_base:Section") -> None:
+        self._root, self._left_out, self._section = root, left_out, section
+        self._seen: list[tuple[str, int, int]] = []
+        self._package = Package(root.name, {}, left_out, section)
+
+    def code_of(self, *functions: str) -> dict[str, str]:
+        """Return the hash of what functions reach, by module, sorted; the names are without the package's.
+
+        Parameters
+        ----------
+        functions
+            Each as ``package.module:function``; a module alone is all of it.
+
+        Raises
+        ------
+        ConfigError
+            One of them is not there or left out, or a file cannot be read.
+        """
+        package = self.package()
+        hashes = {
+            module.removeprefix(f"{package.name}."): _hash(_forms(package.modules[module], found))
+            for module, found in package.reach(functions).definitions.items()
+        }
+        return {module: hashes[module] for module in sorted(hashes) if hashes[module] != NOTHING}
+
+    def packages_of(self, *functions: str) -> frozenset[str]:
+        """Return the top-level modules of other packages that functions reach, for example ``numpy``.
+
+        Raises
+        ------
+        ConfigError
+            See `code_of`.
+        """
+        return self.package().reach(functions).outside - sys.stdlib_module_names
+
+    def package(self) -> Package:
+        """Return the package as it is on the disk now; only files that have changed are read again.
+
+        Raises
+        ------
+        ConfigError
+            There is no source, or a file cannot be read.
+        """
+        found = sorted(_source_files(self._root))
+        if not found:
+            raise ConfigError(f"{self._root} holds no source files, so its code is unknown; reinstall the package")
+        if found != self._seen:
+            modules = {module.name: module for module in (self._read(*file) for file in found)}
+            self._package = Package(self._root.name, modules, self._left_out, self._section)
+            self._seen = found
+        return self._package
+
+    def _read(self, path: str, modified: int, size: int) -> Module:
+        parts = Path(path).relative_to(self._root.parent).with_suffix("").parts
+        return read_module(".".join(parts[:-1] if parts[-1] == "__init__" else parts), Path(path), modified, size)
+
+
+def _source_files(folder: Path | str) -> Iterator[tuple[str, int, int]]:
+    """Yield the path, the time stamp and the size of each source file."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                yield from _source_files(entry.path)
+            elif entry.name.endswith(".py"):
+                stat = entry.stat()
+                yield entry.path, stat.st_mtime_ns, stat.st_size
+
+
+def _forms(module: Module, reached: set[Definition]) -> Iterator[bytes]:
+    """Yield the normal forms of what is reached of a module.
+
+    Their order counts only where a module binds a name twice or does something when it is imported.
+    """
+    parts = [part for definition in module.definitions for part in (definition, definition.as_section)]
+    in_order = [part for part in parts if part is not None and part in reached and part.form]
+    names = [name for definition in in_order for name in definition.names]
+    ordered = len(names) > len(set(names)) or any(definition.always for definition in in_order)
+    forms = [definition.form for definition in in_order]
+    yield from forms if ordered else sorted(forms)
+
+
+def _hash(forms: Iterator[bytes]) -> str:
+    digest = hashlib.sha256()
+    for form in forms:
+        digest.update(b"%d:" % len(form))
+        digest.update(form)
+    return digest.hexdigest()[:16]
+
+
+NOTHING = _hash(iter(()))
+_CLIMB = CodeReader(Path(__file__).parents[1], LEFT_OUT)
+
+
+def code_of(*functions: str) -> dict[str, str]:
+    """Return the hash of what functions of ``climb_assets`` reach; see `CodeReader.code_of`."""
+    return _CLIMB.code_of(*functions)
+
+
+def packages_of(*functions: str) -> frozenset[str]:
+    """Return the modules of other packages that functions of ``climb_assets`` reach; see `CodeReader.packages_of`."""
+    return _CLIMB.packages_of(*functions)
+
+
+# Of module names, until the graph asks for functions: `code_of` takes its place.
 PACKAGE = "climb_assets"
 PLUMBING = frozenset(
     f"{PACKAGE}.{name}"
