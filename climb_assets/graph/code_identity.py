@@ -113,7 +113,7 @@ class CodeReader:
         ConfigError
             There is no source, or a file cannot be read.
         """
-        found = sorted(_source_files(self._root))
+        found = sorted(_source_files(self._root)) if self._root.is_dir() else []
         if not found:
             raise ConfigError(f"{self._root} holds no source files, so its code is unknown; reinstall the package")
         if found != self._seen:
