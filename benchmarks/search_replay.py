@@ -29,9 +29,10 @@ from typing import get_args
 import numpy as np
 from tabulate import tabulate
 
+import climb_assets
 from climb_assets import config_search
 from climb_assets.errors import ClimbError, ComputeError, ConfigError
-from climb_assets.graph.code_identity import code_hashes
+from climb_assets.graph.code_identity import CodeReader
 from climb_assets.search.policy import POLICIES
 from climb_assets.search.replay import Job, Problem, Row, load_table, pool_size, replay_fit, replay_search
 from climb_assets.search.swarm_table import metric_names, read_swarm
@@ -196,7 +197,7 @@ def read_cache(cache: Path | None) -> dict[str, Row]:
 
 def cache_keys(jobs: Sequence[Job], function: Callable[[Job], Row]) -> dict[Job, str]:
     """Return a key of each job that changes with the table, the settings and the code."""
-    code = code_hashes(["search.replay"])
+    code = CodeReader(Path(climb_assets.__file__).parent, {}).code_of("climb_assets.search.replay")
     folders = {job.problem.folder for job in jobs}
     tables = {folder: [sha256_file(path) for path in sorted(folder.glob("*.csv"))] for folder in folders}
     settings = {name: repr(policy) for name, policy in POLICIES.items()} | {"": repr(config_search.Search())}

@@ -9,7 +9,7 @@ import dagster as dg
 
 from climb_assets.config import Config
 from climb_assets.graph.assets import SPEC
-from climb_assets.graph.code_identity import code_hashes
+from climb_assets.graph.code_identity import code_of
 from climb_assets.graph.spec import Input, Spec, iteration_key, iteration_keys
 from climb_assets.store.artifacts import canonical_json, sha256_text
 from dagster_project.code_references import code_reference
@@ -58,7 +58,7 @@ def _dependency(entry: Input) -> dg.AssetDep:
 
 def code_version(asset: str) -> str:
     """Return one hash over the code of an asset."""
-    return sha256_text(canonical_json(code_hashes(SPEC[asset].modules)))[:16]
+    return sha256_text(canonical_json(code_of(SPEC[asset].function)))[:16]
 
 
 def asset_options(asset: str, config: Config) -> dict[str, Any]:

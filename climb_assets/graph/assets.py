@@ -30,28 +30,20 @@ from climb_assets.graph.hashed_settings import (
 )
 from climb_assets.graph.spec import Input, Spec, hidden
 
-TRAINING_MODULES = ("training.model", "training.sequence_plan", "training.token_index", "training.train")
-EVALUATION_MODULES = ("training.evaluation",)
-DOREMI_MODULES = ("training.doremi",)  # beside those of training
-TASK_MODULES = ("training.tasks",)
-HARNESS_MODULES = ("training.harness",)  # of tasks that lm-evaluation-harness scores
-
 SPECS: tuple[Spec, ...] = (
     Spec(
         "tokenizer",
         "corpus",
-        modules=("corpus.tokenizer",),
         settings=lambda config, key: {"tokenizer": values_of(config.tokenizer, "path")},
         files=tokenizer_files,
         kinds=("python", "huggingface"),
     ),
-    Spec("raw_shards", "corpus", "shard", modules=("corpus.raw_files",), faithful=True),
+    Spec("raw_shards", "corpus", "shard", faithful=True),
     Spec(
         "corpus_shards",
         "corpus",
         "shard",
         inputs=(Input("raw_shards"),),
-        modules=("corpus.ingest",),
         settings=ingest_settings,
         kinds=("python", "parquet"),
     ),
@@ -60,7 +52,6 @@ SPECS: tuple[Spec, ...] = (
         "corpus",
         "shard",
         inputs=(Input("corpus_shards"),),
-        modules=("corpus.signatures",),
         settings=lambda config, key: {"shingle": config.corpus.near_duplicates.shingle},
     ),
     Spec(
@@ -68,7 +59,6 @@ SPECS: tuple[Spec, ...] = (
         "corpus",
         "shard",
         inputs=(Input("corpus_shards"),),
-        modules=("corpus.contamination",),
         settings=contamination_settings,
         files=choice_files,
     ),
@@ -76,7 +66,6 @@ SPECS: tuple[Spec, ...] = (
         "near_duplicates",
         "corpus",
         inputs=(Input("raw_corpus"), Input("document_signatures", "all")),
-        modules=("corpus.near_duplicates",),
         settings=lambda config, key: {"threshold": config.corpus.near_duplicates.threshold},
     ),
     Spec(
@@ -84,7 +73,6 @@ SPECS: tuple[Spec, ...] = (
         "corpus",
         "shard",
         inputs=(Input("corpus_shards"), Input("tokenizer")),
-        modules=("corpus.tokens",),
         kinds=("python", "numpy"),
     ),
     Spec(
@@ -92,7 +80,6 @@ SPECS: tuple[Spec, ...] = (
         "embeddings",
         "shard",
         inputs=(Input("corpus_shards"),),
-        modules=("embeddings.encoder", "embeddings.embed"),
         settings=encoder_settings,
         files=encoder_files,
         resumable=True,
@@ -103,7 +90,6 @@ SPECS: tuple[Spec, ...] = (
         "clusters",
         "shard",
         inputs=(Input("corpus_shards"),),
-        modules=("clusters.quality",),
         settings=lambda config, key: {"quality": values_of(config.quality, "models")},
         files=lambda config: {f"quality-{name}": path for name, path in config.quality.models.items()},
         kinds=("python", "parquet"),
@@ -120,7 +106,6 @@ SPECS: tuple[Spec, ...] = (
             Input("contamination", "all"),
             Input("near_duplicates"),
         ),
-        modules=("corpus.manifest",),
         settings=manifest_settings,
         kinds=("duckdb", "parquet"),
     ),
@@ -128,7 +113,6 @@ SPECS: tuple[Spec, ...] = (
         "cluster_model",
         "clusters",
         inputs=(Input("corpus_manifest"), *hidden("corpus_shards", "embeddings")),
-        modules=("clusters.kmeans",),
         settings=lambda config, key: {
             "clusters": values_of(config.clusters, "prune", "merge_distance", "domains", "terms")
         },
@@ -139,7 +123,6 @@ SPECS: tuple[Spec, ...] = (
         "clusters",
         "shard",
         inputs=(Input("corpus_shards", drawn=False), Input("embeddings"), Input("cluster_model")),
-        modules=("clusters.kmeans",),
         kinds=("python", "faiss"),
     ),
     Spec(
@@ -150,7 +133,6 @@ SPECS: tuple[Spec, ...] = (
             Input("cluster_assignments", "all"),
             *hidden("corpus_shards", "tokenized_shards", "quality_scores"),
         ),
-        modules=("clusters.statistics",),
         kinds=("duckdb",),
     ),
     Spec(
@@ -162,7 +144,6 @@ SPECS: tuple[Spec, ...] = (
             Input("corpus_manifest", drawn=False),
             *hidden("corpus_shards", "tokenized_shards", "quality_scores", "cluster_assignments"),
         ),
-        modules=("clusters.domains", "clusters.terms", "clusters.agreement"),
         settings=lambda config, key: {
             "clusters": {
                 name: getattr(config.clusters, name) for name in ("prune", "merge_distance", "domains", "terms")
@@ -179,7 +160,6 @@ SPECS: tuple[Spec, ...] = (
             Input("corpus_manifest"),
             *hidden("corpus_shards", "tokenized_shards"),
         ),
-        modules=("training.token_index",),
         kinds=("duckdb", "numpy"),
     ),
     Spec(
@@ -187,7 +167,6 @@ SPECS: tuple[Spec, ...] = (
         "search",
         "iteration",
         inputs=(Input("domains"), Input("predictor_state", "previous", drawn=False)),
-        modules=("search.search_state",),
         settings=search_settings,
         files=evidence_files,
         check="climb_assets.search.search_state:check_evidence",
@@ -203,7 +182,6 @@ SPECS: tuple[Spec, ...] = (
             Input("tokenizer", drawn=False),
             *hidden("tokenized_shards"),
         ),
-        modules=(*TRAINING_MODULES, *EVALUATION_MODULES, *TASK_MODULES),
         settings=proxy_settings,
         files=proxy_files,
         kinds=("pytorch", "huggingface"),
@@ -218,7 +196,6 @@ SPECS: tuple[Spec, ...] = (
             Input("proxy_results"),
             Input("predictor_state", "previous"),
         ),
-        modules=("search.iteration", "search.predictor", "search.swarm_table", "search.noise"),
         settings=lambda config, key: {
             "predictor": values_of(config.search.predictor),
             "seed": config.search.seed,
@@ -238,14 +215,6 @@ SPECS: tuple[Spec, ...] = (
             Input("proxy_results", "all"),
             *hidden("tokenized_shards"),
         ),
-        modules=(
-            *TRAINING_MODULES,
-            *EVALUATION_MODULES,
-            *TASK_MODULES,
-            *DOREMI_MODULES,
-            "search.baselines",
-            "search.baseline_searches",
-        ),
         settings=baseline_settings,
         files=baseline_files,
         kinds=("pytorch", "lightgbm"),
@@ -260,7 +229,6 @@ SPECS: tuple[Spec, ...] = (
             Input("tokenizer", drawn=False),
             *hidden("tokenized_shards"),
         ),
-        modules=(*TRAINING_MODULES, *EVALUATION_MODULES, *TASK_MODULES, "training.fidelity", "search.baselines"),
         settings=fidelity_settings,
         files=fidelity_files,
         kinds=("pytorch", "huggingface"),
@@ -277,7 +245,6 @@ SPECS: tuple[Spec, ...] = (
             Input("tokenizer", drawn=False),
             *hidden("tokenized_shards"),
         ),
-        modules=(*TRAINING_MODULES, *EVALUATION_MODULES, *TASK_MODULES, "mixture.choice"),
         settings=confirmation_settings,
         files=proxy_files,
         kinds=("pytorch", "huggingface"),
@@ -293,7 +260,6 @@ SPECS: tuple[Spec, ...] = (
             Input("baseline_mixtures", drawn=False),
             Input("confirmation_results"),
         ),
-        modules=("mixture.choice",),
         settings=choice_settings,
         kinds=("python", "lightgbm"),
     ),
@@ -308,7 +274,6 @@ SPECS: tuple[Spec, ...] = (
             Input("tokenizer", drawn=False),
             *hidden("tokenized_shards"),
         ),
-        modules=(*TRAINING_MODULES, *EVALUATION_MODULES, *TASK_MODULES, "mixture.comparison"),
         settings=lambda config, key: {
             "target": values_of(config.target, "training")
             | {"training": training_settings(config, config.target.training)},
@@ -330,7 +295,6 @@ SPECS: tuple[Spec, ...] = (
             Input("corpus_manifest", drawn=False),
             *hidden("tokenized_shards", "cluster_assignments"),
         ),
-        modules=("mixture.realisation", "mixture.corpus_writer"),
         settings=lambda config, key: {"mixture": values_of(config.mixture)},
         kinds=("duckdb", "parquet"),
     ),
@@ -339,7 +303,6 @@ SPECS: tuple[Spec, ...] = (
         "audit",
         "objective",
         inputs=(Input("mixed_corpus"), Input("target_comparison")),
-        modules=("audit.bundle",),
         kinds=("python",),
     ),
 )

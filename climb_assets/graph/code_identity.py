@@ -15,13 +15,11 @@ What is not followed: attributes of objects, since whoever makes an object names
 another module; docstrings.
 """
 
-import ast
 import functools
 import hashlib
-import importlib.util
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from climb_assets.errors import ConfigError
@@ -30,17 +28,18 @@ from climb_assets.graph.reachability import Package
 
 LEFT_OUT: dict[str, str] = {
     "audit.verification": "compares what is there with what was promised, and makes nothing",
-    "catalog": "shows what is there",
     "clusters.figures": "draws",
     "config_file": "reads the configuration, which enters by its values",
     "demo.*": "makes raw files and a model, which enter by their content",
     "errors": "names what went wrong; whether something did is the code that raises it",
     "executor.*": "where, when and on how many threads work is done; what it is comes with it",
     "graph.assets": "says which inputs and settings an asset has, which enter by their versions and values",
+    "graph.catalog": "shows what is there",
     "graph.code_identity": "makes the hashes",
     "graph.definitions": "makes the hashes",
     "graph.materializer": "finds inputs and settings, which enter by their versions and values",
     "graph.normal_form": "makes the hashes",
+    "graph.partition_unit": "who makes a partition; what is made comes with it",
     "graph.planner": "says what is to be made",
     "graph.reachability": "makes the hashes",
     "graph.references": "makes the hashes",
@@ -50,9 +49,11 @@ LEFT_OUT: dict[str, str] = {
     "store.artifacts:Artifact": "hands out files as they were put down",
     "store.artifacts:Draft": "holds what is put down",
     "store.artifacts:Order": "holds what a fingerprint is made from",
-    "store.artifacts:write_atomically": "puts bytes down as they are",
+    "store.files": "puts bytes down as they are",
     "store.local": "where artefacts lie",
+    "store.store": "where artefacts lie",
     "training.figures": "draws",
+    "training.realised_shares": "checks what was trained on, and makes nothing",
 }
 
 
@@ -168,90 +169,15 @@ def code_of(*functions: str) -> dict[str, str]:
     return _CLIMB.code_of(*functions)
 
 
+@functools.cache
+def code_at_start(function: str) -> dict[str, str]:
+    """Return the code of a function as it was when this process first asked.
+
+    A process goes on running the code that it has imported, so a later look at the disk would lie.
+    """
+    return code_of(function)
+
+
 def packages_of(*functions: str) -> frozenset[str]:
     """Return the modules of other packages that functions of ``climb_assets`` reach; see `CodeReader.packages_of`."""
     return _CLIMB.packages_of(*functions)
-
-
-# Of module names, until the graph asks for functions: `code_of` takes its place.
-PACKAGE = "climb_assets"
-PLUMBING = frozenset(
-    f"{PACKAGE}.{name}"
-    for name in (
-        "config",
-        "config_base",
-        "config_file",
-        "config_search",
-        "errors",
-        "graph.assets",
-        "graph.catalog",
-        "graph.code_identity",
-        "graph.hashed_settings",
-        "graph.materializer",
-        "graph.partition_unit",
-        "graph.planner",
-        "graph.spec",
-        "store.artifacts",
-        "store.files",
-        "store.local",
-        "store.store",
-    )
-)
-
-
-def code_hashes(modules: Iterable[str]) -> dict[str, str]:
-    """Return the hash of every compute module that the named ones reach, by module name, sorted.
-
-    Parameters
-    ----------
-    modules
-        Module names without the package, for example ``clusters.kmeans``.
-    """
-    waiting = [f"{PACKAGE}.{name}" for name in modules]
-    found: dict[str, str] = {}
-    while waiting:
-        module = waiting.pop()
-        if module in found or module in PLUMBING:
-            continue
-        path = _source(module)
-        found[module], imported = _read(path, path.stat().st_mtime_ns)
-        waiting.extend(imported)
-    return {name.removeprefix(f"{PACKAGE}."): found[name] for name in sorted(found)}
-
-
-def _source(module: str) -> Path:
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None:
-        raise ConfigError(f"module {module} has no source file, so its code version is unknown; reinstall the package")
-    return Path(spec.origin)
-
-
-@functools.cache
-def _read(path: Path, _modified: int) -> tuple[str, tuple[str, ...]]:
-    """Return a file's hash and the modules of this package that it imports."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    imported: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            imported.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            imported.add(node.module)
-            imported.update(
-                f"{node.module}.{alias.name}" for alias in node.names if _is_module(node.module, alias.name)
-            )
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            _drop_docstring(node)
-    digest = hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
-    return digest, tuple(sorted(name for name in imported if name.startswith(f"{PACKAGE}.")))
-
-
-def _is_module(parent: str, name: str) -> bool:
-    if not parent.startswith(PACKAGE):
-        return False
-    return (Path(__file__).parents[1] / parent.replace(".", "/") / f"{name}.py").exists()
-
-
-def _drop_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-    first = node.body[0] if node.body else None
-    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
-        node.body = node.body[1:] or [ast.Pass()]

@@ -12,7 +12,6 @@ from typing import Any
 from climb_assets.config import ChoiceTask, Config, HarnessTask, Training
 from climb_assets.config_base import Section
 from climb_assets.errors import ConfigError
-from climb_assets.graph.code_identity import code_hashes
 
 REPEATED = ("anchors", "repeats")  # of `search`: what is trained again, which changes no candidate
 TRAINED_BASELINES = frozenset({"regmix", "olmix", "climb", "doremi"})
@@ -215,7 +214,7 @@ def harness_version() -> str:
 
 def harness_facts() -> dict[str, Any]:
     """Return what the scores of lm-evaluation-harness depend on besides a task: its version, and our code around it."""
-    return {"lm_eval": harness_version(), "code": code_hashes(("proxy.harness",))}
+    return {"lm_eval": harness_version()}
 
 
 def choice_files(config: Config) -> dict[str, Path]:

@@ -13,8 +13,8 @@ from pathlib import Path
 from climb_assets.config import Config
 from climb_assets.corpus.raw_files import DigestCache, Listing, digest_files, digest_shard, list_shards
 from climb_assets.errors import ComputeError, CorruptArtifact, MissingArtifact, TransientError
-from climb_assets.graph.assets import SPEC, SPECS
-from climb_assets.graph.code_identity import code_hashes
+from climb_assets.graph.assets import SPEC
+from climb_assets.graph.code_identity import code_at_start, code_of
 from climb_assets.graph.spec import Input, Spec, artefact_name, iteration_keys
 from climb_assets.store.artifacts import Artifact, Draft, Order, canonical_json, sha256_text
 from climb_assets.store.local import LocalStore
@@ -49,7 +49,6 @@ class Materializer:
     progress: Progress = silent
     store: Store = field(init=False)
     _listing: Listing | None = field(init=False, default=None)
-    _code: dict[tuple[str, ...], dict[str, str]] = field(init=False, default_factory=dict)
     _order: Order | None = field(init=False, default=None)
     _digests: dict[Path, str] = field(init=False, default_factory=dict)
 
@@ -75,15 +74,6 @@ class Materializer:
         if self._listing is None:
             self._listing = list_shards(self.config.corpus.raw)
         return self._listing
-
-    def code(self, spec: Spec) -> dict[str, str]:
-        """Return the hash of every compute module that an asset reaches, as it was when this process began to ask.
-
-        A process goes on running the code that it has imported, so a later look at the disk would lie.
-        """
-        if not self._code:
-            self._code = {known.modules: code_hashes(known.modules) for known in SPECS}
-        return self._code[spec.modules]
 
     def partitions(self, spec: Spec) -> list[str | None]:
         """Return the partition keys that an asset should have now."""
@@ -140,7 +130,7 @@ class Materializer:
             partition=partition,
             inputs=inputs | self._outside(spec, partition),
             config=spec.settings(self.config, partition),
-            code=self.code(spec),
+            code=code_at_start(spec.function),
         )
 
     def _outside(self, spec: Spec, partition: str | None) -> dict[str, str]:
@@ -199,7 +189,7 @@ class Materializer:
                 function(self, draft) if partition is None else function(self, partition, draft)
             finally:
                 self._order = None
-            if code_hashes(spec.modules) != order.code:
+            if code_of(spec.function) != order.code:
                 raise ComputeError(f"the source code of {asset} was changed while it was made; start again")
             draft.run["seconds"] = round(time.perf_counter() - start, 3)
 

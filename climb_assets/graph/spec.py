@@ -60,7 +60,6 @@ class Spec:
     stage: str
     dimension: Dimension | None = None
     inputs: tuple[Input, ...] = ()
-    modules: tuple[str, ...] = ()
     settings: Callable[[Config, str | None], dict[str, Any]] = lambda config, key: {}
     files: Callable[[Config], dict[str, Path]] = lambda config: {}
     kinds: tuple[str, ...] = ("python",)

@@ -12,20 +12,20 @@ import pyarrow as pa
 
 from climb_assets.config import ChoiceTask, HarnessTask, Task, TextTask, Training
 from climb_assets.errors import ComputeError
-from climb_assets.graph.assets import EVALUATION_MODULES, HARNESS_MODULES, TASK_MODULES, TRAINING_MODULES
-from climb_assets.graph.code_identity import code_hashes
+from climb_assets.graph.code_identity import code_of
 from climb_assets.graph.hashed_settings import harness_version
 from climb_assets.graph.materializer import Materializer
 from climb_assets.search.item_sampling import TaskItems
 from climb_assets.store.artifacts import Draft, Order, canonical_json
 from climb_assets.store.files import write_atomically
 from climb_assets.tables import read_table, write_rows
-from climb_assets.training.proxy_orders import Conditions, PreparedTask, Proxy, TrainingData
+from climb_assets.training.proxy_orders import EVALUATE, TRAIN, Conditions, PreparedTask, Proxy, TrainingData
 from climb_assets.training.swarm import ProxyOutcome, Swarm
 from climb_assets.training.tasks import Part, prepare_choice_task, prepare_text_task
 from climb_assets.training.token_index import load_training_index
 
 TASKS = "proxy_tasks"
+PREPARE = "climb_assets.training.measurement:_prepare"  # the code that prepared tasks answer for
 
 RESULTS = pa.schema(  # one row for each task at the end of a training; of task_curves, one at each snapshot too
     [
@@ -91,8 +91,8 @@ def conditions_of(materializer: Materializer, training: Training) -> Conditions:
         search_seed=config.search.seed,
         target_tokens=config.mixture.tokens,
         start=materializer.digest(training.start) if training.start is not None else None,
-        train_code=code_hashes(TRAINING_MODULES),
-        evaluate_code=code_hashes(EVALUATION_MODULES),
+        train_code=code_of(TRAIN),
+        evaluate_code=code_of(EVALUATE),
         runtime=config.runtime,
     )
 
@@ -113,17 +113,17 @@ def training_data(materializer: Materializer) -> TrainingData:
 def _prepare(materializer: Materializer, name: str, task: Task, part: Part, data: TrainingData) -> PreparedTask:
     """Return a part of a task, made from held-out documents or from a file; the harness prepares its own."""
     inputs: dict[str, str] = {}
-    config, code = task.model_dump(mode="json", exclude={"path", "include"}) | {"part": part}, code_hashes(TASK_MODULES)
+    config = task.model_dump(mode="json", exclude={"path", "include"}) | {"part": part}
     if isinstance(task, TextTask):
         inputs["training_tokens"] = data.version
     elif isinstance(task, HarnessTask):
         if task.include is not None:
             inputs[f"file:task-{name}"] = materializer.digest(task.include)
-        config, code = config | {"lm_eval": harness_version()}, code_hashes(HARNESS_MODULES)
+        config |= {"lm_eval": harness_version()}
     else:
         inputs["tokenizer"] = materializer.get("tokenizer").data_version
         inputs[f"file:task-{name}"] = materializer.digest(task.path)
-    order = Order(TASKS, name, inputs, config, code)
+    order = Order(TASKS, name, inputs, config, code_of(PREPARE))
 
     def write(draft: Draft) -> None:
         if isinstance(task, HarnessTask):

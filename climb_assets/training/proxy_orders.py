@@ -16,6 +16,8 @@ from climb_assets.store.store import Store
 from climb_assets.training.tasks import Part
 
 MODELS, SCORES = "proxy_models", "proxy_scores"
+TRAIN = "climb_assets.training.proxy_training:train_proxy"  # the code that a model answers for
+EVALUATE = "climb_assets.training.proxy_scoring:score_proxy"  # the code that scores answer for
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,9 @@ What belongs here: what a worker is handed. What it does is `proxy_training` and
 from dataclasses import dataclass
 
 from climb_assets.errors import ComputeError
-from climb_assets.graph.assets import EVALUATION_MODULES, TRAINING_MODULES
-from climb_assets.graph.code_identity import code_hashes
+from climb_assets.graph.code_identity import code_of
 from climb_assets.store.store import Store
-from climb_assets.training.proxy_orders import ProxyOrders
+from climb_assets.training.proxy_orders import EVALUATE, TRAIN, ProxyOrders
 from climb_assets.training.proxy_scoring import score_proxy
 from climb_assets.training.proxy_training import train_proxy
 
@@ -42,10 +41,10 @@ class ProxyUnit:
         """
         conditions = self.orders.conditions
         for imported, asked in ((_TRAIN_CODE, conditions.train_code), (_EVALUATE_CODE, conditions.evaluate_code)):
-            if any(asked.get(module, found) != found for module, found in imported.items()):
+            if asked != imported:
                 raise ComputeError("the source code of the proxies was changed while a swarm is at work; start again")
         score_proxy(self.store, self.orders, train_proxy(self.store, self.orders))
 
 
 # What this worker has imported, in case the files change under it.
-_TRAIN_CODE, _EVALUATE_CODE = code_hashes(TRAINING_MODULES), code_hashes(EVALUATION_MODULES)
+_TRAIN_CODE, _EVALUATE_CODE = code_of(TRAIN), code_of(EVALUATE)

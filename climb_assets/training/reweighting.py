@@ -8,8 +8,7 @@ import contextlib
 from collections.abc import Iterator
 
 from climb_assets.errors import ComputeError
-from climb_assets.graph.assets import DOREMI_MODULES, TRAINING_MODULES
-from climb_assets.graph.code_identity import code_hashes
+from climb_assets.graph.code_identity import code_of
 from climb_assets.graph.materializer import Materializer
 from climb_assets.store.artifacts import Artifact, Draft, Order
 from climb_assets.training.checkpoint import Checkpoint
@@ -73,7 +72,7 @@ def reweigh(materializer: Materializer) -> tuple[Artifact, ProxyOutcome]:
 
 
 # What this process has imported: should the files change under it, the old code's work must not bear the new hash.
-_CODE = code_hashes((*TRAINING_MODULES, *DOREMI_MODULES))
+_CODE = code_of("climb_assets.training.reweighting:reweigh")
 
 
 @contextlib.contextmanager

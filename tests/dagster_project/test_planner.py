@@ -15,7 +15,7 @@ from climb_assets.config_file import load_config
 from climb_assets.errors import ConfigError
 from climb_assets.graph import materializer as materializer_module
 from climb_assets.graph.assets import SEARCH, SPECS
-from climb_assets.graph.code_identity import code_hashes
+from climb_assets.graph.code_identity import code_of
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import Cause, Plan, make_plan
 from tests.conftest import write_source
@@ -193,11 +193,11 @@ def test_more_iterations_leave_those_before(project: Path) -> None:
 
 
 def test_changed_code_of_the_predictor_concerns_the_search_and_what_lies_behind(project, monkeypatch) -> None:
-    def edited(modules: Any) -> dict[str, str]:
-        found = code_hashes(modules)
+    def edited(function: str) -> dict[str, str]:
+        found = code_of(function)
         return found | ({"search.predictor": "edited"} if "search.predictor" in found else {})
 
-    monkeypatch.setattr(materializer_module, "code_hashes", edited)
+    monkeypatch.setattr(materializer_module, "code_at_start", edited)
     plan = plan_of(project)
     assert assets(plan) == {*SEARCH, *BEHIND_SEARCH}
     assert "predictor_state[iteration-01]" in names(plan, certain=True)

@@ -6,7 +6,6 @@ import pytest
 
 from climb_assets.config import Config
 from climb_assets.graph.assets import SEARCH, SPEC, SPECS
-from climb_assets.graph.code_identity import code_hashes
 from climb_assets.graph.hashed_settings import iteration_number
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.spec import iteration_keys
@@ -32,11 +31,6 @@ def test_same_partition_is_read_only_within_a_dimension() -> None:
             upstream = SPEC[entry.asset].dimension if entry.asset in SPEC else None
             if entry.reach == "same" and upstream is not None:
                 assert upstream == spec.dimension, (spec.asset, entry.asset)
-
-
-def test_every_module_has_a_source() -> None:
-    for spec in SPECS:
-        assert set(spec.modules) <= set(code_hashes(spec.modules))
 
 
 def test_iteration_keys_count_from_one(config: Config) -> None:
