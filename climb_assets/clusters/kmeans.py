@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from climb_assets.config import Clusters
 from climb_assets.corpus.splits import train_mask
 from climb_assets.errors import ComputeError, CorruptArtifact
+from climb_assets.executor.capacity import thread_count
 from climb_assets.randomness import derived_seed, scramble
 from climb_assets.store.artifacts import canonical_json
 from climb_assets.store.files import write_array, write_atomically
@@ -99,7 +100,7 @@ def fit_centroids(vectors: NDArray[np.float32], settings: Clusters, threads: int
     vectors
         Unit vectors (documents, dimension); every one is used.
     threads
-        Threads of FAISS; does not change the result.
+        Threads of FAISS, one a core if None; they do not change the result.
 
     Returns
     -------
@@ -131,7 +132,7 @@ def fit_centroids(vectors: NDArray[np.float32], settings: Clusters, threads: int
         max_points_per_centroid=math.ceil(documents / settings.count),  # else FAISS silently takes a sample of its own
     )
     before = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(threads or before)
+    faiss.omp_set_num_threads(threads or thread_count())
     try:
         kmeans.train(np.ascontiguousarray(vectors))
     finally:

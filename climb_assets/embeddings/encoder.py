@@ -10,7 +10,6 @@ batch of its own, which keeps the batch in the core's cache and makes the result
 
 import contextlib
 import functools
-import os
 import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 
 from climb_assets import config
 from climb_assets.errors import ConfigError
+from climb_assets.executor.capacity import thread_count
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -155,7 +155,7 @@ def load_encoder(settings: config.Encoder, runtime: config.Runtime) -> Encoder:
         ) from None
     _check_tokenizer(model, settings)
     model.eval().to(getattr(torch, precision))
-    return Encoder(model, settings, precision, runtime.threads or os.cpu_count() or 1)
+    return Encoder(model, settings, precision, runtime.threads or thread_count())
 
 
 @functools.lru_cache(maxsize=1)

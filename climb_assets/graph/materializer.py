@@ -179,8 +179,8 @@ class Materializer:
         ClimbError
             What the function says.
         """
-        spec, order = SPEC[asset], self.order(asset, partition)
         replaced = self.store.reference(asset, partition)
+        spec, order = SPEC[asset], self.order(asset, partition)
 
         def write(draft: Draft) -> None:
             start = time.perf_counter()

@@ -5,7 +5,6 @@ is `train`, the sequences are `sequence_plan`.
 """
 
 import functools
-import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +13,6 @@ import numpy as np
 import pyarrow as pa
 
 from climb_assets.config import Training
-from climb_assets.executor.local import require_parent
 from climb_assets.store.artifacts import Artifact, Draft, Order, canonical_json
 from climb_assets.store.files import write_atomically
 from climb_assets.store.store import Store
@@ -53,7 +51,7 @@ def train_proxy(store: Store, orders: ProxyOrders) -> Artifact:
     ComputeError
         The weights are no mixture of the index's domains, or not even one sequence fits into memory.
     """
-    order, parent = orders.of_model(), os.getppid()
+    order = orders.of_model()
 
     def write(draft: Draft) -> None:
         index = open_index(orders.data.folder, tuple(sorted(orders.data.tokens.items())))
@@ -62,7 +60,7 @@ def train_proxy(store: Store, orders: ProxyOrders) -> Artifact:
         unfinished = store.working_folder(order)
         checkpoint = Checkpoint(unfinished, draft.path, orders.conditions.runtime.checkpoint_seconds)
         began = time.perf_counter()
-        result = train(model, plan, orders.training, checkpoint, lambda step, loss: require_parent(parent))
+        result = train(model, plan, orders.training, checkpoint)
         save_model(model, orders.conditions.tokenizer, draft.path)
         _write_facts(draft, plan, result, model, time.perf_counter() - began)
 

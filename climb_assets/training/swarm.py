@@ -8,16 +8,15 @@ Each worker commits what it has finished by itself, so a kill loses only what wa
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import pyarrow.compute as pc
 
 from climb_assets.config import Training
-from climb_assets.errors import TransientError
-from climb_assets.executor.local import Layout, choose_layout, discard_workers, start_workers
+from climb_assets.executor.executor import Executor, Progress, Resources
+from climb_assets.executor.local import LocalExecutor
 from climb_assets.search.item_sampling import ItemLosses, TaskItems
 from climb_assets.store.artifacts import Artifact, Order
 from climb_assets.store.store import Store
@@ -36,9 +35,8 @@ from climb_assets.training.proxy_training import pick_device
 from climb_assets.training.proxy_unit import ProxyUnit
 
 START_BYTES = 2  # of a parameter of a model that is continued, at least: most are kept in bfloat16
-ATTEMPTS = 2  # deaths in a row after which nothing was finished; one may have been the victim of a full memory
-
-Progress = Callable[[int, int], None]
+BYTES_PER_PARAMETER = 20  # float32 weight, gradient, two moments of AdamW, and a copy while it is saved
+WORKER_BYTES = 2 * 2**30  # torch and transformers, the activations of a step
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ class ProxyOutcome:
 
 
 class Swarm:
-    """Trains and scores proxies on the workers of this process; see `climb_assets.executor.local`.
+    """Trains and scores proxies on an executor.
 
     Parameters
     ----------
@@ -87,10 +85,15 @@ class Swarm:
         The training index.
     conditions
         What all proxies share.
+    executor
+        Whose workers do it; None: this machine's.
     """
 
-    def __init__(self, store: Store, data: TrainingData, conditions: Conditions) -> None:
+    def __init__(
+        self, store: Store, data: TrainingData, conditions: Conditions, executor: Executor | None = None
+    ) -> None:
         self._store, self._data, self._conditions = store, data, conditions
+        self._executor = executor or LocalExecutor(conditions.runtime.workers)
 
     def run(
         self,
@@ -113,49 +116,30 @@ class Swarm:
         TransientError
             A worker died twice.
         """
-        layout = self._layout(training)
         units = {
             proxy: ProxyUnit(self._store, ProxyOrders(self._data, self._conditions, training, tasks, proxy))
             for proxy in proxies
         }
         kept = {proxy: _kept(self._store, unit.orders) for proxy, unit in units.items()}
-        waiting = [proxy for proxy in units if kept[proxy] < len(tasks) + 1]
-        deaths = 0
-        while waiting:
-            try:
-                self._work_off([units[proxy] for proxy in waiting], layout, len(units), progress)
-                break
-            except BrokenProcessPool:
-                discard_workers(layout)
-                left = [proxy for proxy in waiting if _kept(self._store, units[proxy].orders) < len(tasks) + 1]
-                deaths = deaths + 1 if len(left) == len(waiting) else 0
-                waiting = left
-            if deaths == ATTEMPTS:
-                raise TransientError(f"a worker died {deaths} times, perhaps for want of memory; lower runtime.workers")
+        waiting = [unit for proxy, unit in units.items() if kept[proxy] < len(tasks) + 1]
+
+        def tell(done: int, asked: int) -> None:
+            if progress is not None:
+                progress(len(units) - asked + done, len(units))
+
+        with closing(self._executor.map(waiting, self._resources(training), tell)) as finished:
+            for _ in finished:
+                pass
         return [_outcome(self._store, units[proxy].orders, kept[proxy]) for proxy in proxies]
 
-    def _layout(self, training: Training) -> Layout:
-        runtime = self._conditions.runtime
+    def _resources(self, training: Training) -> Resources:
+        """Return what one proxy needs; its threads follow from it, so its last bits rest on the model and the machine."""
         if training.start is None:
             parameters = training.shape.parameters + self._conditions.vocabulary * training.shape.hidden
         else:
             parameters = sum(file.stat().st_size for file in training.start.glob("*.safetensors")) // START_BYTES
-        return choose_layout(parameters, runtime.workers, gpu=pick_device(runtime.device).type == "cuda")
-
-    def _work_off(self, units: Sequence[ProxyUnit], layout: Layout, total: int, progress: Progress | None) -> None:
-        """Give the work to the pool and wait for all of it."""
-        if not units:
-            return
-        pool = start_workers(layout)
-        futures = [pool.submit(unit.run) for unit in units]
-        try:
-            for done, future in enumerate(as_completed(futures), total - len(units) + 1):
-                future.result()
-                if progress is not None:
-                    progress(done, total)
-        finally:
-            for future in futures:
-                future.cancel()
+        gpu = pick_device(self._conditions.runtime.device).type == "cuda"
+        return Resources(WORKER_BYTES + BYTES_PER_PARAMETER * parameters, gpu=gpu)
 
 
 def _kept(store: Store, orders: ProxyOrders) -> int:

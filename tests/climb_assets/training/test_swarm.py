@@ -1,5 +1,4 @@
 import math
-import multiprocessing
 import os
 import shutil
 import signal
@@ -19,7 +18,7 @@ from transformers import AutoModelForCausalLM
 
 from climb_assets.config import Runtime, TextTask, Training
 from climb_assets.errors import ComputeError, TransientError
-from climb_assets.executor.local import Layout, choose_layout, discard_workers
+from climb_assets.executor.local import end_idle_workers
 from climb_assets.store.artifacts import Order
 from climb_assets.store.local import LocalStore
 from climb_assets.tables import read_table
@@ -61,14 +60,10 @@ def one_worker(conditions: Conditions, **runtime: float | str) -> Conditions:
     return replace(conditions, runtime=conditions.runtime.model_copy(update={"workers": 1, **runtime}))
 
 
-def layout(workers: int) -> Layout:
-    return choose_layout(10_000, workers, gpu=False)
-
-
 @pytest.fixture
 def swarm(lake: LocalStore, data: TrainingData, conditions: Conditions) -> Iterator[Swarm]:
     yield Swarm(lake, data, conditions)
-    discard_workers(layout(2))
+    end_idle_workers()
 
 
 @pytest.fixture
@@ -125,9 +120,9 @@ def test_each_piece_of_work_is_done_once(
     assert (repeat.trained, repeat.evaluated) == (True, 2)
     assert repeat.model.data_version != one.model.data_version  # another seed
 
-    workers = {process.pid for process in multiprocessing.active_children()}
+    workers = _children(os.getpid())
     (found,) = Swarm(lake, data, one_worker(conditions)).run([ONE], make_training(), tasks)
-    assert {process.pid for process in multiprocessing.active_children()} == workers  # none started for nothing
+    assert _children(os.getpid()) == workers  # none started for nothing
     assert (found.trained, found.evaluated) == (False, 0)
     assert found.scores == more.scores
 
@@ -149,7 +144,7 @@ def test_a_worker_that_keeps_dying_is_reported(
     make_training: MakeTraining,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("PYTHONHOME", "/nowhere")  # no interpreter starts
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))  # no interpreter starts
     with pytest.raises(TransientError, match="died 2 times"):
         Swarm(lake, data, one_worker(conditions)).run([ONE], make_training(), {})
 
@@ -189,7 +184,7 @@ def test_workers_die_with_a_killed_parent_and_finished_work_stays(
 
     proxies = [Proxy((0.5, 0.3, 0.2), repeat) for repeat in range(len(kept) + 1)]
     outcomes = Swarm(lake, data, one_worker(conditions)).run(proxies, training, {})
-    discard_workers(layout(1))
+    end_idle_workers()
     assert sum(outcome.trained for outcome in outcomes) == 1
     assert all((store / name).stat().st_mtime_ns == time for name, time in kept.items())
 
@@ -205,7 +200,7 @@ def test_a_killed_worker_is_replaced_and_its_training_goes_on(
 
     def kill() -> None:
         _wait(lambda: any((lake.root / "unfinished").glob(f"*/{STATE}")), 60)
-        killed.extend(process.pid for process in multiprocessing.active_children() if process.pid)
+        killed.extend(_children(os.getpid()))
         for pid in killed:
             os.kill(pid, signal.SIGKILL)
 
@@ -216,7 +211,7 @@ def test_a_killed_worker_is_replaced_and_its_training_goes_on(
     assert killed
     assert outcome.model.run["resumed_at_step"] > 0
     (undisturbed,) = Swarm(LocalStore(tmp_path / "other"), data, conditions).run([ONE], training, {})
-    discard_workers(layout(1))
+    end_idle_workers()
     assert undisturbed.model.run["resumed_at_step"] == 0
     assert outcome.model.data_version == undisturbed.model.data_version
 
@@ -226,7 +221,7 @@ def test_the_bits_do_not_depend_on_the_workers(
 ) -> None:
     two = swarm.run([ONE, TWO], make_training(), {})
     one = Swarm(LocalStore(tmp_path / "one worker"), data, one_worker(conditions)).run([TWO, ONE], make_training(), {})
-    discard_workers(layout(1))
+    end_idle_workers()
     versions = [{outcome.proxy: outcome.model.data_version for outcome in outcomes} for outcomes in (one, two)]
     assert versions[0] == versions[1]
 
@@ -270,21 +265,12 @@ def test_one_compiled_step_serves_every_job(
     compiled = one_worker(conditions, compile="always")
     ours = Swarm(lake, data, compiled).run([ONE, TWO], make_training(), {})
     plain = Swarm(LocalStore(tmp_path / "plain"), data, one_worker(conditions)).run([ONE, TWO], make_training(), {})
-    discard_workers(layout(1))
+    end_idle_workers()
     exact = 2e-2 if ours[0].model.run["precision"] == "bfloat16" else 1e-3
     for one, other in zip(ours, plain, strict=True):
         curves = [read_table(outcome.model.file("curve.parquet"))["loss"].to_pylist() for outcome in (one, other)]
         assert curves[0] == pytest.approx(curves[1], rel=exact)
     assert ours[1].model.run["seconds"] < ours[0].model.run["seconds"]  # the second one is not compiled again
-
-
-def test_the_layout_fills_cores_until_memory_ends() -> None:
-    cores = os.cpu_count() or 1
-    assert choose_layout(10**13, None, gpu=False) == Layout(1, cores)
-    assert choose_layout(1_000_000, None, gpu=True).workers == 1
-    wanted = choose_layout(1_000_000, 5, gpu=False)
-    assert wanted.workers == 5
-    assert wanted.threads == choose_layout(1_000_000, None, gpu=False).threads  # the bits stay the same
 
 
 def _finished(store: Path) -> list[Path]:
@@ -298,8 +284,9 @@ def _wait(condition: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.05)
 
 
-def _children(process: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+def _children(process: int) -> set[int]:
+    lists = Path(f"/proc/{process}/task").glob("*/children")  # of each thread
+    return {int(child) for path in lists for child in path.read_text().split()}
 
 
 def _alive(process: int) -> bool:

@@ -1,0 +1,108 @@
+"""Units of work for the tests of the executor: importable, so that a worker finds them."""
+
+import ctypes
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from climb_assets.errors import ClimbError
+from climb_assets.executor.capacity import thread_count
+from climb_assets.executor.worker import PR_SET_PDEATHSIG
+
+
+@dataclass(frozen=True)
+class Echo:
+    """Return a value after some seconds, with the process that did it."""
+
+    value: Any
+    seconds: float = 0.0
+
+    @property
+    def name(self) -> str:
+        return f"echo {self.value}"
+
+    def run(self) -> tuple[Any, int]:
+        time.sleep(self.seconds)
+        return self.value, os.getpid()
+
+
+@dataclass(frozen=True)
+class Threads:
+    """Return how many threads this process and its libraries are to compute with."""
+
+    name: str = "threads"
+
+    def run(self) -> tuple[int, int]:
+        import torch
+
+        return thread_count(), torch.get_num_threads()
+
+
+@dataclass(frozen=True)
+class Fail:
+    """Raise an error."""
+
+    error: BaseException
+    seconds: float = 0.0
+    name: str = "failing"
+
+    def run(self) -> None:
+        time.sleep(self.seconds)
+        raise self.error
+
+
+@dataclass(frozen=True)
+class Unpicklable:
+    """Return what cannot be sent."""
+
+    name: str = "unpicklable"
+
+    def run(self) -> Any:
+        return lambda: None
+
+
+@dataclass(frozen=True)
+class Stumble:
+    """Die, or raise an error, the first `times` times; leave a mark in `folder` each time."""
+
+    folder: Path
+    times: int
+    error: ClimbError | None = None
+    name: str = "stumbling"
+
+    def run(self) -> int:
+        tries = len(list(self.folder.iterdir()))
+        (self.folder / str(tries)).touch()
+        if tries < self.times:
+            if self.error is None:
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise self.error or AssertionError
+        return tries
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Leave a file when it is begun, with the process that does it, and one when it is done.
+
+    Without `by_kernel` the process gives up the signal that Linux sends when its parent dies, as if it were elsewhere.
+    """
+
+    folder: Path
+    number: int
+    seconds: float = 0.0
+    by_kernel: bool = True
+
+    @property
+    def name(self) -> str:
+        return f"mark {self.number}"
+
+    def run(self) -> int:
+        if not self.by_kernel:
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, 0)
+        (self.folder / f"begun-{self.number}").write_text(str(os.getpid()))
+        time.sleep(self.seconds)
+        (self.folder / f"done-{self.number}").touch()
+        return self.number
