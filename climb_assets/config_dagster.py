@@ -11,7 +11,7 @@ from pydantic import Field
 from climb_assets.config_base import Section
 
 # as Dagster checks them, so that a wrong one is an error of climb.yaml
-Owner = Annotated[str, Field(pattern=r"^(team:.+|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7})$")]
+Owner = Annotated[str, Field(pattern=r"^(team:.+|[A-Za-z0-9_][A-Za-z0-9._%+-]*@[A-Za-z0-9.-]+\.[A-Za-z]{2,7})$")]
 Tag = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,63}$")]
 
 

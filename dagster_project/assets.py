@@ -13,17 +13,17 @@ from collections.abc import Callable, Iterator
 import dagster as dg
 
 from climb_assets.config import Config
-from climb_assets.errors import ClimbError, TransientError
 from climb_assets.graph.assets import SEARCH, SHARD_CHAIN, SPEC, SPECS
 from climb_assets.graph.materializer import Made, Materializer
 from climb_assets.graph.partition_unit import make_partitions
 from climb_assets.store.artifacts import Artifact
 from dagster_project.checks import checks_of
+from dagster_project.dead_runs import claim_run
 from dagster_project.event_tags import PARTITIONS
 from dagster_project.events import event_of
 from dagster_project.metadata import describe
 from dagster_project.partitions import asset_options, partitions_of
-from dagster_project.retries import TRANSIENT
+from dagster_project.retries import TRANSIENT, failing_plainly
 
 Climb = dg.ResourceParam[Materializer]
 MADE_TOGETHER = {"shard_chain": SHARD_CHAIN, "search_iteration": SEARCH}  # operations that make several assets
@@ -73,11 +73,9 @@ def _make_one(asset: str) -> Callable[..., dg.MaterializeResult]:
     """Return the operation of an asset that a run makes once: it has no partitions, or a run has one of them."""
 
     def make(context: dg.AssetExecutionContext, climb: Climb) -> dg.MaterializeResult:
-        try:
-            made = climb.make(asset, context.partition_key if context.has_partition_key else None)
-        except ClimbError as error:
-            raise plain_failure(error) from error
-        return result(climb, made)
+        _claim(context, climb)
+        with failing_plainly():
+            return result(climb, climb.make(asset, context.partition_key if context.has_partition_key else None))
 
     return make
 
@@ -101,10 +99,11 @@ def _make_partitions(assets: tuple[str, ...]) -> Callable[..., Iterator[dg.Mater
     """
 
     def make(context: dg.AssetExecutionContext, climb: Climb) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+        _claim(context, climb)
         selected = {key.to_user_string() for key in context.selected_asset_keys}
         chain, keys = tuple(asset for asset in assets if asset in selected), _wanted_keys(context)
         finished: dict[str, list[Artifact]] = {asset: [] for asset in chain}
-        try:
+        with failing_plainly():
             for made in make_partitions(climb, chain, keys):
                 if context.has_partition_key:
                     yield result(climb, made)
@@ -112,8 +111,6 @@ def _make_partitions(assets: tuple[str, ...]) -> Callable[..., Iterator[dg.Mater
                 finished[made.artifact.asset].append(made.artifact)
                 shown = describe(climb, made.artifact, fresh=made.fresh)
                 context.log_event(event_of(made.artifact, context.instance, shown))
-        except ClimbError as error:
-            raise plain_failure(error) from error
         for check in checks_of(*chain):
             if finished[check.asset]:
                 yield check.result(climb, finished[check.asset])
@@ -121,13 +118,14 @@ def _make_partitions(assets: tuple[str, ...]) -> Callable[..., Iterator[dg.Mater
     return make
 
 
+def _claim(context: dg.AssetExecutionContext, climb: Materializer) -> None:
+    """Claim the run for this process, unless each of its steps has a process of its own."""
+    if climb.config.dagster.executor == "in_process":
+        claim_run(context.instance, context.run)
+
+
 def _wanted_keys(context: dg.AssetExecutionContext) -> list[str]:
     """Return the partitions that a run is to make, in order; `climb up` may name some of its range."""
     only = context.run.tags.get(PARTITIONS)
     named = set(json.loads(only)) if only is not None else None
     return sorted(key for key in context.partition_keys if named is None or key in named)
-
-
-def plain_failure(error: ClimbError) -> dg.Failure:
-    """Return the Dagster failure of an error of ours; only a transient one may be retried."""
-    return dg.Failure(str(error), allow_retries=isinstance(error, TransientError))

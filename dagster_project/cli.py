@@ -157,10 +157,12 @@ def sql(query: str, as_json: bool) -> None:
 @click.option("--port", default=3000, show_default=True, help="Port on the loopback address.")
 def ui(port: int) -> None:
     """Serve Dagster's web UI and daemon on loopback, until interrupted."""
+    from dagster_project.dead_runs import close_dead_runs
     from dagster_project.instance import HOME_VARIABLE, open_instance, prepare_home, synchronise_shards
 
     config = _load()
     with open_instance(config.lake, _notice) as instance:
+        close_dead_runs(instance)  # those that the last server left would hold places in the queue
         synchronise_shards(instance, Materializer(config))
     click.echo(f"Dagster UI on http://127.0.0.1:{port} (interrupt with Ctrl-C)")
     dagster = Path(sys.executable).with_name("dagster")

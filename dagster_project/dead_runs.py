@@ -19,16 +19,24 @@ UNFINISHED = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.Dags
 FIRST_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO of Linux' include/linux/proc_ns.h: no container's
 
 
-def process_tags() -> dict[str, str]:
-    """Return the tags of a run that this process executes; `close_dead_runs` reads them."""
-    identity = process_identity(os.getpid())
-    return {PROCESS_TAG: identity} if identity and _sees_every_process() else {}
+def process_tags(run_id: str) -> dict[str, str]:
+    """Return the tags of a run that this process executes; `close_dead_runs` reads them.
+
+    The run's own id is part of them, since a run that is executed again inherits the tags of the first.
+    """
+    identity = process_identity(os.getpid()) if _sees_every_process() else None
+    return {PROCESS_TAG: f"{identity or 'unseen'}:{run_id}"}
 
 
-def claim_run(instance: dg.DagsterInstance, run_id: str) -> None:
-    """Note on a run that Dagster launched that this process executes it."""
-    if tags := process_tags():
-        instance.add_run_tags(run_id, tags)
+def claim_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+    """Note on a run that Dagster launched that this process, which executes all of it, is its own."""
+    if not is_claimed(run):
+        instance.add_run_tags(run.run_id, process_tags(run.run_id))
+
+
+def is_claimed(run: dg.DagsterRun) -> bool:
+    """Return whether some process said that it executes the run."""
+    return run.tags.get(PROCESS_TAG, "").endswith(f":{run.run_id}")
 
 
 def process_identity(pid: int) -> str | None:
@@ -90,8 +98,10 @@ def close_dead_runs(instance: dg.DagsterInstance) -> int:
         return 0
     dead, here = 0, host_identity()
     for run in instance.get_runs(filters=dg.RunsFilter(statuses=UNFINISHED)):
-        host, pid, _ = f"{run.tags.get(PROCESS_TAG, '')}::".split(":", 2)
-        if host == here and process_identity(int(pid)) != run.tags[PROCESS_TAG]:
+        identity = run.tags.get(PROCESS_TAG, "").removesuffix(f":{run.run_id}")
+        if not is_claimed(run) or not identity.startswith(f"{here}:"):
+            continue
+        if process_identity(int(identity.split(":")[1])) != identity:
             instance.report_run_failed(run, "its process died")
             dead += 1
     return dead

@@ -2,10 +2,10 @@
 
 import dagster as dg
 
-from climb_assets.errors import ClimbError
 from climb_assets.graph.assets import SEARCH
-from dagster_project.assets import Climb, plain_failure
+from dagster_project.assets import Climb
 from dagster_project.dead_runs import claim_run
+from dagster_project.retries import failing_plainly
 from dagster_project.run_plan import bring_up_to_date
 
 
@@ -18,15 +18,17 @@ class Refresh(dg.Config):
 @dg.op
 def bring_corpus_up_to_date(context: dg.OpExecutionContext, config: Refresh, climb: Climb) -> None:
     """Do what `climb up --to` does: read, tokenise, embed and score the shards that changed, and count them."""
-    claim_run(context.instance, context.run_id)
-    try:
+    claim_run(context.instance, context.run)
+    with failing_plainly():
         update = bring_up_to_date(context.instance, climb, config.to, context.log.info)
-    except ClimbError as error:
-        raise plain_failure(error) from error
     context.add_output_metadata({"partitions_materialised": update.made})
 
 
-@dg.job(description="Bring the corpus up to date, materialising only what is stale.", tags={"climb/kind": "refresh"})
+@dg.job(
+    description="Bring the corpus up to date, materialising only what is stale.",
+    tags={"climb/kind": "refresh"},
+    executor_def=dg.in_process_executor,  # one step, which starts runs of its own in its process
+)
 def refresh_corpus() -> None:
     """Refresh the corpus; see `Refresh` for how far."""
     bring_corpus_up_to_date()

@@ -1,10 +1,25 @@
-"""Retries within a run: for errors that may be gone a moment later.
+"""Retries within a run: for errors that may be gone a moment later, and for no others.
 
-What belongs here: the policy, which assets are declared with. What was an error of the data or of the configuration is
-reported as `dg.Failure(allow_retries=False)`, which no policy retries. A run whose process died is the instance's
-matter (`run_retries` in dagster.yaml), a refresh that failed that of its sensor (`refreshes`).
+What belongs here: the policy that assets are declared with, and how an error reaches Dagster. A run whose process died
+is the instance's matter (`run_retries` in dagster.yaml), a refresh that failed that of its sensor (`refreshes`).
 """
+
+import contextlib
+from collections.abc import Iterator
 
 import dagster as dg
 
+from climb_assets.errors import ClimbError, TransientError
+
 TRANSIENT = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+
+
+@contextlib.contextmanager
+def failing_plainly() -> Iterator[None]:
+    """Turn errors into Dagster failures: ours into one of a sentence, and of all only transient ones are retried."""
+    try:
+        yield
+    except ClimbError as error:
+        raise dg.Failure(str(error), allow_retries=isinstance(error, TransientError)) from error
+    except Exception as error:  # a defect, which another attempt would only repeat
+        raise dg.Failure(allow_retries=False) from error

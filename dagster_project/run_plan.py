@@ -4,6 +4,7 @@ What belongs here: turning a plan into Dagster runs in this process. `climb up` 
 """
 
 import json
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -139,7 +140,8 @@ def _share_runs(chains: dict[str, list[str]]) -> Iterator[Run]:
 
 def _execute(job: dg.JobDefinition, instance: dg.DagsterInstance, run: Run) -> None:
     subset = job.get_subset(asset_selection={dg.AssetKey(asset) for asset in run.assets})
-    tags = process_tags()
+    run_id = str(uuid.uuid4())
+    tags = process_tags(run_id)
     if len(run.partitions) > 1:
         known = [key for key in instance.get_dynamic_partitions("shard") if key in run.partitions]
         tags |= {RANGE_START: known[0], RANGE_END: known[-1], PARTITIONS: json.dumps(list(run.partitions))}
@@ -147,6 +149,7 @@ def _execute(job: dg.JobDefinition, instance: dg.DagsterInstance, run: Run) -> N
         instance=instance,
         partition_key=run.partitions[0] if len(run.partitions) == 1 else None,
         run_config=SILENT,
+        run_id=run_id,
         tags=tags,
         raise_on_error=False,
     )

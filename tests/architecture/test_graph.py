@@ -99,7 +99,7 @@ def test_jobs_schedule_and_sensor_are_there(definitions: dg.Definitions) -> None
     repository = definitions.get_repository_def()
     assert {"refresh_corpus", "search"} <= set(repository.job_names)
     assert [schedule.name for schedule in repository.schedule_defs] == ["daily_refresh"]
-    assert [sensor.name for sensor in repository.sensor_defs] == ["corpus_sensor"]
+    assert [sensor.name for sensor in repository.sensor_defs] == ["corpus_sensor", "failure_webhook"]
     assert all(
         automation.default_status.value == "STOPPED"
         for automation in [*repository.schedule_defs, *repository.sensor_defs]

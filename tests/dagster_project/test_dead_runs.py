@@ -4,13 +4,14 @@ import os
 import subprocess
 import sys
 import textwrap
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
-from dagster_project.dead_runs import PROCESS_TAG, claim_run, close_dead_runs, process_identity, process_tags
+from dagster_project.dead_runs import PROCESS_TAG, claim_run, close_dead_runs, is_claimed, process_identity
 from dagster_project.instance import open_instance
 
 ROOT = Path(__file__).parents[2]
@@ -23,9 +24,12 @@ def noop() -> None:
     """Do nothing."""
 
 
-def start_run(instance: dg.DagsterInstance, tags: dict[str, str]) -> str:
-    """Leave a run as started by a process."""
-    return str(instance.create_run_for_job(noop, tags=tags, status=STARTED).run_id)
+def start_run(instance: dg.DagsterInstance, identity: str | None, tag: str | None = None) -> str:
+    """Leave a run as started: by a process, or by nobody who said so, perhaps with a tag from elsewhere."""
+    run_id = str(uuid.uuid4())
+    value = f"{identity}:{run_id}" if identity else tag
+    tags = {PROCESS_TAG: value} if value else {}
+    return str(instance.create_run_for_job(noop, run_id=run_id, tags=tags, status=STARTED).run_id)
 
 
 def status(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRunStatus:
@@ -46,28 +50,36 @@ def test_runs_of_dead_processes_are_closed_and_others_are_not(empty: dg.DagsterI
         identity = process_identity(process.pid)
         assert identity is not None
         process.kill()
-    host, pid, start = process_tags()[PROCESS_TAG].split(":")
+    own = process_identity(os.getpid())
+    assert own is not None
+    host, pid, start = own.split(":")
     runs = {
         "dead": (identity, FAILED),
         "another process had this number": (f"{host}:{pid}:0{start}", FAILED),
-        "living": (f"{host}:{pid}:{start}", STARTED),
+        "living": (own, STARTED),
         "of another host": (f"0{host}:{2**22 + 1}:1", STARTED),
-        "of an older climb": (f"{2**22 + 1}-1", STARTED),
-        "of nobody known": (None, STARTED),
+        "of a host that does not see its processes": ("unseen", STARTED),
     }
-    started = {name: start_run(empty, {PROCESS_TAG: tag} if tag else {}) for name, (tag, _) in runs.items()}
+    started = {name: start_run(empty, tag) for name, (tag, _) in runs.items()}
+    unclaimed = start_run(empty, None), start_run(empty, None, f"{2**22 + 1}-1")
+    again = start_run(empty, None, f"{identity}:{started['dead']}")  # executed again: with the tags of the first
     assert close_dead_runs(empty) == 2
     assert {name: status(empty, run) for name, run in started.items()} == {
         name: expected for name, (_, expected) in runs.items()
     }
+    assert [status(empty, run) for run in (*unclaimed, again)] == [STARTED] * 3
     assert close_dead_runs(empty) == 0
 
 
 def test_a_run_that_dagster_launched_can_be_claimed(empty: dg.DagsterInstance) -> None:
-    run = start_run(empty, {})
-    claim_run(empty, run)
-    claimed = empty.get_run_by_id(run)
-    assert claimed is not None and claimed.tags[PROCESS_TAG] == process_identity(os.getpid())
+    for inherited in (None, "0123:4:5:another run"):
+        run_id = start_run(empty, None, inherited)
+        run = empty.get_run_by_id(run_id)
+        assert run is not None and not is_claimed(run)
+        claim_run(empty, run)
+        claimed = empty.get_run_by_id(run_id)
+        assert claimed is not None and is_claimed(claimed)
+        assert claimed.tags[PROCESS_TAG] == f"{process_identity(os.getpid())}:{run_id}"
 
 
 def test_a_process_that_ended_has_no_identity(empty: dg.DagsterInstance) -> None:
@@ -123,7 +135,7 @@ class Host:
 
 
 RUN = """
-import sys, time
+import sys, time, uuid
 from pathlib import Path
 import dagster as dg
 from dagster_project.dead_runs import process_tags
@@ -139,7 +151,8 @@ def long():
     wait()
 
 with open_instance(Path(sys.argv[1])) as instance:
-    long.execute_in_process(instance=instance, tags=process_tags())
+    run_id = str(uuid.uuid4())
+    long.execute_in_process(instance=instance, run_id=run_id, tags=process_tags(run_id))
 """
 
 

@@ -1,9 +1,11 @@
 """The executor is the one that the configuration names."""
 
+from pathlib import Path
+
 import dagster as dg
 import pytest
 
-from climb_assets.config_dagster import Dagster
+from climb_assets.config_file import load_config
 from climb_assets.errors import ConfigError
 from climb_assets.graph.materializer import Materializer
 from dagster_project.build import build_definitions
@@ -20,9 +22,9 @@ own_executor = dg.multiprocess_executor.configured({"max_concurrent": 3}, name="
         (f"{__name__}:own_executor", own_executor),
     ],
 )
-def test_jobs_use_it(materializer: Materializer, name: str, executor: dg.ExecutorDefinition) -> None:
-    config = materializer.config.model_copy(update={"dagster": Dagster(executor=name)})
-    definitions = build_definitions(Materializer(config))
+def test_jobs_use_it(tmp_path: Path, name: str, executor: dg.ExecutorDefinition) -> None:
+    (tmp_path / "climb.yaml").write_text(f"profile: smoke\ndagster: {{executor: '{name}'}}\n")
+    definitions = build_definitions(Materializer(load_config(tmp_path / "climb.yaml")))
     assert definitions.resolve_job_def("search").executor_def is executor
     assert definitions.resolve_implicit_global_asset_job_def().executor_def is executor
 

@@ -12,8 +12,8 @@ import pytest
 
 from climb_assets.errors import CorpusError, TransientError
 from dagster_project import failure_webhook
-from dagster_project.assets import plain_failure
 from dagster_project.failure_webhook import VARIABLE, failure_sensor, post
+from dagster_project.retries import failing_plainly
 
 SECRET = "T0K3N"
 
@@ -60,18 +60,30 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
 @dg.asset
 def broken() -> None:
     """Fail as an asset of ours does."""
-    raise plain_failure(CorpusError("the raw folder is empty; put documents into it"))
+    with failing_plainly():
+        raise CorpusError("the raw folder is empty; put documents into it")
 
 
 @dg.asset
 def defective() -> None:
     """Fail as no asset of ours should."""
+    with failing_plainly():
+        raise ValueError("a defect\nin two lines")
+
+
+@dg.asset
+def strange() -> None:
+    """Fail as code of somebody else's does."""
     raise ValueError("a defect\nin two lines")
 
 
 @pytest.mark.parametrize(
     "asset, error",
-    [(broken, "the raw folder is empty; put documents into it"), (defective, "ValueError: a defect")],
+    [
+        (broken, "the raw folder is empty; put documents into it"),
+        (defective, "ValueError: a defect"),
+        (strange, "ValueError: a defect"),
+    ],
 )
 def test_a_failed_run_is_told_of(receiver: Receiver, asset: dg.AssetsDefinition, error: str) -> None:
     instance = dg.DagsterInstance.ephemeral()

@@ -1,12 +1,22 @@
 """The corpus counts as late where, and only where, somebody said when."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import dagster as dg
+import pytest
 
 from climb_assets.config import Config
 from climb_assets.config_dagster import Dagster
+from climb_assets.config_file import load_config
 from dagster_project.freshness import freshness_of
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    """Return the configuration of the profile smoke."""
+    (tmp_path / "climb.yaml").write_text("profile: smoke\n")
+    return load_config(tmp_path / "climb.yaml")
 
 
 def test_off_by_default(config: Config) -> None:

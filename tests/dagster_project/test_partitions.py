@@ -10,8 +10,16 @@ from pydantic import ValidationError
 
 from climb_assets.config import Config
 from climb_assets.config_dagster import Dagster
+from climb_assets.config_file import load_config
 from climb_assets.graph.assets import SPECS
 from dagster_project.partitions import asset_options
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    """Return the configuration of the profile smoke."""
+    (tmp_path / "climb.yaml").write_text("profile: smoke\n")
+    return load_config(tmp_path / "climb.yaml")
 
 
 def options(config: Config, asset: str, **settings: object) -> dg.AssetSpec:

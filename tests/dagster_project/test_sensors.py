@@ -1,10 +1,12 @@
 """The corpus sensor: it notices what changed in the raw folder, and asks for a refresh until one succeeds."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import pytest
 from climb_assets.config_file import load_config
 from climb_assets.graph.materializer import Materializer
 from dagster_project import refreshes
+from dagster_project.dead_runs import process_tags
 from dagster_project.jobs import refresh_corpus
 from dagster_project.sensors import corpus_sensor
 
@@ -162,21 +165,43 @@ def test_nothing_is_asked_for_while_a_refresh_is_on_its_way(sensor: Sensor, stat
     assert sensor.tick() is None and "failed" in sensor.reason
 
 
-def test_a_refresh_whose_process_was_killed_is_asked_for_again(sensor: Sensor, project: Path) -> None:
+def start_run(sensor: Sensor, *, claimed_by: Callable[[str], dict[str, str]] = lambda run_id: {}) -> str:
+    """Let what the sensor asks for start and never end; return the run's id."""
+    run_id = str(uuid.uuid4())
+    tags = {**sensor.asks().tags, **claimed_by(run_id)}
+    started = dg.DagsterRunStatus.STARTED
+    sensor.instance.create_run_for_job(refresh_corpus, run_id=run_id, tags=tags, status=started)
+    return run_id
+
+
+def tags_of_an_ended_process(run_id: str) -> dict[str, str]:
+    """Return the tags of a process that has claimed a run and ended."""
+    code = f"import json; from dagster_project.dead_runs import process_tags as p; print(json.dumps(p({run_id!r})))"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    return dict(json.loads(ended.stdout))
+
+
+def test_a_refresh_whose_process_was_killed_is_asked_for_again(sensor: Sensor) -> None:
     sensor.tick()
-    request = sensor.asks()
-    ended = f"import os; from dagster_project.dead_runs import process_tags as tags; {PRINT_TAGS}"
-    tags = subprocess.run([sys.executable, "-c", ended], capture_output=True, text=True, check=True, cwd=ROOT).stdout
-    key, _, value = tags.strip().partition(" ")
-    sensor.instance.create_run_for_job(
-        refresh_corpus, tags={**request.tags, key: value}, status=dg.DagsterRunStatus.STARTED
-    )
+    start_run(sensor, claimed_by=tags_of_an_ended_process)
     assert sensor.tick() is None and "failed" in sensor.reason
     time.sleep(refreshes.wait_after(1))
     assert sensor.asks().tags[refreshes.ATTEMPT_TAG] == "2"
 
 
-PRINT_TAGS = "print(*[word for pair in tags().items() for word in pair])"
+def test_a_refresh_that_never_said_a_word_is_asked_for_again(sensor: Sensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    sensor.tick()
+    start_run(sensor)
+    assert sensor.tick() is None and "on its way" in sensor.reason
+    monkeypatch.setattr(refreshes, "UNCLAIMED", 0.0)
+    assert sensor.asks().tags[refreshes.ATTEMPT_TAG] == "2"
+
+
+def test_a_refresh_that_lives_may_take_its_time(sensor: Sensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refreshes, "UNCLAIMED", 0.0)
+    sensor.tick()
+    start_run(sensor, claimed_by=process_tags)
+    assert sensor.tick() is None and "on its way" in sensor.reason
 
 
 def test_a_refresh_that_a_person_cancelled_is_left_alone(sensor: Sensor) -> None:
