@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-BITS_A_HASH = 16  # of the table: so one in 16 of the values that are not wanted needs a search
+BITS_A_HASH = 32  # of the table: so one in 32 of the values that are not wanted needs a search
 
 
 def places_among(values: NDArray[Any], wanted: NDArray[Any]) -> NDArray[np.int64]:

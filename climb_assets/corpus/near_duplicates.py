@@ -25,7 +25,8 @@ from climb_assets.store.files import write_atomically
 from climb_assets.tables import read_table, write_table
 
 NEIGHBOURS = 8
-VERIFIED_PAIRS = 65_536  # at a time; bounds memory only
+UNVERIFIED = 4_000_000  # pairs that may wait; bounds memory only
+VERIFIED = 65_536  # at a time; the same
 PAIRS = pa.schema([("id", pa.string()), ("other", pa.string()), ("similarity", pa.float32()), ("bands", pa.uint64())])
 
 
@@ -42,7 +43,8 @@ class ShardSignatures:
     @classmethod
     def open(cls, shard: str, version: str, ids: Path, keys: Path, slots: Path) -> Self:
         """Map the files of one `document_signatures` artefact."""
-        return cls(shard, version, *(np.load(path, "r", allow_pickle=False) for path in (ids, keys, slots)))
+        mapped = (np.load(path, "r", allow_pickle=False) for path in (ids, keys, slots))
+        return cls(shard, version, *(array.view(np.ndarray) for array in mapped))  # slices of memmap are slow
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,16 @@ class EarlierPairs:
 class _Pairs:
     """Pairs by `code`, ascending: row of the smaller id * rows of the corpus + row of the other.
 
-    `bands` has the bit of each band in whose buckets the pair was met.
+    Similarities that are not known yet are NaN; `bands` has the bit of each band in whose buckets the pair was met.
     """
 
     codes: NDArray[np.int64]
     similarities: NDArray[np.float32]
     bands: NDArray[np.uint64]
+
+    def take(self, which: NDArray[Any]) -> "_Pairs":
+        """Return some of the pairs, or all in another order."""
+        return _Pairs(self.codes[which], self.similarities[which], self.bands[which])
 
 
 def find_near_duplicates(
@@ -92,7 +98,9 @@ def find_near_duplicates(
     for band in range(BANDS):
         keys = np.concatenate([shard.keys[band] for shard in corpus.shards])
         touched = _keys_of_changes(corpus.shards, earlier, band) if earlier else _repeated(keys)
-        pairs = corpus.renew(pairs, band, keys, touched, threshold)
+        pairs = corpus.renew(pairs, band, keys, touched)
+        if np.isnan(pairs.similarities).sum() > UNVERIFIED or band == BANDS - 1:
+            pairs = corpus.verify(pairs, threshold)
     versions = {shard.shard: shard.version for shard in corpus.shards}
     write_atomically(out / "shards.json", canonical_json(versions).encode())
     return corpus.write(pairs, out / "pairs.parquet")
@@ -101,13 +109,20 @@ def find_near_duplicates(
 def _keys_of_changes(shards: Sequence[ShardSignatures], earlier: EarlierPairs, band: int) -> NDArray[np.uint32]:
     """Return the keys of all documents that came or went, ascending."""
     came = [shard for shard in shards if earlier.versions.get(shard.shard) != shard.version]
-    return np.unique(np.concatenate([np.empty(0, np.uint32), *(shard.keys[band] for shard in [*came, *earlier.gone])]))
+    return _distinct(np.concatenate([np.empty(0, np.uint32), *(shard.keys[band] for shard in [*came, *earlier.gone])]))
 
 
 def _repeated(keys: NDArray[np.uint32]) -> NDArray[np.uint32]:
     """Return the keys that occur more than once, ascending."""
     ordered = np.sort(keys)
-    return np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    return _distinct(ordered[1:][ordered[1:] == ordered[:-1]])
+
+
+def _distinct(values: NDArray[Any]) -> NDArray[Any]:
+    """Return each value once, ascending."""
+    ordered: NDArray[Any] = np.sort(values)
+    first = np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]
+    return np.asarray(ordered[first])
 
 
 class _Corpus:
@@ -123,7 +138,7 @@ class _Corpus:
         """Return those pairs of a table whose documents are both still there."""
         pairs = read_table(table) if table else PAIRS.empty_table()
         halves = [split_ids(pairs[name].to_pylist())[:, 0] for name in ("id", "other")]
-        wanted = np.unique(np.concatenate(halves))
+        wanted = _distinct(np.concatenate(halves))
         rows = places_among(self._ids, wanted)
         there, first = np.unique(self._ids[rows], return_index=True)
         ends = [positions_in(there, half) for half in halves]
@@ -133,27 +148,32 @@ class _Corpus:
         similarities, bands = (pairs[name].to_numpy()[kept][order] for name in ("similarity", "bands"))
         return _Pairs(codes[order], similarities, bands)
 
-    def renew(
-        self, pairs: _Pairs, band: int, keys: NDArray[np.uint32], touched: NDArray[np.uint32], threshold: float
-    ) -> _Pairs:
-        """Look at some buckets of a band again: those whose keys were touched."""
+    def renew(self, pairs: _Pairs, band: int, keys: NDArray[np.uint32], touched: NDArray[np.uint32]) -> _Pairs:
+        """Look again at the buckets of a band whose keys were touched."""
         bit = np.uint64(1 << band)
-        stale = positions_in(touched, keys[pairs.codes // self._rows]) >= 0 if self._rows else np.empty(0, np.bool_)
+        stale = positions_in(touched, keys[pairs.codes // max(self._rows, 1)]) >= 0
         bands = np.where(stale, pairs.bands & ~bit, pairs.bands)
-        found = np.unique(self._neighbours(keys, places_among(keys, touched)))
+        found = _distinct(self._neighbours(keys, places_among(keys, touched)))
         known = positions_in(pairs.codes, found)
         bands[known[known >= 0]] |= bit
-        unknown = found[known < 0]
-        similarities = self._similarities(unknown)
-        similar = similarities >= threshold
-        codes = np.concatenate([pairs.codes, unknown[similar]])
-        order = np.argsort(codes)
-        bits = np.full(int(similar.sum()), bit)
-        return _Pairs(
-            codes[order],
-            np.concatenate([pairs.similarities, similarities[similar]])[order],
-            np.concatenate([bands, bits])[order],
+        new = found[known < 0]
+        together = _Pairs(
+            np.concatenate([pairs.codes, new]),
+            np.concatenate([pairs.similarities, np.full(len(new), np.nan, np.float32)]),
+            np.concatenate([bands, np.full(len(new), bit)]),
         )
+        return together.take(np.argsort(together.codes, kind="stable"))
+
+    def verify(self, pairs: _Pairs, threshold: float) -> _Pairs:
+        """Estimate what is not known yet and return the pairs that are similar enough."""
+        similarities = pairs.similarities.copy()
+        unknown = np.flatnonzero(np.isnan(similarities))
+        for start in range(0, len(unknown), VERIFIED):
+            part = unknown[start : start + VERIFIED]
+            small, large = np.divmod(pairs.codes[part], self._rows)
+            agreeing = (self._take("slots", small) == self._take("slots", large)).sum(axis=1) / SLOTS
+            similarities[part] = (agreeing - 1 / 256) / (1 - 1 / 256)  # two bytes agree by chance in 1 of 256 cases
+        return _Pairs(pairs.codes, similarities, pairs.bands).take(similarities >= threshold)
 
     def _neighbours(self, keys: NDArray[np.uint32], rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the codes of the pairs that are compared in the buckets of these rows."""
@@ -166,15 +186,6 @@ class _Corpus:
             same = keys[small] == keys[large]
             codes.append(small[same] * self._rows + large[same])
         return np.concatenate(codes)
-
-    def _similarities(self, codes: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Estimate the Jaccard similarity of pairs; two bytes of 256 agree by chance."""
-        estimates = np.empty(len(codes), np.float32)
-        for start in range(0, len(codes), VERIFIED_PAIRS):
-            small, large = np.divmod(codes[start : start + VERIFIED_PAIRS], self._rows)
-            agreeing = (self._take("slots", small) == self._take("slots", large)).sum(axis=1) / SLOTS
-            estimates[start : start + VERIFIED_PAIRS] = (agreeing - 1 / 256) / (1 - 1 / 256)
-        return estimates
 
     def _take(self, name: Literal["ids", "slots"], rows: NDArray[np.int64]) -> NDArray[Any]:
         """Return these rows of the arrays of that name, as if all shards were one."""

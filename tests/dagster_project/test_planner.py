@@ -22,7 +22,10 @@ from tests.conftest import write_source
 from tests.dagster_project.conftest import assets, names
 
 ROOT = Path(__file__).parents[2]
-PER_SHARD = {"corpus_shards", "tokenized_shards", "embeddings", "quality_scores"}
+PER_SHARD = {
+    *("corpus_shards", "tokenized_shards", "embeddings", "quality_scores"),
+    *("document_signatures", "contamination"),
+}
 CHOICE = {"baseline_mixtures", "confirmation_results", "optimal_mixture"}
 OF_OBJECTIVE = CHOICE | {"target_comparison", "mixed_corpus", "audit_bundle"}
 BEHIND_SEARCH = OF_OBJECTIVE | {"proxy_fidelity"}
