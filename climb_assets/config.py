@@ -174,7 +174,11 @@ class TextTask(Section):
     kind: Literal["text"]
     sources: tuple[str, ...] = Field(min_length=1)
     split: Literal["search_eval", "report_eval"] = "search_eval"
-    documents: int = Field(64, ge=1, description="documents at most, per source")
+    documents: int = Field(
+        64,
+        ge=1,
+        description="documents at most, per source, in each of two parts: what the search sees, and what confirms",
+    )
 
 
 class ChoiceTask(Section):
@@ -183,7 +187,11 @@ class ChoiceTask(Section):
     kind: Literal["choice"]
     path: Path
     split: Literal["search_eval", "report_eval"] = "search_eval"
-    items: int = Field(200, ge=1, description="items at most, a fixed random subset")
+    items: int = Field(
+        200,
+        ge=1,
+        description="items at most in each of two parts, fixed random subsets: what the search sees, and what confirms",
+    )
 
 
 class HarnessTask(Section):
@@ -193,7 +201,11 @@ class HarnessTask(Section):
     task: str = Field(description="its name there")
     include: Path | None = Field(None, description="a folder of task YAML files, which stands in for the harness' own")
     split: Literal["search_eval", "report_eval"] = "search_eval"
-    items: int = Field(200, ge=1, description="items at most, the first ones; of a group, of each task")
+    items: int = Field(
+        200,
+        ge=1,
+        description="items at most in each of two parts, the first ones for the search; of a group, of each task",
+    )
 
 
 Task = Annotated[TextTask | ChoiceTask | HarnessTask, Field(discriminator="kind")]

@@ -10,6 +10,7 @@ from climb_assets.errors import ComputeError
 from climb_assets.mixture.confirmed_choice import select_confirmed, select_published, write_selection
 from climb_assets.mixture.published_choice import Prospect
 from climb_assets.search.confirmation import Listed, gather_arms
+from climb_assets.search.item_sampling import ItemLosses
 from climb_assets.search.iteration import Fit
 from climb_assets.search.noise import Noise
 from climb_assets.simplex.mixtures import mixture_key
@@ -17,7 +18,7 @@ from climb_assets.tables import read_table
 
 WEIGHTS = {"piqa": 1.0}
 PRIOR = np.array([0.5, 0.3, 0.2])
-NOISE = Noise("general", "objective", 0.01, 4, 0.06, 6.0)
+NOISE = Noise("general", "objective", 0.02, 3.0, 0.06, 6.0, 0.01, 2)
 MIXTURES = {"measured 1": (0.7, 0.2, 0.1), "measured 2": (0.6, 0.3, 0.1), "predicted": (0.75, 0.2, 0.05)}
 BASELINES = {"uniform": (1 / 3, 1 / 3, 1 / 3), "proportional": (0.5, 0.3, 0.2)}
 GOOD = {"measured 1": 1.0, "measured 2": 1.005, "predicted": 1.0, "uniform": 1.3, "proportional": 1.2}
@@ -49,7 +50,11 @@ def confirm(means, code=None, diverged=(), choice=None, noise=NOISE, baselines=B
         for seed, shift in ((3, 0.005 * (-1) ** row), (4, -0.005 * (-1) ** row))
         if (name, seed) not in diverged
     }
-    arms = gather_arms(LISTED, baselines, losses, (3, 4))
+    items = {
+        (key, seed): {task: ItemLosses(np.full(20, 10 * loss), np.full(20, 10)) for task, loss in tasks.items()}
+        for (key, seed), tasks in losses.items()
+    }
+    arms = gather_arms(LISTED, baselines, losses, items, (3, 4))
     rng = np.random.default_rng(0)
     return select_confirmed("general", WEIGHTS, LISTED, arms, PROSPECT, noise, choice or Choice(), rng)
 
@@ -64,8 +69,11 @@ def test_the_best_measured_mixture_is_the_answer_and_its_gaps_are_told():
     assert selection.evidence.interval[0] < selection.evidence.mean < selection.evidence.interval[1]
     assert selection.evidence.mean == pytest.approx(1.0)
     assert set(selection.evidence.probability_best) == set(GOOD)
-    assert (selection.noise, selection.degrees) == (0.01, 4)
-    assert selection.evidence.degrees == 4 + 4
+    assert (selection.noise, selection.degrees) == (0.01, 2)
+    assert selection.evidence.degrees == pytest.approx(
+        2 + 4 * 3 * 2 / 7
+    )  # the anchors', and that of three by two pairs
+    assert selection.evidence.of_items == pytest.approx(0, abs=1e-9)  # every item says the same
     assert selection.prospect.ties == 3
 
 

@@ -161,7 +161,10 @@ def test_arms_hold_the_losses_of_their_seeds_alone():
     uniform = (1 / 3, 1 / 3, 1 / 3)
     losses = {(entry.key, seed): {"piqa": 1.0 + seed, "code": 3.0} for seed in (0, 3, 4)}
     losses[mixture_key(uniform), 3] = {"piqa": 2.0, "code": 1.0}
-    arms = gather_arms([entry], {"uniform": uniform}, losses, (3, 4))
+    items = {model: {"piqa": model} for model in losses} | {(mixture_key(uniform), 4): {"piqa": "diverged"}}
+    arms = gather_arms([entry], {"uniform": uniform}, losses, items, (3, 4))
+    assert arms["measured 1"]["items"] == {seed: {"piqa": (entry.key, seed)} for seed in (3, 4)}
+    assert list(arms["uniform"]["items"]) == [3]
     assert arms["measured 1"]["losses"] == {3: {"piqa": 4.0, "code": 3.0}, 4: {"piqa": 5.0, "code": 3.0}}
     assert list(arms["uniform"]["losses"]) == [3]  # its other model diverged
     assert objective_by_seed(arms, {"piqa": 1, "code": 1})["measured 1"] == {3: 3.5, 4: 4.0}

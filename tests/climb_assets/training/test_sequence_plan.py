@@ -54,6 +54,37 @@ def test_a_plan_depends_on_its_seed_alone(index: TrainingIndex, make_training: M
     assert not (one == other).all()
 
 
+def places_of(plan: SequencePlan) -> dict[tuple[int, int], int]:
+    """Return the step at which each sequence of each domain is read."""
+    return {(domain, number): row // plan.batch_size for row, (domain, number) in enumerate(plan.slots.tolist())}
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(("weight", "moved"), [(0.3, 0.0), (0.5, 0.05), (0.7, 0.1)])
+def test_mixtures_of_one_seed_read_what_they_share_at_like_steps(
+    index: TrainingIndex, make_training: MakeTraining, seed: int, weight: float, moved: float
+) -> None:
+    training = make_training(tokens=6400)
+    mixtures = [(weight, 0.9 - weight, 0.1), (weight + moved, 0.9 - weight - moved, 0.1)]
+    one, other = (plan_sequences(index, mixture, training, seed) for mixture in mixtures)
+    first, second = places_of(one), places_of(other)
+    shared = first.keys() & second.keys()
+    assert len(shared) >= 400 * (1 - moved) - 1
+    assert max(abs(first[sequence] - second[sequence]) for sequence in shared) <= 2  # of 100 steps
+    for domain in one.streams.keys() & other.streams.keys():  # and they are the same text
+        common = min(len(one.streams[domain].spans), len(other.streams[domain].spans)) - 1
+        assert (one.streams[domain].spans[:common] == other.streams[domain].spans[:common]).all()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_stretch_of_a_run_has_the_shares_of_the_mixture(
+    index: TrainingIndex, make_training: MakeTraining, seed: int
+) -> None:
+    plan = plan_sequences(index, (0.55, 0.25, 0.2), make_training(tokens=6400), seed)
+    for quarter in np.split(plan.slots[:, 0], 4):
+        assert np.bincount(quarter, minlength=3) == pytest.approx([55, 25, 20], abs=2)
+
+
 @pytest.mark.parametrize("weights", [(0.5, 0.5), (1.5, -0.5, 0), (0, 0, 0), (float("nan"), 0.5, 0.5)])
 def test_what_is_no_mixture_is_refused(
     index: TrainingIndex, make_training: MakeTraining, weights: tuple[float, ...]
