@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import pyarrow.compute as pc
 
 from climb_assets.config import Training
+from climb_assets.environment import resolve_device
 from climb_assets.errors import TransientError
 from climb_assets.executor.local import Layout, choose_layout, discard_workers, start_workers
 from climb_assets.search.item_sampling import ItemLosses, TaskItems
@@ -32,7 +33,6 @@ from climb_assets.training.proxy_orders import (
     find_kept,
     snapshots_of,
 )
-from climb_assets.training.proxy_training import pick_device
 from climb_assets.training.proxy_unit import ProxyUnit
 
 START_BYTES = 2  # of a parameter of a model that is continued, at least: most are kept in bfloat16
@@ -140,7 +140,7 @@ class Swarm:
             parameters = training.shape.parameters + self._conditions.vocabulary * training.shape.hidden
         else:
             parameters = sum(file.stat().st_size for file in training.start.glob("*.safetensors")) // START_BYTES
-        return choose_layout(parameters, runtime.workers, gpu=pick_device(runtime.device).type == "cuda")
+        return choose_layout(parameters, runtime.workers, gpu=resolve_device(runtime.device) == "cuda")
 
     def _work_off(self, units: Sequence[ProxyUnit], layout: Layout, total: int, progress: Progress | None) -> None:
         """Give the work to the pool and wait for all of it."""
