@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from climb_assets import config
+from climb_assets.environment import resolve_device, resolve_precision
 from climb_assets.errors import ConfigError
 from climb_assets.executor.capacity import thread_count
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")  # more slashes, or a leading one, make it a path
-FAST_BFLOAT16 = ("avx512_bf16", "amx_bf16")  # CPUs without either emulate it, far slower than float32
 
 
 class Encoded(NamedTuple):
@@ -136,12 +136,12 @@ def load_encoder(settings: config.Encoder, runtime: config.Runtime) -> Encoder:
             f"encoder.model: there is no folder {settings.model}; "
             "run `climb demo-corpus` to fetch it, or give another model"
         )
-    cuda = runtime.device == "cuda" or (runtime.device == "auto" and torch.cuda.is_available())
-    precision = _choose_precision(settings.precision, cuda)
+    device = resolve_device(runtime.device)
+    precision = resolve_precision(settings.precision, device)
     try:
         model = SentenceTransformer(
             settings.model,
-            device="cuda" if cuda else "cpu",
+            device=device,
             trust_remote_code=False,
             revision=settings.revision,
             local_files_only=local,
@@ -175,16 +175,3 @@ def _check_tokenizer(model: "SentenceTransformer", settings: config.Encoder) -> 
     if settings.max_tokens > model.tokenizer.model_max_length:
         limit = model.tokenizer.model_max_length
         raise ConfigError(f"encoder.max_tokens is {settings.max_tokens} but {settings.model} takes {limit}; lower it")
-
-
-def _choose_precision(asked: str, cuda: bool) -> str:
-    """Return the fastest precision that the device computes natively."""
-    import torch
-
-    if asked != "auto":
-        return asked
-    if cuda:
-        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
-    flags = Path("/proc/cpuinfo")
-    known = flags.read_text() if flags.exists() else ""
-    return "bfloat16" if any(name in known for name in FAST_BFLOAT16) else "float32"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from climb_assets.environment import resolve_device
 from climb_assets.store.artifacts import Artifact, Draft
 from climb_assets.store.store import Store
 from climb_assets.tables import write_rows
@@ -19,7 +20,6 @@ from climb_assets.training.evaluation import Evaluation, evaluate
 from climb_assets.training.harness import evaluate_with_harness
 from climb_assets.training.model import load_model
 from climb_assets.training.proxy_orders import PreparedTask, ProxyOrders, find_kept, snapshots_of
-from climb_assets.training.proxy_training import pick_device
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -53,7 +53,7 @@ def score_proxy(store: Store, orders: ProxyOrders, model: Artifact) -> None:
         return
     model.verify()
     found: dict[str, dict[int, Evaluation]] = {name: {} for name in missing}
-    loaded = load_model(model.path).to(pick_device(orders.conditions.runtime.device))  # type: ignore[arg-type]
+    loaded = load_model(model.path).to(resolve_device(orders.conditions.runtime.device))  # type: ignore[arg-type]
     for tokens in [int(model.summary["tokens"]), *snapshots_of(model)]:
         if tokens in snapshots_of(model):
             load_snapshot(loaded, model.path, tokens)

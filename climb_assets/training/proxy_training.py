@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from climb_assets.config import Training
+from climb_assets.environment import Device, resolve_device
 from climb_assets.store.artifacts import Artifact, Draft, Order, canonical_json
 from climb_assets.store.files import write_atomically
 from climb_assets.store.store import Store
@@ -31,7 +32,6 @@ from climb_assets.training.train import (
 )
 
 if TYPE_CHECKING:
-    import torch
     from transformers import PreTrainedModel
 
 CURVE_SCHEMA = pa.schema([("step", pa.int32()), ("tokens", pa.int64()), ("loss", pa.float64())])
@@ -114,20 +114,13 @@ def _write_facts(
     }
 
 
-def make_model(training: Training, vocabulary: int, tokenizer: Path, seed: int, device: str) -> "PreTrainedModel":
+def make_model(training: Training, vocabulary: int, tokenizer: Path, seed: int, device: Device) -> "PreTrainedModel":
     """Return the model that a training starts from, on its device: a fresh one, or the one that is continued."""
     fresh = build_model(training, vocabulary, seed) if training.start is None else continue_model(training, tokenizer)
-    placed: PreTrainedModel = fresh.to(pick_device(device))  # type: ignore[arg-type]
+    placed: PreTrainedModel = fresh.to(resolve_device(device))  # type: ignore[arg-type]
     if prefers_plain_attention(training.sequence, placed.device):
         placed.set_attn_implementation("eager")
     return placed
-
-
-def pick_device(name: str) -> "torch.device":
-    """Return the device of a name; ``auto`` takes a GPU where there is one."""
-    import torch
-
-    return torch.device("cuda" if name == "auto" and torch.cuda.is_available() else "cpu" if name == "auto" else name)
 
 
 def _place_model(training: Training, conditions: Conditions, seed: int) -> "PreTrainedModel":

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import pyarrow.compute as pc
 
 from climb_assets.config import Training
+from climb_assets.environment import resolve_device
 from climb_assets.executor.executor import Executor, Progress, Resources
 from climb_assets.executor.local import LocalExecutor
 from climb_assets.search.item_sampling import ItemLosses, TaskItems
@@ -31,7 +32,6 @@ from climb_assets.training.proxy_orders import (
     find_kept,
     snapshots_of,
 )
-from climb_assets.training.proxy_training import pick_device
 from climb_assets.training.proxy_unit import ProxyUnit
 
 START_BYTES = 2  # of a parameter of a model that is continued, at least: most are kept in bfloat16
@@ -133,12 +133,12 @@ class Swarm:
         return [_outcome(self._store, units[proxy].orders, kept[proxy]) for proxy in proxies]
 
     def _resources(self, training: Training) -> Resources:
-        """Return what one proxy needs; its threads follow from it, so its last bits rest on the model and the machine."""
+        """Return what one proxy needs; its threads follow from that, and so do its last bits."""
         if training.start is None:
             parameters = training.shape.parameters + self._conditions.vocabulary * training.shape.hidden
         else:
             parameters = sum(file.stat().st_size for file in training.start.glob("*.safetensors")) // START_BYTES
-        gpu = pick_device(self._conditions.runtime.device).type == "cuda"
+        gpu = resolve_device(self._conditions.runtime.device) == "cuda"
         return Resources(WORKER_BYTES + BYTES_PER_PARAMETER * parameters, gpu=gpu)
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from climb_assets.config import Runtime, Training
+from climb_assets.environment import resolve_precision
 from climb_assets.errors import ComputeError
 from climb_assets.training.checkpoint import Checkpoint, save_snapshot
 from climb_assets.training.sequence_plan import SequencePlan
@@ -192,12 +193,8 @@ def mixed_precision(device: "torch.device") -> contextlib.AbstractContextManager
 
 
 def computes_in_bfloat16(device: "torch.device") -> bool:
-    """Return whether the device has instructions for bfloat16 products."""
-    import torch
-
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    return bool(torch.cpu._is_avx512_bf16_supported())
+    """Return whether models are trained in bfloat16 on a device; see `climb_assets.environment.resolve_precision`."""
+    return resolve_precision("auto", device.type, gradients=True) == "bfloat16"
 
 
 def prefers_plain_attention(sequence: int, device: "torch.device") -> bool:

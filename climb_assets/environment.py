@@ -1,0 +1,216 @@
+"""The environment: what a number depends on besides code, configuration and data.
+
+What belongs here: what ``auto`` comes to, the class of the processor, the versions of packages, the commit of a hub's
+model, and how a change of them is told. Who asks for them, and when, belongs to `climb_assets.graph`.
+
+Policy (``runtime.environment``). `warn`, the default: a change of packages or of the processor is told and makes
+nothing stale by itself, for a patch release seldom changes a number and a new machine should not throw away a corpus.
+A changed device or precision always makes stale: otherwise vectors of two precisions would meet in one k-means, or
+models in one swarm. `stale`: every difference makes stale.
+"""
+
+import functools
+import importlib.metadata
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+Device = Literal["auto", "cpu", "cuda"]
+Policy = Literal["warn", "stale"]
+Size = Literal["patch", "release", "computing"]
+
+GPU_FILES = ("nvidia*", "nvhost*", "dxg", "kfd")  # of /dev: NVIDIA's driver, Jetson's, Windows' for Linux, ROCm's
+FAST_BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16"})  # CPUs without either emulate it, far slower than float32
+FAMILIES = {"amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64"}  # as some systems call them
+LEVELS = {  # instruction sets that numerical libraries choose their kernels by, the best first
+    "x86_64": ("amx_bf16", "avx512_bf16", "avx512f", "avx2", "avx"),
+    "aarch64": ("sve2", "sve"),
+}
+COMMIT = re.compile(r"[0-9a-f]{40}")
+PACKAGE = "package "  # before the name of a package in a record
+
+
+def resolve_device(name: Device, devices: Path = Path("/dev")) -> str:
+    """Return the device of a name, ``cpu`` or ``cuda``; ``auto`` takes a GPU where there is one.
+
+    Without a GPU's device file the answer needs no torch, so that planning is quick.
+
+    Parameters
+    ----------
+    devices
+        Where the system keeps device files.
+    """
+    if name != "auto":
+        return name
+    if not any(found for pattern in GPU_FILES for found in devices.glob(pattern)):
+        return "cpu"
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def resolve_precision(asked: str, device: str, *, gradients: bool = False) -> str:
+    """Return the precision to compute in; ``auto`` is the fastest that the device computes natively.
+
+    Parameters
+    ----------
+    gradients
+        Whether a model is trained. Without scaled losses float16 loses small gradients, so it becomes float32.
+    """
+    if asked != "auto":
+        return asked
+    if device == "cpu":
+        return "bfloat16" if FAST_BFLOAT16 & _cpu_features() else "float32"
+    import torch
+
+    if torch.cuda.is_bf16_supported(including_emulation=False):
+        return "bfloat16"
+    return "float32" if gradients else "float16"
+
+
+def architecture_class() -> str:
+    """Return the class of this machine's processor, for example ``x86_64 avx2`` or ``aarch64``.
+
+    It rests on the features that the kernel lists in /proc/cpuinfo, on macOS on ``sysctl machdep.cpu``; elsewhere only
+    the family is known. Processors of one class may still differ in last bits: some libraries ask for the maker too.
+    """
+    return classify_architecture(platform.machine(), _cpu_features())
+
+
+def classify_architecture(machine: str, features: frozenset[str]) -> str:
+    """Return the class of a processor: its family, and the best of the instruction sets that kernels are chosen by."""
+    family = FAMILIES.get(machine.lower(), machine.lower())
+    best = next((level for level in LEVELS.get(family, ()) if level in features), None)
+    return family if best is None else f"{family} {best}"
+
+
+@functools.cache
+def _cpu_features() -> frozenset[str]:
+    """Return the names of what the processor can do, in lower case."""
+    listing = Path("/proc/cpuinfo")
+    if listing.exists():
+        lines = (line.partition(":") for line in listing.read_text().splitlines())
+        return frozenset(next((text for key, _, text in lines if key.strip() in ("flags", "Features")), "").split())
+    if platform.system() == "Darwin":
+        command = ["sysctl", "-n", "machdep.cpu.features", "machdep.cpu.leaf7_features"]
+        return frozenset(subprocess.run(command, capture_output=True, text=True).stdout.lower().split())
+    return frozenset()
+
+
+@functools.cache
+def _distributions() -> Mapping[str, list[str]]:
+    return importlib.metadata.packages_distributions()
+
+
+def package_versions(modules: frozenset[str]) -> dict[str, str]:
+    """Return the version of Python, and of each distribution that top-level modules come from, by its name, sorted.
+
+    ``faiss`` may come from ``faiss-cpu`` or ``faiss-gpu``. A module that is not installed has no version.
+    """
+    names = {name for module in modules for name in _distributions().get(module, ())}
+    versions = {re.sub(r"[-_.]+", "-", name).lower(): importlib.metadata.version(name) for name in names}
+    return {"python": platform.python_version()} | dict(sorted(versions.items()))
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What an asset's numbers depend on besides code, configuration and data.
+
+    Parameters
+    ----------
+    architecture
+        See `architecture_class`.
+    device, precision
+        What ``auto`` came to; None for an asset that computes with no model.
+    packages
+        See `package_versions`.
+    """
+
+    architecture: str
+    device: str | None = None
+    precision: str | None = None
+    packages: Mapping[str, str] = field(default_factory=dict)
+
+    def as_record(self) -> dict[str, str]:
+        """Return it flat, as artefacts keep it."""
+        computing = {"architecture": self.architecture, "device": self.device, "precision": self.precision}
+        return {name: value for name, value in computing.items() if value is not None} | {
+            f"{PACKAGE}{name}": version for name, version in self.packages.items()
+        }
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that is not as it was; None: it was not there, or is no longer.
+
+    `size` is ``patch`` where only the third number of a version differs, ``release`` of any other version, and
+    ``computing`` of device, precision and processor.
+    """
+
+    name: str
+    before: str | None
+    now: str | None
+    size: Size
+
+
+def differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[Difference]:
+    """Return what differs between two records of `Environment.as_record`, by name."""
+    return [
+        Difference(name, before.get(name), now.get(name), _size(name, before.get(name), now.get(name)))
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name)
+    ]
+
+
+def _size(name: str, before: str | None, now: str | None) -> Size:
+    if not name.startswith(PACKAGE):
+        return "computing"
+    pattern = re.compile(r"(\d+\.\d+)(?:\.\d+)?(.*)")
+    was, became = pattern.fullmatch(before or ""), pattern.fullmatch(now or "")
+    return "patch" if was and became and was.groups() == became.groups() else "release"
+
+
+def counted(environment: Environment, policy: Policy) -> dict[str, str]:
+    """Return the part of a record that enters a fingerprint, so that a change of it makes stale."""
+    record = environment.as_record()
+    if policy == "stale":
+        return record
+    return {name: value for name, value in record.items() if name in ("device", "precision")}
+
+
+def resolve_revision(model: str, revision: str | None) -> str | None:
+    """Return the commit of a hub's model that this machine has, or None: a folder, or a model that is not here yet.
+
+    Nothing is asked of the hub: what lies in its local cache is what was loaded.
+
+    Parameters
+    ----------
+    model
+        As the configuration names it; one without an owner is looked up where sentence-transformers looks.
+    revision
+        A commit, a branch or a tag; None is the main branch.
+    """
+    if Path(model).is_dir():
+        return None
+    if revision is not None and COMMIT.fullmatch(revision):
+        return revision
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    for name in (model,) if "/" in model else (f"sentence-transformers/{model}", model):
+        try:
+            found = snapshot_download(
+                name,
+                revision=revision,
+                cache_dir=os.environ.get("SENTENCE_TRANSFORMERS_HOME"),  # where the encoder is kept, if it is set
+                local_files_only=True,
+            )
+        except (LocalEntryNotFoundError, HFValidationError):
+            continue
+        return Path(found).name
+    return None
