@@ -3,13 +3,24 @@
 What belongs here: the unit, and who does it. What a partition comes from is `climb_assets.graph.materializer`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 from climb_assets.config import Config
 from climb_assets.corpus.raw_files import Listing
+from climb_assets.environment import resolve_device
+from climb_assets.errors import ComputeError
+from climb_assets.executor.capacity import measure_capacity
+from climb_assets.executor.executor import Resources
+from climb_assets.executor.local import LocalExecutor, choose_layout
 from climb_assets.graph.assets import SPEC
+from climb_assets.graph.code_identity import code_at_start
 from climb_assets.graph.materializer import Made, Materializer
+
+SHARD_BYTES = 2 * 2**30  # torch and the libraries of the encoder, a part of a shard
 
 
 @dataclass(frozen=True)
@@ -20,13 +31,13 @@ class MakePartition:
     ----------
     config, listing
         What it is made by, and the raw folder as it was seen when the work was planned.
-    assets
-        Assets of the same partitions, in the order of the graph.
+    code
+        Of each asset, in the order of the graph, the code that the work was planned with.
     """
 
     config: Config
     listing: Listing
-    assets: tuple[str, ...]
+    code: Mapping[str, Mapping[str, str]]
     partition: str
 
     @property
@@ -35,28 +46,52 @@ class MakePartition:
         return self.partition
 
     def run(self) -> list[Made]:
-        """Make what is not there; doing it twice does nothing the second time."""
+        """Make what is not there; doing it twice does nothing the second time.
+
+        Raises
+        ------
+        ComputeError
+            The source code is no longer the one that the work was planned with.
+        """
+        for asset, planned in self.code.items():
+            if code_at_start(SPEC[asset].function) != planned:
+                raise ComputeError(f"the source code of {asset} was changed while shards are made; start again")
         climb = Materializer(self.config)
         climb.see(self.listing)
-        return [climb.make(asset, self.partition) for asset in self.assets]
+        return [climb.make(asset, self.partition) for asset in self.code]
 
 
 def make_partitions(climb: Materializer, assets: tuple[str, ...], keys: Sequence[str]) -> Iterator[Made]:
     """Make some partitions of a chain of assets and yield each as it comes.
 
-    Shards know nothing of one another and are shared out among the workers; iterations need one another and are walked
-    in order.
+    Shards know nothing of one another and are shared out among the workers, each of which loads the encoder once;
+    iterations need one another and are walked in order.
 
     Raises
     ------
     ClimbError
         What the first one that failed says; those that were finished before have been yielded.
     """
-    if SPEC[assets[0]].dimension != "shard" or len(keys) == 1:
+    resources, runtime = _resources(climb.config, assets), climb.config.runtime
+    layout = choose_layout(resources, runtime.workers, measure_capacity())
+    if SPEC[assets[0]].dimension != "shard" or len(keys) == 1 or layout.workers == 1:
         for key in keys:
             for asset in assets:
                 yield climb.make(asset, key)
         return
-    for key in keys:
-        for asset in assets:
-            yield climb.make(asset, key)
+    share = runtime.model_copy(update={"threads": runtime.threads or layout.threads})
+    config = climb.config.model_copy(update={"runtime": share})
+    code = {asset: code_at_start(SPEC[asset].function) for asset in assets}
+    units = [MakePartition(config, climb.listing(), code, key) for key in keys]
+    done = LocalExecutor(runtime.workers).map(units, resources, partial(climb.progress, ", ".join(assets)))
+    with closing(done):
+        for _, made in done:
+            yield from made
+
+
+def _resources(config: Config, assets: tuple[str, ...]) -> Resources:
+    """Return what making one partition needs at most."""
+    embeds, folder = "embeddings" in assets, Path(config.encoder.model)
+    weights = sum(file.stat().st_size for file in folder.rglob("*.safetensors")) if embeds and folder.is_dir() else 0
+    gpu = embeds and resolve_device(config.runtime.device) == "cuda"
+    return Resources(SHARD_BYTES + 2 * weights, gpu=gpu)  # twice: as they are read, and as they compute
