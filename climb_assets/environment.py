@@ -127,6 +127,8 @@ class Environment:
         See `architecture_class`.
     device, precision
         What ``auto`` came to; None for an asset that computes with no model.
+    commit
+        Of a model from a hub, as far as it is on this machine.
     packages
         See `package_versions`.
     """
@@ -134,11 +136,17 @@ class Environment:
     architecture: str
     device: str | None = None
     precision: str | None = None
+    commit: str | None = None
     packages: Mapping[str, str] = field(default_factory=dict)
 
     def as_record(self) -> dict[str, str]:
         """Return it flat, as artefacts keep it."""
-        computing = {"architecture": self.architecture, "device": self.device, "precision": self.precision}
+        computing = {
+            "architecture": self.architecture,
+            "device": self.device,
+            "precision": self.precision,
+            "commit": self.commit,
+        }
         return {name: value for name, value in computing.items() if value is not None} | {
             f"{PACKAGE}{name}": version for name, version in self.packages.items()
         }
@@ -149,7 +157,7 @@ class Difference:
     """One thing that is not as it was; None: it was not there, or is no longer.
 
     `size` is ``patch`` where only the third number of a version differs, ``release`` of any other version, and
-    ``computing`` of device, precision and processor.
+    ``computing`` of device, precision, processor and a hub's model.
     """
 
     name: str
@@ -175,12 +183,13 @@ def _size(name: str, before: str | None, now: str | None) -> Size:
     return "patch" if was and became and was.groups() == became.groups() else "release"
 
 
-def counted(environment: Environment, policy: Policy) -> dict[str, str]:
-    """Return the part of a record that enters a fingerprint, so that a change of it makes stale."""
-    record = environment.as_record()
-    if policy == "stale":
-        return record
-    return {name: value for name, value in record.items() if name in ("device", "precision")}
+ALWAYS = frozenset({"device", "precision", "commit"})  # else two kinds of vectors or of models would be mixed
+
+
+def counted(environment: Environment, policy: Policy) -> frozenset[str]:
+    """Return the names of a record that enter a fingerprint, so that a change of one makes stale."""
+    names = frozenset(environment.as_record())
+    return names if policy == "stale" else names & ALWAYS
 
 
 def resolve_revision(model: str, revision: str | None) -> str | None:

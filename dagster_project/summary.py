@@ -12,7 +12,7 @@ from tabulate import tabulate
 from climb_assets.config import SEARCH_PROXY
 from climb_assets.errors import ClimbError
 from climb_assets.graph.materializer import Materializer
-from climb_assets.graph.planner import Plan, make_plan
+from climb_assets.graph.planner import Elsewhere, Plan, make_plan
 from climb_assets.graph.spec import artefact_name, iteration_key, iteration_keys
 from climb_assets.search.noise import noise_of_objectives
 from climb_assets.search.shadow_prices import ShadowPrice
@@ -316,12 +316,19 @@ def _describe_evidence(selection: dict[str, Any], names: Sequence[str]) -> list[
     return lines + [price.in_words(names) for price in prices]
 
 
+def _describe_elsewhere(one: Elsewhere) -> str:
+    before, now = one.difference.before or "none", one.difference.now or "none"
+    assets = ", ".join(name if count == 1 else f"{name} ({count})" for name, count in one.partitions.items())
+    return f"Made with another {one.difference.name} ({before}, now {now}), as runtime.environment allows: {assets}."
+
+
 def describe_plan(plan: Plan, advice: Mapping[str, str]) -> str:
     """Return a plan as text: what is stale, why, and what it will cost; `advice` is whether to search on, by objective.
 
     The advice decides nothing: it is for whoever sets `search.iterations`.
     """
-    told = [f"Another iteration for {objective}? {sentence}." for objective, sentence in advice.items()]
+    told = [_describe_elsewhere(one) for one in plan.elsewhere]
+    told += [f"Another iteration for {objective}? {sentence}." for objective, sentence in advice.items()]
     if not plan.stale:
         return "\n".join(["Nothing is stale.", *told])
     rows = []

@@ -4,6 +4,7 @@ What belongs here: one `Spec` per asset: inputs and settings. Dagster's dependen
 are read off these, so they cannot disagree. How an asset is made is the function of its name in its stage.
 """
 
+from climb_assets.environment import resolve_precision, resolve_revision
 from climb_assets.graph.hashed_settings import (
     baseline_files,
     baseline_settings,
@@ -25,6 +26,7 @@ from climb_assets.graph.hashed_settings import (
     task_files,
     task_settings,
     tokenizer_files,
+    training_precision,
     training_settings,
     values_of,
 )
@@ -83,6 +85,8 @@ SPECS: tuple[Spec, ...] = (
         settings=encoder_settings,
         files=encoder_files,
         resumable=True,
+        precision=lambda config, device: resolve_precision(config.encoder.precision, device),
+        commit=lambda config: resolve_revision(config.encoder.model, config.encoder.revision),
         kinds=("pytorch", "huggingface"),
     ),
     Spec(
@@ -184,6 +188,7 @@ SPECS: tuple[Spec, ...] = (
         ),
         settings=proxy_settings,
         files=proxy_files,
+        precision=training_precision,
         kinds=("pytorch", "huggingface"),
     ),
     Spec(
@@ -217,6 +222,7 @@ SPECS: tuple[Spec, ...] = (
         ),
         settings=baseline_settings,
         files=baseline_files,
+        precision=training_precision,
         kinds=("pytorch", "lightgbm"),
     ),
     Spec(
@@ -231,6 +237,7 @@ SPECS: tuple[Spec, ...] = (
         ),
         settings=fidelity_settings,
         files=fidelity_files,
+        precision=training_precision,
         kinds=("pytorch", "huggingface"),
     ),
     Spec(
@@ -247,6 +254,7 @@ SPECS: tuple[Spec, ...] = (
         ),
         settings=confirmation_settings,
         files=proxy_files,
+        precision=training_precision,
         kinds=("pytorch", "huggingface"),
     ),
     Spec(
@@ -282,6 +290,7 @@ SPECS: tuple[Spec, ...] = (
             "seed": config.search.seed,
         },
         files=lambda config: task_files(config, deciding_only=False) | start_files({"target": config.target.training}),
+        precision=training_precision,
         kinds=("pytorch", "huggingface"),
     ),
     Spec(

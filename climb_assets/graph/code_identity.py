@@ -178,6 +178,12 @@ def code_at_start(function: str) -> dict[str, str]:
     return code_of(function)
 
 
+@functools.cache
+def packages_at_start(function: str) -> frozenset[str]:
+    """Return the modules of other packages that a function reached when this process first asked."""
+    return packages_of(function)
+
+
 def packages_of(*functions: str) -> frozenset[str]:
     """Return the modules of other packages that functions of ``climb_assets`` reach; see `CodeReader.packages_of`."""
     return _CLIMB.packages_of(*functions)

@@ -11,6 +11,7 @@ from typing import Any
 
 from climb_assets.config import ChoiceTask, Config, HarnessTask, Training
 from climb_assets.config_base import Section
+from climb_assets.environment import resolve_precision
 from climb_assets.errors import ConfigError
 
 REPEATED = ("anchors", "repeats")  # of `search`: what is trained again, which changes no candidate
@@ -153,6 +154,11 @@ def training_settings(config: Config, training: Training) -> dict[str, Any]:
     supply = {"target_tokens": config.mixture.tokens} if training.simulate_epochs else {}
     widths = {} if training.start is not None else training.shape._asdict()
     return values_of(training, "start", "size") | widths | supply
+
+
+def training_precision(config: Config, device: str) -> str:
+    """Return the precision that models are trained in on a device."""
+    return resolve_precision("auto", device, gradients=True)
 
 
 def start_files(trainings: Mapping[str, Training]) -> dict[str, Path]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from climb_assets.config import Config
 from climb_assets.corpus.raw_files import DigestCache, Listing, digest_files, digest_shard, list_shards
+from climb_assets.environment import Environment, counted
 from climb_assets.errors import ComputeError, CorruptArtifact, MissingArtifact, TransientError
 from climb_assets.graph.assets import SPEC
 from climb_assets.graph.code_identity import code_at_start, code_of
@@ -50,6 +51,7 @@ class Materializer:
     store: Store = field(init=False)
     _listing: Listing | None = field(init=False, default=None)
     _order: Order | None = field(init=False, default=None)
+    _environments: dict[str, Environment] = field(init=False, default_factory=dict)
     _digests: dict[Path, str] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -125,13 +127,22 @@ class Materializer:
 
     def order_from(self, spec: Spec, partition: str | None, inputs: dict[str, str]) -> Order:
         """Return the order for given versions of the inputs that are artefacts; adds those that are not."""
+        environment = self.environment(spec)
         return Order(
             asset=spec.asset,
             partition=partition,
             inputs=inputs | self._outside(spec, partition),
             config=spec.settings(self.config, partition),
             code=code_at_start(spec.function),
+            environment=environment.as_record(),
+            counted=counted(environment, self.config.runtime.environment),
         )
+
+    def environment(self, spec: Spec) -> Environment:
+        """Return what an asset's numbers depend on besides code, configuration and data, as first seen."""
+        if spec.asset not in self._environments:
+            self._environments[spec.asset] = spec.environment(self.config)
+        return self._environments[spec.asset]
 
     def _outside(self, spec: Spec, partition: str | None) -> dict[str, str]:
         """Versions of what lies outside the lake: raw files, model folders, task files."""
@@ -193,6 +204,10 @@ class Materializer:
                 raise ComputeError(f"the source code of {asset} was changed while it was made; start again")
             draft.run["seconds"] = round(time.perf_counter() - start, 3)
 
+        current = self.store.current(asset, partition)
+        if current is not None and current.is_complete() and current.answers(order):  # by another policy's name
+            current.verify()
+            return Made(current, False)
         artifact, fresh = self.store.put(order, write, resumable=spec.resumable)
         self._point(artifact, replaced)
         return Made(artifact, fresh)

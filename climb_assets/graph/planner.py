@@ -4,11 +4,13 @@ What belongs here: comparing the lake with what the specs would make now. Dagste
 direct causes only and stops tracking at 100 upstream partitions. Nothing here runs or imports Dagster.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import fmean
 from typing import Any, Literal
 
+from climb_assets.environment import Difference, differences
 from climb_assets.graph.assets import SEARCH, SPEC, SPECS
 from climb_assets.graph.materializer import Materializer
 from climb_assets.store.artifacts import Artifact, Order
@@ -46,11 +48,26 @@ class StaleItem:
 
 
 @dataclass(frozen=True)
+class Elsewhere:
+    """What was made in another environment and is not stale by that, since `runtime.environment` says so.
+
+    Parameters
+    ----------
+    partitions
+        The assets, and how many partitions of each.
+    """
+
+    difference: Difference
+    partitions: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class Plan:
-    """Everything that is stale, inputs before what is made from them."""
+    """Everything that is stale, inputs before what is made from them, and what another environment made."""
 
     stale: tuple[StaleItem, ...]
     removed: tuple[Node, ...] = field(default=())
+    elsewhere: tuple[Elsewhere, ...] = field(default=())
 
     @property
     def certain(self) -> tuple[StaleItem, ...]:
@@ -59,7 +76,8 @@ class Plan:
 
     def as_json(self) -> dict[str, Any]:
         """Return the plan in the form that `climb plan --json` prints."""
-        return {"stale": [asdict(item) for item in self.stale]}
+        elsewhere = [{**asdict(one.difference), "partitions": dict(one.partitions)} for one in self.elsewhere]
+        return {"stale": [asdict(item) for item in self.stale], "environment": elsewhere}
 
 
 def make_plan(materializer: Materializer, to: str | None = None) -> Plan:
@@ -88,7 +106,19 @@ def make_plan(materializer: Materializer, to: str | None = None) -> Plan:
         if causes:
             seconds = _seconds(artifact) if artifact else _average(node[0], current, averages)
             stale[node] = StaleItem(*node, tuple(causes), seconds, certain)
-    return Plan(tuple(stale.values()), tuple(_removed(materializer, wanted)))
+    fresh = [artifact for node, artifact in current.items() if artifact is not None and node not in stale]
+    return Plan(tuple(stale.values()), tuple(_removed(materializer, wanted)), tuple(_elsewhere(materializer, fresh)))
+
+
+def _elsewhere(materializer: Materializer, fresh: Sequence[Artifact]) -> Iterator[Elsewhere]:
+    """Yield what differs of the environments of what is fresh, each difference once."""
+    found: dict[Difference, Counter[str]] = {}
+    for artifact in fresh:
+        now = materializer.environment(SPEC[artifact.asset]).as_record()
+        if before := artifact.environment:  # else it was made before environments were recorded
+            for difference in differences(before, now):
+                found.setdefault(difference, Counter())[artifact.asset] += 1
+    yield from (Elsewhere(difference, partitions) for difference, partitions in found.items())
 
 
 def _nodes(materializer: Materializer, wanted: set[str]) -> list[Node]:
@@ -164,6 +194,12 @@ def _differences(artifact: Artifact, order: Order, redone: list[str]) -> list[Ca
     manifest = artifact.manifest
     causes = [Cause("code", name) for name in _changed(manifest["code"], order.code)]
     causes += [Cause("config", name) for name in _changed(_flat(manifest["config"]), _flat(order.config))]
+    before, now = artifact.environment, order.environment
+    causes += [
+        Cause("environment", f"{name} {before.get(name, 'not recorded')} -> {now[name]}")
+        for name in sorted(order.counted)
+        if before.get(name) != now[name]
+    ]
     had, has = dict(manifest["inputs"]), dict(order.inputs)
     for name in redone:
         if name in had:  # an input that was not counted before makes a difference whatever it holds

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from climb_assets.config import Config
+from climb_assets.environment import Environment, architecture_class, package_versions, resolve_device
 from climb_assets.errors import ConfigError
+from climb_assets.graph.code_identity import packages_at_start
 
 Dimension = Literal["shard", "iteration", "objective"]
 Reach = Literal["same", "all", "first", "last", "previous"]
@@ -52,6 +54,10 @@ class Spec:
         Whether its content changes whenever an input's does, so that what lies behind it is certain too.
     resumable
         Whether its function trusts the finished files in the folder of a maker that died.
+    precision
+        The precision that its models compute in, given the configuration and the device; None where it has none.
+    commit
+        The commit of its model from a hub, as far as that is on this machine.
     check
         A function of the configuration, as ``module:name``, that says what is wrong with its files before any work.
     """
@@ -65,6 +71,8 @@ class Spec:
     kinds: tuple[str, ...] = ("python",)
     faithful: bool = False
     resumable: bool = False
+    precision: Callable[[Config, str], str] | None = None
+    commit: Callable[[Config], str | None] = lambda config: None
     check: str | None = None
 
     @property
@@ -94,10 +102,28 @@ class Spec:
         if self.check is not None:
             _load(self.check)(config)
 
+    def environment(self, config: Config) -> Environment:
+        """Return what its numbers depend on besides code, configuration and data, on this machine."""
+        return environment_of(self.function, config, self.precision, self.commit(config))
+
     @property
     def description(self) -> str:
         """The first line of what its function says of it."""
         return (self.load().__doc__ or "").strip()
+
+
+def environment_of(
+    function: str, config: Config, precision: Callable[[Config, str], str] | None, commit: str | None = None
+) -> Environment:
+    """Return what the numbers of a function depend on: the processor, the packages it reaches, device and precision."""
+    device = resolve_device(config.runtime.device) if precision is not None else None
+    return Environment(
+        architecture=architecture_class(),
+        device=device,
+        precision=precision(config, device) if precision is not None and device is not None else None,
+        commit=commit,
+        packages=package_versions(packages_at_start(function)),
+    )
 
 
 def _load(name: str) -> Callable[..., None]:

@@ -7,10 +7,7 @@ One artefact is one directory. Its ``manifest.json`` is written last, so a direc
 to neither hash.
 """
 
-import contextlib
-import functools
 import hashlib
-import importlib.metadata
 import json
 import platform
 from collections.abc import Mapping
@@ -26,21 +23,6 @@ if TYPE_CHECKING:
 
 MANIFEST = "manifest.json"
 RUN_FACTS = "run.json"
-PACKAGES = (  # whose versions a number may depend on
-    "duckdb",
-    "faiss-cpu",
-    "faiss-gpu",
-    "lightgbm",
-    "numpy",
-    "pyarrow",
-    "rensa",
-    "scikit-learn",
-    "scipy",
-    "sentence-transformers",
-    "tokenizers",
-    "torch",
-    "transformers",
-)
 
 
 def canonical_json(value: Any) -> str:
@@ -72,7 +54,11 @@ class Order:
     config
         The configuration values that are used, JSON-safe.
     code
-        Hash of each compute module that is used, by module name.
+        Hash of what is used of each module, by module name.
+    environment
+        What else a number may depend on, by name: see `climb_assets.environment`.
+    counted
+        The names of the environment that the fingerprint answers for.
     """
 
     asset: str
@@ -80,6 +66,8 @@ class Order:
     inputs: Mapping[str, str]
     config: Mapping[str, Any]
     code: Mapping[str, str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    counted: frozenset[str] = frozenset()
 
     @property
     def code_version(self) -> str:
@@ -88,14 +76,20 @@ class Order:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of inputs, configuration and code: answers "was this work done?"."""
+        """Hash of inputs, configuration, code and what counts of the environment: answers "was this work done?"."""
         record = {
             "asset": self.asset,
             "inputs": dict(self.inputs),
             "config": dict(self.config),
             "code": dict(self.code),
+            "environment": self.counted_environment,
         }
         return sha256_text(canonical_json(record))[:32]
+
+    @property
+    def counted_environment(self) -> dict[str, str]:
+        """The part of the environment that the fingerprint answers for."""
+        return {name: value for name, value in self.environment.items() if name in self.counted}
 
 
 @dataclass
@@ -106,6 +100,7 @@ class Draft:
     order: Order
     summary: dict[str, Any] = field(default_factory=dict)
     run: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)  # what was not known when it was ordered
 
 
 @dataclass(frozen=True)
@@ -196,6 +191,21 @@ class Artifact:
         self.folder()
         self.verify_manifest()
 
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What it was made in, by name; empty where that was not recorded."""
+        recorded: dict[str, str] = self.run.get("environment", {})
+        return recorded
+
+    def answers(self, order: Order) -> bool:
+        """Return whether it is what an order asks for: the same inputs, configuration and code, in an environment that
+        does not differ where it counts.
+        """
+        asked = {"inputs": order.inputs, "config": order.config, "code": order.code}
+        same = all(canonical_json(self.manifest[name]) == canonical_json(dict(value)) for name, value in asked.items())
+        before = self.environment
+        return same and all(before.get(name) == order.environment.get(name) for name in order.counted)
+
     def verify_manifest(self) -> None:
         """Verify that the manifest's data version and fingerprint follow from what it records.
 
@@ -207,18 +217,10 @@ class Artifact:
         if data_version_of(self.manifest["files"]) != self.data_version:
             raise CorruptArtifact(f"{self.path / MANIFEST} promises a data version that its files do not have")
         recorded = {name: self.manifest[name] for name in ("asset", "partition", "inputs", "config", "code")}
-        if not Order(**recorded).fingerprint == self.fingerprint == self.path.name:
+        counted = self.manifest.get("environment", {})
+        order = Order(**recorded, environment=counted, counted=frozenset(counted))
+        if not order.fingerprint == self.fingerprint == self.path.name:
             raise CorruptArtifact(f"{self.path / MANIFEST} records other inputs, settings or code than its fingerprint")
-
-
-@functools.cache
-def package_versions() -> dict[str, str]:
-    """Return the versions of Python and of those `PACKAGES` that are installed."""
-    versions = {"python": platform.python_version()}
-    for name in PACKAGES:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions[name] = importlib.metadata.version(name)
-    return versions
 
 
 def data_version_of(files: Mapping[str, Mapping[str, Any]]) -> str:
@@ -267,10 +269,11 @@ def seal(order: Order, draft: Draft) -> dict[str, Any]:
         "code": dict(order.code),
         "config": dict(order.config),
         "inputs": dict(order.inputs),
+        "environment": order.counted_environment,
         "files": files,
         "summary": draft.summary,
     }
-    run = {"host": platform.node(), "packages": package_versions()} | draft.run
+    run = {"host": platform.node(), "environment": dict(order.environment) | draft.environment} | draft.run
     write_atomically(draft.path / RUN_FACTS, canonical_json(run).encode())
     write_atomically(draft.path / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True, allow_nan=False).encode())
     return manifest

@@ -11,10 +11,12 @@ from pathlib import Path
 import pyarrow as pa
 
 from climb_assets.config import ChoiceTask, HarnessTask, Task, TextTask, Training
+from climb_assets.environment import counted
 from climb_assets.errors import ComputeError
 from climb_assets.graph.code_identity import code_of
-from climb_assets.graph.hashed_settings import harness_version
+from climb_assets.graph.hashed_settings import harness_version, training_precision
 from climb_assets.graph.materializer import Materializer
+from climb_assets.graph.spec import environment_of
 from climb_assets.search.item_sampling import TaskItems
 from climb_assets.store.artifacts import Draft, Order, canonical_json
 from climb_assets.store.files import write_atomically
@@ -85,6 +87,7 @@ def measure(
 def conditions_of(materializer: Materializer, training: Training) -> Conditions:
     """Return what all models of one training share."""
     tokenizer, config = materializer.get("tokenizer"), materializer.config
+    environment = environment_of(TRAIN, config, training_precision)
     return Conditions(
         vocabulary=int(tokenizer.summary["vocabulary"]),
         tokenizer=tokenizer.file("tokenizer.json"),
@@ -93,6 +96,8 @@ def conditions_of(materializer: Materializer, training: Training) -> Conditions:
         start=materializer.digest(training.start) if training.start is not None else None,
         train_code=code_of(TRAIN),
         evaluate_code=code_of(EVALUATE),
+        environment=environment.as_record(),
+        counted=counted(environment, config.runtime.environment),
         runtime=config.runtime,
     )
 

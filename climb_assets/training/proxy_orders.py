@@ -61,6 +61,8 @@ class Conditions:
         Version of the folder that models are continued from, if any.
     train_code, evaluate_code
         Code hashes that the two stores answer for.
+    environment, counted
+        What else the numbers of models and scores may depend on, and the names of it that their orders answer for.
     runtime
         How fast: device, compilation, workers, time between checkpoints.
     """
@@ -72,6 +74,8 @@ class Conditions:
     start: str | None
     train_code: Mapping[str, str]
     evaluate_code: Mapping[str, str]
+    environment: Mapping[str, str]
+    counted: frozenset[str]
     runtime: Runtime
 
 
@@ -112,7 +116,8 @@ class ProxyOrders:
         inputs = {"training_tokens": self.data.version}
         if conditions.start is not None:
             inputs["start"] = conditions.start
-        return Order(MODELS, None, inputs, config, conditions.train_code)
+        code, environment = conditions.train_code, conditions.environment
+        return Order(MODELS, None, inputs, config, code, environment, conditions.counted)
 
     def _widths(self) -> dict[str, int]:
         """Return the widths of the model, so that a named size and its numbers are the same work."""
@@ -123,7 +128,8 @@ class ProxyOrders:
         task = self.tasks[name]
         inputs = {"proxy_model": model.data_version, f"task:{name}": task.artifact.data_version}
         config = {"sequence": self.training.sequence, "part": task.part}
-        return Order(SCORES, None, inputs, config, self.conditions.evaluate_code)
+        code, environment = self.conditions.evaluate_code, self.conditions.environment
+        return Order(SCORES, None, inputs, config, code, environment, self.conditions.counted)
 
 
 def training_seed(search_seed: int, repeat: int) -> int:

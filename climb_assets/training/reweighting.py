@@ -52,6 +52,8 @@ def reweigh(materializer: Materializer) -> tuple[Artifact, ProxyOutcome]:
         {**plain.inputs, "proxy_models": reference.model.data_version},
         {**plain.config, "doremi": config.baselines.doremi.model_dump(mode="json")},
         _CODE,
+        conditions.environment,
+        conditions.counted,
     )
 
     def write(draft: Draft) -> None:

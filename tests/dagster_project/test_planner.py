@@ -18,6 +18,8 @@ from climb_assets.graph.assets import SEARCH, SPECS
 from climb_assets.graph.code_identity import code_of
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import Cause, Plan, make_plan
+from climb_assets.store.local import LocalStore
+from dagster_project.summary import describe_plan
 from tests.conftest import write_source
 from tests.dagster_project.conftest import assets, names
 
@@ -68,7 +70,7 @@ def causes(plan: Plan, name: str) -> set[Cause]:
 def test_nothing_is_stale_after_up(project: Path) -> None:
     plan = plan_of(project)
     assert plan.stale == () and plan.removed == ()
-    assert plan.as_json() == {"stale": []}
+    assert plan.as_json() == {"stale": [], "environment": []}
 
 
 def test_everything_is_missing_before_the_first(tmp_path: Path, project: Path) -> None:
@@ -250,7 +252,7 @@ def test_lost_file_of_an_artefact_makes_it_missing(project: Path) -> None:
 def test_plan_as_json_keeps_the_contract(project: Path) -> None:
     change_content(raw(project))
     plan = json.loads(json.dumps(plan_of(project).as_json()))
-    assert set(plan) == {"stale"}
+    assert set(plan) == {"stale", "environment"}
     for item in plan["stale"]:
         assert set(item) == {"asset", "partition", "causes", "estimate_s", "certain"}
         assert isinstance(item["certain"], bool) and isinstance(item["estimate_s"], float)
@@ -269,3 +271,37 @@ def test_evidence_that_cannot_be_used_is_said_before_any_work(project: Path) -> 
     with pytest.raises(ConfigError, match="no metric second_text"):
         plan_of(project, search={"evidence": "swarm"})
     assert plan_of(project, to="domains", search={"evidence": "swarm"}).stale == ()
+
+
+def rewrite_environment(project: Path, asset: str, partition: str, **values: str) -> None:
+    """Let an artefact have been made in another environment."""
+    run = LocalStore(project / "data_lake").get(asset, partition).path / "run.json"
+    facts = json.loads(run.read_text())
+    facts["environment"] |= {name.replace("_", " "): value for name, value in values.items()}
+    run.write_text(json.dumps(facts))
+
+
+def test_another_precision_is_stale_whatever_the_policy(project: Path) -> None:
+    rewrite_environment(project, "embeddings", "first.jsonl", precision="bfloat16")
+    plan = plan_of(project)
+    assert names(plan, certain=True) == {"embeddings[first.jsonl]"}
+    (cause,) = causes(plan, "embeddings[first.jsonl]")
+    assert (cause.kind, cause.input.partition(" ->")[0]) == ("environment", "precision bfloat16")
+
+
+def test_another_version_of_a_package_is_told_and_by_policy_stale(project: Path) -> None:
+    rewrite_environment(project, "embeddings", "first.jsonl", package_torch="2.0.1")
+    plan = plan_of(project)
+    assert not plan.stale
+    assert [(one.difference.name, one.difference.before) for one in plan.elsewhere] == [("package torch", "2.0.1")]
+    assert plan.elsewhere[0].partitions == {"embeddings": 1}
+    assert "Made with another package torch (2.0.1, now " in describe_plan(plan, {})
+    strict = plan_of(project, runtime={"environment": "stale", "workers": 1})
+    assert names(strict, certain=True) == {"embeddings[first.jsonl]"}
+    assert {cause.kind for cause in causes(strict, "embeddings[first.jsonl]")} == {"environment"}
+
+
+def test_a_package_that_an_asset_does_not_use_is_no_business_of_it(project: Path) -> None:
+    store = LocalStore(project / "data_lake")
+    assert "package torch" not in store.get("corpus_shards", "first.jsonl").environment
+    assert {"package torch", "precision", "device"} <= store.get("embeddings", "first.jsonl").environment.keys()

@@ -10,7 +10,6 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,7 +19,14 @@ from climb_assets.store.artifacts import Draft, Order, data_version_of
 from climb_assets.store.files import write_atomically
 from climb_assets.store.local import LocalStore
 
-ORDER = Order("domains", None, {"cluster_model": "a1"}, {"clusters": {"count": 6}}, {"clusters.domains": "c0de"})
+ORDER = Order(
+    "domains",
+    None,
+    {"cluster_model": "a1"},
+    {"clusters": {"count": 6}},
+    {"clusters.domains": "c0de"},
+    {"device": "cpu"},
+)
 SCALARS = st.one_of(st.integers(), st.text(max_size=8), st.booleans())
 NAMES = st.dictionaries(st.text(min_size=1, max_size=8), st.text(max_size=8), max_size=4)
 
@@ -63,7 +69,7 @@ def test_an_artefact_is_found_with_what_was_said_of_it(tmp_path: Path) -> None:
     assert fresh
     assert found.file("sub/two.txt").read_text() == "two"
     assert (found.summary, found.run["seconds"]) == ({"rows": 2}, 1.5)
-    assert found.run["packages"]["pyarrow"] == pa.__version__
+    assert found.run["environment"] == {"device": "cpu"}
     assert (found.asset, found.partition, found.fingerprint) == ("domains", None, ORDER.fingerprint)
     found.verify()
 
