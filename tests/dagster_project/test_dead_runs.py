@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
+import psutil
 import pytest
 
 from dagster_project.dead_runs import PROCESS_TAG, claim_run, close_dead_runs, is_claimed, process_identity
@@ -90,6 +91,20 @@ def test_a_process_that_ended_has_no_identity(empty: dg.DagsterInstance) -> None
         assert process_identity(process.pid) is None
     finally:
         process.wait()
+
+
+def test_a_process_has_an_identity_without_proc(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert psutil.pid_exists(os.getpid())  # psutil chooses its system when it is imported: this one
+    monkeypatch.setattr(sys, "platform", "darwin")
+    own = process_identity(os.getpid())
+    assert own is not None and own == process_identity(os.getpid())
+    assert process_identity(2**22 + 1) is None
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        other = process_identity(process.pid)
+        assert other is not None and other.split(":")[0] == own.split(":")[0] and other != own
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert process_identity(process.pid) is None
 
 
 class Host:
