@@ -56,28 +56,27 @@ def make_texts(count: int, words: int) -> list[str]:
 def plant(texts: list[str], count: int) -> tuple[list[str], dict[str, list[tuple[str, str]]]]:
     """Return texts with pairs planted among them, and the pairs by kind; half of them are of short texts."""
     random = generator(0, "benchmark pairs")
-    longer = [texts[place] for place in random.permutation(len(texts)) if len(texts[place].split(" ")) > 70]
-    others = [word for text in texts[::50] for word in text.split()]
+    worded = {text: [word for word in text.split() if any(map(str.isalnum, word))] for text in texts}
+    longer = [texts[place] for place in random.permutation(len(texts)) if len(worded[texts[place]]) > 60]
+    others = [word for text in texts[::50] for word in worded[text]]
     planted: dict[str, list[tuple[str, str]]] = {}
-    for number in range(count * 5 // 4):
-        kind, words = KINDS[number % 5], longer[number % len(longer)].split(" ")
+    for number, original in enumerate(longer[: count * 5 // 4]):
+        kind, words = KINDS[number % 5], worded[original].copy()
         short = number // 5 % 2 == 1
         words = words[: int(random.integers(30, 61))] if short else words
-        original = " ".join(words)
+        whole = " ".join(words)
         if kind == "boilerplate":
-            copy = " ".join(words[: len(words) // 2] + list(random.choice(others, len(words) - len(words) // 2)))
+            half = len(words) // 2
+            words[half:] = random.choice(others, len(words) - half)
         elif kind == "full stop":
-            copy = original[:-1] if original.endswith(".") else original + "."
+            words[-1] = words[-1].removesuffix(".") + "." * (not words[-1].endswith("."))
         else:
-            for place in random.choice([n for n, w in enumerate(words) if w.isalnum()], int(kind[:2]), replace=False):
+            for place in random.choice(len(words), int(kind[:2]), replace=False):
                 words[place] = ("", str(random.choice(others)), f"{words[place]} {random.choice(others)}")[place % 3]
-            copy = " ".join(words)
         kind = f"{kind}, {'short' if short else 'whole'}"
-        planted.setdefault(kind, []).append((normalise(original), normalise(copy)))
-    taken = {longer[number % len(longer)] for number in range(count * 5 // 4)}
-    return [text for text in texts if text not in taken] + [
-        t for pairs in planted.values() for p in pairs for t in p
-    ], planted
+        planted.setdefault(kind, []).append((normalise(whole), normalise(" ".join(words))))
+    rest = [text for text in texts if text not in longer[: count * 5 // 4]]
+    return rest + [text for pairs in planted.values() for pair in pairs for text in pair], planted
 
 
 def write_shards(texts: list[str], folder: Path) -> list[Path]:
@@ -148,14 +147,14 @@ def find_peer(folders: list[Path], out: Path) -> Pairs:
 
 
 def _measure(find: Callable[[list[Path], Path], Pairs], folders: list[Path], out: Path, send: Any) -> None:
-    before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+    started = time.perf_counter()
     pairs = find(folders, out)
     seconds = time.perf_counter() - started
-    send.put((pairs, seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024))
+    send.put((pairs, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
 
 
 def measure(find: Callable[[list[Path], Path], Pairs], folders: list[Path], out: Path) -> tuple[Pairs, float, float]:
-    """Return what a finder found in a process of its own, its seconds, and the MiB by which that grew."""
+    """Return what a finder found in a process of its own, its seconds, and the peak MiB of that."""
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
     process = context.Process(target=_measure, args=(find, folders, out, queue))
@@ -176,6 +175,7 @@ def similarity_of(texts: dict[str, str], pair: frozenset[str]) -> float:
 def judge(pairs: Pairs, planted: dict[str, list[tuple[str, str]]], texts: dict[str, str]) -> dict[str, Any]:
     """Return recall by kind, the share of found pairs that are planted or similar, and of boilerplate pairs found."""
     wanted = {kind: {frozenset(map(document_id, pair)) for pair in found} for kind, found in planted.items()}
+    wanted = {kind: {pair for pair in known if len(pair) == 2} for kind, known in wanted.items()}
     share = {kind: round(len(pairs & known) / len(known), 4) for kind, known in wanted.items()}
     edits = set().union(*(known for kind, known in wanted.items() if not kind.startswith("boilerplate")))
     least = CORPUS.near_duplicates.threshold

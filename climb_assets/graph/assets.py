@@ -22,6 +22,7 @@ from climb_assets.graph.hashed_settings import (
     proxy_files,
     proxy_settings,
     search_settings,
+    signature_settings,
     start_files,
     task_files,
     task_settings,
@@ -54,7 +55,7 @@ SPECS: tuple[Spec, ...] = (
         "corpus",
         "shard",
         inputs=(Input("corpus_shards"),),
-        settings=lambda config, key: {"shingle": config.corpus.near_duplicates.shingle},
+        settings=signature_settings,
     ),
     Spec(
         "contamination",

@@ -38,6 +38,13 @@ def ingest_settings(config: Config, key: str | None) -> dict[str, Any]:
     return {"corpus": values_of(config.corpus, "raw", "part_documents", "near_duplicates", "contamination")}
 
 
+def signature_settings(config: Config, key: str | None) -> dict[str, Any]:
+    """Return what signatures depend on; those of two algorithms cannot be compared, so its version is part of it."""
+    from rensa import RMinHash
+
+    return {"shingle": config.corpus.near_duplicates.shingle, "algorithm": RMinHash.ALGORITHM_VERSION}
+
+
 def contamination_settings(config: Config, key: str | None) -> dict[str, Any]:
     """Return what is taken for an item of a task in a document; a task's file counts by its content."""
     return {
