@@ -103,7 +103,7 @@ def compare_widths(lake: LocalStore, config: Config, objective: str, seeds: int,
         for name, weights in mixtures.items()
     ]
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        losses = dict(zip(runs, pool.map(measure, runs), strict=True))
+        losses = list(zip(runs, pool.map(measure, runs), strict=True))
     rows = []
     for measured in config.objectives:
         for kind, others in (("alike", near), ("answer and baselines", baselines)):
@@ -111,7 +111,7 @@ def compare_widths(lake: LocalStore, config: Config, objective: str, seeds: int,
                 seeding: half_width(
                     {
                         (run.name, run.repeat): loss[measured]
-                        for run, loss in losses.items()
+                        for run, loss in losses
                         if run.seeding == seeding and run.name in {"answer", *others}
                     },
                     len(config.target.seeds),

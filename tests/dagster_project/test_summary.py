@@ -30,7 +30,8 @@ def test_the_state_of_a_finished_project(materializer: Materializer) -> None:
         weights[row["task"]] += row["weight"]
     assert list(weights.values()) == pytest.approx([1, 1])
     assert state["evidence"] is None
-    assert {name: noise["degrees"] for name, noise in state["noise"].items()} == {"general": 4, "science": 4}
+    for noise in state["noise"].values():  # of two anchors with three repeats
+        assert 2 <= noise["degrees"] <= 4 and noise["paired_degrees"] == 2
     assert {name: row["mixtures"] for name, row in state["fidelity"].items()} == {"general": 4, "science": 4}
     for mixture in state["mixtures"].values():
         assert sum(row["weight"] for row in mixture["weights"]) == pytest.approx(1)
@@ -44,6 +45,9 @@ def test_the_text_has_every_part(materializer: Materializer) -> None:
     for part in ("tokens in 3 shards", "3 domains:", "iteration-03", "Mixture for general", "Mixture for science"):
         assert part in text
     assert "negative is better" in text and "verdict" in text
+    for mixture in summarise(materializer)["mixtures"].values():
+        (counted,) = {row["comparisons"] for row in mixture["comparison"] if row["family"] == "primary"}
+        assert f"the intervals of all {counted} comparisons hold together" in text
     assert text.count("over 2 fresh seeds: ") == 2
     assert text.count("Most likely the best of those confirmed: ") == 2
     assert text.count("Its proxies minus those of each baseline: ") == 2

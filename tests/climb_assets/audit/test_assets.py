@@ -37,4 +37,9 @@ def test_the_bundle_names_them_and_tells_what_was_confirmed(materializer, object
     named = {node["fingerprint"] for node in bundle.json("lineage.json")["proxy_models"]}
     assert fingerprints(materializer, "confirmation_results", objective) <= named
     evidence = materializer.get("optimal_mixture", objective).json("selection.json")["evidence"]
-    assert f"Fresh seeds: {evidence['conclusion']}." in bundle.file("report.md").read_text()
+    report = bundle.file("report.md").read_text()
+    assert f"Fresh seeds: {evidence['conclusion']}." in report
+    rows = read_table(bundle.file("comparison.parquet")).to_pylist()
+    counted = {row["family"]: row["comparisons"] for row in rows}
+    for family, number in counted.items():
+        assert f"all {number} {family} comparisons" in report

@@ -6,13 +6,15 @@ import pytest
 from climb_assets.config_file import load_config
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.spec import iteration_keys
-from climb_assets.mixture.choice import choose, list_for_confirmation, reference_job
+from climb_assets.mixture.choice import choose, list_for_confirmation, reference_proxy
 from climb_assets.search.baselines import read_baselines
 from climb_assets.search.confirmation import fresh_seeds, read_shortlist
+from climb_assets.search.item_sampling import read_items
 from climb_assets.search.objectives import objective_loss
 from climb_assets.search.search_state import read_space
 from climb_assets.simplex.mixtures import mixture_key
 from climb_assets.tables import read_table
+from climb_assets.training.proxy_orders import SCORES
 
 OBJECTIVES = ("general", "science")
 
@@ -59,6 +61,30 @@ def test_no_other_part_has_a_model_of_a_fresh_seed(materializer):
         assert not fresh & {row["repeat"] for row in rows(artifact, "models")}
         for objective in OBJECTIVES:
             assert not models(artifact) & models(materializer.get("confirmation_results", objective))
+
+
+def test_what_confirms_or_judges_was_measured_on_no_item_of_the_search(materializer):
+    parts = {}
+    for scores in materializer.store.all_of(SCORES):
+        parts.setdefault(scores.manifest["inputs"]["proxy_model"], set()).add(scores.manifest["config"]["part"])
+    search = [materializer.get("proxy_results", key) for key in iteration_keys(materializer.config)]
+    later = [materializer.get(asset, "general") for asset in ("confirmation_results", "target_comparison")]
+    fidelity = {row["data_version"] for row in rows(later[1], "models")}  # it measures some of the same target models
+    for artifacts, part in ((search, "search"), (later, "confirm")):
+        models = {row["data_version"] for artifact in artifacts for row in rows(artifact, "models")} - fidelity
+        assert models and all(parts[model] == {part} for model in models)
+    assert all("confirm" in parts[model] for model in fidelity)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_losses_of_the_items_make_up_those_of_the_tasks(materializer, objective):
+    for asset in ("confirmation_results", "target_comparison"):
+        made = materializer.get(asset, objective)
+        items = read_items(made.file("items.parquet"))
+        for row in rows(made, "results"):
+            losses = items[row["key"], row["repeat"]][row["task"]]
+            assert losses.bits.sum() / losses.sizes.sum() == pytest.approx(row["loss"])
+            assert len(losses.bits) == row["items"]
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
@@ -119,7 +145,7 @@ def test_the_published_rule_confirms_nothing_and_says_so(materializer):
 
 
 def test_only_a_no_regression_floor_needs_a_reference(materializer):
-    assert reference_job(materializer, "general") is None
+    assert reference_proxy(materializer, "general") is None
     floored = with_choice(materializer, no_regression={"first_text": 0.1})
     baselines = read_baselines(materializer.get("baseline_mixtures", "general").file("baselines.parquet"))
-    assert reference_job(floored, "general").weights == baselines["proportional"]
+    assert reference_proxy(floored, "general").weights == baselines["proportional"]
