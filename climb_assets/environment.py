@@ -14,7 +14,6 @@ import importlib.metadata
 import os
 import platform
 import re
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +23,8 @@ Device = Literal["auto", "cpu", "cuda"]
 Policy = Literal["warn", "stale"]
 Size = Literal["patch", "release", "computing"]
 
-GPU_FILES = ("nvidia*", "nvhost*", "dxg", "kfd")  # of /dev: NVIDIA's driver, Jetson's, Windows' for Linux, ROCm's
+# Of /dev, where there may be a GPU: NVIDIA's driver, that of Jetson (old and new), of Linux in Windows, and of ROCm.
+GPU_FILES = ("nvidiactl", "nvidia0", "nvhost-ctrl", "nvgpu", "dxg", "kfd")
 FAST_BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16"})  # CPUs without either emulate it, far slower than float32
 FAMILIES = {"amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64"}  # as some systems call them
 LEVELS = {  # instruction sets that numerical libraries choose their kernels by, the best first
@@ -47,7 +47,7 @@ def resolve_device(name: Device, devices: Path = Path("/dev")) -> str:
     """
     if name != "auto":
         return name
-    if not any(found for pattern in GPU_FILES for found in devices.glob(pattern)):
+    if not any((devices / file).exists() for file in GPU_FILES):
         return "cpu"
     import torch
 
@@ -76,8 +76,8 @@ def resolve_precision(asked: str, device: str, *, gradients: bool = False) -> st
 def architecture_class() -> str:
     """Return the class of this machine's processor, for example ``x86_64 avx2`` or ``aarch64``.
 
-    It rests on the features that the kernel lists in /proc/cpuinfo, on macOS on ``sysctl machdep.cpu``; elsewhere only
-    the family is known. Processors of one class may still differ in last bits: some libraries ask for the maker too.
+    It rests on the family that Python names and on the features that Linux lists in /proc/cpuinfo; elsewhere, as on
+    macOS, the family is all. Processors of one class may still differ in last bits: some libraries ask for the maker.
     """
     return classify_architecture(platform.machine(), _cpu_features())
 
@@ -91,15 +91,12 @@ def classify_architecture(machine: str, features: frozenset[str]) -> str:
 
 @functools.cache
 def _cpu_features() -> frozenset[str]:
-    """Return the names of what the processor can do, in lower case."""
+    """Return the names of what the processor can do, none where the system does not list them."""
     listing = Path("/proc/cpuinfo")
-    if listing.exists():
-        lines = (line.partition(":") for line in listing.read_text().splitlines())
-        return frozenset(next((text for key, _, text in lines if key.strip() in ("flags", "Features")), "").split())
-    if platform.system() == "Darwin":
-        command = ["sysctl", "-n", "machdep.cpu.features", "machdep.cpu.leaf7_features"]
-        return frozenset(subprocess.run(command, capture_output=True, text=True).stdout.lower().split())
-    return frozenset()
+    if not listing.exists():
+        return frozenset()
+    lines = (line.partition(":") for line in listing.read_text().splitlines())
+    return frozenset(next((text for key, _, text in lines if key.strip() in ("flags", "Features")), "").split())
 
 
 @functools.cache

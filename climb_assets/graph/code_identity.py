@@ -43,6 +43,7 @@ LEFT_OUT: dict[str, str] = {
     "graph.planner": "says what is to be made",
     "graph.reachability": "makes the hashes",
     "graph.references": "makes the hashes",
+    "graph.survey": "makes the hashes",
     "mixture.export": "copies what was made to where a user wants it",
     "search.figures": "draws",
     "search.replay": "repeats searches over tables of runs, for a benchmark",

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from climb_assets.errors import ConfigError
 from climb_assets.graph.normal_form import normal_form, without_remarks
-from climb_assets.graph.references import Reference, Survey, imported_names, root_name
+from climb_assets.graph.references import Reference, imported_names, root_name
+from climb_assets.graph.survey import Survey
 
 VALIDATORS = frozenset({"field_validator", "model_validator", "root_validator", "validator"})  # of pydantic
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)

@@ -20,6 +20,7 @@ USERS_FOLDERS = {  # what each of them reads or writes is not in the lake's stor
     "climb_assets/audit/bundle.py": "copies a bundle into a folder that the user names, and sums what it wrote itself",
     "climb_assets/config_file.py": "lists the profiles inside this package",
     "climb_assets/corpus/raw_files.py": "lists the raw folder, which is the user's",
+    "climb_assets/graph/code_identity.py": "lists the source files of this package",
     "climb_assets/mixture/export.py": "writes a folder that the user names",
     "climb_assets/search/swarm_table.py": "reads a folder of evidence that the user names",
     "climb_assets/training/swarm.py": "measures the folder of a model that the user names",

@@ -40,7 +40,7 @@ def test_planning_needs_no_torch_where_there_is_no_gpu(tmp_path: Path) -> None:
     assert done.stdout.split()[-1] == "False"
 
 
-@pytest.mark.parametrize("file", ["nvidia0", "nvidiactl", "nvhost-gpu", "dxg", "kfd"])
+@pytest.mark.parametrize("file", ["nvidia0", "nvidiactl", "nvhost-ctrl", "dxg", "kfd"])
 def test_where_there_may_be_a_gpu_torch_is_asked(tmp_path, file) -> None:
     import torch
 
