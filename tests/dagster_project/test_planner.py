@@ -127,7 +127,7 @@ def test_added_shard_is_missing_and_the_manifest_is_certain(project: Path) -> No
     plan = plan_of(project)
     missing = {f"{asset}[fourth.jsonl]" for asset in PER_SHARD | {"raw_shards", "cluster_assignments"}}
     assert {item.name for item in plan.stale if item.partition == "fourth.jsonl"} == missing
-    assert missing | {"corpus_manifest"} <= names(plan, certain=True)
+    assert missing | {"near_duplicates", "corpus_manifest"} <= names(plan, certain=True)
     assert not {item.name for item in plan.stale if item.asset in PER_SHARD} - missing
     estimate = next(item.estimate_s for item in plan.stale if item.name == "embeddings[fourth.jsonl]")
     assert estimate is not None and estimate >= 0  # what its siblings took
@@ -209,7 +209,9 @@ def test_changed_code_of_the_predictor_concerns_the_search_and_what_lies_behind(
     assert causes(plan, "predictor_state[iteration-01]") == {Cause("code", "search.predictor")}
 
 
-def test_comments_in_every_source_file_change_nothing_and_a_constant_does(project: Path, tmp_path: Path) -> None:
+def test_comments_in_every_source_file_change_nothing_and_what_decides_a_result_does(
+    project: Path, tmp_path: Path
+) -> None:
     copied = tmp_path / "copied"
     for package in ("climb_assets", "dagster_project"):
         shutil.copytree(ROOT / package, copied / package, ignore=shutil.ignore_patterns("__pycache__"))
@@ -224,8 +226,10 @@ def test_comments_in_every_source_file_change_nothing_and_a_constant_does(projec
         return json.loads(done.stdout)["stale"]
 
     assert planned() == []
-    with (copied / "climb_assets" / "search" / "predictor.py").open("a") as stream:
-        stream.write("\nNEW = 1\n")
+    predictor = copied / "climb_assets" / "search" / "predictor.py"
+    text = predictor.read_text()
+    assert text.count("per_domain=True") == 1
+    predictor.write_text(text.replace("per_domain=True", "per_domain=False"))
     stale = planned()
     assert {"kind": "code", "input": "search.predictor"} in [cause for item in stale for cause in item["causes"]]
     assert not {item["asset"] for item in stale} & BEFORE_SEARCH
@@ -234,7 +238,7 @@ def test_comments_in_every_source_file_change_nothing_and_a_constant_does(projec
 def test_plan_up_to_an_asset_leaves_out_what_lies_behind(project: Path) -> None:
     change_content(raw(project))
     plan = plan_of(project, to="corpus_manifest")
-    assert assets(plan) == {"raw_shards", "corpus_manifest", *PER_SHARD}
+    assert assets(plan) == {"raw_shards", "near_duplicates", "corpus_manifest", *PER_SHARD}
 
 
 def test_lost_artefact_is_missing_and_what_lies_behind_is_not_certain(project: Path) -> None:
