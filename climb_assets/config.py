@@ -14,6 +14,7 @@ from climb_assets.config_base import Name, Section, Share
 from climb_assets.config_corpus import Contamination, NearDuplicates
 from climb_assets.config_dagster import Dagster
 from climb_assets.config_search import Search
+from climb_assets.config_tasks import Task
 from climb_assets.sizes import SIZES, Shape
 
 RESERVED = frozenset({"key", "iteration", "weights", "diverged"})
@@ -166,49 +167,6 @@ class Training(Section):
     def steps(self) -> int:
         """Number of optimiser steps."""
         return -(-self.tokens // (self.batch * self.sequence))
-
-
-class TextTask(Section):
-    """Bits per byte of held-out text of some sources."""
-
-    kind: Literal["text"]
-    sources: tuple[str, ...] = Field(min_length=1)
-    split: Literal["search_eval", "report_eval"] = "search_eval"
-    documents: int = Field(
-        64,
-        ge=1,
-        description="documents at most, per source, in each of two parts: what the search sees, and what confirms",
-    )
-
-
-class ChoiceTask(Section):
-    """Multiple choice from a JSONL file: records {context, choices, gold}."""
-
-    kind: Literal["choice"]
-    path: Path
-    split: Literal["search_eval", "report_eval"] = "search_eval"
-    items: int = Field(
-        200,
-        ge=1,
-        description="items at most in each of two parts, fixed random subsets: what the search sees, and what confirms",
-    )
-
-
-class HarnessTask(Section):
-    """A task, or a group of tasks, of lm-evaluation-harness, for those who have its data (the extra `eval`)."""
-
-    kind: Literal["harness"]
-    task: str = Field(description="its name there")
-    include: Path | None = Field(None, description="a folder of task YAML files, which stands in for the harness' own")
-    split: Literal["search_eval", "report_eval"] = "search_eval"
-    items: int = Field(
-        200,
-        ge=1,
-        description="items at most in each of two parts, the first ones for the search; of a group, of each task",
-    )
-
-
-Task = Annotated[TextTask | ChoiceTask | HarnessTask, Field(discriminator="kind")]
 
 
 class Mixture(Section):

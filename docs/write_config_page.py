@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from climb_assets import config, config_corpus, config_dagster, config_search
+from climb_assets import config, config_corpus, config_dagster, config_search, config_tasks
 
 PAGE = Path(__file__).parent / "config.md"
 SECTIONS: dict[str, type[BaseModel]] = {
@@ -29,9 +29,9 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "search.limits": config_search.Limits,
     "search.choice": config_search.Choice,
     "proxy, target.training, fidelity.settings.NAME": config.Training,
-    "tasks.NAME (kind: text)": config.TextTask,
-    "tasks.NAME (kind: choice)": config.ChoiceTask,
-    "tasks.NAME (kind: harness)": config.HarnessTask,
+    "tasks.NAME (kind: text)": config_tasks.TextTask,
+    "tasks.NAME (kind: choice)": config_tasks.ChoiceTask,
+    "tasks.NAME (kind: harness)": config_tasks.HarnessTask,
     "mixture": config.Mixture,
     "target": config.Comparison,
     "baselines": config.Baselines,

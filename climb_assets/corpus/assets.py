@@ -5,7 +5,7 @@ What belongs here: one function an asset, which hands inputs to the compute besi
 
 from collections.abc import Sequence
 
-from climb_assets.config import ChoiceTask
+from climb_assets.config_tasks import ChoiceTask
 from climb_assets.corpus.contamination import find_contamination
 from climb_assets.corpus.ingest import ingest_shard
 from climb_assets.corpus.manifest import ShardParts, build_manifest

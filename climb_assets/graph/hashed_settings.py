@@ -9,8 +9,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from climb_assets.config import ChoiceTask, Config, HarnessTask, Training
+from climb_assets.config import Config, Training
 from climb_assets.config_base import Section
+from climb_assets.config_tasks import ChoiceTask, HarnessTask
 from climb_assets.environment import resolve_precision
 from climb_assets.errors import ConfigError
 

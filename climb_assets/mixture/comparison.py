@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from climb_assets import config
+from climb_assets import config_tasks
 from climb_assets.errors import ComputeError
 from climb_assets.search.confidence import Interval, compare_with_all
 from climb_assets.search.item_sampling import TaskItems
@@ -57,7 +57,7 @@ class Comparison:
 
 
 def average_measures(
-    objective: str, weights: Mapping[str, float], tasks: Mapping[str, config.Task]
+    objective: str, weights: Mapping[str, float], tasks: Mapping[str, config_tasks.Task]
 ) -> dict[str, dict[str, float]]:
     """Return what is averaged beside the single tasks: the objective, and the tasks that the search never saw."""
     unseen = {name: 1.0 for name, task in tasks.items() if task.split == "report_eval"}

@@ -11,7 +11,8 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from climb_assets.config import Config, Task
+from climb_assets.config import Config
+from climb_assets.config_tasks import Task
 from climb_assets.errors import ComputeError
 from climb_assets.graph.materializer import Materializer
 from climb_assets.search.iteration import History, predict_objective

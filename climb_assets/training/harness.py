@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from climb_assets.config import HarnessTask
+from climb_assets.config_tasks import HarnessTask
 from climb_assets.corpus.frozen_tokenizer import end_token, load_tokenizer
 from climb_assets.errors import ComputeError, ConfigError
 from climb_assets.training.evaluation import BATCH_TOKENS, Evaluation, Scores, gold_probability

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from climb_assets.config import ChoiceTask, HarnessTask, Task, TextTask, Training
+from climb_assets.config import Training
+from climb_assets.config_tasks import ChoiceTask, HarnessTask, Task, TextTask
 from climb_assets.environment import counted
 from climb_assets.errors import ComputeError
 from climb_assets.graph.code_identity import code_of

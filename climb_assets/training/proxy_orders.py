@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from climb_assets.config import HarnessTask, Runtime, Training
+from climb_assets.config import Runtime, Training
+from climb_assets.config_tasks import HarnessTask
 from climb_assets.randomness import derived_seed
 from climb_assets.simplex.mixtures import DECIMALS, mixture_key
 from climb_assets.store.artifacts import Artifact, Order

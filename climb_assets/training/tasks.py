@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tokenizers import Tokenizer
 
-from climb_assets.config import ChoiceTask, TextTask
+from climb_assets.config_tasks import ChoiceTask, TextTask
 from climb_assets.corpus.choice_items import read_choice_items
 from climb_assets.corpus.frozen_tokenizer import end_token, load_tokenizer
 from climb_assets.errors import ComputeError, ConfigError

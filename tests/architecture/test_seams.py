@@ -32,7 +32,6 @@ DEMO = "climb_assets/demo/"  # makes the raw folder, before there is a lake
 STARTING = {"multiprocessing", "concurrent.futures.ProcessPoolExecutor", "subprocess"}
 STARTS_PROCESSES = {
     "climb_assets/demo/packages.py": "runs the clients of package registries",
-    "climb_assets/environment.py": "asks the system which processor this is",
     "climb_assets/demo/prepare.py": "makes raw files, before there is a lake",
 }
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from climb_assets.config import ChoiceTask, Config
+from climb_assets.config import Config
+from climb_assets.config_tasks import ChoiceTask
 from climb_assets.errors import ComputeError, ConfigError, MissingArtifact
 from climb_assets.graph.assets import SPEC
 from climb_assets.graph.materializer import Materializer

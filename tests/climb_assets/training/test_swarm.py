@@ -16,7 +16,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from climb_assets.config import Runtime, TextTask, Training
+from climb_assets.config import Runtime, Training
+from climb_assets.config_tasks import TextTask
 from climb_assets.errors import ComputeError, TransientError
 from climb_assets.executor.local import end_idle_workers
 from climb_assets.store.artifacts import Order

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from climb_assets.config import ChoiceTask, TextTask
+from climb_assets.config_tasks import ChoiceTask, TextTask
 from climb_assets.errors import ComputeError, ConfigError
 from climb_assets.tables import read_table
 from climb_assets.training.tasks import Part, prepare_choice_task, prepare_text_task
