@@ -145,7 +145,7 @@ def _forms(module: Module, reached: set[Definition]) -> Iterator[bytes]:
 
     Their order counts only where a module binds a name twice or does something when it is imported.
     """
-    parts = [part for definition in module.definitions for part in (definition, definition.as_section)]
+    parts = [part for definition in module.definitions for part in (definition, definition.as_type)]
     in_order = [part for part in parts if part is not None and part in reached and part.form]
     names = [name for definition in in_order for name in definition.names]
     ordered = len(names) > len(set(names)) or any(definition.always for definition in in_order)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from climb_assets.errors import ConfigError
 from climb_assets.graph.normal_form import normal_form, without_remarks
@@ -19,7 +20,8 @@ from climb_assets.graph.survey import Survey
 VALIDATORS = frozenset({"field_validator", "model_validator", "root_validator", "validator"})  # of pydantic
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 DEFINES = (*FUNCTION, ast.ClassDef)
-ASSIGNS = (ast.Assign, ast.AnnAssign, *((ast.TypeAlias,) if hasattr(ast, "TypeAlias") else ()))  # since Python 3.12
+TYPE_ALIAS: tuple[Any, ...] = (ast.TypeAlias,) if hasattr(ast, "TypeAlias") else ()  # since Python 3.12
+ASSIGNS = (ast.Assign, ast.AnnAssign, *TYPE_ALIAS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,10 +42,10 @@ class Definition:
         What its one name stands for, if it is an import.
     bases, members
         Of a class: base classes; fields and methods, each with what its type refers to.
-    as_section
-        What counts of a class if it is a section of the configuration and no object of it is made.
+    as_type
+        What counts where it is only named as a type: of a class if it is a section of the configuration, of an alias.
     derived
-        Whether this is such a part.
+        Whether this is that part of a section.
     """
 
     names: frozenset[str]
@@ -55,7 +57,7 @@ class Definition:
     target: Reference | None = None
     bases: frozenset[Reference] | None = None
     members: tuple[tuple[str, frozenset[Reference]], ...] = ()
-    as_section: "Definition | None" = None
+    as_type: "Definition | None" = None
     derived: bool = False
 
     @cached_property
@@ -158,10 +160,17 @@ class _Reader:
         if isinstance(statement, ast.ClassDef):
             bases = frozenset(self._survey(*statement.bases).references)
             part = self._derived_part(statement, bases) if bases else None
-            return replace(definition, bases=bases, members=tuple(self._members(statement)), as_section=part)
+            return replace(definition, bases=bases, members=tuple(self._members(statement)), as_type=part)
         if isinstance(statement, FUNCTION) or _guards_main(statement):
             return definition
-        return replace(definition, always=not isinstance(statement, ASSIGNS) or bool(survey.changed))
+        if not isinstance(statement, ASSIGNS) or survey.changed:
+            return replace(definition, always=True)
+        if statement.value is not None and (isinstance(statement, TYPE_ALIAS) or _is_type(statement.value)):
+            types = self._type_references(statement.value)
+            values = {reference._replace(as_type=False) for reference in types}
+            part = replace(definition, references=types)
+            return replace(definition, references=definition.references | values, as_type=part)
+        return definition
 
     def _members(self, node: ast.ClassDef) -> Iterator[tuple[str, frozenset[Reference]]]:
         for statement in node.body:
@@ -235,3 +244,11 @@ def _is_derived(statement: ast.stmt) -> bool:
     if isinstance(statement, ast.AnnAssign):
         return "ClassVar" in ast.unparse(statement.annotation)
     return not isinstance(statement, ast.Assign)
+
+
+def _is_type(node: ast.expr) -> bool:
+    """Return whether an expression looks like a type of several: ``A | B``, or ``Annotated[...]`` and its like."""
+    if isinstance(node, ast.BinOp):
+        return isinstance(node.op, ast.BitOr)
+    name = root_name(node.value, last=True) if isinstance(node, ast.Subscript) else None
+    return name is not None and name[0].isupper() and not name.isupper()

@@ -117,17 +117,18 @@ class Package:
             for reference in definition.references:
                 for place, other in self.resolve(module, reference):
                     if other is not None and reference.as_type and not makes_objects:
-                        other = self._in_part(place, other)
+                        other = self._as_type(place, other)
                     found.add((place, other))
             if definition.derived:
-                found |= {(place, self._in_part(place, base)) for place, base in self._bases(module, definition)}
+                found |= {(place, self._as_type(place, base)) for place, base in self._bases(module, definition)}
             self._edges[definition] = frozenset(found)
         return self._edges[definition]
 
-    def _in_part(self, module: str, definition: Definition) -> Definition:
-        """Return what counts of a definition where no object is made: of a section, what it derives."""
-        part = definition.as_section
-        return part if part is not None and self._is_section(module, definition) else definition
+    def _as_type(self, module: str, definition: Definition) -> Definition:
+        """Return what counts of a definition that is only named as a type."""
+        if definition.as_type is None or (definition.bases is not None and not self._is_section(module, definition)):
+            return definition
+        return definition.as_type
 
     @cached_property
     def sections_by_attribute(self) -> dict[str, set[tuple[str, Definition]]]:
@@ -151,16 +152,16 @@ class Package:
                 if definition.bases is None:
                     yield from self._deriving(place, definition.references, seen)
                 elif self._derives(place, definition):
-                    yield place, self._in_part(place, definition)
+                    yield place, self._as_type(place, definition)
 
     def _derives(self, module: str, definition: Definition) -> bool:
-        part = self._in_part(module, definition)
-        return part is not definition and (
-            bool(part.form) or any(self._derives(place, base) for place, base in self._bases(module, definition))
-        )
+        if not self._is_section(module, definition):
+            return False
+        part = self._as_type(module, definition)
+        return bool(part.form) or any(self._derives(place, base) for place, base in self._bases(module, definition))
 
     def _is_section(self, module: str, definition: Definition) -> bool:
-        if definition.as_section is None:
+        if definition.bases is None or definition.derived:
             return False
         if definition not in self._sections:
             self._sections[definition] = False  # for classes that name one another

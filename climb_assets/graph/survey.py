@@ -18,6 +18,7 @@ MUTATORS = frozenset(  # methods that change a list, a dict or a set where it li
     | {"setdefault", "sort", "update"}
 )
 BY_NAME = frozenset({"attrgetter", "getattr", "hasattr", "methodcaller", "setattr"})  # take attributes as texts
+TYPE_ARGUMENT: dict[str | None, int] = {"cast": 0, "isinstance": 1, "issubclass": 1}  # which argument is a type
 OWN_NAMESPACE = frozenset({"dir", "globals", "locals", "vars"})  # without arguments
 
 
@@ -147,13 +148,16 @@ class Survey:
     def _visit_call(self, node: ast.Call) -> None:
         if isinstance(node.func, ast.Attribute) and node.func.attr in MUTATORS:
             self._note_change(node.func, ast.Store())
-        if isinstance(node.func, ast.Name) and node.func.id in OWN_NAMESPACE and not node.args:
+        name = node.func.id if isinstance(node.func, ast.Name) else None
+        if name in OWN_NAMESPACE and not node.args:
             self.references.add(Reference(self._module, ()))
-        if isinstance(node.func, ast.Name) and node.func.id in ("isinstance", "issubclass") and len(node.args) == 2:
-            self.visit(node.args[0])
-            self.visit_type(node.args[1])
-        else:
-            self._visit_below(node)
+        before, self._in_type = self._in_type, False
+        self.visit(node.func)
+        for place, argument in enumerate(node.args):
+            (self.visit_type if TYPE_ARGUMENT.get(name) == place else self.visit)(argument)
+        for keyword in node.keywords:
+            self.visit(keyword)
+        self._in_type = before
 
     def _note_change(self, node: ast.expr, context: ast.expr_context) -> None:
         if not isinstance(context, ast.Load) and (name := root_name(node)) is not None:
@@ -208,16 +212,6 @@ class Survey:
                 self.stars.add(target.module)
             else:
                 self._bind(name, target)
-
-    def _visit_assignment(self, node: ast.Assign) -> None:
-        for target in node.targets:
-            self.visit(target)
-        (self.visit_type if _is_type(node.value) else self.visit)(node.value)
-
-    def _visit_type_alias(self, node: Any) -> None:
-        self.visit(node.name)
-        with self._type_parameters(node):
-            self.visit_type(node.value)
 
     def _visit_annotated(self, node: ast.AnnAssign) -> None:
         self.visit(node.target)
@@ -305,14 +299,6 @@ def _arguments(arguments: ast.arguments) -> Iterator[ast.arg]:
     yield from (argument for argument in (arguments.vararg, arguments.kwarg) if argument is not None)
 
 
-def _is_type(node: ast.expr) -> bool:
-    """Return whether an expression can only be a type: ``A | B``, or ``Annotated[...]`` and its like."""
-    if isinstance(node, ast.BinOp):
-        return isinstance(node.op, ast.BitOr)
-    name = root_name(node.value, last=True) if isinstance(node, ast.Subscript) else None
-    return name is not None and name[0].isupper() and not name.isupper()
-
-
 @functools.cache
 def _fields(kind: str) -> tuple[str, ...]:
     return tuple(name for name in getattr(ast, kind)._fields if name not in ("ctx", "op", "ops"))
@@ -320,7 +306,6 @@ def _fields(kind: str) -> tuple[str, ...]:
 
 _HANDLERS: dict[type[ast.AST], Callable[[Survey, Any], None]] = {
     ast.AnnAssign: Survey._visit_annotated,
-    ast.Assign: Survey._visit_assignment,
     ast.AsyncFunctionDef: Survey._visit_function,
     ast.Attribute: Survey._visit_attribute,
     ast.Call: Survey._visit_call,
@@ -345,5 +330,3 @@ _HANDLERS: dict[type[ast.AST], Callable[[Survey, Any], None]] = {
     ast.SetComp: Survey._visit_comprehension,
     ast.Subscript: Survey._visit_subscript,
 }
-if hasattr(ast, "TypeAlias"):  # since Python 3.12
-    _HANDLERS[ast.TypeAlias] = Survey._visit_type_alias

@@ -469,21 +469,29 @@ CONFIGURED = {
         "    @property\n    def steps(self): return self.tokens // STEP\n"
         "class Fine(Training):\n    more: int = 5\n"
         "class Config(Section):\n    proxy: Training = Training()\n"
+        "Either = Inner | Training\n"
         "class Stranger(Section):\n    @property\n    def odd(self): return 3\n"
     ),
     "climb.py": "from tiny.config import Config\nclass Climb:\n    config: Config\n",
     "m.py": (
-        "from tiny.climb import Climb\nfrom tiny.config import Config, Fine, Training\nfrom tiny import config\n"
+        "from typing import cast\nfrom tiny import config\nfrom tiny.climb import Climb\n"
+        "from tiny.config import Config, Fine, Training\n"
         "def named(t: Training): return t.steps\n"
         "def heir(t: Fine): return t.steps\n"
         "def behind(climb: Climb): return climb.config.proxy.steps\n"
         "def asked(t): return isinstance(t, Training) and t.steps\n"
         "def made(): return config.Training(tokens=4).steps\n"
         "def checked(values): return Training.model_validate(values)\n"
+        "def among(t: dict[str, config.Either]): return t\n"
+        "def taken(t): return cast(Training, t).steps\n"
+        "def merged(t): x = t | {'t': Training(tokens=4)}; return x\n"
+        "def adapted(t): return adapter(config.Either).validate(t)\n"
+        "def kept(t, kinds={'t': Training}): return kinds\n"
         "def none(config: Config): return config.lake\n"
     ),
 }
-DERIVING = {"named", "heir", "behind", "asked", "made", "checked"}
+MAKING = {"made", "checked", "merged", "adapted", "kept"}
+DERIVING = {"named", "heir", "behind", "asked", "among", "taken"} | MAKING
 
 
 @pytest.mark.parametrize(
@@ -492,10 +500,10 @@ DERIVING = {"named", "heir", "behind", "asked", "made", "checked"}
         ("self.tokens // STEP", "-(-self.tokens // STEP)", DERIVING),
         ("STEP = 2", "STEP = 3", DERIVING),
         ("ClassVar[int] = 1", "ClassVar[int] = 2", DERIVING),
-        ("Field(8,", "Field(16,", {"made", "checked"}),  # values enter by the settings, but here none are given
-        ("size: int = 7", "size: int = 6", {"made", "checked"}),
-        ("LARGEST = 9", "LARGEST = 8", {"made", "checked"}),
-        ("min(value", "max(value", {"made", "checked"}),
+        ("Field(8,", "Field(16,", MAKING),  # values enter by the settings, but here none are given
+        ("size: int = 7", "size: int = 6", MAKING),
+        ("LARGEST = 9", "LARGEST = 8", MAKING),
+        ("min(value", "max(value", MAKING),
         ("more: int = 5", "more: int = 6", set()),
         ("return 3", "return 4", set()),
     ],
