@@ -232,7 +232,7 @@ def test_comments_in_every_source_file_change_nothing_and_a_constant_does(projec
 def test_plan_up_to_an_asset_leaves_out_what_lies_behind(project: Path) -> None:
     change_content(raw(project))
     plan = plan_of(project, to="corpus_manifest")
-    assert assets(plan) == {"raw_shards", "corpus_manifest", *PER_SHARD}
+    assert assets(plan) == {"raw_shards", "near_duplicates", "corpus_manifest", *PER_SHARD}
 
 
 def test_lost_artefact_is_missing_and_what_lies_behind_is_not_certain(project: Path) -> None:
