@@ -4,6 +4,7 @@ PYTHON ?= python3
 EXTRAS ?= cpu,fasttext,eval,dev
 DOCUMENTS ?= 5000
 PORT ?= 3000
+TEST_PROCESSES ?= auto
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -22,8 +23,8 @@ demo: install ## the whole of CLIMB on a real corpus
 	@echo "Materialising what is stale ..."
 	@exec $(BIN)/climb up
 
-test: install ## every test
-	@exec $(BIN)/python -m pytest
+test: install ## every test, on all cores
+	@exec $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadgroup
 
 ui: install ## Dagster's web UI and daemon on loopback
 	@exec $(BIN)/climb ui --port $(PORT)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from filelock import FileLock
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
@@ -17,6 +18,7 @@ from climb_assets.config import Config
 from climb_assets.config_file import load_config
 from climb_assets.graph.materializer import Materializer
 
+FINISHED = "finished"  # a file that says that the project beside it is whole
 WORDS = {
     "first": [
         "river",
@@ -137,12 +139,25 @@ def project(tmp_path: Path, encoder_folder: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished_once(tmp_path_factory: pytest.TempPathFactory, encoder_folder: Path) -> Path:
+def finished_once(tmp_path_factory: pytest.TempPathFactory, encoder_folder: Path, worker_id: str) -> Path:
     """Return a project on which `climb up` ran to the end. Read it, never change it: every test has the same one."""
+    if worker_id == "master":  # one process runs all tests
+        return finish_project(tmp_path_factory.mktemp("finished"), encoder_folder)
+    folder = tmp_path_factory.getbasetemp().parent / "finished"  # of all processes that run tests
+    with FileLock(f"{folder}.lock"):
+        if not (folder / FINISHED).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            finish_project(folder, encoder_folder)
+            (folder / FINISHED).touch()
+    return folder
+
+
+def finish_project(folder: Path, encoder: Path) -> Path:
+    """Write a project into a folder, run `climb up` on it to the end, and return it."""
     from dagster_project.instance import open_instance
     from dagster_project.run_plan import bring_up_to_date
 
-    folder = write_project(tmp_path_factory.mktemp("finished"), encoder_folder)
+    write_project(folder, encoder)
     materializer = Materializer(load_config(folder / "climb.yaml"))
     with open_instance(materializer.config.lake) as instance:
         bring_up_to_date(instance, materializer, None, lambda line: None)

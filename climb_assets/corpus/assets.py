@@ -6,7 +6,7 @@ What belongs here: one function an asset, which hands inputs to the compute besi
 from collections.abc import Sequence
 
 from climb_assets.config_tasks import ChoiceTask
-from climb_assets.corpus.contamination import find_contamination
+from climb_assets.corpus.contamination import TaskFile, find_contamination
 from climb_assets.corpus.ingest import ingest_shard
 from climb_assets.corpus.manifest import ShardParts, build_manifest
 from climb_assets.corpus.near_duplicates import EarlierPairs, ShardSignatures, find_near_duplicates
@@ -51,7 +51,11 @@ def contamination(climb: Materializer, shard: str, draft: Draft) -> None:
     """Documents of one shard that hold an item of a multiple-choice task."""
     documents = climb.get("corpus_shards", shard).file("documents.parquet")
     settings = climb.config.corpus
-    tasks = {name: task.path for name, task in climb.config.tasks.items() if isinstance(task, ChoiceTask)}
+    tasks = [
+        TaskFile(name, task.path, draft.order.inputs[f"file:task-{name}"])
+        for name, task in climb.config.tasks.items()
+        if isinstance(task, ChoiceTask)
+    ]
     draft.summary = find_contamination(documents, tasks, settings.contamination, draft.path, settings.part_documents)
 
 

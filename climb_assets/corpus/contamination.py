@@ -7,8 +7,9 @@ As GPT-3 did (arXiv 2005.14165, appendix C): runs of 13 words, case and punctuat
 items. There a match cost the 200 characters around it; here it costs the document, which is a piece of a text.
 """
 
+import functools
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,15 @@ from climb_assets.tables import iterate_batches, write_table
 MATCHES = pa.schema([("id", pa.string()), ("task", pa.string()), ("matches", pa.int64())])
 
 Words = NDArray[np.uint64]
+
+
+@dataclass(frozen=True)
+class TaskFile:
+    """The JSONL file of a multiple-choice task, and a hash of what it holds."""
+
+    task: str
+    path: Path
+    version: str
 
 
 @dataclass(frozen=True)
@@ -88,8 +98,22 @@ def _common(texts: Sequence[Words]) -> int:
     return int(np.append(equal, False).argmin())
 
 
+@functools.lru_cache(maxsize=1)
+def load_items_once(tasks: tuple[TaskFile, ...], settings: Contamination) -> tuple[list[str], list[ItemRuns]]:
+    """Return the task of each item and the runs of all, kept from shard to shard.
+
+    Raises
+    ------
+    ConfigError
+        A task's file cannot be read.
+    """
+    items = [read_choice_items(file.path, file.task) for file in tasks]
+    task_of = [file.task for file, of_task in zip(tasks, items, strict=True) for _ in of_task]
+    return task_of, collect_runs(items, settings)
+
+
 def find_contamination(
-    documents: Path, tasks: Mapping[str, Path], settings: Contamination, out: Path, part_documents: int
+    documents: Path, tasks: Sequence[TaskFile], settings: Contamination, out: Path, part_documents: int
 ) -> dict[str, Any]:
     """Write ``contamination.parquet`` into `out`: the documents of a shard that hold items, by task.
 
@@ -98,7 +122,7 @@ def find_contamination(
     Parameters
     ----------
     tasks
-        The file of each multiple-choice task.
+        All multiple-choice tasks.
 
     Returns
     -------
@@ -109,10 +133,8 @@ def find_contamination(
     ConfigError
         A task's file cannot be read.
     """
-    items = {task: read_choice_items(path, task) for task, path in sorted(tasks.items())}
-    runs = collect_runs(list(items.values()), settings)
-    task_of = [task for task, of_task in items.items() for _ in of_task]
-    by_task = Counter[str](dict.fromkeys(items, 0))
+    task_of, runs = load_items_once(tuple(sorted(tasks, key=lambda file: file.task)), settings)
+    by_task = Counter[str](dict.fromkeys(sorted(file.task for file in tasks), 0))
     contaminated = 0
 
     def rows() -> Iterator[pa.RecordBatch]:

@@ -5,7 +5,7 @@ the same lake. How the work is done is `proxy_training` and `proxy_scoring`, who
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from climb_assets.config import Runtime, Training
@@ -62,10 +62,10 @@ class Conditions:
         Version of the folder that models are continued from, if any.
     train_code, evaluate_code
         Code hashes that the two stores answer for.
-    environment, counted
-        What else the numbers of models and scores may depend on, and the names of it that their orders answer for.
     runtime
         How fast: device, compilation, workers, time between checkpoints.
+    environment, counted
+        What else the numbers of models and scores may depend on, and the names of it that their orders answer for.
     """
 
     vocabulary: int
@@ -75,9 +75,9 @@ class Conditions:
     start: str | None
     train_code: Mapping[str, str]
     evaluate_code: Mapping[str, str]
-    environment: Mapping[str, str]
-    counted: frozenset[str]
     runtime: Runtime
+    environment: Mapping[str, str] = field(default_factory=dict)
+    counted: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

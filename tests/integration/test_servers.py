@@ -20,6 +20,8 @@ from dagster_project.instance import open_instance, prepare_home
 from tests.conftest import WORDS
 from tests.integration.processes import Launch, climb, trained, wait_until
 
+pytestmark = pytest.mark.xdist_group("processes")  # servers and kills: one at a time
+
 LISTENING, LOOPBACK = "0A", {"0100007F", "00000000000000000000000001000000"}
 ASSETS = "{assetNodes{assetKey{path} isMaterializable}}"
 LAUNCH = """mutation($p: LaunchBackfillParams!) {launchPartitionBackfill(backfillParams: $p) {

@@ -8,7 +8,7 @@ import pytest
 
 from climb_assets.config_corpus import Contamination
 from climb_assets.corpus.choice_items import ChoiceItem
-from climb_assets.corpus.contamination import MATCHES, collect_runs, find_contamination, find_items
+from climb_assets.corpus.contamination import MATCHES, TaskFile, collect_runs, find_contamination, find_items
 from climb_assets.errors import ConfigError
 from climb_assets.tables import read_table, write_table
 
@@ -58,17 +58,17 @@ def test_a_partial_context_stands_with_its_own_choice() -> None:
 
 
 @pytest.fixture
-def tasks(tmp_path: Path) -> dict[str, Path]:
+def tasks(tmp_path: Path) -> list[TaskFile]:
     """Two tasks that share an item."""
-    paths = {}
+    files = []
     for task, starts in (("first", (0, 5)), ("second", (5,))):
         records = [{"context": " ".join(NUMBERS[s : s + 9]), "choices": [" a", " b"], "gold": 0} for s in starts]
-        paths[task] = tmp_path / f"{task}.jsonl"
-        paths[task].write_text("\n".join(map(json.dumps, records)))
-    return paths
+        files.append(TaskFile(task, tmp_path / f"{task}.jsonl", "1"))
+        files[-1].path.write_text("\n".join(map(json.dumps, records)))
+    return files
 
 
-def test_documents_are_counted_by_task(tasks: dict[str, Path], tmp_path: Path) -> None:
+def test_documents_are_counted_by_task(tasks: list[TaskFile], tmp_path: Path) -> None:
     texts = ["nothing", " ".join(NUMBERS), "zero " + " ".join(NUMBERS[5:15]), "the end"]
     ids = [f"{number:032x}" for number in range(len(texts))]
     write_table(tmp_path / "documents.parquet", pa.table({"id": ids, "text": texts}))
@@ -80,13 +80,25 @@ def test_documents_are_counted_by_task(tasks: dict[str, Path], tmp_path: Path) -
     assert facts == {"documents": 2, "by_task": {"first": 2, "second": 2}}
 
 
+def test_a_task_whose_file_changed_is_read_again(tasks: list[TaskFile], tmp_path: Path) -> None:
+    write_table(tmp_path / "documents.parquet", pa.table({"id": ["0" * 32], "text": ["a b c d e f g h i j"]}))
+
+    def found(version: str) -> int:
+        files = [TaskFile("first", tasks[0].path, version)]
+        return find_contamination(tmp_path / "documents.parquet", files, SETTINGS, tmp_path, 3)["documents"]
+
+    assert found("1") == 0
+    tasks[0].path.write_text(json.dumps({"context": "a b c d e f g h", "choices": [" i", " j"], "gold": 0}))
+    assert found("2") == 1
+
+
 def test_without_tasks_nothing_is_contaminated(tmp_path: Path) -> None:
     write_table(tmp_path / "documents.parquet", pa.table({"id": ["0" * 32], "text": ["a b c d e f g h i j k l m n"]}))
-    facts = find_contamination(tmp_path / "documents.parquet", {}, SETTINGS, tmp_path, part_documents=3)
+    facts = find_contamination(tmp_path / "documents.parquet", [], SETTINGS, tmp_path, part_documents=3)
     assert facts == {"documents": 0, "by_task": {}}
 
 
 def test_a_bad_task_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "bad.jsonl").write_text('{"context": "a", "choices": ["b"], "gold": 0}')
     with pytest.raises(ConfigError, match=r"bad\.jsonl:1: choices must list two or more"):
-        find_contamination(tmp_path / "none", {"bad": tmp_path / "bad.jsonl"}, SETTINGS, tmp_path, 3)
+        find_contamination(tmp_path / "none", [TaskFile("bad", tmp_path / "bad.jsonl", "1")], SETTINGS, tmp_path, 3)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from climb_assets.corpus import listing
+from climb_assets.corpus import raw_files
 from climb_assets.corpus.raw_files import SHARD_NAME, UNREADABLE, DigestCache, digest_files, digest_shard, list_shards
 from climb_assets.errors import ConfigError, CorpusError, CorruptArtifact
 
@@ -124,9 +124,9 @@ def test_a_shard_that_is_not_there(tmp_path: Path, shard: str) -> None:
 def test_planning_reads_no_file_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, cache = tmp_path / "a.jsonl", DigestCache(tmp_path / "cache.sqlite")
     path.write_text("one")
-    monkeypatch.setattr(listing, "RACY_SECONDS", -60.0)
+    monkeypatch.setattr(raw_files, "RACY_SECONDS", -60.0)
     first = digest_shard(tmp_path, "a.jsonl", cache)
-    monkeypatch.setattr(listing, "open_regular", lambda path: pytest.fail(f"{path} was opened"))
+    monkeypatch.setattr(raw_files, "open_regular", lambda path: pytest.fail(f"{path} was opened"))
     assert digest_shard(tmp_path, "a.jsonl", DigestCache(cache.path)) == first
 
 
@@ -135,7 +135,7 @@ def test_a_touched_file_is_read_again_even_if_its_size_and_time_are_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, racy: float
 ) -> None:
     path, cache = tmp_path / "a.jsonl", DigestCache(tmp_path / "cache.sqlite")
-    monkeypatch.setattr(listing, "RACY_SECONDS", racy)
+    monkeypatch.setattr(raw_files, "RACY_SECONDS", racy)
     path.write_text("one")
     age(path)
     first = digest_shard(tmp_path, "a.jsonl", cache)
