@@ -92,7 +92,8 @@ def main() -> None:
 def compare_widths(lake: LocalStore, config: Config, objective: str, seeds: int, workers: int) -> list[dict]:
     """Return the half widths (bits per byte) of both kinds of pairs on every objective, for either seeding."""
     answer = tuple(lake.get("optimal_mixture", objective).json("selection.json")["weights"])
-    baselines = read_baselines(lake.get("baseline_mixtures", objective).file("baselines.parquet"))
+    named = read_baselines(lake.get("baseline_mixtures", objective).file("baselines.parquet"))
+    baselines = {name: weights for weights, name in {weights: name for name, weights in named.items()}.items()}
     near = mixtures_near(np.array(answer), config)
     mixtures = {"answer": answer} | near | baselines
     seedings: tuple[Seeding, ...] = ("common", "own")
