@@ -4,8 +4,8 @@ What belongs here: the contract, and what follows from it for every store. How o
 `climb_assets.store.local`.
 
 A store rests on two promises. An artefact is put down whole and only where there is none yet (put-if-absent), and a
-reference moves only from what the mover believes it to name (compare-and-swap). Both hold without any lock: a lease
-saves work that would be done twice, and nothing is wrong where it is lost.
+reference moves only from what the mover believes it to name (compare-and-swap). A lease is no promise: it saves work
+that would be done twice, and no artefact is wrong where it is lost.
 """
 
 from abc import abstractmethod

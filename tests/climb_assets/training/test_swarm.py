@@ -20,11 +20,12 @@ from climb_assets.config import Runtime, Training
 from climb_assets.config_tasks import TextTask
 from climb_assets.errors import ComputeError, TransientError
 from climb_assets.executor.local import end_idle_workers
+from climb_assets.graph.code_identity import code_of
 from climb_assets.store.artifacts import Order
 from climb_assets.store.local import LocalStore
 from climb_assets.tables import read_table
 from climb_assets.training.checkpoint import STATE
-from climb_assets.training.proxy_orders import Conditions, PreparedTask, Proxy, TrainingData
+from climb_assets.training.proxy_orders import EVALUATE, TRAIN, Conditions, PreparedTask, Proxy, TrainingData
 from climb_assets.training.swarm import Swarm
 from climb_assets.training.tasks import prepare_text_task
 from climb_assets.training.token_index import TrainingIndex
@@ -51,8 +52,10 @@ def conditions(tokenizer: Path) -> Conditions:
         search_seed=7,
         target_tokens=2560,
         start=None,
-        train_code={"train": "1"},
-        evaluate_code={"evaluation": "1"},
+        train_code=code_of(TRAIN),
+        evaluate_code=code_of(EVALUATE),
+        environment={},
+        counted=frozenset(),
         runtime=Runtime(workers=2, device="cpu"),
     )
 
