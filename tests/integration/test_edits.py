@@ -1,20 +1,7 @@
 """An edit of the source makes exactly what it decides stale, and no model that other code trained is taken for it."""
 
-import json
-import os
-import shutil
-import subprocess
-import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import pytest
-
-from climb_assets.graph.assets import SPECS
-from climb_assets.store.local import LocalStore
-from climb_assets.tables import read_table
 
 ROOT = Path(__file__).parents[2]
 TRAINED = {"proxy_results", "baseline_mixtures", "proxy_fidelity", "confirmation_results", "target_comparison"}
