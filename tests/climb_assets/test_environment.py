@@ -112,7 +112,7 @@ def test_versions_are_those_of_the_distributions_that_modules_come_from() -> Non
     assert len(found) == 5
 
 
-HERE = Environment("x86_64 avx2", "cpu", "float32", {"numpy": "2.3.1", "python": "3.11.7"})
+HERE = Environment("x86_64 avx2", "cpu", "float32", packages={"numpy": "2.3.1", "python": "3.11.7"})
 
 
 def test_a_record_is_flat_and_leaves_out_what_is_not_used() -> None:
@@ -147,10 +147,11 @@ def test_a_version_changes_by_a_patch_or_a_release(before, now, size) -> None:
 
 
 def test_what_is_computed_on_and_in_is_told_as_such() -> None:
-    gpu = Environment("aarch64", "cuda", "bfloat16", HERE.packages)
+    gpu = Environment("aarch64", "cuda", "bfloat16", COMMIT, HERE.packages)
     found = differences(HERE.as_record(), gpu.as_record())
     assert [(difference.name, difference.now) for difference in found] == [
         ("architecture", "aarch64"),
+        ("commit", COMMIT),
         ("device", "cuda"),
         ("precision", "bfloat16"),
     ]
@@ -168,11 +169,11 @@ def test_differences_lead_from_one_record_to_the_other(before, now) -> None:
     assert differences(now, now) == []
 
 
-def test_only_device_and_precision_count_unless_everything_does() -> None:
-    upgraded = Environment("x86_64 avx512f", "cpu", "float32", {"numpy": "3.0.0"})
-    assert counted(HERE, "warn") == counted(upgraded, "warn") == {"device": "cpu", "precision": "float32"}
-    assert counted(HERE, "stale") == HERE.as_record() != counted(upgraded, "stale")
-    assert counted(Environment("aarch64"), "warn") == {}
+def test_what_would_mix_two_kinds_of_vectors_or_models_always_counts() -> None:
+    encoder = Environment("x86_64 avx2", "cpu", "float32", COMMIT, {"numpy": "2.3.1"})
+    assert counted(encoder, "warn") == {"device", "precision", "commit"}
+    assert counted(encoder, "stale") == encoder.as_record().keys()
+    assert counted(Environment("aarch64", packages={"numpy": "2.3.1"}), "warn") == set()
 
 
 @pytest.fixture
