@@ -32,8 +32,8 @@ class Definition:
     ----------
     names
         The module's names that it binds, or whose values it changes.
-    node
-        The statement; None where nothing of it counts.
+    form
+        The normal form of what counts of it, so that no syntax tree is kept; empty where nothing does.
     references, imported, attributes
         What it refers to, the dotted names that it imports when it runs, every attribute name in it.
     always
@@ -49,7 +49,7 @@ class Definition:
     """
 
     names: frozenset[str]
-    node: ast.stmt | None = None
+    form: bytes = b""
     references: frozenset[Reference] = frozenset()
     imported: frozenset[str] = frozenset()
     attributes: frozenset[str] = frozenset()
@@ -59,13 +59,6 @@ class Definition:
     members: tuple[tuple[str, frozenset[Reference]], ...] = ()
     as_type: "Definition | None" = None
     derived: bool = False
-
-    @cached_property
-    def form(self) -> bytes:
-        """The normal form of what counts."""
-        if self.target is not None:
-            return f"import {self.target} as {sorted(self.names)}".encode()
-        return b"" if self.node is None else normal_form(self.node)
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,39 +113,41 @@ class _Reader:
         self._package = name.partition(".")[0]
 
     def read(self, tree: ast.Module) -> Module:
-        found: list[tuple[Definition, frozenset[str]]] = []  # with the names whose values it changes
+        found: list[tuple[Definition, frozenset[str], set[str | None]]] = []  # with what it changes, its decorators
         imported: set[str] = set()
         stars: set[str] = set()
         for statement, only_types in _top_statements(tree.body):
             survey = self._survey(statement)
-            found.extend(self._read_imports(survey))
+            found.extend((definition, frozenset(), set()) for definition in self._read_imports(survey))
             stars |= survey.stars
             if not isinstance(statement, ast.Import | ast.ImportFrom):
-                found.append((self._read_statement(statement, survey), frozenset(survey.changed)))
+                definition = self._read_statement(statement, survey)
+                found.append((definition, frozenset(survey.changed), _decorators(statement)))
             elif not only_types:
                 imported.update(imported_names(statement, self._folder))
-        made = {name for definition, _ in found if definition.target is None for name in definition.names}
-        ours = {name for definition, _ in found if self._is_ours(definition.target) for name in definition.names}
+        made = {name for definition, *_ in found if definition.target is None for name in definition.names}
+        ours = {name for definition, *_ in found if self._is_ours(definition.target) for name in definition.names}
         definitions = tuple(
             replace(
                 definition,
                 names=definition.names | (changed & made),
-                always=definition.always or _is_registered(definition.node, ours),
+                # A decorator of ours is handed the definition, and may put it where others find it.
+                always=definition.always or not decorators.isdisjoint(ours),
             )
-            for definition, changed in found
+            for definition, changed, decorators in found
         )
         own = frozenset(name for name in imported if name.partition(".")[0] == self._package)
         return Module(self._name, definitions, own, frozenset(stars))
 
-    def _read_imports(self, survey: Survey) -> Iterator[tuple[Definition, frozenset[str]]]:
+    def _read_imports(self, survey: Survey) -> Iterator[Definition]:
         for name, targets in survey.bound.items():
             for target in targets:
-                yield Definition(frozenset({name}), target=target), frozenset()
+                yield Definition(frozenset({name}), f"import {target} as {[name]}".encode(), target=target)
 
     def _read_statement(self, statement: ast.stmt, survey: Survey) -> Definition:
         definition = Definition(
             frozenset(survey.bound),
-            statement,
+            normal_form(statement),
             frozenset(survey.references),
             frozenset(survey.imported),
             frozenset(survey.attributes),
@@ -191,7 +186,7 @@ class _Reader:
         written = ast.ClassDef(name=node.name, bases=node.bases, keywords=[], body=body, decorator_list=[])
         return Definition(
             frozenset({node.name}),
-            written if body else None,
+            normal_form(written) if body else b"",
             frozenset(survey.references),
             frozenset(survey.imported),
             frozenset(survey.attributes),
@@ -231,10 +226,9 @@ def _guards_main(statement: ast.stmt) -> bool:
     )
 
 
-def _is_registered(node: ast.stmt | None, ours: set[str]) -> bool:
-    """Return whether a decorator of ours is handed the definition, which may put it where others find it."""
-    decorators = node.decorator_list if isinstance(node, DEFINES) else []
-    return any(root_name(decorator) in ours for decorator in decorators)
+def _decorators(statement: ast.stmt) -> set[str | None]:
+    """Return the names that the decorators of a definition begin with."""
+    return {root_name(decorator) for decorator in statement.decorator_list} if isinstance(statement, DEFINES) else set()
 
 
 def _is_derived(statement: ast.stmt) -> bool:
