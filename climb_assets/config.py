@@ -248,7 +248,9 @@ class Runtime(Section):
         description="torch.compile of the training step; auto: on a GPU only; on a CPU it pays for long swarms",
     )
     environment: Literal["warn", "stale"] = Field(
-        "warn", description="a change of packages or processor: tell, or redo"
+        "warn",
+        description="what a change of packages or processor does: warn tells of it, stale computes again; "
+        "a change of device or precision always computes vectors and models again",
     )
 
 
