@@ -1,6 +1,7 @@
 """Near-duplicates are found, others are not, and a table renewed piece by piece is the table made at once."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,16 @@ def test_equal_documents_of_two_shards_are_no_pair_and_hide_none(tmp_path: Path)
 
 def test_an_empty_shard_has_no_pairs(tmp_path: Path) -> None:
     assert find_near_duplicates([sign(tmp_path, "empty", [])], 0.5, tmp_path) == {"pairs": 0, "documents": 0}
+
+
+def test_what_is_not_touched_is_not_looked_at_again(tmp_path: Path) -> None:
+    old = sign(tmp_path, "old", [text(1), text(1) + ".", text(2)])
+    find_near_duplicates([old], 0.5, tmp_path)
+    earlier = EarlierPairs(tmp_path / "pairs.parquet", {"old": old.version}, [])
+    blank = replace(old, slots=np.zeros_like(old.slots) + np.arange(3, dtype=np.uint8)[:, None])  # nothing is alike now
+    assert find_near_duplicates([blank], 0.5, tmp_path) == {"pairs": 0, "documents": 0}
+    find_near_duplicates([old], 0.5, tmp_path)
+    assert find_near_duplicates([blank, sign(tmp_path, "new", [text(3)])], 0.5, tmp_path, earlier)["pairs"] == 1
 
 
 def test_parts_do_not_change_signatures(tmp_path: Path) -> None:
