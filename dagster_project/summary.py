@@ -293,11 +293,11 @@ def _describe_mixture(objective: str, mixture: dict[str, Any]) -> list[str]:
 
 def _describe_evidence(selection: dict[str, Any], names: Sequence[str]) -> list[str]:
     """Return how sure the answer is, in sentences."""
-    prospect, evidence = selection["prospect"], selection["evidence"]
+    published, evidence = selection["published"], selection["evidence"]
     if evidence is None:
         return [
-            f"Predicted {prospect['predicted']:.4f} bits per byte, best measured {prospect['best_measured']:.4f}; "
-            f"{prospect['ties']} of {prospect['pool']} mixtures are predicted best."
+            f"Predicted {published['predicted']:.4f} bits per byte, best measured {published['best_measured']:.4f}; "
+            f"{published['ties']} of {published['pool']} mixtures are predicted best."
         ]
     low, high = evidence["interval"]
     likely = max(evidence["probability_best"], key=evidence["probability_best"].__getitem__)

@@ -40,7 +40,7 @@ def optimal_mixture(climb: Materializer, objective: str, draft: Draft) -> None:
     selection, advice = choose(climb, space, objective)
     write_selection(draft.path, selection, space.names, space.prior)
     write_atomically(draft.path / "advice.json", canonical_json(asdict(advice)).encode())
-    draft.summary |= {key: value for key, value in asdict(selection).items() if key not in ("weights", "prospect")}
+    draft.summary |= {key: value for key, value in asdict(selection).items() if key not in ("weights", "published")}
     draft.summary |= {"advice": advice.sentence}
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.spec import iteration_keys
 from climb_assets.mixture.confirmed_choice import REFERENCE, Selection, select_confirmed, select_published
-from climb_assets.mixture.published_choice import find_prospect
+from climb_assets.mixture.published_choice import choose_published
 from climb_assets.randomness import generator
 from climb_assets.search.baselines import read_baselines
 from climb_assets.search.confirmation import Listed, fresh_seeds, gather_arms, read_shortlist, shortlist
@@ -63,9 +63,9 @@ def choose(climb: Materializer, space: Space, objective: str) -> tuple[Selection
     weights, predict = config.objectives[objective], known.predict[objective]
     noise = noise_of_objectives(state.file("noise.parquet")).get(objective)
     fit = read_diagnostics(state.file("diagnostics.json"))["objectives"][objective]
-    prospect = find_prospect(predict, space.penalty, known.history, weights, pool, space.limits, fit)
+    published = choose_published(predict, space.penalty, known.history, weights, pool, space.limits, fit)
     if config.search.choice.rule == "published":
-        selection = select_published(objective, prospect, noise)
+        selection = select_published(objective, published, noise)
     else:
         confirmed = climb.get("confirmation_results", objective)
         listed = read_shortlist(confirmed.file("shortlist.parquet"))
@@ -77,7 +77,7 @@ def choose(climb: Materializer, space: Space, objective: str) -> tuple[Selection
         added = known.surcharge(objective, np.array([entry.weights for entry in listed]))
         surcharge = dict(zip((entry.name for entry in listed), added.tolist(), strict=True))
         selection = select_confirmed(
-            objective, weights, listed, arms, prospect, noise, config.search.choice, rng, surcharge
+            objective, weights, listed, arms, published, noise, config.search.choice, rng, surcharge
         )
     prices = shadow_prices(np.array(selection.weights), space.limits, predict, config.search.min_weight)
     deviation = noise.within_repeat.deviation if noise else None

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from climb_assets import config_search
 from climb_assets.errors import ComputeError
-from climb_assets.mixture.published_choice import Prospect
+from climb_assets.mixture.published_choice import PublishedChoice
 from climb_assets.search.confidence import (
     Gap,
     choose_answer,
@@ -96,7 +96,7 @@ class Selection:
         What was chosen for what.
     origin
         Where the mixture comes from, in words.
-    prospect
+    published
         The pick of the published rule.
     evidence
         The confirmation, None where the published rule was asked for.
@@ -112,17 +112,17 @@ class Selection:
     key: str
     weights: tuple[float, ...]
     origin: str
-    prospect: Prospect
+    published: PublishedChoice
     evidence: Evidence | None = None
     prices: tuple[ShadowPrice, ...] = ()
     noise: float | None = None
     degrees: float = 0
 
 
-def select_published(objective: str, prospect: Prospect, noise: Noise | None) -> Selection:
+def select_published(objective: str, published: PublishedChoice, noise: Noise | None) -> Selection:
     """Return the published choice: the least prediction, trained by nobody (paper section 2.2)."""
-    origin = f"best predicted of {prospect.pool} mixtures; no model was trained to confirm it"
-    return _with_noise(Selection(objective, prospect.key, prospect.weights, origin, prospect), noise)
+    origin = f"best predicted of {published.pool} mixtures; no model was trained to confirm it"
+    return _with_noise(Selection(objective, published.key, published.weights, origin, published), noise)
 
 
 def select_confirmed(
@@ -130,7 +130,7 @@ def select_confirmed(
     weights: Mapping[str, float],
     listed: Sequence[Listed],
     arms: Mapping[str, Arm],
-    prospect: Prospect,
+    published: PublishedChoice,
     noise: Noise | None,
     settings: config_search.Choice,
     rng: np.random.Generator,
@@ -197,7 +197,7 @@ def select_confirmed(
         diverged=tuple(name for name in arms if name not in sound),
     )
     arm = sound[answer]
-    return _with_noise(Selection(objective, arm["key"], arm["weights"], arm["origin"], prospect, evidence), noise)
+    return _with_noise(Selection(objective, arm["key"], arm["weights"], arm["origin"], published, evidence), noise)
 
 
 def _item_error(table: SeedTable, first: str, second: str) -> float:

@@ -1,4 +1,4 @@
-"""The prospect: what the predictor alone would choose, and what that rests on.
+"""The published choice: what the predictor alone would choose, and what that rests on.
 
 What belongs here: the published rule. Whether its pick is the answer is `climb_assets.mixture.confirmed_choice`.
 """
@@ -18,7 +18,7 @@ INTERVAL = 0.95  # coverage of the interval of the predicted loss
 
 
 @dataclass(frozen=True)
-class Prospect:
+class PublishedChoice:
     """The pick of the published rule, and what it rests on; losses are in bits per byte.
 
     Parameters
@@ -55,7 +55,7 @@ class Prospect:
     fit: Fit
 
 
-def find_prospect(
+def choose_published(
     predict: Predict,
     penalty: Callable[[FloatArray], FloatArray],
     history: History,
@@ -63,7 +63,7 @@ def find_prospect(
     pool: FloatArray,
     limits: Limits,
     fit: Fit,
-) -> Prospect:
+) -> PublishedChoice:
     """Return the mixture of the search space with the least predicted objective (paper section 2.2).
 
     A step function's least is often shared (docs/sources.md); of equals the one with the lowest key is taken, not the
@@ -101,7 +101,7 @@ def find_prospect(
     chosen = min(tied, key=mixture_key)
     least, best = float(predict(chosen[None]).mean[0]), int(np.nanargmin(measured))
     own = measured[is_among(history.weights, chosen[None])]
-    return Prospect(
+    return PublishedChoice(
         key=mixture_key(chosen),
         weights=tuple(chosen.tolist()),
         predicted=least,

@@ -1,4 +1,4 @@
-"""The verdict: which of the confirmed mixtures is the answer, and what may be said of it.
+"""Confidence: which of the confirmed mixtures is the answer, and what may be said of it.
 
 What belongs here: decisions and intervals from a table of losses and its noise, which is
 `climb_assets.search.seed_table`. Which mixtures are confirmed is `climb_assets.search.confirmation`.

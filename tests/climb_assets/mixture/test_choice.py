@@ -140,7 +140,7 @@ def test_the_published_rule_confirms_nothing_and_says_so(materializer):
     assert list_for_confirmation(published, "general", {}) == []
     selection, _ = choose(published, read_space(published), "general")
     assert selection.evidence is None
-    assert selection.key == selection.prospect.key
+    assert selection.key == selection.published.key
     assert selection.origin.endswith("no model was trained to confirm it")
 
 

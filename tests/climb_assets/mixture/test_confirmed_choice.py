@@ -8,7 +8,7 @@ import pytest
 from climb_assets.config_search import Choice
 from climb_assets.errors import ComputeError
 from climb_assets.mixture.confirmed_choice import select_confirmed, select_published, write_selection
-from climb_assets.mixture.published_choice import Prospect
+from climb_assets.mixture.published_choice import PublishedChoice
 from climb_assets.search.confirmation import Listed, gather_arms
 from climb_assets.search.item_sampling import ItemLosses
 from climb_assets.search.iteration import Fit
@@ -22,7 +22,7 @@ NOISE = Noise("general", "objective", 0.02, 3.0, 0.06, 6.0, 0.01, 2)
 MIXTURES = {"measured 1": (0.7, 0.2, 0.1), "measured 2": (0.6, 0.3, 0.1), "predicted": (0.75, 0.2, 0.05)}
 BASELINES = {"uniform": (1 / 3, 1 / 3, 1 / 3), "proportional": (0.5, 0.3, 0.2)}
 GOOD = {"measured 1": 1.0, "measured 2": 1.005, "predicted": 1.0, "uniform": 1.3, "proportional": 1.2}
-PROSPECT = Prospect(
+PROSPECT = PublishedChoice(
     key=mixture_key(MIXTURES["predicted"]),
     weights=MIXTURES["predicted"],
     predicted=0.95,
@@ -74,7 +74,7 @@ def test_the_best_measured_mixture_is_the_answer_and_its_gaps_are_told():
         2 + 4 * 3 * 2 / 7
     )  # the anchors', and that of three by two pairs
     assert selection.evidence.of_items == pytest.approx(0, abs=1e-9)  # every item says the same
-    assert selection.prospect.ties == 3
+    assert selection.published.ties == 3
 
 
 def test_a_predicted_mixture_wins_only_by_a_margin():

@@ -8,7 +8,7 @@ import pytest
 
 from climb_assets.config_search import Predictor, Search
 from climb_assets.errors import ComputeError
-from climb_assets.mixture.published_choice import find_prospect
+from climb_assets.mixture.published_choice import choose_published
 from climb_assets.search.iteration import History, diagnose, fit_predictors, predict_objective
 from climb_assets.search.proposal import draw_pool, propose_first
 from climb_assets.simplex.limits import Limits, divergence
@@ -37,22 +37,22 @@ def pick(history, limits=FREE, penalty=no_penalty):
     predictors = fit_predictors(history, ["piqa"], SEARCH.predictor, 1)
     fit = diagnose(history, predictors, {"general": WEIGHTS})["objectives"]["general"]
     predict = partial(predict_objective, predictors, WEIGHTS)
-    return predict, find_prospect(predict, penalty, history, WEIGHTS, POOL, limits, fit)
+    return predict, choose_published(predict, penalty, history, WEIGHTS, POOL, limits, fit)
 
 
 def test_it_is_the_least_predicted_of_the_pool_with_the_lowest_key():
-    predict, prospect = pick(search(60))
+    predict, published = pick(search(60))
     predicted = predict(POOL).mean
     tied = sorted(mixture_key(mixture) for mixture in POOL[predicted == predicted.min()])
-    assert (prospect.key, prospect.ties, prospect.predicted) == (tied[0], len(tied), predicted.min())
-    assert abs(prospect.weights[1] - 0.6) < 0.25
-    assert prospect.interval[0] < prospect.predicted < prospect.interval[1]
+    assert (published.key, published.ties, published.predicted) == (tied[0], len(tied), predicted.min())
+    assert abs(published.weights[1] - 0.6) < 0.25
+    assert published.interval[0] < published.predicted < published.interval[1]
 
 
 def test_it_keeps_the_limits_whatever_the_pool_holds():
-    prospect = pick(search(60), Limits(np.zeros(4), np.array([1, 0.3, 1, 1])))[1]
-    assert prospect.weights[1] <= 0.3
-    assert prospect.pool < len(POOL)
+    published = pick(search(60), Limits(np.zeros(4), np.array([1, 0.3, 1, 1])))[1]
+    assert published.weights[1] <= 0.3
+    assert published.pool < len(POOL)
     with pytest.raises(ComputeError, match="keeps the limits"):
         pick(search(60), Limits(np.zeros(4), np.full(4, 0.2)))
 
@@ -63,30 +63,30 @@ def test_a_penalty_moves_the_pick_and_is_no_part_of_its_predicted_loss():
     def penalty(mixtures):
         return 0.05 * divergence(mixtures, PRIOR)
 
-    predict, prospect = pick(search(60), penalty=penalty)
-    assert prospect.key != free.key
-    assert divergence(np.array(prospect.weights), PRIOR) < divergence(np.array(free.weights), PRIOR)
-    assert prospect.predicted == predict(np.array([prospect.weights])).mean[0]
+    predict, published = pick(search(60), penalty=penalty)
+    assert published.key != free.key
+    assert divergence(np.array(published.weights), PRIOR) < divergence(np.array(free.weights), PRIOR)
+    assert published.predicted == predict(np.array([published.weights])).mean[0]
 
 
 def test_the_evidence_is_what_was_measured():
     history = search(60)
-    prospect = pick(history)[1]
+    published = pick(history)[1]
     losses = history.losses["piqa"]
-    assert prospect.best_measured == losses.min()
-    assert prospect.best_measured_key == history.keys[int(np.argmin(losses))]
-    assert prospect.better_measured == (losses < prospect.predicted).sum()
-    own = losses[np.array(history.keys) == prospect.key]
-    assert prospect.measured == (own[0] if len(own) else None)
+    assert published.best_measured == losses.min()
+    assert published.best_measured_key == history.keys[int(np.argmin(losses))]
+    assert published.better_measured == (losses < published.predicted).sum()
+    own = losses[np.array(history.keys) == published.key]
+    assert published.measured == (own[0] if len(own) else None)
 
 
 def test_a_search_too_small_to_learn_says_so():
-    prospect = pick(search(4))[1]
-    assert prospect.fit.constant
-    assert prospect.ties == prospect.pool
+    published = pick(search(4))[1]
+    assert published.fit.constant
+    assert published.ties == published.pool
 
 
 def test_a_search_where_everything_diverged_chooses_nothing():
-    predict, prospect = pick(search(12))
+    predict, published = pick(search(12))
     with pytest.raises(ComputeError, match="diverged"):
-        find_prospect(predict, no_penalty, search(12, diverged=True), WEIGHTS, POOL, FREE, prospect.fit)
+        choose_published(predict, no_penalty, search(12, diverged=True), WEIGHTS, POOL, FREE, published.fit)
