@@ -11,6 +11,7 @@ from typing import Any
 from climb_assets.errors import ClimbError
 from climb_assets.executor.capacity import thread_count
 from climb_assets.executor.worker import PR_SET_PDEATHSIG
+from climb_assets.store.files import write_atomically
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ class Mark:
     def run(self) -> int:
         if not self.by_kernel:
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, 0)
-        (self.folder / f"begun-{self.number}").write_text(str(os.getpid()))
+        write_atomically(self.folder / f"begun-{self.number}", str(os.getpid()).encode())
         time.sleep(self.seconds)
         (self.folder / f"done-{self.number}").touch()
         return self.number
