@@ -44,6 +44,7 @@ LEFT_OUT: dict[str, str] = {
     "graph.reachability": "makes the hashes",
     "graph.references": "makes the hashes",
     "graph.survey": "makes the hashes",
+    "graph.spec:Spec": "says what an asset is made from, which enters by versions and values",
     "mixture.export": "copies what was made to where a user wants it",
     "search.figures": "draws",
     "search.replay": "repeats searches over tables of runs, for a benchmark",
