@@ -1,6 +1,6 @@
 """Fidelity: whether small models rank mixtures as large ones do.
 
-What belongs here: rank correlations, their intervals and the answer they give. Which models are trained is `fidelity_runs`.
+What belongs here: rank correlations, their intervals and the answer they give. What is trained is `fidelity_runs`.
 """
 
 from collections.abc import Mapping, Sequence
