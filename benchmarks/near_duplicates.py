@@ -10,9 +10,11 @@ import argparse
 import json
 import multiprocessing
 import resource
+import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -209,41 +211,40 @@ def across_border(folders: list[Path], out: Path, planted: dict[str, list[tuple[
     return {"pairs": len(names), "across": counts, "by_split": facts["by_split"], "largest": facts["largest_family"]}
 
 
+def timed(function: Callable[[], Any], repeats: int = 1) -> tuple[Any, float]:
+    """Return what a function returns, and the median of its seconds."""
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        value = function()
+        seconds.append(time.perf_counter() - start)
+    return value, round(statistics.median(seconds), 3)
+
+
 def cost_of_more(folder: Path, documents: int, words: int) -> dict[str, Any]:
-    """Return the seconds for a corpus of made-up texts at once, and for one more shard of 1 % of it."""
+    """Return the seconds for a corpus of made-up texts at once, and for one more shard of 1 %, half of it copies."""
     texts = make_texts(documents, words)
     folders = write_shards(texts, folder)
-    new = folder / "new"
-    new.mkdir()
-    more = [make_document(Record(n, text), "raw", CORPUS) for n, text in enumerate(make_texts(documents // 100, words))]
-    write_rows(new / "documents.parquet", [document._asdict() for document in more], DOCUMENTS)
-    outs = [folder / name for name in ("first", "renewed", "again")]
+    more = make_texts(documents // 200, words) + [f"{text} and more" for text in texts[: documents // 200]]
+    outs = [folder / name for name in ("new", "first", "renewed", "again")]
     for out in outs:
         out.mkdir()
-    threshold, seconds = CORPUS.near_duplicates.threshold, {}
-
-    def timed(name: str, start: float) -> None:
-        seconds[name] = round(time.perf_counter() - start, 3)
-
-    start = time.perf_counter()
-    kept = [sign(path) for path in folders]
-    timed("sign all", start)
-    start = time.perf_counter()
-    find_near_duplicates(kept, threshold, outs[0])
-    timed("compare all", start)
-    start = time.perf_counter()
-    signed = sign(new)
-    timed("sign 1 %", start)
-    start = time.perf_counter()
-    earlier = EarlierPairs(outs[0] / "pairs.parquet", {shard.shard: shard.version for shard in kept}, [])
-    find_near_duplicates([*kept, signed], threshold, outs[1], earlier)
-    timed("compare 1 %", start)
-    find_near_duplicates([*kept, signed], threshold, outs[2])
-    same = (outs[1] / "pairs.parquet").read_bytes() == (outs[2] / "pairs.parquet").read_bytes()
-    full, added = (seconds[f"sign {part}"] + seconds[f"compare {part}"] for part in ("all", "1 %"))
-    megabytes = sum(map(len, texts)) / 1e6
-    return {"documents": documents, "MB": round(megabytes, 1), "seconds": seconds, "share": round(added / full, 4)} | {
-        "same_bytes": same
+    rows = [make_document(Record(row, text), "raw", CORPUS)._asdict() for row, text in enumerate(more)]
+    write_rows(outs[0] / "documents.parquet", rows, DOCUMENTS)
+    find = partial(find_near_duplicates, threshold=CORPUS.near_duplicates.threshold)
+    kept, sign_all = timed(lambda: [sign(path) for path in folders])
+    _, compare_all = timed(lambda: find(kept, out=outs[1]))
+    signed, sign_more = timed(lambda: sign(outs[0]), repeats=5)
+    earlier = EarlierPairs(outs[1] / "pairs.parquet", {shard.shard: shard.version for shard in kept}, [])
+    _, compare_more = timed(lambda: find([*kept, signed], out=outs[2], earlier=earlier), repeats=5)
+    facts = find([*kept, signed], out=outs[3])
+    return {
+        "documents": documents,
+        "MB": round(sum(map(len, texts)) / 1e6, 1),
+        "seconds": {"sign": [sign_all, sign_more], "compare": [compare_all, compare_more]},
+        "share": round((sign_more + compare_more) / (sign_all + compare_all), 4),
+        "pairs": facts["pairs"],
+        "same_bytes": (outs[2] / "pairs.parquet").read_bytes() == (outs[3] / "pairs.parquet").read_bytes(),
     }
 
 
