@@ -87,7 +87,7 @@ class TestFinished:
             "Another iteration for general",
             "Another iteration for science",
         ]
-        assert json.loads(climb(project, "plan", "--json").stdout) == {"stale": []}
+        assert json.loads(climb(project, "plan", "--json").stdout) == {"stale": [], "environment": []}
 
     def test_plan_for_another_profile_shows_causes(self, project: Path) -> None:
         result = climb(project, "plan", "--json", "--profile", "demo", "--to", "corpus_shards")

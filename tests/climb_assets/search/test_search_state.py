@@ -7,7 +7,7 @@ from climb_assets.config_file import load_config
 from climb_assets.errors import ComputeError, ConfigError
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.spec import iteration_keys
-from climb_assets.search.assets import fit, propose
+from climb_assets.search.assets import mixture_candidates, predictor_state
 from climb_assets.search.iteration import History
 from climb_assets.search.proposal import propose_first, read_candidates
 from climb_assets.search.search_state import (
@@ -98,7 +98,7 @@ def test_what_was_brought_along_is_not_proposed_again(config, tmp_path):
     mixtures = np.array([candidate.weights for candidate in propose_first(space.draw(), 30, config.search)])
     losses = {task: np.linspace(3, 4, len(mixtures)) for task in deciding_tasks(config)}
     materializer = searched(config, evidence=bring(tmp_path / "swarm", space, mixtures, losses))
-    propose(materializer, "iteration-01", draft(tmp_path))
+    mixture_candidates(materializer, "iteration-01", draft(tmp_path))
     proposed = {candidate.key for candidate in read_candidates(tmp_path / "candidates.parquet")}
     assert set(without) <= {mixture_key(mixture) for mixture in mixtures}
     assert len(proposed) == 4 and not proposed & {mixture_key(mixture) for mixture in mixtures}
@@ -110,7 +110,7 @@ def test_what_was_brought_along_is_iteration_0(config, tmp_path):
     mixtures = np.array([mixture for mixture in space.draw() if mixture_key(mixture) not in own][:30])
     losses = {"first_text": 3 + mixtures[:, 0], "second_text": 3 + mixtures[:, 1], "other": mixtures[:, 2]}
     materializer = searched(config, evidence=bring(tmp_path / "swarm", space, mixtures, losses))
-    fit(materializer, "iteration-01", draft(tmp_path))
+    predictor_state(materializer, "iteration-01", draft(tmp_path))
     history = History.load(tmp_path / "history.parquet")
     assert history.iteration.tolist() == [0] * 30 + [1] * 4
     assert set(history.losses) == {"first_text", "second_text"}
@@ -125,7 +125,7 @@ def test_what_cannot_be_used_of_the_evidence_is_told(config, tmp_path):
     losses["first_text"][3] = np.nan
     materializer = searched(config, evidence=bring(tmp_path / "swarm", space, mixtures, losses))
     made = draft(tmp_path)
-    fit(materializer, "iteration-01", made)
+    predictor_state(materializer, "iteration-01", made)
     assert made.summary["evidence"] == 19
     assert (
         made.summary["evidence_left_out"]

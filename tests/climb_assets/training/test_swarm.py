@@ -148,6 +148,7 @@ def test_a_worker_that_keeps_dying_is_reported(
     make_training: MakeTraining,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    end_idle_workers()
     monkeypatch.setattr(sys, "executable", shutil.which("false"))  # no interpreter starts
     with pytest.raises(TransientError, match="died 2 times"):
         Swarm(lake, data, one_worker(conditions)).run([ONE], make_training(), {})
