@@ -50,4 +50,4 @@ def test_the_noise_travels_with_every_result(materializer):
     assert all(noise == first for noise in later)
     for objective, noise in noise_of_objectives(states[-1].file("noise.parquet")).items():
         chosen = materializer.get("optimal_mixture", objective).json("selection.json")
-        assert (chosen["noise"], chosen["degrees"]) == (noise.noise, noise.degrees)
+        assert (chosen["noise"], chosen["degrees"]) == (noise.paired, noise.paired_degrees)
