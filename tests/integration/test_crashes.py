@@ -22,7 +22,7 @@ from dagster_project.dead_runs import UNFINISHED
 from dagster_project.instance import open_instance
 from tests.integration.processes import ROOT, Launch, assert_gone, climb, contents, launch, trained, wait_until
 
-pytestmark = pytest.mark.xdist_group("processes")  # servers and kills: one at a time
+pytestmark = [pytest.mark.xdist_group("processes"), pytest.mark.timeout(1500)]  # servers and kills; slow beside others
 
 
 def embedding(lake: Path, started: Launch) -> bool:
