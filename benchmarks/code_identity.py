@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import accumulate, groupby
 from pathlib import Path
 
 import climb_assets
@@ -42,6 +42,8 @@ class Edit:
         Without the package's name.
     function
         The definition in which it stands, dotted; empty at the top of a module.
+    returned
+        Whether the value is returned rather than assigned.
     text
         The whole source of the module with the edit.
     """
@@ -49,6 +51,7 @@ class Edit:
     module: str
     function: str
     line: int
+    returned: bool
     text: bytes
 
 
@@ -70,14 +73,14 @@ def copy_package(folder: Path) -> Path:
 def edits_of(module: str, source: bytes) -> Iterator[Edit]:
     """Yield every edit of a module, by line."""
     lines = source.splitlines(keepends=True)
-    begins = [sum(map(len, lines[:number])) for number in range(len(lines))]
+    begins = list(accumulate(map(len, lines), initial=0))
     for node, function in _valued(ast.parse(source), ()):
         value = node.value
         assert value is not None and value.end_lineno is not None and value.end_col_offset is not None
         first = begins[value.lineno - 1] + value.col_offset
         last = begins[value.end_lineno - 1] + value.end_col_offset
         text = b"".join((source[:first], b"not (", source[first:last], b")", source[last:]))
-        yield Edit(module, ".".join(function), node.lineno, text)
+        yield Edit(module, ".".join(function), node.lineno, isinstance(node, ast.Return), text)
 
 
 def _valued(
@@ -89,16 +92,17 @@ def _valued(
         yield from _valued(child, (*function, child.name) if isinstance(child, DEFINES) else function)
 
 
-def module_names(package: Package) -> list[str]:
-    """Return the modules of a package that count and hold a value, without its name."""
-    counting = [name for name in package.modules if not package.leaves_out(name)]
-    return sorted(name.removeprefix(f"{package.name}.") for name in counting if "." in name)
-
-
 def path_of(root: Path, module: str) -> Path:
     """Return the file of a module."""
-    path = root.joinpath(*module.split("."))
+    path = root.joinpath(*module.split(".")) if module != root.name else root
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def counting_modules(root: Path) -> list[str]:
+    """Return the modules of a package that count and hold a value, without its name."""
+    package = CodeReader(root, LEFT_OUT).package()
+    names = [name.removeprefix(f"{root.name}.") for name in package.modules if not package.leaves_out(name)]
+    return sorted(name for name in names if any(edits_of(name, path_of(root, name).read_bytes())))
 
 
 def see_edits(root: Path, module: str) -> list[Seen]:
@@ -146,7 +150,8 @@ def importing(package: Package) -> Mapping[str, list[str]]:
 def run(modules: list[str], workers: int) -> tuple[dict[str, object], list[Seen]]:
     """Return the result, and what every edit of these modules, or of all, makes stale."""
     with tempfile.TemporaryDirectory() as folder:
-        reader = CodeReader(copy_package(Path(folder)), LEFT_OUT)  # elsewhere, so that no file has been read before
+        root = copy_package(Path(folder))
+        reader = CodeReader(root, LEFT_OUT)  # elsewhere, so that no file has been read before
         seconds = []
         for _ in range(2):
             started = time.perf_counter()
@@ -154,7 +159,7 @@ def run(modules: list[str], workers: int) -> tuple[dict[str, object], list[Seen]
                 reader.code_of(function)
             seconds.append(round(time.perf_counter() - started, 3))
         package = reader.package()
-        modules, peer = modules or module_names(package), importing(package)
+        modules, peer = modules or counting_modules(root), importing(package)
     with ProcessPoolExecutor(workers) as pool:
         parts = pool.map(see_all_edits, [modules[number::workers] for number in range(workers)])
         edits = sorted((seen for part in parts for seen in part), key=lambda seen: (seen.module, seen.line))

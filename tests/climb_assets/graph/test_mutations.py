@@ -1,0 +1,55 @@
+"""Every module of our package is left out for a reason, or an asset sees an edit of a value that it decides."""
+
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks.code_identity import FUNCTIONS, SOURCE, copy_package, counting_modules, edits_of, path_of
+from climb_assets.config_base import Section
+from climb_assets.graph.code_identity import LEFT_OUT, CodeReader
+
+ASSETS = tuple(FUNCTIONS.values())
+COUNTING = counting_modules(SOURCE)
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of our package that may be edited."""
+    return copy_package(tmp_path_factory.mktemp("copy"))
+
+
+@pytest.fixture(scope="module")
+def reader(copy: Path) -> CodeReader:
+    """Return the reader of the copy."""
+    return CodeReader(copy, LEFT_OUT)
+
+
+@pytest.fixture(scope="module")
+def before(reader: CodeReader) -> dict[str, str]:
+    """Return the code of all assets together."""
+    return reader.code_of(*ASSETS)
+
+
+def changes(reader: CodeReader, before: dict[str, str], path: Path, module: str) -> Iterator[bool]:
+    """Yield for each value in a module, returned ones first, whether the code of an asset changes if it is negated."""
+    source = path.read_bytes()
+    try:
+        for edit in sorted(edits_of(module, source), key=lambda edit: not edit.returned):
+            path.write_bytes(edit.text)
+            yield reader.code_of(*ASSETS) != before
+    finally:
+        path.write_bytes(source)
+
+
+def holds_only_sections(module: str) -> bool:
+    """Return whether all classes of a module are sections of the configuration, whose fields enter by their values."""
+    loaded = importlib.import_module(f"climb_assets.{module}")
+    classes = [kind for kind in vars(loaded).values() if getattr(kind, "__module__", None) == loaded.__name__]
+    return all(isinstance(kind, type) and issubclass(kind, Section) for kind in classes) and bool(classes)
+
+
+@pytest.mark.parametrize("module", COUNTING)
+def test_an_edit_of_a_module_that_counts_is_seen(module, copy, reader, before) -> None:
+    assert any(changes(reader, before, path_of(copy, module), module)) or holds_only_sections(module)
