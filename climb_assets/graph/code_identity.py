@@ -21,6 +21,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from climb_assets.errors import ConfigError
 from climb_assets.graph.definitions import Definition, Module, read_module
@@ -59,6 +60,14 @@ LEFT_OUT: dict[str, str] = {
 }
 
 
+class SourceFile(NamedTuple):
+    """A source file at one moment: with another time stamp or size it is another, and is read again."""
+
+    path: str
+    modified_ns: int
+    size: int
+
+
 class CodeReader:
     """Reads the code of one package.
 
@@ -75,7 +84,7 @@ class CodeReader:
 
     def __init__(self, root: Path, left_out: Mapping[str, str], section: str = "config_base:Section") -> None:
         self._root, self._left_out, self._section = root, left_out, section
-        self._seen: list[tuple[str, int, int]] = []
+        self._modules: dict[SourceFile, Module] = {}
         self._package = Package(root.name, {}, left_out, section)
 
     def code_of(self, *functions: str) -> dict[str, str]:
@@ -119,26 +128,26 @@ class CodeReader:
         found = sorted(_source_files(self._root)) if self._root.is_dir() else []
         if not found:
             raise ConfigError(f"{self._root} holds no source files, so its code is unknown; reinstall the package")
-        if found != self._seen:
-            modules = {module.name: module for module in (self._read(*file) for file in found)}
+        if found != [*self._modules]:
+            self._modules = {file: self._modules.get(file) or self._read(Path(file.path)) for file in found}
+            modules = {module.name: module for module in self._modules.values()}
             self._package = Package(self._root.name, modules, self._left_out, self._section)
-            self._seen = found
         return self._package
 
-    def _read(self, path: str, modified: int, size: int) -> Module:
-        parts = Path(path).relative_to(self._root.parent).with_suffix("").parts
-        return read_module(".".join(parts[:-1] if parts[-1] == "__init__" else parts), Path(path), modified, size)
+    def _read(self, path: Path) -> Module:
+        parts = path.relative_to(self._root.parent).with_suffix("").parts
+        return read_module(".".join(parts[:-1] if parts[-1] == "__init__" else parts), path)
 
 
-def _source_files(folder: Path | str) -> Iterator[tuple[str, int, int]]:
-    """Yield the path, the time stamp and the size of each source file."""
+def _source_files(folder: Path | str) -> Iterator[SourceFile]:
+    """Yield each source file as it is now."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir():
                 yield from _source_files(entry.path)
             elif entry.name.endswith(".py"):
                 stat = entry.stat()
-                yield entry.path, stat.st_mtime_ns, stat.st_size
+                yield SourceFile(entry.path, stat.st_mtime_ns, stat.st_size)
 
 
 def _forms(module: Module, reached: set[Definition]) -> Iterator[bytes]:

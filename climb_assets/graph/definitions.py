@@ -5,7 +5,6 @@ in the end, is `climb_assets.graph.reachability`.
 """
 
 import ast
-import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -88,9 +87,8 @@ class Module:
         return found
 
 
-@functools.cache
-def read_module(name: str, path: Path, _modified: int, _size: int) -> Module:
-    """Read a file's definitions; asked again with the same time stamp and size, it is not parsed again.
+def read_module(name: str, path: Path) -> Module:
+    """Read a file's definitions.
 
     Raises
     ------

@@ -93,6 +93,12 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def reader(copy: Path) -> CodeReader:
+    """Return the reader of the copy."""
+    return CodeReader(copy, LEFT_OUT)
+
+
 OURS = {
     "weights turned round where batches are made": (
         ("training/sequence_plan.py", "np.asarray(weights, dtype", "np.asarray(weights[::-1], dtype"),
@@ -142,8 +148,8 @@ OURS = {
 
 
 @pytest.mark.parametrize(("edit", "changed", "same"), OURS.values(), ids=OURS)
-def test_an_edit_that_decides_a_result_is_seen(copy, edit, changed, same) -> None:
-    (file, old, new), reader = edit, CodeReader(copy, LEFT_OUT)
+def test_an_edit_that_decides_a_result_is_seen(copy, reader, edit, changed, same) -> None:
+    file, old, new = edit
     functions = [f"climb_assets.{function}" for function in (*changed, *same)]
     before = [reader.code_of(function) for function in functions]
     text = (copy / file).read_text()
