@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from itertools import accumulate, groupby
+from itertools import accumulate
 from pathlib import Path
 
 import climb_assets
@@ -64,6 +64,11 @@ class Seen:
     line: int
     assets: tuple[str, ...]
 
+    @property
+    def place(self) -> str:
+        """The module, and the function if it is in one."""
+        return f"{self.module}:{self.function}" if self.function else self.module
+
 
 def copy_package(folder: Path) -> Path:
     """Return a copy of our package in a folder, to be edited there."""
@@ -105,29 +110,24 @@ def counting_modules(root: Path) -> list[str]:
     return sorted(name for name in names if any(edits_of(name, path_of(root, name).read_bytes())))
 
 
-def see_edits(root: Path, module: str) -> list[Seen]:
-    """Make every edit of a module of a copy, one after another, and return which assets see it."""
-    path, reader = path_of(root, module), CodeReader(root, LEFT_OUT)
-    before = {asset: reader.code_of(function) for asset, function in FUNCTIONS.items()}
-    # An edit adds no reference, so it cannot lead an asset to a module of which it has reached nothing.
-    reaching = [asset for asset, code in before.items() if module in code]
-    source = path.read_bytes()
+def see_edits(modules: Iterable[str]) -> list[Seen]:
+    """Make every edit of modules in a copy of the package, one after another, and return which assets see it."""
     found = []
-    try:
-        for edit in edits_of(module, source):
-            path.write_bytes(edit.text)
-            stale = tuple(asset for asset in reaching if reader.code_of(FUNCTIONS[asset]) != before[asset])
-            found.append(Seen(edit.module, edit.function, edit.line, stale))
-    finally:
-        path.write_bytes(source)
-    return found
-
-
-def see_all_edits(modules: Iterable[str]) -> list[Seen]:
-    """Make every edit of modules in a copy of the package, and return which assets see it."""
     with tempfile.TemporaryDirectory() as folder:
         root = copy_package(Path(folder))
-        return [seen for module in modules for seen in see_edits(root, module)]
+        reader = CodeReader(root, LEFT_OUT)
+        before = {asset: reader.code_of(function) for asset, function in FUNCTIONS.items()}
+        for module in modules:
+            # An edit adds no reference, so it cannot lead an asset to a module of which it has reached nothing.
+            reaching = [asset for asset, code in before.items() if module in code]
+            path = path_of(root, module)
+            source = path.read_bytes()
+            for edit in edits_of(module, source):
+                path.write_bytes(edit.text)
+                stale = tuple(asset for asset in reaching if reader.code_of(FUNCTIONS[asset]) != before[asset])
+                found.append(Seen(edit.module, edit.function, edit.line, stale))
+            path.write_bytes(source)
+    return found
 
 
 def importing(package: Package) -> Mapping[str, list[str]]:
@@ -161,7 +161,7 @@ def run(modules: list[str], workers: int) -> tuple[dict[str, object], list[Seen]
         package = reader.package()
         modules, peer = modules or counting_modules(root), importing(package)
     with ProcessPoolExecutor(workers) as pool:
-        parts = pool.map(see_all_edits, [modules[number::workers] for number in range(workers)])
+        parts = pool.map(see_edits, [modules[number::workers] for number in range(workers)])
         edits = sorted((seen for part in parts for seen in part), key=lambda seen: (seen.module, seen.line))
     sees = [seen for seen in edits if seen.assets]
     ours = statistics.fmean(len(seen.assets) for seen in sees)
@@ -177,7 +177,7 @@ def run(modules: list[str], workers: int) -> tuple[dict[str, object], list[Seen]
             "modules": len(modules),
             "edits": len(edits),
             "seen_by_an_asset": len(sees),
-            "seen_by_no_asset": sorted({f"{seen.module}:{seen.function}" for seen in edits if not seen.assets}),
+            "seen_by_no_asset": sorted({seen.place for seen in edits if not seen.assets}),
             "missed_by_the_peer": sum(not set(seen.assets) <= set(peer.get(seen.module, [])) for seen in sees),
             "seconds_to_read_all_assets": {"first": seconds[0], "again": seconds[1]},
         },
@@ -186,17 +186,19 @@ def run(modules: list[str], workers: int) -> tuple[dict[str, object], list[Seen]
 
 
 def print_table(edits: list[Seen]) -> None:
-    """Print one line a function, then what no asset sees."""
-    unseen = []
-    for (module, function), group in groupby(edits, key=lambda seen: (seen.module, seen.function)):
-        of_function = list(group)
-        assets = [asset for asset in FUNCTIONS if any(asset in seen.assets for seen in of_function)]
-        missed = [seen.line for seen in of_function if not seen.assets]
+    """Print how many edits of each function are seen and by which assets, then those that no asset sees."""
+    by_place: dict[str, list[Seen]] = {}
+    for seen in edits:
+        by_place.setdefault(seen.place, []).append(seen)
+    for place, group in by_place.items():
+        assets = [asset for asset in FUNCTIONS if any(asset in seen.assets for seen in group)]
         if assets:
-            print(f"{module}:{function}  {len(of_function) - len(missed)}/{len(of_function)}  {' '.join(assets)}")
-        if missed:
-            unseen.append(f"{module}:{function}  lines {' '.join(map(str, missed))}")
-    print("\nseen by no asset:", *unseen, sep="\n")
+            print(f"{place}  {sum(bool(seen.assets) for seen in group)}/{len(group)}  {' '.join(assets)}")
+    print("\nseen by no asset:")
+    for place, group in by_place.items():
+        lines = [str(seen.line) for seen in group if not seen.assets]
+        if lines:
+            print(f"{place}  lines {' '.join(lines)}")
 
 
 def main() -> None:

@@ -19,8 +19,6 @@ from climb_assets.search.proposal import propose_first
 from climb_assets.search.search_state import Space
 from climb_assets.simplex.mixtures import FloatArray, mixture_key
 
-SEARCHED: frozenset[Baseline] = frozenset({"regmix", "olmix", "climb"})
-
 MeasureMixtures = Callable[[FloatArray, str], Mapping[str, FloatArray]]  # of mixtures (m, K): task losses (m,)
 
 
