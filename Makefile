@@ -24,7 +24,7 @@ demo: install ## the whole of CLIMB on a real corpus
 	@exec $(BIN)/climb up
 
 test: install ## every test, on all cores
-	@exec $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadgroup
+	@exec $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist worksteal
 
 ui: install ## Dagster's web UI and daemon on loopback
 	@exec $(BIN)/climb ui --port $(PORT)

@@ -22,7 +22,7 @@ from dagster_project.dead_runs import UNFINISHED
 from dagster_project.instance import open_instance
 from tests.integration.processes import ROOT, Launch, assert_gone, climb, contents, launch, trained, wait_until
 
-pytestmark = [pytest.mark.xdist_group("processes"), pytest.mark.timeout(1500)]  # servers and kills; slow beside others
+pytestmark = pytest.mark.timeout(1500)  # what waits for another of these tests counts too
 
 
 def embedding(lake: Path, started: Launch) -> bool:
@@ -142,7 +142,7 @@ def _assert_no_open_run(lake: Path) -> None:
 
 @pytest.fixture
 def makefile(slow_project: Path) -> Path:
-    """Return a makefile with the shell of the project's own, whose one spec is `climb up`."""
+    """Return a makefile with the shell of the project's own, whose one recipe is `climb up`."""
     shell = re.search(r"^ifneq.*?^endif$", (ROOT / "Makefile").read_text(), re.DOTALL | re.MULTILINE)
     assert shell is not None
     command = f"{sys.executable} -m dagster_project.cli --config {slow_project / 'climb.yaml'} up"

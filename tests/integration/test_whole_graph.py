@@ -7,6 +7,8 @@ from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import make_plan
 from tests.integration.conftest import Up
 
+pytestmark = pytest.mark.timeout(1500)  # what waits for another of these tests counts too
+
 
 @pytest.mark.slow
 def test_everything_is_made_once(materializer: Materializer, up: Up) -> None:

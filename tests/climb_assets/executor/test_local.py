@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from climb_assets.errors import ClimbError, ComputeError, ConfigError, CorruptArtifact, TransientError
@@ -44,8 +45,8 @@ def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
 
 def gone(process: int) -> bool:
     try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
+        return psutil.Process(process).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return True
 
 
@@ -177,7 +178,6 @@ PARENT = """
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("by_kernel", [True, False])
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_workers_end_with_their_parent_however_it_ends(tmp_path: Path, blow: signal.Signals, by_kernel: bool) -> None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
@@ -155,7 +156,6 @@ def test_a_worker_that_keeps_dying_is_reported(
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_workers_die_with_a_killed_parent_and_finished_work_stays(
     lake: LocalStore, data: TrainingData, conditions: Conditions, make_training: MakeTraining, tmp_path: Path
 ) -> None:
@@ -195,7 +195,6 @@ def test_workers_die_with_a_killed_parent_and_finished_work_stays(
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_killed_worker_is_replaced_and_its_training_goes_on(
     lake: LocalStore, data: TrainingData, conditions: Conditions, make_training: MakeTraining, tmp_path: Path
 ) -> None:
@@ -290,12 +289,11 @@ def _wait(condition: Callable[[], bool], seconds: float) -> None:
 
 
 def _children(process: int) -> set[int]:
-    lists = Path(f"/proc/{process}/task").glob("*/children")  # of each thread
-    return {int(child) for path in lists for child in path.read_text().split()}
+    return {child.pid for child in psutil.Process(process).children()}
 
 
 def _alive(process: int) -> bool:
     try:
-        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
+        return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False
