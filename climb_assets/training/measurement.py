@@ -24,7 +24,7 @@ from climb_assets.store.files import write_atomically
 from climb_assets.tables import read_table, write_rows
 from climb_assets.training.proxy_orders import EVALUATE, TRAIN, Conditions, PreparedTask, Proxy, TrainingData
 from climb_assets.training.swarm import ProxyOutcome, Swarm
-from climb_assets.training.tasks import Part, prepare_choice_task, prepare_text_task
+from climb_assets.training.tasks import Part, prepare_choice_task, prepare_text_task, require_sources
 from climb_assets.training.token_index import load_training_index
 
 TASKS = "proxy_tasks"
@@ -78,8 +78,14 @@ def measure(
         Which part of each task's items they are scored on.
     what
         Names the work where progress is shown.
+
+    Raises
+    ------
+    ConfigError
+        A task cannot be prepared, or one that is needed later names a source that the corpus lacks.
     """
     data = training_data(materializer)
+    require_sources(materializer.config.tasks, load_training_index(data.folder, data.tokens))
     prepared = {name: _prepare(materializer, name, task, part, data) for name, task in tasks.items()}
     swarm = Swarm(materializer.store, data, conditions_of(materializer, training))
     return swarm.run(proxies, training, prepared, lambda done, total: materializer.progress(what, done, total))

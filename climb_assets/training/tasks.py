@@ -8,7 +8,7 @@ a context and a continuation whose likelihood is wanted. A document is one reque
 multiple-choice item has one request for each choice, one of them gold.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,10 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tokenizers import Tokenizer
 
-from climb_assets.config_tasks import ChoiceTask, TextTask
+from climb_assets.config_tasks import ChoiceTask, Task, TextTask
 from climb_assets.corpus.choice_items import read_choice_items
 from climb_assets.corpus.frozen_tokenizer import end_token, load_tokenizer
-from climb_assets.errors import ComputeError, ConfigError
+from climb_assets.errors import ConfigError
 from climb_assets.store.files import write_array
 from climb_assets.tables import write_table
 from climb_assets.training.token_index import TrainingIndex
@@ -86,6 +86,26 @@ def choose_part(available: int, wanted: int, split: str, part: Part, what: str) 
     return slice(0, each) if part == "search" else slice(each, 2 * each)
 
 
+def require_sources(tasks: Mapping[str, Task], index: TrainingIndex) -> None:
+    """Check that each text task finds its sources, those too that are first read after the search.
+
+    Raises
+    ------
+    ConfigError
+        A source has no document in its task's split.
+    """
+    splits, sources = (index.evaluation[column].to_pylist() for column in ("split", "source"))
+    held_out = set(zip(splits, sources, strict=True))
+    for name, task in tasks.items():
+        for source in task.sources if isinstance(task, TextTask) else ():
+            if (task.split, source) not in held_out:
+                known = ", ".join(sorted(str(other) for split, other in held_out if split == task.split))
+                raise ConfigError(
+                    f"tasks.{name}.sources: {task.split} holds no text of source {source!r}; "
+                    f"choose among those it holds ({known}), or add such texts to the corpus"
+                )
+
+
 def prepare_text_task(task: TextTask, name: str, index: TrainingIndex, part: Part, out: Path) -> dict[str, int]:
     """Write the task folder of one part of the held-out documents; return its facts.
 
@@ -93,8 +113,6 @@ def prepare_text_task(task: TextTask, name: str, index: TrainingIndex, part: Par
 
     Raises
     ------
-    ComputeError
-        A source has no document in the task's split.
     ConfigError
         A source has too few documents for two parts.
     """
@@ -102,9 +120,6 @@ def prepare_text_task(task: TextTask, name: str, index: TrainingIndex, part: Par
     requests: list[Request] = []
     for source in task.sources:
         documents = held_out.filter(pc.equal(held_out["source"], source)).sort_by("id")
-        if not documents.num_rows:
-            known = sorted(set(held_out["source"].to_pylist()))
-            raise ComputeError(f"task {name!r}: {task.split} holds no text of source {source!r}; it holds {known}")
         what = f"task {name!r}: source {source!r}"
         chosen = choose_part(documents.num_rows, task.documents, task.split, part, what)
         for row in documents.to_pylist()[chosen]:

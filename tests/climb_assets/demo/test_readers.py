@@ -130,8 +130,8 @@ def test_theorems_lose_credits_and_proofs() -> None:
 
 
 def test_recipe_has_its_parts() -> None:
-    spec = {"title": "Tea", "ingredients": ["water ()", "leaves"], "steps": ["Boil.", "Pour."]}
-    members = {"r.json": json.dumps({"Cookbook:Tea": spec}).encode()}
+    recipe = {"title": "Tea", "ingredients": ["water ()", "leaves"], "steps": ["Boil.", "Pour."]}
+    members = {"r.json": json.dumps({"Cookbook:Tea": recipe}).encode()}
     assert texts(read_recipes(members)) == {
         "Tea": ["Tea\n\nIngredients:\n- water\n- leaves\n\nMethod:\n1. Boil.\n2. Pour."]
     }

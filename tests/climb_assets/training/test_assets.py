@@ -5,11 +5,14 @@ from collections import Counter
 import pytest
 
 from climb_assets.config_file import load_config
+from climb_assets.config_tasks import TextTask
+from climb_assets.errors import ConfigError
 from climb_assets.graph.materializer import Materializer
 from climb_assets.search.proposal import read_candidates
 from climb_assets.tables import read_table
 from climb_assets.training.fidelity import read_fidelity
-from climb_assets.training.proxy_orders import MODELS
+from climb_assets.training.measurement import measure
+from climb_assets.training.proxy_orders import MODELS, Proxy
 
 
 @pytest.fixture
@@ -48,3 +51,15 @@ def test_every_task_that_decides_and_every_objective_is_in_it(materializer):
     ]
     assert {(row.setting, row.mixtures, row.top_mixtures, row.top_spearman) for row in rows} == {("proxy", 4, 1, None)}
     assert set(report.json("answer.json")) == {"general", "science"}
+
+
+def test_no_proxy_is_trained_where_a_later_task_cannot_be_measured(materializer):
+    config = materializer.config
+    late = TextTask(kind="text", sources=("nowhere",), split="report_eval")
+    other = Materializer(config.model_copy(update={"tasks": dict(config.tasks) | {"late": late}}))
+    before = len(list(other.store.all_of(MODELS)))
+    candidates = read_candidates(other.get("mixture_candidates", "iteration-01").file("candidates.parquet"))
+    fresh = [Proxy(candidates[0].weights, repeat=99)]
+    with pytest.raises(ConfigError, match=r"tasks.late.sources: .*'nowhere'"):
+        measure(other, fresh, config.proxy, config.tasks, "search", "proxies")
+    assert len(list(other.store.all_of(MODELS))) == before

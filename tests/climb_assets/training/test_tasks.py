@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from climb_assets.config_tasks import ChoiceTask, TextTask
-from climb_assets.errors import ComputeError, ConfigError
+from climb_assets.errors import ConfigError
 from climb_assets.tables import read_table
-from climb_assets.training.tasks import Part, prepare_choice_task, prepare_text_task
+from climb_assets.training.tasks import Part, prepare_choice_task, prepare_text_task, require_sources
 from climb_assets.training.token_index import TrainingIndex
 
 GOOD = {"context": "A question?", "choices": [" é", " no"], "gold": 0}
@@ -31,9 +31,11 @@ def test_a_document_follows_an_end_mark_and_does_not_predict_its_own(index: Trai
     assert read_table(tmp_path / "items.parquet")["bytes"].to_pylist() == [100] * 2
 
 
-def test_a_source_without_text_names_those_that_have_some(index: TrainingIndex, tmp_path: Path) -> None:
-    with pytest.raises(ComputeError, match=r"'sauce'.*source0.*source2"):
-        prepare_text_task(TextTask(kind="text", sources=("source0", "sauce")), "t", index, "search", tmp_path)
+def test_a_source_without_text_names_those_that_have_some(index: TrainingIndex) -> None:
+    good, bad = (TextTask(kind="text", sources=("source0", name)) for name in ("source2", "sauce"))
+    require_sources({"good": good}, index)
+    with pytest.raises(ConfigError, match=r"tasks.bad.sources: .*'sauce'.*source0.*source2"):
+        require_sources({"good": good, "bad": bad}, index)
 
 
 def test_choices_are_tokenised_after_their_context(tokenizer: Path, tmp_path: Path) -> None:
