@@ -6,7 +6,7 @@ fingerprint), calling its function and committing what that wrote. It knows neit
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -257,10 +257,7 @@ class Materializer:
         What can be renewed piece by piece may take from it what is still true; what it writes must not depend on it.
         """
         artifact = self.store.current(order.asset, order.partition)
-        if artifact is None:
-            return None
-        made_by = [artifact.manifest["code"], artifact.manifest["config"]]
-        if canonical_json(made_by) != canonical_json([dict(order.code), order.config]):
+        if artifact is None or not artifact.answers(replace(order, inputs=artifact.manifest["inputs"])):
             return None
         try:
             artifact.verify()

@@ -1,6 +1,7 @@
 """The materializer: what making a partition would mean, and committing what was made."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -134,3 +135,15 @@ def test_a_moved_encoder_is_the_same_and_a_changed_one_is_not(
     with (moved / "modules.json").open("a") as stream:
         stream.write("\n")
     assert order(moved) != order(encoder_folder)
+
+
+def test_an_earlier_artefact_serves_only_where_inputs_alone_have_changed(materializer: Materializer) -> None:
+    materializer.make_by(write, "raw_shards", "first.jsonl")
+    now = materializer.order("raw_shards", "first.jsonl")
+    newer = replace(now, inputs={"raw:first.jsonl": "newer"})
+    assert materializer.earlier(newer) is not None
+    others = {"code": {"corpus.raw_files": "other"}, "config": {"other": 1}}
+    others["environment"] = {**now.environment, "package python": "3.99.0"}
+    for name, value in others.items():
+        counted = frozenset(["package python"]) if name == "environment" else now.counted
+        assert materializer.earlier(replace(newer, counted=counted, **{name: value})) is None, name
