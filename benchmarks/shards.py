@@ -1,4 +1,4 @@
-"""Seconds from raw shards to the manifest: all cores against one, and how often the encoder is loaded.
+"""Seconds from raw shards to the manifest: all cores against one.
 
 The corpus, the encoder and the tasks are those of a lake that `climb demo-corpus` has filled. Each run begins with an
 empty lake of its own and is a process of its own, started as a user would; the two take turns and medians are compared.

@@ -7,10 +7,13 @@ import pytest
 
 from climb_assets.config_file import load_config
 from climb_assets.errors import ComputeError
+from climb_assets.executor.executor import Resources
+from climb_assets.executor.local import LocalExecutor, end_idle_workers
 from climb_assets.graph.assets import SHARD_CHAIN, SPEC
 from climb_assets.graph.code_identity import code_at_start
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.partition_unit import MakePartition, make_partitions
+from tests.climb_assets.graph.units import MakeAndCount
 
 SHARDS = ["first.jsonl", "second.jsonl", "third.jsonl"]
 
@@ -35,6 +38,18 @@ def test_workers_make_the_same_bytes(project: Path, tmp_path: Path) -> None:
     shared = made_by(other, 2)
     assert alone == shared
     assert set(alone) == {(asset, shard) for asset in SHARD_CHAIN for shard in SHARDS}
+
+
+def test_a_worker_loads_the_encoder_once_for_all_its_shards(project: Path) -> None:
+    end_idle_workers()  # those of another test may have loaded one
+    climb = materializer_of(project, 2)
+    climb.make("tokenizer")
+    code = {asset: code_at_start(SPEC[asset].function) for asset in SHARD_CHAIN}
+    units = [MakeAndCount(climb.config, climb.listing(), code, shard) for shard in SHARDS]
+    workers, loads = zip(*(found for _, found in LocalExecutor(2).map(units, Resources(2**20))), strict=True)
+    assert len(set(workers)) == 2
+    assert set(loads) == {1}
+    assert len(climb.store.all_of("embeddings")) == len(SHARDS)
 
 
 def test_code_that_changed_since_the_plan_is_refused(materializer: Materializer) -> None:
