@@ -18,7 +18,7 @@ from climb_assets.config import Config
 from climb_assets.config_file import load_config
 from climb_assets.graph.materializer import Materializer
 
-FINISHED = "finished"  # a file that says that the project beside it is whole
+FINISHED = "finished"  # a file that says that the project beside it is whole, and how many partitions were made
 WORDS = {
     "first": [
         "river",
@@ -72,6 +72,11 @@ WORDS = {
         "spoon",
     ],
 }
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that run one at a time, so that no process is left waiting for one at the end."""
+    items.sort(key=lambda item: "integration" not in item.path.parts)
 
 
 def write_source(path: Path, source: str, documents: int = 80, seed: int = 0) -> None:
@@ -148,7 +153,6 @@ def finished_once(tmp_path_factory: pytest.TempPathFactory, encoder_folder: Path
         if not (folder / FINISHED).exists():
             shutil.rmtree(folder, ignore_errors=True)
             finish_project(folder, encoder_folder)
-            (folder / FINISHED).touch()
     return folder
 
 
@@ -160,7 +164,8 @@ def finish_project(folder: Path, encoder: Path) -> Path:
     write_project(folder, encoder)
     materializer = Materializer(load_config(folder / "climb.yaml"))
     with open_instance(materializer.config.lake) as instance:
-        bring_up_to_date(instance, materializer, None, lambda line: None)
+        update = bring_up_to_date(instance, materializer, None, lambda line: None)
+    (folder / FINISHED).write_text(str(update.made))
     return folder
 
 

@@ -9,7 +9,6 @@ import math
 import os
 import shutil
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -64,9 +63,8 @@ def train(
     plan: SequencePlan,
     training: Training,
     checkpoint: Checkpoint | None = None,
-    on_step: Callable[[int, float], None] | None = None,
 ) -> TrainingResult:
-    """Train the model in place on the device it is on; `on_step` is told each step and its loss.
+    """Train the model in place on the device it is on.
 
     Parameters
     ----------
@@ -80,7 +78,7 @@ def train(
     """
     import torch
 
-    model.zero_grad(set_to_none=True)  # a model that serves many jobs may hold those of one that diverged
+    model.zero_grad(set_to_none=True)  # a model that serves many proxies may hold those of one that diverged
     model.eval()  # no dropout: its masks would come from a global random state
     optimiser = make_optimiser(model, training)
     curve, rows = checkpoint.resume(model, optimiser) if checkpoint is not None else ([], None)
@@ -106,8 +104,6 @@ def train(
             if step + 1 in snapshots:
                 save_snapshot(model, checkpoint.snapshots, (step + 1) * size)
             checkpoint.save_if_due(model, optimiser, curve, rows)
-        if on_step is not None:
-            on_step(step, loss)
     return TrainingResult(curve, False, plan.steps * size, resumed, [number * size for number in snapshots], rows)
 
 

@@ -22,7 +22,7 @@ from climb_assets.tables import read_table
 from climb_assets.training.proxy_orders import MODELS
 from dagster_project.run_plan import Run, next_runs
 from dagster_project.summary import describe
-from tests.conftest import write_source
+from tests.conftest import FINISHED, write_source
 from tests.dagster_project.conftest import Up
 
 SHARDS = ("first.jsonl", "second.jsonl", "third.jsonl")
@@ -52,6 +52,13 @@ def change_setting(project: Path, **sections: object) -> None:
     """Change sections of climb.yaml."""
     path = project / "climb.yaml"
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | sections))
+
+
+def test_the_first_time_makes_each_partition_once(project: Path) -> None:
+    materializer = Materializer(load_config(project / "climb.yaml"))
+    partitions = sum(len(materializer.partitions(spec)) for spec in SPECS)
+    assert (project / FINISHED).read_text() == str(partitions)
+    assert make_plan(materializer).stale == ()
 
 
 def test_second_time_does_nothing(up: Up, lake: LocalStore) -> None:
