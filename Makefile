@@ -4,7 +4,7 @@ PYTHON ?= python3
 EXTRAS ?= cpu,fasttext,eval,dev
 DOCUMENTS ?= 5000
 PORT ?= 3000
-TEST_PROCESSES ?= auto
+TEST_PROCESSES ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)')
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -23,8 +23,8 @@ demo: install ## the whole of CLIMB on a real corpus
 	@echo "Materialising what is stale ..."
 	@exec $(BIN)/climb up
 
-test: install ## every test, on all cores
-	@exec $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist worksteal
+test: install ## every test, a file at a time on all cores; one process more, as servers mostly wait
+	@exec $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 ui: install ## Dagster's web UI and daemon on loopback
 	@exec $(BIN)/climb ui --port $(PORT)

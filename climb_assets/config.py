@@ -235,13 +235,17 @@ class Fidelity(Section):
 
 
 class Runtime(Section):
-    """How fast, never what."""
+    """Where and how fast. Of it only the device that `auto` came to enters a fingerprint; see `environment`."""
 
     workers: int | None = Field(
-        None, ge=1, description="processes that train proxies; default: as many as cores and memory allow"
+        None, ge=1, description="processes that work on shards and proxies; default: as many as cores and memory allow"
     )
     checkpoint_seconds: float = Field(30.0, gt=0, description="at most this much training of a proxy is lost")
-    threads: int | None = Field(None, ge=1, description="threads of FAISS and of the encoder; default: one a core")
+    threads: int | None = Field(
+        None,
+        ge=1,
+        description="threads of FAISS and of the encoder; default: one a core, or a share of them for each worker",
+    )
     device: Literal["auto", "cpu", "cuda"] = "auto"
     compile: Literal["auto", "always", "never"] = Field(
         "auto",

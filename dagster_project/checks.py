@@ -1,7 +1,8 @@
 """Asset checks: what must hold of an artefact before anything is made from it, and what is only told.
 
 What belongs here: each check of the graph, evaluated on the artefacts that a run made of one asset: one, or one for
-each of its partitions. The arithmetic belongs to the stages.
+each of its partitions. The arithmetic belongs to the stages, and so does refusing: what breaks a blocking check is
+raised by them before anything is committed, since Dagster looks when the artefact is there already.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,9 +19,7 @@ from climb_assets.search.search_state import read_space
 from climb_assets.store.artifacts import Artifact
 from climb_assets.tables import read_table
 from climb_assets.training.fidelity import in_words, of_setting, read_fidelity
-from climb_assets.training.realised_shares import share_missed
-
-REALISED_WITHIN = 0.005  # of a domain's share; a proxy of few sequences cannot do better than one of them
+from climb_assets.training.realised_shares import allowed_miss, share_missed
 
 
 @dataclass(frozen=True)
@@ -111,8 +110,7 @@ def _realised_shares_as_asked(climb: Materializer, made: Sequence[Artifact]) -> 
         share_missed(read_table(artifact.file("realised.parquet")), read_table(artifact.file("results.parquet")))
         for artifact in made
     )
-    allowed = max(REALISED_WITHIN, 1 / (climb.config.proxy.steps * climb.config.proxy.batch))
-    return Finding(missed <= allowed, {"largest difference of a domain's share": missed})
+    return Finding(missed <= allowed_miss(climb.config.proxy), {"largest difference of a domain's share": missed})
 
 
 def _predictor_skill(climb: Materializer, made: Sequence[Artifact]) -> Finding:

@@ -159,5 +159,9 @@ def _execute(job: dg.JobDefinition, instance: dg.DagsterInstance, run: Run) -> N
     cause = failures[0].user_failure_data if failures else None
     if cause is not None and cause.description:
         raise ClimbError(cause.description)
+    for check in outcome.get_asset_check_evaluations():
+        if check.blocking and not check.passed:
+            name = f"{check.asset_key.to_user_string()}:{check.check_name}"
+            raise ClimbError(f"check {name} failed; its page in `climb ui` has the figures; please report this")
     error = failures[0].error if failures else None
     raise RuntimeError(error.to_string() if error else f"{', '.join(run.assets)} failed; see the run in `climb ui`")

@@ -1,7 +1,8 @@
 """Sensors: noticing that the raw folder changed. A sensor only stats files; hashing is the job's."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 
 import dagster as dg
 
@@ -17,13 +18,30 @@ from dagster_project.refreshes import look_up, request
 SECONDS = 60
 
 
+def _now() -> str:
+    return datetime.now(UTC).isoformat()
+
+
 @dataclass(frozen=True)
 class Cursor:
-    """What the sensor remembers: the raw folder as it last saw it, and as it was when a refresh of it succeeded."""
+    """What the sensor remembers.
+
+    Parameters
+    ----------
+    seen
+        The raw folder as it was at the last look.
+    refreshed
+        As it was when the last refresh succeeded; empty once another has been asked for, since nobody knows how far
+        that one came.
+    since
+        When the last refresh succeeded. What was asked for before is of the past, also where the folder is again as it
+        was then.
+    """
 
     seen: str = ""
     refreshed: str = ""
-    version: int = 1
+    since: str = field(default_factory=_now)
+    version: int = 2
 
     @classmethod
     def read(cls, text: str | None) -> "Cursor":
@@ -33,7 +51,7 @@ class Cursor:
         except ValueError:
             return cls()
         known = isinstance(values, dict) and values.get("version") == cls.version
-        return cls(seen=values["seen"], refreshed=values["refreshed"]) if known else cls()
+        return cls(values["seen"], values["refreshed"], values["since"]) if known else cls()
 
     def write(self) -> str:
         """Return the text that Dagster keeps."""
@@ -55,16 +73,18 @@ def corpus_sensor(context: dg.SensorEvaluationContext, climb: Climb) -> dg.Senso
     close_dead_runs(context.instance)  # a refresh that a kill ended would look as on its way for ever
     stamp, cursor, raw = _stamp(climb), Cursor.read(context.cursor), climb.config.corpus.raw
     if stamp == cursor.refreshed:
-        return _skip(f"nothing changed in {raw}", Cursor(stamp, stamp))
+        return _skip(f"nothing changed in {raw}", replace(cursor, seen=stamp))
     if stamp != cursor.seen:
-        return _skip(f"{raw} changed; refreshed at the next look if it stays as it is", Cursor(stamp, cursor.refreshed))
-    refresh = look_up(context.instance, refresh_corpus.name, stamp)
+        return _skip(f"{raw} changed; refreshed at the next look if it stays as it is", replace(cursor, seen=stamp))
+    purpose = f"{stamp} since {cursor.since}"
+    refresh = look_up(context.instance, refresh_corpus.name, purpose)
     if refresh.state == "done":
         return _skip(f"{raw} is refreshed", Cursor(stamp, stamp))
     if refresh.state == "left":
         return _skip(refresh.reason, cursor)
     context.log.info(f"attempt {refresh.attempt}; new shards: {came}; removed shards: {went}")
-    return dg.SensorResult(run_requests=[request(stamp, refresh.attempt)], cursor=cursor.write())
+    asked = replace(cursor, refreshed="")
+    return dg.SensorResult(run_requests=[request(purpose, refresh.attempt)], cursor=asked.write())
 
 
 def _skip(reason: str, cursor: Cursor) -> dg.SensorResult:

@@ -75,7 +75,7 @@ WORDS = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests that run one at a time, so that no process is left waiting for one at the end."""
+    """Begin with the longest tests, so that no process is left with one of them at the end."""
     items.sort(key=lambda item: "integration" not in item.path.parts)
 
 

@@ -61,7 +61,7 @@ def build_manifest(shards: Sequence[ShardParts], pairs: Path, settings: Corpus, 
     Raises
     ------
     ComputeError
-        A shard's tokens and documents are not the same documents.
+        A shard's tokens and documents are not the same documents, or near-duplicates lie in two splits.
     CorpusError
         No shard holds a document.
     """
@@ -102,6 +102,10 @@ def build_manifest(shards: Sequence[ShardParts], pairs: Path, settings: Corpus, 
     write_table(out / "duplicates.parquet", pa.Table.from_arrays(columns, schema=DUPLICATES))
     write_rows(out / "shards.parquet", rows, SHARDS)
     splits = assign_splits(ordered, pairs, out / "duplicates.parquet", settings, out)
+    if splits["crossing_after"]:
+        raise ComputeError(
+            f"{splits['crossing_after']} pairs of near-duplicates lie in train and held out; please report this"
+        )
     return {"shards": len(rows), **facts, "splits": splits}
 
 

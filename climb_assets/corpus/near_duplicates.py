@@ -94,7 +94,7 @@ def find_near_duplicates(
     pairs, documents (that are in one).
     """
     corpus = _Corpus(sorted(shards, key=lambda entry: entry.shard))
-    pairs = corpus.locate(earlier.pairs if earlier else None)
+    pairs = corpus.locate(earlier)
     for band in range(BANDS):
         keys = np.concatenate([shard.keys[band] for shard in corpus.shards])
         touched = _keys_of_changes(corpus.shards, earlier, band) if earlier else _repeated(keys)
@@ -134,9 +134,12 @@ class _Corpus:
         self._rows = int(self._starts[-1])
         self._ids = np.concatenate([shard.ids[:, 0] for shard in shards])  # half an id names a document well enough
 
-    def locate(self, table: Path | None) -> _Pairs:
-        """Return those pairs of a table whose documents are both still there."""
-        pairs = read_table(table) if table else PAIRS.empty_table()
+    def locate(self, earlier: EarlierPairs | None) -> _Pairs:
+        """Return those earlier pairs whose documents are both still there.
+
+        Of a shard whose signatures changed no similarity is known any more: its texts may be signed in another way.
+        """
+        pairs = read_table(earlier.pairs) if earlier else PAIRS.empty_table()
         halves = [split_ids(pairs[name].to_pylist())[:, 0] for name in ("id", "other")]
         wanted = _distinct(np.concatenate(halves))
         rows = places_among(self._ids, wanted)
@@ -146,7 +149,10 @@ class _Corpus:
         small, large = (rows[first[end[kept]]] for end in ends)
         order = np.argsort(codes := small * self._rows + large)
         similarities, bands = (pairs[name].to_numpy()[kept][order] for name in ("similarity", "bands"))
-        return _Pairs(codes[order], similarities, bands)
+        versions = earlier.versions if earlier else {}
+        changed = np.array([versions.get(shard.shard) != shard.version for shard in self.shards])
+        renewed = changed[self._owners(small[order])] | changed[self._owners(large[order])]
+        return _Pairs(codes[order], np.where(renewed, np.float32(np.nan), similarities), bands)
 
     def renew(self, pairs: _Pairs, band: int, keys: NDArray[np.uint32], touched: NDArray[np.uint32]) -> _Pairs:
         """Look again at the buckets of a band whose keys were touched."""
@@ -191,11 +197,15 @@ class _Corpus:
         """Return these rows of the arrays of that name, as if all shards were one."""
         arrays = [getattr(shard, name) for shard in self.shards]
         taken = np.empty((len(rows), arrays[0].shape[1]), arrays[0].dtype)
-        owners = np.searchsorted(self._starts, rows, "right") - 1
+        owners = self._owners(rows)
         for owner in np.unique(owners):
             mine = np.flatnonzero(owners == owner)
             taken[mine] = arrays[owner][rows[mine] - self._starts[owner]]
         return taken
+
+    def _owners(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the number of the shard of each row."""
+        return np.searchsorted(self._starts, rows, "right") - 1
 
     def write(self, pairs: _Pairs, path: Path) -> dict[str, int]:
         """Write the pairs that a bucket holds, by id."""

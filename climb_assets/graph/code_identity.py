@@ -56,7 +56,7 @@ LEFT_OUT: dict[str, str] = {
     "store.local": "where artefacts lie",
     "store.store": "where artefacts lie",
     "training.figures": "draws",
-    "training.realised_shares": "checks what was trained on, and makes nothing",
+    "training.realised_shares": "refuses what was not trained as asked, and makes nothing",
 }
 
 

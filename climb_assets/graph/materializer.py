@@ -4,6 +4,7 @@ What belongs here: resolving a spec against the lake (which partitions, which in
 fingerprint), calling its function and committing what that wrote. It knows neither Dagster nor what a stage computes.
 """
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -206,8 +207,9 @@ class Materializer:
 
         current = self.store.current(asset, partition)
         if current is not None and current.is_complete() and current.answers(order):  # by another policy's name
-            current.verify()
-            return Made(current, False)
+            with contextlib.suppress(CorruptArtifact):  # a damaged one is made again
+                current.verify()
+                return Made(current, False)
         artifact, fresh = self.store.put(order, write, resumable=spec.resumable)
         self._point(artifact, replaced)
         return Made(artifact, fresh)

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from climb_assets.errors import ComputeError
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.spec import iteration_keys
 from climb_assets.mixture.confirmed_choice import REFERENCE, Selection, select_confirmed, select_published
@@ -24,7 +25,7 @@ from climb_assets.search.prediction import Prediction
 from climb_assets.search.search_state import Knowledge, Space, propose_further, read_knowledge, read_space
 from climb_assets.search.shadow_prices import shadow_prices
 from climb_assets.search.stop_rule import Advice, advise, last_gain, nothing_left
-from climb_assets.simplex.mixtures import is_among
+from climb_assets.simplex.mixtures import check_simplex, is_among
 from climb_assets.tables import read_table
 from climb_assets.training.proxy_orders import Proxy
 
@@ -57,7 +58,13 @@ def list_for_confirmation(climb: Materializer, objective: str, reference: Mappin
 
 
 def choose(climb: Materializer, space: Space, objective: str) -> tuple[Selection, Advice]:
-    """Return the answer of an objective, with the price of its limits, and the advice whether to search on."""
+    """Return the answer of an objective, with the price of its limits, and the advice whether to search on.
+
+    Raises
+    ------
+    ComputeError
+        The answer breaks a limit, which would be a defect of the rule; or what the rule says.
+    """
     config, known, pool = climb.config, _last_knowledge(climb, space), space.draw()
     state = climb.get("predictor_state", iteration_keys(config)[-1])
     weights, predict = config.objectives[objective], known.predict[objective]
@@ -79,6 +86,8 @@ def choose(climb: Materializer, space: Space, objective: str) -> tuple[Selection
         selection = select_confirmed(
             objective, weights, listed, arms, published, noise, config.search.choice, rng, surcharge
         )
+    if not space.limits.kept_by(check_simplex(selection.weights, len(space.names))[None]).all():
+        raise ComputeError(f"the answer of {objective} breaks a limit, which is a defect; report this")
     prices = shadow_prices(np.array(selection.weights), space.limits, predict, config.search.min_weight)
     deviation = noise.within_repeat.deviation if noise else None
     return replace(selection, prices=tuple(prices)), _advise(known, pool, objective, deviation)

@@ -160,7 +160,7 @@ def sample_documents(
     Raises
     ------
     ComputeError
-        A domain with planned tokens has no document.
+        A domain with planned tokens has no document, or the sample exceeds the plan, which would be a defect.
     """
     import duckdb
 
@@ -187,4 +187,6 @@ def sample_documents(
                 yield batch.cast(SAMPLE)
 
         write_table(out / "sample.parquet", rows(), SAMPLE)
+    if (chosen > planned).any():
+        raise ComputeError(f"the sample exceeds the plan of domain {int(np.argmax(chosen > planned))}; report this")
     return chosen

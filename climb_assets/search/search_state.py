@@ -1,7 +1,7 @@
 """The search space as the lake has it, and what a search knows of it so far.
 
-What belongs here: reading domains, histories and predictors out of artefacts. The mathematics lies beside: `limits`,
-`proposal`, `iteration`.
+What belongs here: reading domains, histories and predictors out of artefacts. The mathematics lies beside, in
+`proposal` and `iteration`, and in `climb_assets.simplex`.
 """
 
 from collections.abc import Mapping

@@ -60,10 +60,10 @@ class LocalStore(Store):
                         _discard(draft.path)
                         return found, False
                     _discard(final)
-            except OSError as error:
-                if error.errno in NO_ROOM:
+            except Exception as error:
+                if _lacks_room(error):
                     raise TransientError(f"there is no room left for {self.root}; make some and run again") from error
-                if not draft.path.exists():
+                if isinstance(error, OSError) and not draft.path.exists():
                     raise TransientError(f"another host took over {order.asset} from this one; run again") from error
                 raise
         return Artifact(final, manifest, self), True
@@ -185,6 +185,16 @@ class LocalStore(Store):
         except CorruptArtifact:
             return None
         return artifact
+
+
+def _lacks_room(error: Exception) -> bool:
+    """Return whether a disk or a quota is full.
+
+    Libraries in other languages, as safetensors and DuckDB, raise errors of their own that quote the system's.
+    """
+    if isinstance(error, OSError):
+        return error.errno in NO_ROOM
+    return any(os.strerror(number) in str(error) for number in NO_ROOM)
 
 
 def _begin(final: Path, *, resumable: bool, alone: bool) -> Path:

@@ -23,7 +23,7 @@ class Store(Protocol):
 
     @abstractmethod
     def put(self, order: Order, write: Callable[[Draft], None], *, resumable: bool = False) -> tuple[Artifact, bool]:
-        """Make an artefact unless a whole one is there; the reference is not moved: see `point`.
+        """Make an artefact unless a whole one is there; the reference is not moved: see `swap`.
 
         Parameters
         ----------
@@ -133,15 +133,6 @@ class Store(Protocol):
             if artifact is not None and artifact.data_version == data_version:
                 return artifact
         return None
-
-    def point(self, artifact: Artifact) -> None:
-        """Make an artefact the current one of its asset and partition, whatever was: the last caller wins.
-
-        Whoever knows what it replaces uses `swap`.
-        """
-        asset, partition = artifact.asset, artifact.partition
-        while not self.swap(asset, partition, self.reference(asset, partition), artifact.fingerprint):
-            pass
 
     def forget(self, asset: str, partition: str) -> None:
         """Drop the reference of a partition that is no longer there; its artefacts stay."""

@@ -1,7 +1,7 @@
 """DoReMi: domain weights by group DRO over two models of proxy size (arXiv 2305.10429, algorithm 1).
 
 What belongs here: group DRO on the tokens, models and schedule that proxies are trained with. Where its two models are
-kept is `climb_assets.training.measurement`; which other baselines there are is `climb_assets.search.baselines`.
+kept is `climb_assets.training.reweighting`; which other baselines there are is `climb_assets.search.baselines`.
 """
 
 import math

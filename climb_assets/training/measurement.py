@@ -5,6 +5,7 @@ proxies to the swarm. The search and the target comparison measure their mixture
 """
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from climb_assets.store.artifacts import Draft, Order, canonical_json
 from climb_assets.store.files import write_atomically
 from climb_assets.tables import read_table, write_rows
 from climb_assets.training.proxy_orders import EVALUATE, TRAIN, Conditions, PreparedTask, Proxy, TrainingData
+from climb_assets.training.realised_shares import require_shares
 from climb_assets.training.swarm import ProxyOutcome, Swarm
 from climb_assets.training.tasks import Part, prepare_choice_task, prepare_text_task, require_sources
 from climb_assets.training.token_index import load_training_index
@@ -83,12 +85,30 @@ def measure(
     ------
     ConfigError
         A task cannot be prepared, or one that is needed later names a source that the corpus lacks.
+    ComputeError
+        A model that did not diverge is not what was asked for, which would be a defect.
     """
     data = training_data(materializer)
     require_sources(materializer.config.tasks, load_training_index(data.folder, data.tokens))
     prepared = {name: _prepare(materializer, name, task, part, data) for name, task in tasks.items()}
     swarm = Swarm(materializer.store, data, conditions_of(materializer, training))
-    return swarm.run(proxies, training, prepared, lambda done, total: materializer.progress(what, done, total))
+    outcomes = swarm.run(proxies, training, prepared, lambda done, total: materializer.progress(what, done, total))
+    for outcome in outcomes:
+        _require_sound(outcome, training)
+    return outcomes
+
+
+def _require_sound(outcome: ProxyOutcome, training: Training) -> None:
+    """Check that a model that did not diverge saw the shares that were asked for, and has numbers for losses."""
+    if outcome.diverged:
+        return
+    require_shares(read_table(outcome.model.file("realised.parquet")), training, outcome.proxy.key)
+    for tasks in outcome.points.values():
+        for task, scores in tasks.items():
+            if not math.isfinite(scores.loss):
+                raise ComputeError(
+                    f"the loss of {task} on mixture {outcome.proxy.key} is no number; please report this"
+                )
 
 
 def conditions_of(materializer: Materializer, training: Training) -> Conditions:
@@ -135,7 +155,7 @@ def _prepare(materializer: Materializer, name: str, task: Task, part: Part, data
     else:
         inputs["tokenizer"] = materializer.get("tokenizer").data_version
         inputs[f"file:task-{name}"] = materializer.digest(task.path)
-    order = Order(TASKS, name, inputs, config, code_of(PREPARE))
+    order = Order(TASKS, name, inputs, config, _PREPARE_CODE)
 
     def write(draft: Draft) -> None:
         if isinstance(task, HarnessTask):
@@ -150,6 +170,10 @@ def _prepare(materializer: Materializer, name: str, task: Task, part: Part, data
 
     artifact, _ = materializer.store.put(order, write)
     return PreparedTask(artifact, part, task if isinstance(task, HarnessTask) else None)
+
+
+# What this process has imported: should the files change under it, the old code's work must not bear the new hash.
+_PREPARE_CODE = code_of(PREPARE)
 
 
 def items_of(outcomes: Iterable[ProxyOutcome]) -> dict[tuple[str, int], TaskItems]:

@@ -1,11 +1,42 @@
 """What proxies were trained on against what was asked for.
 
-What belongs here: the arithmetic on the tables of results. When a difference is too large is the check's business.
+What belongs here: the arithmetic on the tables of results, and how large a difference may be.
 """
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from climb_assets.config import Training
+from climb_assets.errors import ComputeError
+
+WITHIN = 0.005  # of a domain's share
+
+
+def allowed_miss(training: Training) -> float:
+    """Return how far a domain's share of the tokens may be off; a run of few sequences cannot do better than one."""
+    return max(WITHIN, 1 / (training.steps * training.batch))
+
+
+def require_shares(realised: pa.Table, training: Training, key: str) -> None:
+    """Check that a model that did not diverge was trained on what was asked for.
+
+    Parameters
+    ----------
+    realised
+        A row for each domain: weight, tokens.
+    key
+        Names its mixture.
+
+    Raises
+    ------
+    ComputeError
+        A domain's share of the tokens is not its weight, which would be a defect of the sequence plan.
+    """
+    tokens = realised["tokens"].to_numpy()
+    missed = float(np.abs(tokens / tokens.sum() - realised["weight"].to_numpy()).max())
+    if missed > allowed_miss(training):
+        raise ComputeError(f"the model of mixture {key} saw a share that is off by {missed:.3g}; please report this")
 
 
 def share_missed(realised: pa.Table, results: pa.Table) -> float:

@@ -79,7 +79,7 @@ _CODE = code_of("climb_assets.training.reweighting:reweigh")
 
 @contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
-    """Compute on one thread, as a worker does: another number could change the last bits."""
+    """Compute on one thread, whatever machine this is: another number could change the last bits."""
     import torch
 
     threads = torch.get_num_threads()

@@ -1,7 +1,7 @@
 """The training index: which stretches of the tokenized shards belong to which domain, without a copy of the tokens.
 
 What belongs here: writing and opening the `training_tokens` artefact. How sequences are drawn from it belongs to
-`batches`, how held-out documents become a task to `tasks`.
+`sequence_plan`, how held-out documents become a task to `tasks`.
 """
 
 import json

@@ -103,6 +103,9 @@ def test_one_refresh_for_each_change(sensor: Sensor, project: Path) -> None:
         lambda: (raw / "books" / "new.txt").write_text("new"),
         lambda: (raw / "two.txt").unlink(),
         lambda: (raw / "three.txt").write_text("three"),
+        lambda: (raw / "books").rename(project / "books"),
+        lambda: (project / "books").rename(raw / "books"),  # as it was two refreshes ago
+        lambda: (raw / "books").rename(project / "books"),
     ]
     for change in changes:
         change()
@@ -113,7 +116,22 @@ def test_one_refresh_for_each_change(sensor: Sensor, project: Path) -> None:
         for _ in range(2):
             assert sensor.tick() is None
             assert str(raw) in sensor.reason
+        assert sensor.materializer.store.partitions("raw_shards") == sorted(path.name for path in raw.iterdir())
     assert len(keys) == len(changes)
+
+
+def test_what_was_taken_back_while_its_refresh_was_on_its_way_is_refreshed_too(sensor: Sensor, project: Path) -> None:
+    raw, aside = project / "data_lake" / "raw", project / "books"
+    sensor.tick()
+    assert sensor.run(sensor.asks())
+    assert sensor.tick() is None
+    (raw / "books").rename(aside)
+    assert sensor.tick() is None
+    assert sensor.run(sensor.asks())
+    aside.rename(raw / "books")  # before the sensor has seen that the refresh succeeded
+    assert sensor.tick() is None
+    assert sensor.run(sensor.asks())
+    assert sensor.materializer.store.partitions("raw_shards") == ["books", "two.txt"]
 
 
 def test_a_file_that_still_grows_is_left_alone(sensor: Sensor, project: Path) -> None:

@@ -3,20 +3,12 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from filelock import FileLock
 
 from climb_assets.graph.materializer import Materializer
 from dagster_project.instance import open_instance
 from dagster_project.run_plan import Update, bring_up_to_date
 
 Up = Callable[..., Update]
-
-
-@pytest.fixture(autouse=True)
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Let servers and kills run one at a time, whichever processes run the tests: each of them fills the machine."""
-    with FileLock(tmp_path_factory.getbasetemp().parent / "processes.lock"):
-        yield
 
 
 @pytest.fixture

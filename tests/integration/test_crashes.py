@@ -22,8 +22,6 @@ from dagster_project.dead_runs import UNFINISHED
 from dagster_project.instance import open_instance
 from tests.integration.processes import ROOT, Launch, assert_gone, climb, contents, launch, trained, wait_until
 
-pytestmark = pytest.mark.timeout(1500)  # what waits for another of these tests counts too
-
 
 def embedding(lake: Path, started: Launch) -> bool:
     """Some parts of a shard are embedded, others not."""

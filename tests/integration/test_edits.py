@@ -14,8 +14,6 @@ import pytest
 from climb_assets.store.local import LocalStore
 from climb_assets.tables import read_table
 
-pytestmark = pytest.mark.timeout(1500)  # what waits for another of these tests counts too
-
 ROOT = Path(__file__).parents[2]
 TRAINED = {"proxy_results", "baseline_mixtures", "proxy_fidelity", "confirmation_results", "target_comparison"}
 LEARNT = {"mixture_candidates", "predictor_state", "optimal_mixture", "mixed_corpus", "audit_bundle"}  # from those

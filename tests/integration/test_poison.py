@@ -21,8 +21,6 @@ from dagster_project.instance import open_instance
 from tests.conftest import WORDS
 from tests.integration.processes import climb
 
-pytestmark = pytest.mark.timeout(1500)  # what waits for another of these tests counts too
-
 LONG_LINE = 200 * 2**20
 MOST_MEMORY = 1.8 * 2**30  # libraries and models were seen to take 1.6
 HOSTILE = ("a'; drop table--.jsonl", "..x", "up..and-away.jsonl", "two\nlines.jsonl", 'say "hi".txt', "$(reboot).jsonl")

@@ -20,8 +20,6 @@ from dagster_project.instance import open_instance, prepare_home
 from tests.conftest import WORDS
 from tests.integration.processes import Launch, climb, trained, wait_until
 
-pytestmark = pytest.mark.timeout(1500)  # what waits for another of these tests counts too
-
 LISTENING, LOOPBACK = "0A", {"0100007F", "00000000000000000000000001000000"}
 ASSETS = "{assetNodes{assetKey{path} isMaterializable}}"
 LAUNCH = """mutation($p: LaunchBackfillParams!) {launchPartitionBackfill(backfillParams: $p) {

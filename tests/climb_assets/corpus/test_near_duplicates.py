@@ -33,15 +33,18 @@ def edited(original: str, edits: int, seed: int = 0) -> str:
     return " ".join(words)
 
 
-def sign(folder: Path, shard: str, texts: list[str], part_documents: int = 7) -> ShardSignatures:
+def sign(
+    folder: Path, shard: str, texts: list[str], part_documents: int = 7, shingle: int = SETTINGS.shingle
+) -> ShardSignatures:
     """The signatures of a shard, named by its content as the lake does it."""
-    version = document_id("\n".join(texts))
+    version = document_id("\n".join([*texts, str(shingle)]))
     folder = folder / shard / version
     if not folder.exists():
         folder.mkdir(parents=True)
         ids = pa.array([document_id(text) for text in texts], pa.string())
         write_table(folder / "documents.parquet", pa.table({"id": ids, "text": pa.array(texts, pa.string())}))
-        sign_shard(folder / "documents.parquet", SETTINGS, folder, part_documents)
+        settings = SETTINGS.model_copy(update={"shingle": shingle})
+        sign_shard(folder / "documents.parquet", settings, folder, part_documents)
     return ShardSignatures.open(shard, version, *(folder / name for name in FILES))
 
 
@@ -130,16 +133,18 @@ SHARD = st.lists(st.sampled_from(POOL), max_size=12, unique=True)
 CORPUS = st.dictionaries(st.sampled_from("abcd"), SHARD, min_size=1)
 
 
-@given(st.lists(CORPUS, min_size=2, max_size=4))
+@given(st.lists(st.tuples(CORPUS, st.sampled_from([2, 4])), min_size=2, max_size=4))
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_pairs_do_not_depend_on_what_was_there_before(tmp_path: Path, corpora: list[dict[str, list[str]]]) -> None:
-    """Shards that come, go and change: each table is that of its corpus alone, and of its texts alone."""
+def test_pairs_do_not_depend_on_what_was_there_before(
+    tmp_path: Path, corpora: list[tuple[dict[str, list[str]], int]]
+) -> None:
+    """Shards that come, go, change and are signed anew: each table is that of its corpus, and of its texts, alone."""
     renewed, scratch, whole = (tmp_path / name for name in ("renewed", "scratch", "whole"))
     for folder in (renewed, scratch, whole):
         folder.mkdir(exist_ok=True)
     earlier, before = None, {}
-    for corpus in corpora:
-        shards = {name: sign(tmp_path, name, texts) for name, texts in corpus.items()}
+    for corpus, shingle in corpora:
+        shards = {name: sign(tmp_path, name, texts, shingle=shingle) for name, texts in corpus.items()}
         if before:
             gone = [
                 shard for name, shard in before.items() if name not in shards or shards[name].version != shard.version
@@ -148,7 +153,7 @@ def test_pairs_do_not_depend_on_what_was_there_before(tmp_path: Path, corpora: l
         find_near_duplicates(list(shards.values()), 0.5, renewed, earlier)
         find_near_duplicates(list(shards.values())[::-1], 0.5, scratch)
         texts = sorted({text for texts in corpus.values() for text in texts})
-        find_near_duplicates([sign(tmp_path, "whole", texts)], 0.5, whole)
+        find_near_duplicates([sign(tmp_path, "whole", texts, shingle=shingle)], 0.5, whole)
         pairs = (scratch / "pairs.parquet").read_bytes()
         assert (renewed / "pairs.parquet").read_bytes() == pairs == (whole / "pairs.parquet").read_bytes()
         assert (renewed / "shards.json").read_bytes() == (scratch / "shards.json").read_bytes()

@@ -166,6 +166,7 @@ def test_closing_ends_what_is_at_work_and_begins_nothing(executor: LocalExecutor
 
 
 PARENT = """
+    import signal
     import sys
     from pathlib import Path
     from climb_assets.executor.capacity import Capacity
@@ -173,6 +174,8 @@ PARENT = """
     from climb_assets.executor.local import LocalExecutor
     from tests.climb_assets.executor.units import Mark
 
+    for number in (signal.SIGTERM, signal.SIGINT):  # whoever runs the tests may ignore them, and children inherit that
+        signal.signal(number, signal.SIG_DFL)
     units = [Mark(Path(sys.argv[1]), number, 600, by_kernel=sys.argv[2] == "True") for number in range(4)]
     list(LocalExecutor(2, Capacity(2, 2**34)).map(units, Resources(2**20, threads=1)))
 """

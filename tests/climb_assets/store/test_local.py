@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -64,7 +65,7 @@ def run_script(script: str, *arguments: str) -> subprocess.Popen[str]:
 def test_an_artefact_is_found_with_what_was_said_of_it(tmp_path: Path) -> None:
     lake = LocalStore(tmp_path)
     made, fresh = lake.put(ORDER, write_two)
-    lake.point(made)
+    assert lake.swap("domains", None, None, made.fingerprint)
     found = lake.get("domains")
     assert fresh
     assert found.file("sub/two.txt").read_text() == "two"
@@ -245,12 +246,53 @@ def test_no_room_is_an_error_that_may_pass(tmp_path: Path) -> None:
     assert hidden(lake) == []
 
 
+SMALL_DISK = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+MOUNT = 'mount -t tmpfs -o size=1m tmpfs "$0"'
+WRITERS = {  # each writes 8 MB
+    "safetensors": "import torch; from safetensors.torch import save_file; save_file({'a': torch.zeros(2**21)}, path)",
+    "duckdb": "import duckdb; duckdb.sql('SELECT hash(i) AS a FROM range(1000000) t(i)').write_parquet(str(path))",
+    "pyarrow": "import os; from climb_assets.tables import write_rows; import pyarrow as pa; "
+    "write_rows(path, [{'a': os.urandom(2**23)}], pa.schema([('a', pa.binary())]))",
+}
+
+
+@pytest.mark.parametrize("library", WRITERS)
+def test_no_room_is_so_whichever_library_says_it(tmp_path: Path, library: str) -> None:
+    """On a real file system of 1 MiB; libraries in other languages have errors of their own for it."""
+    folder = str(tmp_path)
+    if not shutil.which("unshare") or subprocess.run([*SMALL_DISK, MOUNT, folder], capture_output=True).returncode:
+        pytest.skip("the kernel lets this user mount no file system")
+    code = f"""
+        import sys
+        from pathlib import Path
+        from climb_assets.errors import TransientError
+        from climb_assets.store.artifacts import Order
+        from climb_assets.store.local import LocalStore
+
+        def write(draft):
+            path = draft.path / "file"
+            {WRITERS[library]}
+
+        lake, order = LocalStore(Path(sys.argv[1])), Order("domains", None, {{}}, {{}}, {{}})
+        try:
+            lake.put(order, write)
+        except TransientError as error:
+            print("transient:", error)
+        artifact, fresh = lake.put(order, lambda draft: (draft.path / "small").write_bytes(b"1"))
+        print(fresh, sorted(artifact.manifest["files"]))
+    """
+    command = [*SMALL_DISK, f'{MOUNT} && exec "$1" -c "$2" "$0"', folder, sys.executable, textwrap.dedent(code)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.stdout.startswith("transient: there is no room left"), done.stdout + done.stderr
+    assert done.stdout.endswith("True ['small']\n"), done.stdout + done.stderr
+
+
 def test_reference_names_the_current_artefact_until_it_is_forgotten(tmp_path: Path) -> None:
     lake = LocalStore(tmp_path)
     orders = [replace(ORDER, partition="shard", config={"turn": turn}) for turn in range(2)]
     first, second = (lake.put(order, write_two)[0] for order in orders)
     for artifact in (first, second, first):
-        lake.point(artifact)
+        assert lake.swap("domains", "shard", lake.reference("domains", "shard"), artifact.fingerprint)
         assert lake.get("domains", "shard").fingerprint == artifact.fingerprint
     assert lake.partitions("domains") == ["shard"]
     lake.forget("domains", "shard")

@@ -2,11 +2,13 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import torch
+from transformers import PreTrainedModel
 
 from climb_assets.config import Training
 from climb_assets.training.checkpoint import STATE, Checkpoint, snapshot_name
@@ -45,6 +47,18 @@ class Stop(Exception):
     """What a test stops a run with."""
 
 
+@dataclass
+class Stopping(Checkpoint):
+    """A checkpoint after which the run is stopped at a step."""
+
+    step: int
+
+    def save_if_due(self, model: PreTrainedModel, optimiser: torch.optim.AdamW, curve: list[float], rows: int) -> None:
+        super().save_if_due(model, optimiser, curve, rows)
+        if len(curve) == self.step + 1:
+            raise Stop
+
+
 @pytest.mark.parametrize("stopped_at", [0, 7, 25, 38])
 def test_an_interrupted_run_ends_with_the_same_bits(
     index: TrainingIndex, make_training: MakeTraining, tmp_path: Path, stopped_at: int
@@ -55,12 +69,8 @@ def test_an_interrupted_run_ends_with_the_same_bits(
     straight = build_model(training, 300, seed=1)
     whole = train(straight, plan, training, Checkpoint(tmp_path / "state", tmp_path / "straight", 1000))
 
-    def stop(step: int, loss: float) -> None:
-        if step == stopped_at:
-            raise Stop
-
     with pytest.raises(Stop):
-        train(build_model(training, 300, seed=1), plan, training, Checkpoint(tmp_path, tmp_path, 0), stop)
+        train(build_model(training, 300, seed=1), plan, training, Stopping(tmp_path, tmp_path, 0, stopped_at))
     resumed = build_model(training, 300, seed=2)  # its own weights do not matter
     rest = train(resumed, plan, training, Checkpoint(tmp_path, tmp_path, 0))
     assert rest.resumed == stopped_at + 1
