@@ -21,7 +21,7 @@ PREPARE = """
     from climb_assets.training.measurement import measure
 
     source = Path(sys.argv[1])
-    source.write_text(source.read_text().replace("[chosen]", "[chosen][:1]"))  # while this process is at work
+    source.write_text(source.read_text().replace("[chosen]:", "[chosen][:1]:"))  # while this process is at work
     materializer = Materializer(load_config(Path(sys.argv[2])))
     task = TextTask(kind="text", sources=("first",), documents=3)
     measure(materializer, [], materializer.config.proxy, {"late": task}, "search", "nothing")
