@@ -249,7 +249,8 @@ class Runtime(Section):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     compile: Literal["auto", "always", "never"] = Field(
         "auto",
-        description="torch.compile of the training step; auto: on a GPU only; on a CPU it pays for long swarms",
+        description="torch.compile of the training step; auto: on a GPU only; on a CPU it pays for long swarms; it may "
+        "change the last bits of a loss and makes nothing stale, so keep to one choice within a search",
     )
     environment: Literal["warn", "stale"] = Field(
         "warn",
