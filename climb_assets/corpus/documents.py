@@ -110,5 +110,5 @@ def make_document(record: Record, file: str, settings: Corpus) -> Document:
 
 
 def _label(value: str | None) -> str | None:
-    """Return a label on one line, None if nothing is left of it."""
-    return None if value is None else " ".join(_CONTROLS.sub("", value).split()) or None
+    """Return a label on one line in NFC, so that one name is one however it was written; None if nothing is left."""
+    return None if value is None else " ".join(normalise(value).split()) or None

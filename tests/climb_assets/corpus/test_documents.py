@@ -69,3 +69,12 @@ def test_a_record_without_an_article_is_split_by_its_text() -> None:
 def test_labels_are_one_line() -> None:
     document = make_document(Record(1, "text", source="a\r\nb\0", licence=""), "a.jsonl", Corpus())
     assert (document.source, document.licence) == ("a b", None)
+
+
+def test_an_article_is_the_same_however_its_accents_are_written() -> None:
+    settings = Corpus()
+    one, other = (
+        make_document(Record(1, "x" * 300, article=name), "a.jsonl", settings)
+        for name in ("\u00c9t\u00e9", "E\u0301te\u0301")
+    )
+    assert one.article == other.article == "\u00c9t\u00e9"
