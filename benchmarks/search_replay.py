@@ -9,7 +9,7 @@ policy of one shot measures its pick as well, one run beyond its budget.
 
 DIR holds ratios.csv and metrics.csv (Olmix's layout) or RegMix's files. RegMix's table of 1M-parameter models is
 published at https://github.com/sail-sg/regmix in the folder data (MIT licence); its four targets
-are the default there. Where no table is given, $CLIMB_SWARM_TABLES/regmix is looked for, or ../shared/data/regmix.
+are the default there. Where no table is given, it is the folder regmix of $CLIMB_SWARM_TABLES.
 
 With --noise or --maximise also the guard: of the answers that the product would call better than the best baseline, how
 many are.
@@ -39,7 +39,6 @@ from climb_assets.search.swarm_table import metric_names, read_swarm
 from climb_assets.simplex.mixtures import FloatArray
 from climb_assets.store.artifacts import canonical_json, sha256_file, sha256_text
 
-SHARED = Path(__file__).parents[1].parent / "shared" / "data"
 PILE = {
     short: f"the_pile_{short}"
     for short in (
@@ -62,10 +61,11 @@ FAMILIES = ("stack", *get_args(config_search.Family))
 def main() -> int:
     """Run what was asked for and print it; return the exit code."""
     arguments = parse_arguments()
-    folder = (arguments.table or Path(os.environ.get("CLIMB_SWARM_TABLES", SHARED)) / "regmix").resolve()
-    if arguments.table is None and not folder.exists():
-        print(f"skipped: no table at {folder}; give one with --table (--help says where one is published)")
+    tables = os.environ.get("CLIMB_SWARM_TABLES")
+    if arguments.table is None and tables is None:
+        print("skipped: give a table with --table (--help says where one is published)")
         return 0
+    folder = (arguments.table or Path(str(tables)) / "regmix").resolve()
     try:
         replay(arguments, folder)
     except ClimbError as error:

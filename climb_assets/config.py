@@ -235,7 +235,7 @@ class Fidelity(Section):
 
 
 class Runtime(Section):
-    """Where and how fast. Of it only the device that `auto` came to enters a fingerprint; see `environment`."""
+    """Where and how fast, never what; but the device and its precision enter the fingerprints of vectors and models."""
 
     workers: int | None = Field(
         None, ge=1, description="processes that work on shards and proxies; default: as many as cores and memory allow"

@@ -27,7 +27,7 @@ from climb_assets.training.proxy_orders import EVALUATE, TRAIN, Conditions, Prep
 from climb_assets.training.realised_shares import require_shares
 from climb_assets.training.swarm import ProxyOutcome, Swarm
 from climb_assets.training.tasks import Part, prepare_choice_task, prepare_text_task, require_sources
-from climb_assets.training.token_index import load_training_index
+from climb_assets.training.token_index import TrainingIndex, load_training_index
 
 TASKS = "proxy_tasks"
 PREPARE = "climb_assets.training.measurement:_prepare"  # the code that prepared tasks answer for
@@ -89,8 +89,9 @@ def measure(
         A model that did not diverge is not what was asked for, which would be a defect.
     """
     data = training_data(materializer)
-    require_sources(materializer.config.tasks, load_training_index(data.folder, data.tokens))
-    prepared = {name: _prepare(materializer, name, task, part, data) for name, task in tasks.items()}
+    index = load_training_index(data.folder, data.tokens)
+    require_sources(materializer.config.tasks, index)
+    prepared = {name: _prepare(materializer, name, task, part, data.version, index) for name, task in tasks.items()}
     swarm = Swarm(materializer.store, data, conditions_of(materializer, training))
     outcomes = swarm.run(proxies, training, prepared, lambda done, total: materializer.progress(what, done, total))
     for outcome in outcomes:
@@ -142,12 +143,14 @@ def training_data(materializer: Materializer) -> TrainingData:
     return TrainingData(index.data_version, index.path, tokens)
 
 
-def _prepare(materializer: Materializer, name: str, task: Task, part: Part, data: TrainingData) -> PreparedTask:
+def _prepare(
+    materializer: Materializer, name: str, task: Task, part: Part, version: str, index: TrainingIndex
+) -> PreparedTask:
     """Return a part of a task, made from held-out documents or from a file; the harness prepares its own."""
     inputs: dict[str, str] = {}
     config = task.model_dump(mode="json", exclude={"path", "include"}) | {"part": part}
     if isinstance(task, TextTask):
-        inputs["training_tokens"] = data.version
+        inputs["training_tokens"] = version
     elif isinstance(task, HarnessTask):
         if task.include is not None:
             inputs[f"file:task-{name}"] = materializer.digest(task.include)
@@ -165,7 +168,6 @@ def _prepare(materializer: Materializer, name: str, task: Task, part: Part, data
             tokenizer = materializer.get("tokenizer").file("tokenizer.json")
             draft.summary |= prepare_choice_task(task, name, tokenizer, part, draft.path)
         else:
-            index = load_training_index(data.folder, data.tokens)
             draft.summary |= prepare_text_task(task, name, index, part, draft.path)
 
     artifact, _ = materializer.store.put(order, write)

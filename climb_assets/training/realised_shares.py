@@ -3,9 +3,12 @@
 What belongs here: the arithmetic on the tables of results, and how large a difference may be.
 """
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from climb_assets.config import Training
 from climb_assets.errors import ComputeError
@@ -34,7 +37,7 @@ def require_shares(realised: pa.Table, training: Training, key: str) -> None:
         A domain's share of the tokens is not its weight, which would be a defect of the sequence plan.
     """
     tokens = realised["tokens"].to_numpy()
-    missed = float(np.abs(tokens / tokens.sum() - realised["weight"].to_numpy()).max())
+    missed = _largest_miss(tokens / tokens.sum(), realised["weight"].to_numpy())
     if missed > allowed_miss(training):
         raise ComputeError(f"the model of mixture {key} saw a share that is off by {missed:.3g}; please report this")
 
@@ -55,5 +58,8 @@ def share_missed(realised: pa.Table, results: pa.Table) -> float:
     realised = realised.join(ended.group_by(["key", "repeat"]).aggregate([]), ["key", "repeat"], join_type="inner")
     totals = realised.group_by(["key", "repeat"]).aggregate([("tokens", "sum")])
     joined = realised.join(totals, ["key", "repeat"])
-    shares = joined["tokens"].to_numpy() / joined["tokens_sum"].to_numpy()
-    return float(np.abs(shares - joined["weight"].to_numpy()).max())
+    return _largest_miss(joined["tokens"].to_numpy() / joined["tokens_sum"].to_numpy(), joined["weight"].to_numpy())
+
+
+def _largest_miss(shares: NDArray[Any], weights: NDArray[Any]) -> float:
+    return float(np.abs(shares - weights).max())

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from dagster_project import refreshes
 from dagster_project.dead_runs import process_tags
 from dagster_project.jobs import refresh_corpus
 from dagster_project.sensors import corpus_sensor
+from tests.small_disk import run_on_small_disk
 
 ROOT = Path(__file__).parents[2]
 QUICK = {
@@ -275,25 +275,11 @@ def test_nothing_is_hashed(sensor: Sensor, project: Path) -> None:
     assert not (project / "data_lake" / "artifacts").exists()
 
 
-SMALL_DISK = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
-MOUNT = 'mount -t tmpfs -o size=1m tmpfs "$0"'
-
-
 @pytest.mark.slow
 def test_a_full_disk_and_then_room(project: Path) -> None:
     """The lake lies on a real file system of 1 MiB, which is full during the first attempt."""
-    folder = str(project)
-    if not shutil.which("unshare") or subprocess.run([*SMALL_DISK, MOUNT, folder], capture_output=True).returncode:
-        pytest.skip("the kernel lets this user mount no file system")
-    code = f"from {__name__} import fill_the_disk_and_make_room as run; run({folder!r})"
-    inside = subprocess.run(
-        [*SMALL_DISK, f'{MOUNT} && exec "$1" -c "$2"', folder, sys.executable, code],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    assert inside.returncode == 0 and inside.stdout.endswith("all as expected\n"), inside.stdout + inside.stderr
+    code = f"import sys; from {__name__} import fill_the_disk_and_make_room as run; run(sys.argv[1])"
+    assert run_on_small_disk(project, code).endswith("all as expected\n")
 
 
 def fill_the_disk_and_make_room(folder: str) -> None:

@@ -10,12 +10,20 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
-from climb_assets.config import Training
+from climb_assets.config import Runtime, Training
 from climb_assets.training.checkpoint import STATE, Checkpoint, snapshot_name
 from climb_assets.training.model import build_model
 from climb_assets.training.sequence_plan import plan_sequences
 from climb_assets.training.token_index import TrainingIndex
-from climb_assets.training.train import HEAD_ROWS, accumulate, computes_in_bfloat16, head_loss, learning_rate_at, train
+from climb_assets.training.train import (
+    HEAD_ROWS,
+    accumulate,
+    computes_in_bfloat16,
+    head_loss,
+    learning_rate_at,
+    train,
+    wants_compilation,
+)
 
 MakeTraining = Callable[..., Training]
 WEIGHTS = (0.6, 0.3, 0.1)
@@ -104,7 +112,7 @@ def test_short_memory_halves_the_pass_and_not_the_batch(make_training: MakeTrain
     """In a process whose address space really is too small for the whole batch."""
     script = """
         import resource, numpy as np, torch
-        from climb_assets.config import Training
+        from climb_assets.config import Runtime, Training
         from climb_assets.training.sequence_plan import SequencePlan, Stream
         from climb_assets.training.model import build_model
         from climb_assets.training.train import train
@@ -208,3 +216,9 @@ def test_the_head_adds_up_in_float32_under_mixed_precision() -> None:
         loss = head_loss(hidden, weight, targets)
     (ours,) = torch.autograd.grad(loss, [weight])
     assert (ours - exact).norm() < 0.01 * exact.norm()
+
+
+def test_without_a_compiler_nothing_is_compiled_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-compiler-of-this-name")
+    with pytest.warns(UserWarning, match=r"install g\+\+"):
+        assert not wants_compilation(Runtime(compile="always"), torch.device("cpu"))
