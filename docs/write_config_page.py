@@ -39,6 +39,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "fidelity": config.Fidelity,
     "runtime": config.Runtime,
     "dagster": config_dagster.Dagster,
+    "sql": config.Sql,
 }
 HEAD = """# Configuration
 

@@ -19,6 +19,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from climb_assets.device_faults import lacks_room
 from climb_assets.errors import CorruptArtifact, TransientError
 from climb_assets.store.artifacts import MANIFEST, RUN_FACTS, Artifact, Draft, Order, seal, sha256_text
 from climb_assets.store.files import UNFINISHED, make_folder, sync_folder, write_atomically
@@ -26,7 +27,6 @@ from climb_assets.store.store import Store
 
 UNPARTITIONED = "_"
 DRAFT, DISCARDED = ".partial", ".discarded"
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 TAKEN = (errno.ENOTEMPTY, errno.EEXIST)  # POSIX lets rename() answer either
 
@@ -61,7 +61,7 @@ class LocalStore(Store):
                         return found, False
                     _discard(final)
             except Exception as error:
-                if _lacks_room(error):
+                if lacks_room(error):
                     raise TransientError(f"there is no room left for {self.root}; make some and run again") from error
                 if isinstance(error, OSError) and not draft.path.exists():
                     raise TransientError(f"another host took over {order.asset} from this one; run again") from error
@@ -185,16 +185,6 @@ class LocalStore(Store):
         except CorruptArtifact:
             return None
         return artifact
-
-
-def _lacks_room(error: Exception) -> bool:
-    """Return whether a disk or a quota is full.
-
-    Libraries in other languages, as safetensors and DuckDB, raise errors of their own that quote the system's.
-    """
-    if isinstance(error, OSError):
-        return error.errno in NO_ROOM
-    return any(os.strerror(number) in str(error) for number in NO_ROOM)
 
 
 def _begin(final: Path, *, resumable: bool, alone: bool) -> Path:

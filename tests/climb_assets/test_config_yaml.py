@@ -57,7 +57,7 @@ def test_values_are_read_as_they_are_written(tmp_path: Path, text: str, value: A
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("key: .inf", r"line 1: \.inf is no number that a setting can be; give a finite one, or null"),
+        ("key: .inf", r"line 1: \.inf is no number that a setting can be; give a finite one or null"),
         ("key: -.Inf", "is no number"),
         ("key: .nan", "is no number"),
         ("key: 1e999", "is no number"),
