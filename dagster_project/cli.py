@@ -109,10 +109,9 @@ def up(to: str | None, profile: str | None) -> None:
     from dagster_project.summary import describe
 
     config = _load(profile)
-    reporter = Reporter()
-    materializer = Materializer(config, progress=reporter.progress)
-    update = _bring_up_to_date(materializer, to, reporter.line)
-    reporter.close()
+    with Reporter() as reporter:
+        materializer = Materializer(config, progress=reporter.progress)
+        update = _bring_up_to_date(materializer, to, reporter.line)
     if update.reported:
         click.echo(f"{update.reported} artefact(s) were reported to Dagster again; their events were missing.")
     click.echo(f"{update.made} partition(s) materialised." if update.made else "Nothing is stale.")
@@ -205,8 +204,9 @@ def audit(objective: str) -> None:
 
     config = _load()
     _objective(config, objective)
-    materializer = Materializer(config)
-    _bring_up_to_date(materializer, "audit_bundle", Reporter().line)
+    with Reporter() as reporter:
+        materializer = Materializer(config, progress=reporter.progress)
+        _bring_up_to_date(materializer, "audit_bundle", reporter.line)
     folder = export_bundle(materializer.get("audit_bundle", objective), config.lake / "export" / f"audit-{objective}")
     click.echo(f"{folder}")
 
