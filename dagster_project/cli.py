@@ -223,6 +223,9 @@ def verify(as_json: bool) -> None:
     else:
         for difference in outcome.differences:
             click.echo(printable(difference, MOST_OF_A_SENTENCE))
+        if outcome.not_made:
+            click.echo(f"Not made, so not verified: {', '.join(outcome.not_made[:5])}", nl=False)
+            click.echo(f" and {len(outcome.not_made) - 5} more." if len(outcome.not_made) > 5 else ".")
         click.echo(f"{outcome.artefacts} artefacts, {outcome.files} files, {outcome.bytes:,} bytes: ", nl=False)
         click.echo(f"{len(outcome.differences)} difference(s)" if outcome.differences else "all as recorded")
     sys.exit(CHECK_FAILED if outcome.differences else 0)

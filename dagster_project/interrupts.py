@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 Value = TypeVar("Value")
 
@@ -65,7 +65,7 @@ def _hearing_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _end(number: signal.Signals, what: str, advice: str) -> Any:
+def _end(number: signal.Signals, what: str, advice: str) -> NoReturn:
     """End this process as a shell expects of one that a signal ended, without waiting for any thread."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C
     try:

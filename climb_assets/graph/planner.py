@@ -229,14 +229,16 @@ def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _seconds(artifact: Artifact) -> float:
-    """Return the seconds that a partition took last time."""
-    return round(float(artifact.run["seconds"]), 1)
+def _seconds(artifact: Artifact) -> float | None:
+    """Return the seconds that a partition took last time; None where that is not known any more."""
+    seconds = artifact.run.get("seconds")
+    return round(float(seconds), 1) if isinstance(seconds, int | float) else None
 
 
 def _average(asset: str, current: Mapping[Node, Artifact | None], averages: dict[str, float | None]) -> float | None:
     """Return the seconds that the partitions of an asset took on average, worked out once; None without any."""
     if asset not in averages:
-        known = [_seconds(item) for node, item in current.items() if node[0] == asset and item is not None]
+        took = [_seconds(item) for node, item in current.items() if node[0] == asset and item is not None]
+        known = [seconds for seconds in took if seconds is not None]
         averages[asset] = round(fmean(known), 1) if known else None
     return averages[asset]

@@ -76,9 +76,7 @@ def test_a_real_terminal_shows_a_bar_while_dagster_runs_and_the_run_logs_the_sam
         "embeddings",
     ]
     ours, theirs = os.openpty()
-    process = subprocess.Popen(
-        [*map(str, command), "up", "--to", "embeddings"], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=theirs
-    )
+    process = subprocess.Popen(list(map(str, command)), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=theirs)
     os.close(theirs)
     seen = b""
     while True:
