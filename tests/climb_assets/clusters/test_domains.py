@@ -68,7 +68,6 @@ def test_when_all_are_pruned_the_strictest_threshold_is_named() -> None:
 
 
 def test_a_single_domain_is_refused_with_a_distance_that_parts_it() -> None:
-    advice = r"a mixture needs two; set clusters\.merge_distance to .* or less"
     table, places = statistics([5, 5, 5], [5.0] * 3), points(0.0, 0.1, 1.0)
     with pytest.raises(
         ComputeError, match=r"a mixture needs two; set clusters\.merge_distance to .* or less"
