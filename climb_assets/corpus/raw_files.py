@@ -207,7 +207,7 @@ def write_digest(digest: ShardDigest, out: Path) -> dict[str, Any]:
 
 def read_digest(path: Path) -> ShardDigest:
     """Read what `write_digest` wrote."""
-    record = json.loads(path.read_text())
+    record = json.loads(path.read_text(encoding="utf-8"))
     return ShardDigest(tuple(RawFile(**file) for file in record["files"]), record["digest"])
 
 

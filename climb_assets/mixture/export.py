@@ -94,7 +94,7 @@ def _write_hf(parts: Sequence[Path], domains: list[dict[str, Any]], out: Path, t
         text += f"| {row['epochs']:.2f} |\n"
     text += "\n| licence | rows |\n|---|---|\n"
     text += "".join(f"| {licence} | {rows} |\n" for licence, rows in sorted(licences.items()))
-    (out / "README.md").write_text(text)
+    (out / "README.md").write_text(text, encoding="utf-8")
 
 
 def _write_nanochat(parts: Sequence[Path], domains: list[dict[str, Any]], out: Path, title: str) -> None:
@@ -164,7 +164,10 @@ def _write_megatron(parts: Sequence[Path], domains: list[dict[str, Any]], out: P
     """
     present = [row for row in domains if row["tokens"]]
     with contextlib.ExitStack() as files:
-        lines = {row["domain"]: files.enter_context((out / f"{_prefix(row)}.jsonl").open("w")) for row in present}
+        lines = {
+            row["domain"]: files.enter_context((out / f"{_prefix(row)}.jsonl").open("w", encoding="utf-8"))
+            for row in present
+        }
         for part in parts:
             for batch in iterate_batches(part, ROW_GROUP, ["id", "text", "domain"]):
                 for row in batch.to_pylist():
@@ -172,12 +175,13 @@ def _write_megatron(parts: Sequence[Path], domains: list[dict[str, Any]], out: P
                         json.dumps({"id": row["id"], "text": row["text"]}, ensure_ascii=False) + "\n"
                     )
     blend = [f"{row['weight']:.8f} {_prefix(row)}_text_document" for row in present]
-    (out / "blend.txt").write_text("\n".join(blend) + "\n")
+    (out / "blend.txt").write_text("\n".join(blend) + "\n", encoding="utf-8")
     (out / "README.md").write_text(
         f"# {title}\n\nMake the binary files, one for each domain, then train with `--data-args-path blend.txt`:\n\n"
         "    for file in domain-*.jsonl; do\n"
         '      python tools/preprocess_data.py --input "$file" --output-prefix "${file%.jsonl}" --append-eod ...\n'
-        "    done\n"
+        "    done\n",
+        encoding="utf-8",
     )
 
 

@@ -180,7 +180,7 @@ class Artifact:
 
     def json(self, name: str) -> Any:
         """Return the verified content of a JSON data file."""
-        return json.loads(self.file(name).read_text())
+        return json.loads(self.file(name).read_text(encoding="utf-8"))
 
     def is_complete(self) -> bool:
         """Return whether every file is there in its size; `verify` reads the bytes too."""

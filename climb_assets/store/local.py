@@ -138,7 +138,7 @@ class LocalStore(Store):
         """
         folder = self.root / "locks"
         make_folder(folder)
-        with (folder / sha256_text(name)[:32]).open("a") as stream:
+        with (folder / sha256_text(name)[:32]).open("a", encoding="utf-8") as stream:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX)
             except OSError as error:
