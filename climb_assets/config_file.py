@@ -50,7 +50,7 @@ def load_config(path: Path | None = None, profile: str | None = None) -> Config:
         named = not folder.is_dir()  # a model's name at a hub
     except ValidationError as error:
         raise ConfigError(explain(error, path)) from None
-    except (OSError, RuntimeError) as error:  # a path that is too long, or links that go in a circle
+    except (OSError, RuntimeError, UnicodeError) as error:  # a path that is too long, or links that go in a circle
         raise ConfigError(f"{path}: a path in it cannot be followed ({printable(str(error))}); correct it") from None
     if named:
         return config

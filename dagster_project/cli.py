@@ -4,10 +4,11 @@ What belongs here: arguments, printing and exit codes (0 done, 1 a check failed,
 The work is done by the modules that each command names.
 """
 
+import codecs
 import io
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,12 @@ MOST_OF_A_SENTENCE = 1000
 class OneSentence(click.Group):
     """A group whose commands print our own errors as one sentence and exit with 2."""
 
+    def main(self, args: Sequence[str] | None = None, *others: Any, **options: Any) -> Any:
+        """Begin as a process."""
+        if args is None:
+            _use_utf8()
+        return super().main(args, *others, **options)
+
     def invoke(self, context: click.Context) -> Any:
         """Run a command; it ends at once when a signal comes."""
         _survive_any_locale()
@@ -51,6 +58,16 @@ class OneSentence(click.Group):
             sentence = fault
         click.echo(f"climb: {printable(sentence, MOST_OF_A_SENTENCE)}", err=True)
         sys.exit(TO_PUT_RIGHT)
+
+
+def _use_utf8() -> None:
+    """Begin again in Python's UTF-8 mode where the locale has another encoding, and names of files with it.
+
+    The terminal keeps its encoding: what it cannot show is printed as an escape.
+    """
+    if codecs.lookup(sys.getfilesystemencoding()).name != "utf-8":
+        shown = f"{sys.stdout.encoding or 'ascii'}:backslashreplace"
+        os.execve(sys.executable, sys.orig_argv, {**os.environ, "PYTHONUTF8": "1", "PYTHONIOENCODING": shown})
 
 
 def _survive_any_locale() -> None:
