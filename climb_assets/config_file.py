@@ -78,6 +78,8 @@ def _resolve(section: Any, folder: Path) -> Any:
     """Return the section with every relative path made absolute."""
     if isinstance(section, Path):
         return (folder / section).resolve()
+    if isinstance(section, tuple):
+        return tuple(_resolve(value, folder) for value in section)
     if isinstance(section, dict):
         return {key: _resolve(value, folder) for key, value in section.items()}
     if isinstance(section, BaseModel):

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from climb_assets.config import Corpus
-from climb_assets.corpus.documents import MARKS, assign_split, document_id, make_document, normalise
+from climb_assets.corpus.documents import assign_split, document_id, make_document
+from climb_assets.corpus.normal_text import MARKS, normalise
 from climb_assets.corpus.records import Record
 
 AWKWARD = st.text(
