@@ -214,20 +214,13 @@ def _describe_corpus(corpus: dict[str, Any] | None) -> str:
     if corpus is None:
         return "The corpus has not been read yet; run `climb up`."
     counts = {"duplicates": "duplicates across shards", "filtered": "filtered", "quarantined": "quarantined"}
+    counts |= {"dropped_labels": "labels are no text"} if corpus.get("dropped_labels") else {}
     left_out = ", ".join(f"{corpus[key]} {words}" for key, words in counts.items())
     return (
         f"{corpus['documents']} documents, {corpus['tokens']:,} tokens in {corpus['shards']} shards ({left_out})."
-        + _describe_dropped_labels(corpus.get("dropped_labels", 0))
         + _describe_splits(corpus["splits"])
         + "".join(f"\nNot a shard: {entry}" for entry in corpus["rejected_names"])
     )
-
-
-def _describe_dropped_labels(count: int) -> str:
-    """Return that labels count as absent; documents whose article is absent are split each by itself."""
-    if not count:
-        return ""
-    return f"\n{count} labels (source, licence, article) cannot be made text and count as absent; see view accounts."
 
 
 def _describe_splits(splits: Mapping[str, Any]) -> str:

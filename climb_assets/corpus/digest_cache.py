@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from climb_assets.corpus.records import printable_name
-from climb_assets.corpus.regular_file import IrregularFileError, open_regular
-from climb_assets.errors import ConfigError, CorpusError, CorruptArtifact
-from climb_assets.store.artifacts import canonical_json, sha256_text
+from climb_assets.corpus.regular_file import open_regular
+from climb_assets.errors import CorpusError, CorruptArtifact
 
 RACY_SECONDS = 2.0  # a file touched this recently may change again within one tick of its clock (git: "racy" entries)
 
@@ -113,40 +112,6 @@ def hash_file(path: Path) -> Hashed:
     if (before.st_size, _stamp(before)) != (after.st_size, _stamp(after)):
         raise CorpusError(f"{printable_name(path)} changed while it was being read; run again when it is finished")
     return Hashed(after.st_size, sha256, _stamp(after))
-
-
-def digest_files(path: Path, cache: DigestCache | None = None) -> str:
-    """Return one hash over a file or folder that the user named: a model, a task. Links are followed: they are theirs.
-
-    Hidden files (a leading dot) do not count.
-
-    Raises
-    ------
-    ConfigError
-        A file cannot be read.
-    """
-    try:
-        files = {printable_name(found.relative_to(path)): found.resolve() for found in _named_files(path)}
-        for found in files.values():
-            if not found.is_file():
-                raise ConfigError(f"cannot read {found}; check that it is a file")
-        hashed = hash_files(list(files.values()), cache)
-    except OSError as error:
-        raise ConfigError(f"cannot read {error.filename} ({error.strerror}); check that you may read it") from None
-    except IrregularFileError as error:
-        raise ConfigError(f"{error}; give another") from None
-    return sha256_text(canonical_json({name: hashed[found].sha256 for name, found in files.items()}))
-
-
-def _named_files(root: Path) -> list[Path]:
-    if not root.is_dir():
-        return [root]
-    found, folders = [], [root]
-    while folders:
-        for entry in os.scandir(folders.pop()):
-            if not entry.name.startswith("."):
-                (folders if entry.is_dir(follow_symlinks=False) else found).append(Path(entry.path))
-    return found
 
 
 def _stamp(stat: os.stat_result) -> tuple[int, int, int]:

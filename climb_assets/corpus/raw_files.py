@@ -20,7 +20,8 @@ from typing import Any, NamedTuple
 from climb_assets.corpus.digest_cache import DigestCache, hash_files
 from climb_assets.corpus.readers import KINDS, WEB_ARCHIVE_ADVICE, WEB_ARCHIVES, kind_of
 from climb_assets.corpus.records import printable_name
-from climb_assets.errors import CorpusError
+from climb_assets.corpus.regular_file import IrregularFileError
+from climb_assets.errors import ConfigError, CorpusError
 from climb_assets.store.artifacts import canonical_json, sha256_text
 from climb_assets.store.files import write_atomically
 
@@ -274,3 +275,37 @@ def stamp_shards(raw: Path, listing: Listing, link_roots: Sequence[Path] = ()) -
                 place = [os.fsencode(path).hex() for path in (file.path, file.target)]
                 records.append([shard, *place, known.st_size, known.st_mtime_ns, known.st_ctime_ns])
     return sha256_text(canonical_json(records))[:32]
+
+
+def digest_files(path: Path, cache: DigestCache | None = None) -> str:
+    """Return one hash over a file or folder that the user named: a model, a task. Links are followed: they are theirs.
+
+    Hidden files (a leading dot) do not count.
+
+    Raises
+    ------
+    ConfigError
+        A file cannot be read.
+    """
+    try:
+        files = {printable_name(found.relative_to(path)): found.resolve() for found in _named_files(path)}
+        for found in files.values():
+            if not found.is_file():
+                raise ConfigError(f"cannot read {found}; check that it is a file")
+        hashed = hash_files(list(files.values()), cache)
+    except OSError as error:
+        raise ConfigError(f"cannot read {error.filename} ({error.strerror}); check that you may read it") from None
+    except IrregularFileError as error:
+        raise ConfigError(f"{error}; give another") from None
+    return sha256_text(canonical_json({name: hashed[found].sha256 for name, found in files.items()}))
+
+
+def _named_files(root: Path) -> list[Path]:
+    if not root.is_dir():
+        return [root]
+    found, folders = [], [root]
+    while folders:
+        for entry in os.scandir(folders.pop()):
+            if not entry.name.startswith("."):
+                (folders if entry.is_dir(follow_symlinks=False) else found).append(Path(entry.path))
+    return found

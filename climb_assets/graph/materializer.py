@@ -12,8 +12,8 @@ from functools import cached_property
 from pathlib import Path
 
 from climb_assets.config import Config
-from climb_assets.corpus.digest_cache import DigestCache, digest_files
-from climb_assets.corpus.raw_files import Listing, digest_shard, list_shards
+from climb_assets.corpus.digest_cache import DigestCache
+from climb_assets.corpus.raw_files import Listing, digest_files, digest_shard, list_shards
 from climb_assets.environment import Environment, counted
 from climb_assets.errors import ComputeError, CorruptArtifact, MissingArtifact, TransientError
 from climb_assets.graph.assets import SPEC

@@ -94,6 +94,17 @@ def sensor(materializer: Materializer, instance: dg.DagsterInstance, monkeypatch
     return Sensor(materializer, instance)
 
 
+def test_names_that_are_not_utf8_end_no_tick(sensor: Sensor, project: Path) -> None:
+    raw = project / "data_lake" / "raw"
+    (raw / "books" / os.fsdecode(b"\xff.txt")).write_text("bytes")
+    (raw / os.fsdecode(b"\xfe.txt")).write_text("bytes")
+    assert sensor.tick() is None
+    request = sensor.asks()
+    assert sensor.run(request)
+    (raw / "books" / os.fsdecode(b"\xff.txt")).write_text("other bytes")
+    assert sensor.tick() is None and "changed" in sensor.reason
+
+
 def test_one_refresh_for_each_change(sensor: Sensor, project: Path) -> None:
     raw, keys = project / "data_lake" / "raw", set()
     changes: list[Callable[[], object]] = [

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from climb_assets.corpus import digest_cache
-from climb_assets.corpus.digest_cache import DigestCache, digest_files
-from climb_assets.corpus.raw_files import digest_shard
+from climb_assets.corpus.digest_cache import DigestCache
+from climb_assets.corpus.raw_files import digest_files, digest_shard
 from climb_assets.errors import ConfigError, CorruptArtifact
 
 
