@@ -303,7 +303,8 @@ def digest_files(path: Path, cache: DigestCache | None = None) -> str:
 def _named_files(root: Path) -> list[Path]:
     if not root.is_dir():
         return [root]
-    found, folders = [], [root]
+    found: list[Path] = []
+    folders = [root]
     while folders:
         for entry in os.scandir(folders.pop()):
             if not entry.name.startswith("."):

@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Callable
 
 VERSION = 0x20080522  # of capset(2)'s structures
+SET_SECURE_BITS, NO_ROOT = 28, 1  # of prctl(2)
 
 
 def as_ordinary_user(act: Callable[[], None]) -> None:
@@ -25,5 +26,8 @@ def as_ordinary_user(act: Callable[[], None]) -> None:
 
 def drop_capabilities() -> None:
     """Give up every capability of this process, CAP_DAC_OVERRIDE among them; it may be used as a preexec_fn."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if os.geteuid() == 0:  # else what is executed next would have them again
+        assert libc.prctl(SET_SECURE_BITS, NO_ROOT, 0, 0, 0) == 0, os.strerror(ctypes.get_errno())
     header, none = (ctypes.c_uint32 * 2)(VERSION, 0), (ctypes.c_uint32 * 6)()
-    assert ctypes.CDLL(None, use_errno=True).capset(header, none) == 0, os.strerror(ctypes.get_errno())
+    assert libc.capset(header, none) == 0, os.strerror(ctypes.get_errno())
