@@ -92,26 +92,39 @@ def _read_kind(stream: BinaryIO, kind: str, packing: str | None, settings: Corpu
     return _read_lines(chunks, os.fstat(stream.fileno()).st_size, settings, whole_json=kind == ".json")
 
 
-def _lines(chunks: Iterable[bytes], limit: int) -> Iterator[bytes | None]:
-    """Yield lines without their newline; None stands for a line of more than `limit` bytes, which is not kept."""
-    pending, too_long = bytearray(), False
+def _lines(chunks: Iterable[bytes], size: int, settings: Corpus) -> Iterator[tuple[int, bytes | None]]:
+    """Yield lines that are not empty, without their newline, with their numbers from 1.
+
+    None stands for a line of more than `settings.max_record_bytes`, which is not kept.
+
+    Parameters
+    ----------
+    size
+        Bytes of the file as it lies on the disk, which bounds the number of lines.
+    """
+    limit = settings.max_record_bytes
+    pending, too_long, row = bytearray(), False, 0
     for chunk in chunks:
         *whole, rest = chunk.split(b"\n")
+        check_rows(row + len(whole), size, settings)
         for line in whole:
-            if pending or too_long or len(line) > limit:
+            row += 1
+            if pending or too_long:
                 too_long = too_long or len(pending) + len(line) > limit
-                yield None if too_long else bytes(pending) + line
+                line = b"" if too_long else bytes(pending) + line
                 pending.clear()
+            if too_long or len(line) > limit:
+                yield row, None
                 too_long = False
-            else:
-                yield line
+            elif line:
+                yield row, line
         too_long = too_long or len(pending) + len(rest) > limit
         if too_long:
             pending.clear()
         else:
             pending += rest
     if pending or too_long:
-        yield None if too_long else bytes(pending)
+        yield row + 1, None if too_long else bytes(pending)
 
 
 def _read_lines(chunks: Iterable[bytes], size: int, settings: Corpus, *, whole_json: bool) -> Iterator[Record | Fault]:
@@ -125,8 +138,7 @@ def _read_lines(chunks: Iterable[bytes], size: int, settings: Corpus, *, whole_j
         The file may be one JSON value over many lines, which is told once instead of line by line.
     """
     first = True
-    for row, line in enumerate(_lines(chunks, settings.max_record_bytes), start=1):
-        check_rows(row, size, settings)
+    for row, line in _lines(chunks, size, settings):
         if line is None:
             yield Fault(row, "record_too_long", f"more than {settings.max_record_bytes} bytes")
             first = False
