@@ -102,6 +102,7 @@ def list_shards(raw: Path, link_roots: Sequence[Path] = ()) -> Listing:
         names = sorted(entry.name for entry in os.scandir(raw) if is_data(entry.name))
     except OSError as error:
         raise CorpusError(f"cannot list {raw} ({error.strerror}); make it, or set corpus.raw to your files") from None
+    _resolve(raw, link_roots)
     shards, rejected = {}, []
     for name in names:
         reason = _why_rejected(raw, name, link_roots)
@@ -144,9 +145,17 @@ def list_files(raw: Path, shard: str, link_roots: Sequence[Path] = ()) -> list[F
     raw = raw.absolute()
     if not SHARD_NAME.fullmatch(shard) or not os.path.lexists(raw / shard):
         raise CorpusError(f"{raw} has no shard {printable_name(shard)!r}; run `climb plan` to see which there are")
+    within = _resolve(raw, link_roots)
     try:
-        within = [Path(os.path.realpath(root, strict=True)) for root in (raw, *link_roots)]
         return sorted(_walk(raw / shard, within[0] / shard, within))
+    except OSError as error:
+        raise CorpusError(say_unreadable(error)) from None
+
+
+def _resolve(raw: Path, link_roots: Sequence[Path]) -> list[Path]:
+    """Return where files may lie; a folder that is not there, such as one that is not mounted, is an error."""
+    try:
+        return [Path(os.path.realpath(root, strict=True)) for root in (raw, *link_roots)]
     except OSError as error:
         raise CorpusError(say_unreadable(error)) from None
 

@@ -202,6 +202,20 @@ def test_a_file_that_may_not_be_read_stops_the_shard(raw: Path, tmp_path: Path) 
     as_ordinary_user(ingest_it)
 
 
+def test_what_a_link_leads_to_is_read_under_its_own_name(tmp_path: Path) -> None:
+    """As huggingface_hub keeps a snapshot: the name says what the blob is."""
+    (tmp_path / "raw" / "shard").mkdir(parents=True)
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "blobs" / "0123").write_bytes(gzip.compress(lines(TEXT)))
+    (tmp_path / "raw" / "shard" / "a.json.gz").symlink_to("../../blobs/0123")
+    settings, out = SETTINGS.model_copy(update={"link_roots": (tmp_path / "blobs",)}), tmp_path / "out"
+    out.mkdir()
+    digest = digest_shard(tmp_path / "raw", "shard", None, settings.link_roots)
+    assert ingest_shard(tmp_path / "raw", "shard", digest, settings, out)["kept"] == 1
+    assert read_table(out / "documents.parquet")["file"].to_pylist() == ["shard/a.json.gz"]
+    assert run(tmp_path / "raw", out)["reasons"] == {"unreadable_file": 1}  # nobody said that it may lead there
+
+
 def test_pieces_of_a_text_file_share_a_split(tmp_path: Path) -> None:
     texts = ["\f".join(f"{TEXT} {book} {page}" for page in range(9)) for book in range(20)]
     (tmp_path / "raw" / "shard").mkdir(parents=True)

@@ -154,6 +154,8 @@ def test_links_of_a_snapshot_are_followed_inside_the_raw_folder_and_inside_named
     inside = {file.path: file.sha256 for file in digest_shard(raw, "inside").files}
     assert linked.path == "outside/data/train.jsonl"
     assert linked.sha256 == inside["inside/snapshots/main/data/train.jsonl"] == inside["inside/blobs/0123abcd"]
+    with pytest.raises(CorpusError, match="unmounted cannot be read"):
+        list_shards(raw, [tmp_path / "hub", tmp_path / "unmounted"])
     before = stamp_shards(raw, found, [tmp_path / "hub"])
     (tmp_path / "hub" / "blobs" / "0123abcd").write_text('{"text": "other"}')
     assert stamp_shards(raw, found, [tmp_path / "hub"]) != before
