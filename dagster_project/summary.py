@@ -214,6 +214,7 @@ def _describe_corpus(corpus: dict[str, Any] | None) -> str:
     if corpus is None:
         return "The corpus has not been read yet; run `climb up`."
     counts = {"duplicates": "duplicates across shards", "filtered": "filtered", "quarantined": "quarantined"}
+    counts |= {"dropped_labels": "labels are no text"} if corpus.get("dropped_labels") else {}
     left_out = ", ".join(f"{corpus[key]} {words}" for key, words in counts.items())
     return (
         f"{corpus['documents']} documents, {corpus['tokens']:,} tokens in {corpus['shards']} shards ({left_out})."

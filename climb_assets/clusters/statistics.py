@@ -53,7 +53,7 @@ def tally_clusters(shards: Sequence[ScoredShard], splits: Path) -> pa.Table:
 
 
 def _summed(tally: pa.Table, by: list[str]) -> pa.Table:
-    """Add up the rows that are equal in `by`, in the order of `by`; a missing source comes last."""
+    """Add up the rows that are equal in `by`, in the order of `by`."""
     sums = [name for name in tally.column_names if name not in ("cluster", "source")]
     summed = tally.group_by(by, use_threads=False).aggregate([(name, "sum") for name in sums])
     return summed.rename_columns([*by, *sums]).sort_by([(name, "ascending") for name in by])
@@ -65,8 +65,7 @@ def top_sources(tally: pa.Table, group: Sequence[int]) -> dict[int, list[dict[st
     rows = zip(group, tally["source"].to_pylist(), tally["documents"].to_pylist(), strict=True)
     for key, source, documents in rows:
         of_group = counted.setdefault(key, {})
-        if source is not None:
-            of_group[source] = of_group.get(source, 0) + documents
+        of_group[source] = of_group.get(source, 0) + documents
     return {
         key: [
             {"source": source, "documents": documents}
