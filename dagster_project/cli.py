@@ -157,8 +157,9 @@ def sql(query: str, as_json: bool) -> None:
 @click.option("--port", default=3000, show_default=True, help="Port on the loopback address.")
 def ui(port: int) -> None:
     """Serve Dagster's web UI and daemon on loopback, until interrupted."""
+    from dagster_project.databases import HOME_VARIABLE
     from dagster_project.dead_runs import close_dead_runs
-    from dagster_project.instance import HOME_VARIABLE, open_instance, prepare_home, synchronise_shards
+    from dagster_project.instance import open_instance, prepare_home, synchronise_shards
 
     config = _load()
     with open_instance(config.lake, _notice) as instance:
