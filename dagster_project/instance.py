@@ -96,11 +96,19 @@ def open_instance(lake: Path, notice: Callable[[str], None] | None = None) -> It
 
 
 def synchronise_shards(instance: dg.DagsterInstance, materializer: Materializer) -> tuple[list[str], list[str]]:
-    """Bring the shard partitions in step with the raw folder; return the keys that came and that went.
+    """Look at the raw folder and bring the shard partitions in step; return the keys that came and that went.
 
-    The sensor, the schedule and `climb up` all come here.
+    The sensor, the schedule and `climb ui` come here.
     """
     materializer.refresh()
+    return register_shards(instance, materializer)
+
+
+def register_shards(instance: dg.DagsterInstance, materializer: Materializer) -> tuple[list[str], list[str]]:
+    """Bring the shard partitions in step with the raw folder as it was last seen; return those that came and went.
+
+    What was planned from one look is run with the partitions of the same look.
+    """
     have, want = set(instance.get_dynamic_partitions("shard")), set(materializer.listing().shards)
     came, went = sorted(want - have), sorted(have - want)
     if came:
