@@ -59,6 +59,7 @@ def _example(text: str) -> dict[str, str]:
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 profile_option = click.option("--profile", help="Profile of settings: smoke, demo or paper.")
+stale_option = click.option("--stale", "stale_too", is_flag=True, help="Take it although it is not up to date.")
 objective_argument = click.argument("objective")
 
 
@@ -123,7 +124,8 @@ def _bring_up_to_date(materializer: Materializer, to: str | None, report: Callab
 def plan(to: str | None, profile: str | None, as_json: bool) -> None:
     """Show what is stale, why, and what it will cost."""
     from climb_assets.graph.planner import make_plan
-    from dagster_project.summary import advice, describe_plan
+    from dagster_project.plan_summary import describe_plan
+    from dagster_project.summary import advice
 
     materializer = Materializer(_load(profile))
     made = make_plan(materializer, to)
@@ -146,10 +148,14 @@ def status(profile: str | None, as_json: bool) -> None:
 @json_option
 def sql(query: str, as_json: bool) -> None:
     """Ask DuckDB about the lake, read-only; docs/queries.md shows the views and twelve queries."""
-    from climb_assets.graph.catalog import as_rows, query_lake
-    from climb_assets.store.local import LocalStore
+    from climb_assets.graph.catalog import artefacts_read, as_rows, query_lake
+    from dagster_project.generations import look_at_generations
 
-    relation = query_lake(LocalStore(_load().lake), query)
+    materializer = Materializer(_load())
+    relation = query_lake(materializer.store, query)
+    complaint = look_at_generations(materializer).complaint(artefacts_read(materializer.store, query))
+    if complaint is not None:
+        _notice(complaint)
     click.echo(json.dumps(as_rows(relation), indent=1, default=str) if as_json else str(relation))
 
 
@@ -211,33 +217,48 @@ def verify(as_json: bool) -> None:
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder to write; default: export/OBJECTIVE-FORMAT in the lake."
 )
-def export(objective: str, form: Format, out: Path | None) -> None:
+@stale_option
+def export(objective: str, form: Format, out: Path | None, stale_too: bool) -> None:
     """Write the mixed corpus of an objective for Hugging Face, nanochat or Megatron."""
     from climb_assets.mixture.export import export_mixture
+    from dagster_project.generations import look_at_generations, require_current
 
     config = _load()
     folder = out or config.lake / "export" / f"{_objective(config, objective)}-{form}"
-    corpus = Materializer(config).get("mixed_corpus", objective)
+    materializer = Materializer(config)
+    corpus = materializer.get("mixed_corpus", objective)
+    node = ("mixed_corpus", objective)
+    complaint = require_current(look_at_generations(materializer), [node], stale_too=stale_too)
     parts = [corpus.file(name) for name in sorted(corpus.manifest["files"]) if name.startswith("part-")]
-    title = f"climb-{objective}"
-    click.echo(f"{export_mixture(parts, corpus.file('realised.parquet'), form, folder, title)}")
+    notes = [] if complaint is None else [f"When this was exported it was {complaint}."]
+    exported = export_mixture(parts, corpus.file("realised.parquet"), form, folder, f"climb-{objective}", notes)
+    click.echo(f"{folder}")
+    click.echo(exported.in_words())
 
 
 @main.command("export-swarm", **_example("climb export-swarm swarm/"))
 @click.argument("folder", type=click.Path(path_type=Path))
-def export_swarm(folder: Path) -> None:
+@stale_option
+def export_swarm(folder: Path, stale_too: bool) -> None:
     """Write every measured mixture as ratios.csv and metrics.csv: for Olmix, or as search.evidence of a search."""
     from climb_assets.search.iteration import History
     from climb_assets.search.swarm_table import write_swarm
     from climb_assets.tables import read_table
+    from dagster_project.generations import look_at_generations, require_current
 
     materializer = Materializer(_load())
     made = [materializer.store.current("predictor_state", key) for key in iteration_keys(materializer.config)]
     states = [state for state in made if state is not None]
     if not states:
         raise MissingArtifact("no iteration is finished, so there is no swarm to write; run `climb up` first")
-    history = History.load(states[-1].file("history.parquet"))
-    domains = materializer.version_named("domains", None, states[-1].manifest["inputs"]["domains"])  # those it searched
+    generations = look_at_generations(materializer)
+    current = [state for state in states if generations.state_of(state.asset, state.partition) == "current"]
+    state = (current or states)[-1]  # of the generation that is being made, as far as it has come
+    complaint = require_current(generations, [(state.asset, state.partition)], stale_too=stale_too)
+    if complaint is not None:
+        _notice(complaint)
+    history = History.load(state.file("history.parquet"))
+    domains = materializer.version_named("domains", None, state.manifest["inputs"]["domains"])  # those it searched
     folder.mkdir(parents=True, exist_ok=True)
     write_swarm(folder, history, read_table(domains.file("domains.parquet"), ["name"])["name"].to_pylist())
     click.echo(f"{len(history.keys)} mixtures in {folder}")

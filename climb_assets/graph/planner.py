@@ -16,6 +16,7 @@ from climb_assets.graph.materializer import Materializer
 from climb_assets.store.artifacts import Artifact, Order
 
 Kind = Literal["code", "config", "data", "environment", "missing"]
+State = Literal["current", "perhaps stale", "stale"]
 Node = tuple[str, str | None]
 
 
@@ -73,6 +74,13 @@ class Plan:
     def certain(self) -> tuple[StaleItem, ...]:
         """The items that will be redone whatever comes out before them."""
         return tuple(item for item in self.stale if item.certain)
+
+    def state_of(self, asset: str, partition: str | None = None) -> State:
+        """Return whether what there is of a partition is of the current graph; one that is gone from it is stale."""
+        for item in self.stale:
+            if (item.asset, item.partition) == (asset, partition):
+                return "stale" if item.certain else "perhaps stale"
+        return "stale" if (asset, partition) in self.removed else "current"
 
     def as_json(self) -> dict[str, Any]:
         """Return the plan in the form that `climb plan --json` prints."""

@@ -19,7 +19,7 @@ from climb_assets.graph.code_identity import code_of
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import Cause, Plan, make_plan
 from climb_assets.store.local import LocalStore
-from dagster_project.summary import describe_plan
+from dagster_project.plan_summary import describe_plan
 from tests.conftest import write_source
 from tests.dagster_project.conftest import assets, names
 

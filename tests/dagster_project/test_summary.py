@@ -9,7 +9,8 @@ import yaml
 from climb_assets.config_file import load_config
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import Cause, Plan, StaleItem
-from dagster_project.summary import advice, describe, describe_plan, summarise
+from dagster_project.plan_summary import describe_plan
+from dagster_project.summary import advice, describe, summarise
 from tests.dagster_project.conftest import Up
 
 
