@@ -48,16 +48,17 @@ def continue_model(training: Training, tokenizer: Path) -> "PreTrainedModel":
     Raises
     ------
     ConfigError
-        The folder holds no causal LM in safetensors, was trained with another tokenizer or for shorter sequences, or
-        its logits are more than hidden states times a matrix.
+        The folder holds no whole causal LM in safetensors, was trained with another tokenizer or for shorter
+        sequences, or its logits are more than hidden states times a matrix.
     """
     import torch
+    from safetensors import SafetensorError
 
     folder = training.start
     assert folder is not None, "a model without a start is built"
     try:
         model = load_model(folder)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().split("\n")[0]
         raise ConfigError(f"start: {folder} cannot be loaded ({reason}); give a Hugging Face causal LM") from None
     _require_same_tokenizer(folder, tokenizer, model.config.vocab_size)
@@ -100,11 +101,26 @@ def save_model(model: "PreTrainedModel", tokenizer: Path, out: Path) -> None:
 
 
 def load_model(folder: Path) -> "PreTrainedModel":
-    """Load a saved causal LM on the CPU in float32, from safetensors and nothing else."""
+    """Load a saved causal LM on the CPU in float32, from safetensors and nothing else.
+
+    Raises
+    ------
+    ValueError
+        The files do not hold every parameter in its shape; `transformers` would fill the others at random.
+    """
     import torch
     from transformers import AutoModelForCausalLM, PreTrainedModel
 
-    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-        folder, use_safetensors=True, local_files_only=True, trust_remote_code=False, dtype=torch.float32
+    model: PreTrainedModel
+    model, info = AutoModelForCausalLM.from_pretrained(
+        folder,
+        use_safetensors=True,
+        local_files_only=True,
+        trust_remote_code=False,
+        dtype=torch.float32,
+        output_loading_info=True,
     )
+    absent = sorted({*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])})
+    if absent:
+        raise ValueError(f"its weights lack {absent[0]} and {len(absent) - 1} more")
     return model
