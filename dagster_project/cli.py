@@ -18,6 +18,7 @@ from climb_assets.config_file import CONFIG_VARIABLE, load_config
 from climb_assets.errors import ClimbError, MissingArtifact
 from climb_assets.graph.assets import SPEC
 from climb_assets.graph.materializer import Materializer
+from climb_assets.graph.planner import Plan, make_plan
 from climb_assets.graph.spec import iteration_keys
 from climb_assets.mixture.export import Format
 
@@ -59,6 +60,7 @@ def _example(text: str) -> dict[str, str]:
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 profile_option = click.option("--profile", help="Profile of settings: smoke, demo or paper.")
+yes_option = click.option("--yes", is_flag=True, help="Begin without asking, also beyond runtime.confirm_hours.")
 stale_option = click.option("--stale", "stale_too", is_flag=True, help="Take it although it is not up to date.")
 objective_argument = click.argument("objective")
 
@@ -83,7 +85,8 @@ def _objective(config: Config, objective: str) -> str:
 @main.command(**_example("climb up --to domains"))
 @click.option("--to", callback=_asset, help="Stop at this asset.")
 @profile_option
-def up(to: str | None, profile: str | None) -> None:
+@yes_option
+def up(to: str | None, profile: str | None, yes: bool) -> None:
     """Materialise what is stale, in order; the second time it does nothing and says so."""
     from dagster_project.progress import Reporter
     from dagster_project.summary import describe
@@ -91,7 +94,7 @@ def up(to: str | None, profile: str | None) -> None:
     config = _load(profile)
     reporter = Reporter()
     materializer = Materializer(config, progress=reporter.progress)
-    update = _bring_up_to_date(materializer, to, reporter.line)
+    update = _bring_up_to_date(materializer, to, reporter.line, yes=yes)
     reporter.close()
     if update.reported:
         click.echo(f"{update.reported} artefact(s) were reported to Dagster again; their events were missing.")
@@ -103,7 +106,7 @@ def _notice(line: str) -> None:
     click.echo(f"climb: {line}", err=True)
 
 
-def _bring_up_to_date(materializer: Materializer, to: str | None, report: Callable[[str], None]) -> Any:
+def _bring_up_to_date(materializer: Materializer, to: str | None, report: Callable[[str], None], *, yes: bool) -> Any:
     import warnings
 
     import dagster as dg
@@ -111,10 +114,17 @@ def _bring_up_to_date(materializer: Materializer, to: str | None, report: Callab
     from dagster_project.instance import open_instance
 
     warnings.filterwarnings("ignore", category=dg.BetaWarning)
+    from dagster_project.plan_summary import require_consent
     from dagster_project.run_plan import bring_up_to_date
 
+    def approve(plan: Plan) -> None:
+        cost = plan.cost(materializer.config)
+        report(f"{len(plan.stale)} partition(s) to make: {cost.in_words()}.")
+        if not yes:
+            require_consent(cost, materializer.config.runtime, click.confirm if sys.stdin.isatty() else None)
+
     with open_instance(materializer.config.lake, _notice) as instance:
-        return bring_up_to_date(instance, materializer, to, report)
+        return bring_up_to_date(instance, materializer, to, report, approve)
 
 
 @main.command(**_example("climb plan --json"))
@@ -123,13 +133,14 @@ def _bring_up_to_date(materializer: Materializer, to: str | None, report: Callab
 @json_option
 def plan(to: str | None, profile: str | None, as_json: bool) -> None:
     """Show what is stale, why, and what it will cost."""
-    from climb_assets.graph.planner import make_plan
     from dagster_project.plan_summary import describe_plan
     from dagster_project.summary import advice
 
-    materializer = Materializer(_load(profile))
+    config = _load(profile)
+    materializer = Materializer(config)
     made = make_plan(materializer, to)
-    click.echo(json.dumps(made.as_json(), indent=1) if as_json else describe_plan(made, advice(materializer)))
+    text = describe_plan(made, advice(materializer, made), made.cost(config))
+    click.echo(json.dumps(made.as_json(), indent=1) if as_json else text)
 
 
 @main.command(**_example("climb status"))
@@ -181,7 +192,8 @@ def ui(port: int) -> None:
 
 @main.command(**_example("climb audit general"))
 @objective_argument
-def audit(objective: str) -> None:
+@yes_option
+def audit(objective: str, yes: bool) -> None:
     """Bring the audit bundle of an objective up to date, and copy it to the export folder."""
     from climb_assets.audit.bundle import export_bundle
     from dagster_project.progress import Reporter
@@ -189,7 +201,7 @@ def audit(objective: str) -> None:
     config = _load()
     _objective(config, objective)
     materializer = Materializer(config)
-    _bring_up_to_date(materializer, "audit_bundle", Reporter().line)
+    _bring_up_to_date(materializer, "audit_bundle", Reporter().line, yes=yes)
     folder = export_bundle(materializer.get("audit_bundle", objective), config.lake / "export" / f"audit-{objective}")
     click.echo(f"{folder}")
 

@@ -49,10 +49,16 @@ def bring_up_to_date(
     materializer: Materializer,
     to: str | None = None,
     report: Callable[[str], None] = print,
+    approve: Callable[[Plan], None] = lambda plan: None,
 ) -> Update:
     """Materialise what is stale, inputs first, stopping where a result comes out unchanged.
 
     What comes or goes under the raw folder meanwhile is taken along: the plan is made anew after each of its stages.
+
+    Parameters
+    ----------
+    approve
+        Is shown the first plan before anything is begun; what it raises ends the update.
 
     Raises
     ------
@@ -73,6 +79,8 @@ def bring_up_to_date(
             raise ComputeError(
                 f"{plan.stale[0].name} was made and is still stale; its inputs change while they are read"
             )
+        if before is None and plan.stale:
+            approve(plan)
         before = named
         forget_removed(materializer, plan)
         reported = report_missing_events(instance, materializer)

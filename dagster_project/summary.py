@@ -11,6 +11,7 @@ from tabulate import tabulate
 
 from climb_assets.config import SEARCH_PROXY, Config
 from climb_assets.graph.materializer import Materializer
+from climb_assets.graph.planner import Plan
 from climb_assets.graph.spec import artefact_name, iteration_key, iteration_keys
 from climb_assets.search.noise import noise_of_objectives
 from climb_assets.search.shadow_prices import ShadowPrice
@@ -137,13 +138,15 @@ def _made_from(materializer: Materializer, answer: Artifact, asset: str, file: s
     return _table(materializer, asset, answer.partition, file)
 
 
-def advice(materializer: Materializer) -> dict[str, str]:
-    """Return for each objective that has an answer whether to search on, in one sentence."""
+def advice(materializer: Materializer, plan: Plan) -> dict[str, str]:
+    """Return for each objective that has an answer of the current graph whether to search on, in one sentence."""
     answers = {name: materializer.store.current("optimal_mixture", name) for name in materializer.config.objectives}
     return {
         name: answer.summary["advice"]
         for name, answer in answers.items()
-        if answer is not None and "advice" in answer.summary  # else it was made before there was advice
+        if answer is not None
+        and "advice" in answer.summary  # else it was made before there was advice
+        and plan.state_of("optimal_mixture", name) == "current"
     }
 
 
