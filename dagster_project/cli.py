@@ -172,22 +172,22 @@ def sql(query: str, as_json: bool) -> None:
 
 @main.command(**_example("climb ui --port 3000"))
 @click.option("--port", default=3000, show_default=True, help="Port on the loopback address.")
-def ui(port: int) -> None:
+@click.option("--read-only", is_flag=True, help="Show, and start or change nothing; no daemon runs.")
+@click.option("--host", "hosts", multiple=True, help="Further name of the server, where a proxy stands before it.")
+def ui(port: int, read_only: bool, hosts: tuple[str, ...]) -> None:
     """Serve Dagster's web UI and daemon on loopback, until interrupted."""
     from dagster_project.databases import HOME_VARIABLE
     from dagster_project.dead_runs import close_dead_runs
     from dagster_project.instance import open_instance, prepare_home, synchronise_shards
+    from dagster_project.server import ADDRESS, serve
 
     config = _load()
     with open_instance(config.lake, _notice) as instance:
         close_dead_runs(instance)  # those that the last server left would hold places in the queue
         synchronise_shards(instance, Materializer(config))
-    click.echo(f"Dagster UI on http://127.0.0.1:{port} (interrupt with Ctrl-C)")
-    dagster = Path(sys.executable).with_name("dagster")
-    workspace = ROOT / "workspace.yaml"
-    arguments = ["dev", "--workspace", str(workspace), "--host", "127.0.0.1", "--port", str(port)]
+    click.echo(f"Dagster UI on http://{ADDRESS}:{port} (interrupt with Ctrl-C)")
     home = {HOME_VARIABLE: str(prepare_home(config.lake))}
-    os.execve(dagster, [str(dagster), *arguments], {**os.environ, **home})
+    serve(ROOT / "workspace.yaml", port, home, read_only=read_only, hosts=hosts)
 
 
 @main.command(**_example("climb audit general"))

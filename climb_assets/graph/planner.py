@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from climb_assets.config import Config
 from climb_assets.environment import Difference, differences
+from climb_assets.errors import ConfigError
 from climb_assets.graph.assets import SEARCH, SPEC, SPECS
 from climb_assets.graph.estimates import Cost, Estimates, Node, add_up
 from climb_assets.graph.materializer import Materializer
@@ -103,8 +104,11 @@ def make_plan(materializer: Materializer, to: str | None = None) -> Plan:
     Raises
     ------
     ConfigError, ComputeError
-        A file that the configuration names is not there, or the search's evidence is no table of runs.
+        There is no such asset, a file that the configuration names is not there, or the search's evidence is no table
+        of runs.
     """
+    if to is not None and to not in SPEC:
+        raise ConfigError(f"{to!r} is no asset; choose one of {', '.join(SPEC)}")
     materializer.refresh()
     wanted = _ancestors(to) if to else {spec.asset for spec in SPECS}
     for spec in SPECS:

@@ -31,6 +31,7 @@ DEMO = "climb_assets/demo/"  # makes the raw folder, before there is a lake
 STARTING = {"multiprocessing", "concurrent.futures.ProcessPoolExecutor", "subprocess"}
 STARTS_PROCESSES = {
     "climb_assets/demo/packages.py": "runs the clients of package registries",
+    "dagster_project/server.py": "runs Dagster's web server and daemon",
     "climb_assets/demo/prepare.py": "makes raw files, before there is a lake",
 }
 
