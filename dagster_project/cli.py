@@ -270,7 +270,10 @@ def export_swarm(folder: Path, stale_too: bool) -> None:
     if complaint is not None:
         _notice(complaint)
     history = History.load(state.file("history.parquet"))
-    domains = materializer.version_named("domains", None, state.manifest["inputs"]["domains"])  # those it searched
+    searched = state.manifest["inputs"]["domains"]
+    domains = materializer.store.with_data_version("domains", None, searched)
+    if domains is None:
+        raise MissingArtifact("the domains that this swarm was searched over are no longer there; run `climb up`")
     folder.mkdir(parents=True, exist_ok=True)
     write_swarm(folder, history, read_table(domains.file("domains.parquet"), ["name"])["name"].to_pylist())
     click.echo(f"{len(history.keys)} mixtures in {folder}")
@@ -291,6 +294,14 @@ def demo_corpus(documents: int, whole: bool, refresh: bool) -> None:
     from climb_assets.demo.prepare import prepare_demo
 
     prepare_demo(_load().lake, documents=None if whole else documents, report=click.echo, refresh=refresh)
+
+
+@main.command("fetch-encoder", **_example("climb fetch-encoder"))
+def fetch_encoder() -> None:
+    """Fetch the encoder alone, for a corpus of your own: no demo corpus, no tasks."""
+    from climb_assets.demo.prepare import fetch_encoder as fetch
+
+    click.echo(f"{fetch(_load().lake, click.echo)}")
 
 
 if __name__ == "__main__":

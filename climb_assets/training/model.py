@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from climb_assets.config import Training
-from climb_assets.corpus.frozen_tokenizer import end_token, load_tokenizer
+from climb_assets.corpus.frozen_tokenizer import end_token, load_foreign_tokenizer, load_tokenizer
 from climb_assets.errors import ConfigError
 from climb_assets.store.artifacts import canonical_json
 from climb_assets.store.files import write_atomically
@@ -78,7 +78,7 @@ def continue_model(training: Training, tokenizer: Path) -> "PreTrainedModel":
 def _require_same_tokenizer(folder: Path, tokenizer: Path, vocabulary: int) -> None:
     """Check that the search's tokens mean to the model what they meant when it was trained."""
     ours = load_tokenizer(tokenizer).get_vocab()
-    theirs = load_tokenizer(folder / "tokenizer.json").get_vocab()
+    theirs = load_foreign_tokenizer(folder / "tokenizer.json").get_vocab()
     if any(theirs.get(token) != number for token, number in ours.items()) or max(ours.values()) >= vocabulary:
         raise ConfigError(
             f"start: {folder} was trained with another tokenizer; set tokenizer.path to {folder / 'tokenizer.json'}"

@@ -57,8 +57,8 @@ def test_what_was_never_measured_is_unknown(paper: Config) -> None:
 
 def test_larger_models_cost_what_their_size_says(finished_once: Path, tmp_path: Path) -> None:
     small = with_profile(finished_once, tmp_path, profile="smoke")
-    large = with_profile(finished_once, tmp_path, profile="smoke", proxy={"size": "350M", "tokens": 100_000_000})
-    large = large.model_copy(update={"mixture": large.mixture.model_copy(update={"tokens": 10**9})})
+    proxy, mixture = {"size": "350M", "tokens": 100_000_000}, {"tokens": 10**9}
+    large = with_profile(finished_once, tmp_path, profile="smoke", proxy=proxy, mixture=mixture)
     node = ("proxy_results", "iteration-01")
 
     def estimate(config: Config) -> float:
