@@ -58,7 +58,7 @@ class Encoder(Section):
 
     model: str = Field(
         "data_lake/models/all-MiniLM-L6-v2",
-        description="a folder, or any sentence-transformers name; the paper: NovaSearch/stella_en_400M_v5",
+        description="a folder, or any sentence-transformers name that needs no code of its own (the paper's does)",
     )
     revision: str | None = Field(None, description="commit of a hub model; pin it")
     max_tokens: int = Field(

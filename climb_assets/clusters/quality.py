@@ -180,9 +180,7 @@ def _require_loadable(dimension: str, path: Path, changed_ns: int) -> None:
     try:
         try_in_child(LoadScorer(dimension, path))
     except (WorkerDied, UnitError):
-        raise ConfigError(
-            f"quality.models.{dimension}: the process that loads {path} ends; give a fastText .bin file"
-        ) from None
+        raise ConfigError(f"quality.models.{dimension}: {path} cannot be loaded; give a fastText .bin file") from None
 
 
 def load_scorer(settings: Quality) -> QualityScorer:

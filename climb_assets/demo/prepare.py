@@ -136,7 +136,7 @@ def fetch_encoder(root: Path, report: Report) -> Path:
             archives = {name: root / CACHE / entry.file for name, entry in fetched.items()}
     if _write_encoder(root, archives, report) is None:
         raise CorpusError(
-            "the encoder could not be fetched; check the network, or set encoder.model to a sentence-transformers folder"
+            "the encoder could not be fetched; check the network, or set encoder.model to a folder of your own"
         )
     return root / ENCODER
 
