@@ -2,8 +2,8 @@
 
     python docs/write_lock.py REPORT > locked.txt
 
-REPORT is what ``pip install --dry-run --report REPORT -r constraints.txt`` writes; it names files and hashes. No address
-of an index is taken over, so the lock holds for any mirror. `make lock` does both.
+REPORT is what ``pip install --dry-run --report REPORT -r constraints.txt`` writes; it names files and hashes. No
+address of an index is taken over, so the lock holds for any mirror. `make lock` does both.
 """
 
 import json
