@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from climb_assets.errors import ClimbError, ConfigError
+from climb_assets.graph.estimates import Node
 from climb_assets.graph.materializer import Materializer
-from climb_assets.graph.planner import Node, Plan, make_plan
+from climb_assets.graph.planner import Plan, make_plan
 from climb_assets.graph.spec import artefact_name
 
 STALE_OPTION = "--stale"

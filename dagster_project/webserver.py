@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 HOSTS_VARIABLE = "CLIMB_UI_HOSTS"  # further names of this server, separated by commas
 LOOPBACK = ("127.0.0.1", "localhost")
 GRAPHQL = "/graphql"
+CREATE_APP = "create_app_from_workspace_process_context"  # what Dagster's command line makes its app by
 
 
 class OwnPagesOnly:
@@ -55,12 +56,12 @@ def guard(app: Starlette, hosts: tuple[str, ...]) -> Starlette:
 def main() -> None:
     """Serve as ``dagster-webserver`` does, guarded."""
     further = tuple(filter(None, os.environ.get(HOSTS_VARIABLE, "").split(",")))
-    create = dagster_cli.create_app_from_workspace_process_context
+    create = getattr(dagster_cli, CREATE_APP)
 
     def create_guarded(*arguments: Any, **options: Any) -> Starlette:
         return guard(create(*arguments, **options), (*LOOPBACK, *further))
 
-    dagster_cli.create_app_from_workspace_process_context = create_guarded
+    setattr(dagster_cli, CREATE_APP, create_guarded)
     dagster_cli.main()
 
 

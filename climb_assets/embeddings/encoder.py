@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -186,7 +186,7 @@ def _missing_weights(model: "SentenceTransformer", revision: str | None) -> list
     for part in (module for module in model.modules() if isinstance(module, PreTrainedModel)):
         if not part.name_or_path:  # within another one, which was loaded as a whole
             continue
-        _, info = type(part).from_pretrained(
+        loaded: Any = type(part).from_pretrained(
             part.name_or_path,
             revision=revision or "main",
             local_files_only=True,
@@ -194,6 +194,7 @@ def _missing_weights(model: "SentenceTransformer", revision: str | None) -> list
             trust_remote_code=False,
             output_loading_info=True,
         )
+        info = loaded[1]
         absent = {*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])}
         missing |= {name: parameter for name, parameter in part.named_parameters() if name in absent}
     if not missing:

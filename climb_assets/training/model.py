@@ -5,7 +5,7 @@ What belongs here: making, counting, saving and loading models. Training and eva
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from climb_assets.config import Training
 from climb_assets.corpus.frozen_tokenizer import end_token, load_foreign_tokenizer, load_tokenizer
@@ -111,8 +111,7 @@ def load_model(folder: Path) -> "PreTrainedModel":
     import torch
     from transformers import AutoModelForCausalLM, PreTrainedModel
 
-    model: PreTrainedModel
-    model, info = AutoModelForCausalLM.from_pretrained(
+    loaded: Any = AutoModelForCausalLM.from_pretrained(
         folder,
         use_safetensors=True,
         local_files_only=True,
@@ -120,6 +119,8 @@ def load_model(folder: Path) -> "PreTrainedModel":
         dtype=torch.float32,
         output_loading_info=True,
     )
+    model: PreTrainedModel = loaded[0]
+    info = loaded[1]
     absent = sorted({*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])})
     if absent:
         raise ValueError(f"its weights lack {absent[0]} and {len(absent) - 1} more")
