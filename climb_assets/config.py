@@ -73,7 +73,7 @@ class Encoder(Section):
 
     model: str = Field(
         "data_lake/models/all-MiniLM-L6-v2",
-        description="a folder, or any sentence-transformers name; the paper: NovaSearch/stella_en_400M_v5",
+        description="a folder, or any sentence-transformers name that needs no code of its own (the paper's does)",
     )
     revision: str | None = Field(None, description="commit of a hub model; pin it")
     max_tokens: int = Field(
@@ -267,6 +267,10 @@ class Runtime(Section):
         description="torch.compile of the training step; auto: on a GPU only; on a CPU it pays for long swarms; it may "
         "change the last bits of a loss and makes nothing stale, so keep to one choice within a search",
     )
+    confirm_hours: float = Field(
+        12.0, gt=0, description="`climb up` asks, or needs --yes, before work that takes longer by its estimate"
+    )
+    confirm_gigabytes: float = Field(100.0, gt=0, description="the same for models that take more room on the disk")
     environment: Literal["warn", "stale"] = Field(
         "warn",
         description="what a change of packages or processor does: warn tells of it, stale computes again; "

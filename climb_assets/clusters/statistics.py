@@ -25,11 +25,11 @@ TALLY = """
     SELECT a.cluster, d.source, count(*) AS documents, sum(t.tokens)::BIGINT AS tokens, sum(d.bytes)::BIGINT AS bytes,
            sum(a.distance::DECIMAL(18, 9)) AS distance,
            sum(COLUMNS(s.* EXCLUDE (id))::DECIMAL(18, 9))
-    FROM read_parquet($documents) d
-    JOIN read_parquet($assignments) a ON a.id = d.id
-    JOIN read_parquet($tokens) t ON t.id = d.id
-    JOIN read_parquet($scores) s ON s.id = d.id
-    LEFT JOIN read_parquet($splits) o ON o.shard = $shard AND o.id = d.id
+    FROM read_parquet($documents, hive_partitioning = false) d
+    JOIN read_parquet($assignments, hive_partitioning = false) a ON a.id = d.id
+    JOIN read_parquet($tokens, hive_partitioning = false) t ON t.id = d.id
+    JOIN read_parquet($scores, hive_partitioning = false) s ON s.id = d.id
+    LEFT JOIN read_parquet($splits, hive_partitioning = false) o ON o.shard = $shard AND o.id = d.id
     WHERE coalesce(o.split, d.split) = 'train'
     GROUP BY a.cluster, d.source
 """

@@ -14,7 +14,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 
 from climb_assets import config
 from climb_assets.corpus.documents import make_document
-from climb_assets.corpus.frozen_tokenizer import END, KNOWN_ENDS, load_tokenizer
+from climb_assets.corpus.frozen_tokenizer import END, KNOWN_ENDS, load_foreign_tokenizer
 from climb_assets.corpus.quarantine import explain_nothing_left
 from climb_assets.corpus.raw_files import FoundFile, list_files
 from climb_assets.corpus.readers import read_records
@@ -135,7 +135,7 @@ def import_tokenizer(settings: config.Tokenizer, out: Path) -> dict[str, Any]:
         Neither is given, or what is given is no tokenizer.
     """
     if settings.path is not None:
-        tokenizer = load_tokenizer(settings.path)
+        tokenizer = load_foreign_tokenizer(settings.path)
     elif settings.name is None:
         raise ConfigError("tokenizer.path and tokenizer.name are both empty; give one, or train a tokenizer")
     else:

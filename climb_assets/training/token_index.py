@@ -156,11 +156,11 @@ def build_training_index(
                 INSERT INTO document
                 SELECT $ordinal, $name, d.id, coalesce(o.split, d.split), d.source,
                        d.bytes, t.start, t.tokens, c.domain
-                FROM read_parquet($documents) d
-                JOIN read_parquet($tokens) t USING (id)
-                JOIN read_parquet($assignments) a USING (id)
-                LEFT JOIN read_parquet($clusters) c USING (cluster)
-                LEFT JOIN read_parquet($splits) o ON o.shard = $name AND o.id = d.id
+                FROM read_parquet($documents, hive_partitioning = false) d
+                JOIN read_parquet($tokens, hive_partitioning = false) t USING (id)
+                JOIN read_parquet($assignments, hive_partitioning = false) a USING (id)
+                LEFT JOIN read_parquet($clusters, hive_partitioning = false) c USING (cluster)
+                LEFT JOIN read_parquet($splits, hive_partitioning = false) o ON o.shard = $name AND o.id = d.id
                 """,
                 {
                     "ordinal": ordinal,

@@ -136,6 +136,17 @@ def test_an_imported_tokenizer_has_one_end_token_that_text_cannot_forge(
     assert len(ids) == 6 + len(end)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [b"\xff\xfe\x00garbage", b"[" * 20_000, b'{"version": "1.0", "model": {"type": "Unigram", "vocab": []}}', b""],
+)
+def test_garbage_is_refused_in_one_sentence_and_ends_no_process(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "garbage.json"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"garbage\.json is no tokenizers file.*give a tokenizer\.json"):
+        import_tokenizer(config.Tokenizer(path=path), tmp_path)
+
+
 def test_a_tokenizer_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text("{}")
     for path in (tmp_path / "bad.json", tmp_path / "absent.json"):
