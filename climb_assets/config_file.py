@@ -19,6 +19,7 @@ from climb_assets.printable import printable
 CONFIG_VARIABLE = "CLIMB_CONFIG"
 PROFILES = Path(__file__).parent / "profiles"
 MODEL = ({"size"}, {"start"}, {"hidden", "layers", "heads", "intermediate"})  # ways to name a model
+RAW = "raw"  # the one folder in a lake that is the user's
 WHOLE = ("tasks", "objectives")  # replaced as a whole: a user's list of tasks is not added to the profile's
 
 
@@ -52,9 +53,25 @@ def load_config(path: Path | None = None, profile: str | None = None) -> Config:
         raise ConfigError(explain(error, path)) from None
     except (OSError, RuntimeError, UnicodeError) as error:  # a path that is too long, or links that go in a circle
         raise ConfigError(f"{path}: a path in it cannot be followed ({printable(str(error))}); correct it") from None
+    _check_folders(config, path)
     if named:
         return config
     return config.model_copy(update={"encoder": config.encoder.model_copy(update={"model": str(folder.resolve())})})
+
+
+def _check_folders(config: Config, path: Path) -> None:
+    """Refuse a raw folder that the lake's own files lie in, or that lies among them."""
+    raw, lake = config.corpus.raw, config.lake
+    if lake.is_relative_to(raw):
+        raise ConfigError(
+            f"{path}: corpus.raw ({raw}) holds the lake ({lake}), so every run would read its own results; set lake to "
+            "a folder elsewhere, or corpus.raw to the folder of your files alone"
+        )
+    if raw.is_relative_to(lake) and raw.relative_to(lake).parts[0] != RAW:
+        raise ConfigError(
+            f"{path}: corpus.raw ({raw}) lies among the files of the lake ({lake}); set it to {lake / RAW} or to a "
+            "folder elsewhere"
+        )
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -72,6 +89,8 @@ def _resolve(section: Any, folder: Path) -> Any:
     """Return the section with every relative path made absolute."""
     if isinstance(section, Path):
         return (folder / section).resolve()
+    if isinstance(section, tuple):
+        return tuple(_resolve(value, folder) for value in section)
     if isinstance(section, dict):
         return {key: _resolve(value, folder) for key, value in section.items()}
     if isinstance(section, BaseModel):

@@ -6,14 +6,18 @@ and the rule by which a fingerprint is made.
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from climb_assets.audit.lineage import Lineage, name_of, trace
-from climb_assets.errors import ClimbError, CorruptArtifact, MissingArtifact
+from climb_assets.corpus.digest_cache import hash_file
+from climb_assets.corpus.raw_files import UNREADABLE
+from climb_assets.corpus.regular_file import IrregularFileError
+from climb_assets.errors import ClimbError, CorpusError, CorruptArtifact, MissingArtifact
 from climb_assets.graph.assets import SPECS
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.spec import artefact_name
-from climb_assets.store.artifacts import MANIFEST, RUN_FACTS, Artifact, sha256_file
+from climb_assets.store.artifacts import MANIFEST, RUN_FACTS, Artifact
 
 STORES = ("proxy_models", "proxy_scores", "proxy_tasks", "doremi_models")  # of no asset, and verified whole
 
@@ -147,9 +151,18 @@ def _raw_differences(materializer: Materializer) -> Iterator[str]:
         except ClimbError:
             continue  # reported with the artefact itself
         for record in files:
-            path = raw / record["path"]
-            if not path.is_file():
-                if record["sha256"] != "unreadable":
-                    yield f"{path} is gone; it was read with sha256 {record['sha256']}"
-            elif record["sha256"] not in ("unreadable", sha256_file(path)):
-                yield f"{path} is not the file that was read (sha256 {record['sha256']})"
+            if record["sha256"] != UNREADABLE:
+                yield from _raw_difference(raw / record["path"], record["sha256"])
+
+
+def _raw_difference(path: Path, sha256: str) -> Iterator[str]:
+    try:
+        found = hash_file(path.resolve()).sha256
+    except (CorpusError, FileNotFoundError):
+        yield f"{path} is gone; it was read with sha256 {sha256}"
+    except (IrregularFileError, OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself
+        reason = error.strerror if isinstance(error, OSError) else error
+        yield f"{path} cannot be read ({reason}); it was read with sha256 {sha256}"
+    else:
+        if found != sha256:
+            yield f"{path} is not the file that was read (sha256 {sha256})"

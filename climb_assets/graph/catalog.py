@@ -30,8 +30,17 @@ if TYPE_CHECKING:
     import duckdb
 
 
-def _partitioned(asset: str, file: str, key: str) -> Callable[[Store], ds.Dataset]:
-    """Return a maker of the data set of one file of all partitions, with the partition key as a column."""
+@dataclass(frozen=True)
+class View:
+    """A table that queries can name: the asset that it shows, of all partitions or of one, and how it is opened."""
+
+    asset: str
+    partition: str | None
+    open: Callable[[Store], ds.Dataset]
+
+
+def _partitioned(asset: str, file: str, key: str) -> View:
+    """Return the view of one file of all partitions, with the partition key as a column."""
 
     def build(store: Store) -> ds.Dataset:
         artifacts = [store.get(asset, partition) for partition in store.partitions(asset)]
@@ -42,7 +51,7 @@ def _partitioned(asset: str, file: str, key: str) -> Callable[[Store], ds.Datase
         schema = fragments[0].physical_schema.append(pa.field(key, pa.string()))
         return ds.FileSystemDataset(fragments, schema, format, filesystem=fragments[0].filesystem)
 
-    return build
+    return View(asset, None, build)
 
 
 def _fragment(format: ds.ParquetFileFormat, artifact: Artifact, file: str, key: str) -> ds.Fragment:
@@ -52,11 +61,11 @@ def _fragment(format: ds.ParquetFileFormat, artifact: Artifact, file: str, key: 
     return format.make_fragment(str(artifact.file(file)), filesystem=LocalFileSystem(), partition_expression=expression)
 
 
-def _whole(asset: str, file: str, partition: str | None = None) -> Callable[[Store], ds.Dataset]:
-    return lambda store: ds.dataset(str(store.get(asset, partition).file(file)))
+def _whole(asset: str, file: str, partition: str | None = None) -> View:
+    return View(asset, partition, lambda store: ds.dataset(str(store.get(asset, partition).file(file))))
 
 
-BASE: dict[str, Callable[[Store], ds.Dataset]] = {
+BASE: dict[str, View] = {
     "shards": _whole("corpus_manifest", "shards.parquet"),
     "duplicates": _whole("corpus_manifest", "duplicates.parquet"),
     "changed_splits": _whole("corpus_manifest", "splits.parquet"),
@@ -155,11 +164,9 @@ def query_lake(store: Store, query: str, limits: Sql | None = None) -> Answer:
         statements = connection.extract_statements(query)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             raise ConfigError("give one SELECT statement; the lake is read-only")
-        wanted = _tables_in(connection, query)
-        for derived in wanted & DERIVED.keys():
-            wanted |= set(DERIVED[derived][1])
+        wanted = _views_in(connection, query)
         for name in sorted(wanted & BASE.keys()):
-            connection.register(name, BASE[name](store))
+            connection.register(name, BASE[name].open(store))
         for name in sorted(wanted & DERIVED.keys()):
             connection.execute(DERIVED[name][0])
         connection.execute(LOCKED_DOWN)
@@ -176,6 +183,36 @@ def query_lake(store: Store, query: str, limits: Sql | None = None) -> Answer:
     finally:
         alarm.cancel()
         connection.close()
+
+
+def artefacts_read(store: Store, query: str) -> list[tuple[str, str | None]]:
+    """Return the asset and the partition of every artefact that a query reads, sorted.
+
+    Raises
+    ------
+    ConfigError
+        DuckDB refuses the query.
+    """
+    import duckdb
+
+    with duckdb.connect(":memory:") as connection:
+        try:
+            named = _views_in(connection, query)
+        except duckdb.Error as error:
+            raise ConfigError(" ".join(str(error).split())) from None
+    found: set[tuple[str, str | None]] = set()
+    for view in (BASE[name] for name in named & BASE.keys()):
+        keys = [view.partition] if view.partition is not None else store.partitions(view.asset)
+        found |= {(view.asset, key) for key in keys} or {(view.asset, None)}
+    return sorted(found, key=str)
+
+
+def _views_in(connection: "duckdb.DuckDBPyConnection", query: str) -> set[str]:
+    """Return the names that a query reads from, with those that the views among them are made of."""
+    wanted = _tables_in(connection, query)
+    for derived in wanted & DERIVED.keys():
+        wanted |= set(DERIVED[derived][1])
+    return wanted
 
 
 def _tables_in(connection: "duckdb.DuckDBPyConnection", query: str) -> set[str]:

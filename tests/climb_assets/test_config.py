@@ -149,6 +149,31 @@ def test_relative_paths_are_relative_to_the_file(tmp_path: Path, monkeypatch: py
     assert config.tasks["a"].path == tmp_path / "a.jsonl"
 
 
+@pytest.mark.parametrize(
+    ("raw", "lake", "fine"),
+    [
+        ("data_lake/raw", "data_lake", True),
+        ("data_lake/raw/english", "data_lake", True),
+        ("texts", "data_lake", True),
+        (".", "data_lake", False),
+        ("texts", "texts/lake", False),
+        ("data_lake", "data_lake", False),
+        ("data_lake/artifacts", "data_lake", False),
+        ("data_lake/raw/../export", "data_lake", False),
+        ("link/raw", "data_lake", False),
+    ],
+)
+def test_the_raw_folder_and_the_lake_do_not_hold_each_other(tmp_path: Path, raw: str, lake: str, fine: bool) -> None:
+    (tmp_path / "data_lake" / "refs").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "data_lake" / "refs")
+    settings = {"lake": lake, "corpus": {"raw": raw, "link_roots": ["hub"]}}
+    if fine:
+        assert load(tmp_path, settings).corpus.link_roots == (tmp_path / "hub",)
+    else:
+        with pytest.raises(ConfigError, match=r"climb\.yaml: corpus\.raw .*lake"):
+            load(tmp_path, settings)
+
+
 def test_a_hub_name_is_kept(tmp_path: Path) -> None:
     assert load(tmp_path, {"encoder": {"model": "owner/encoder"}}).encoder.model == "owner/encoder"
 

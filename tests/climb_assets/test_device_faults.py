@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import sqlite3
 from pathlib import Path
 
@@ -39,8 +40,6 @@ def system_error(number: int, path: str | None = "/lake/x") -> OSError:
     ],
 )
 def test_each_is_one_sentence_with_what_to_do(error: Exception, said: str) -> None:
-    import re
-
     found = device_fault(error)
     assert found is not None and re.search(said, found) and found.isprintable()
 

@@ -77,7 +77,7 @@ def test_a_home_of_the_user_is_used_and_never_written_to(tmp_path: Path, monkeyp
     with open_instance(lake, told.append) as instance:
         instance.add_dynamic_partitions("shard", ["one"])
         assert os.environ["DAGSTER_HOME"] == str(theirs)
-    assert not lake.exists() and not (theirs / "dagster.yaml").exists()
+    assert not (lake / "dagster_home").exists() and not (theirs / "dagster.yaml").exists()
     assert len(told) == 1 and str(TEMPLATE) in told[0]
     with open_instance(lake) as instance:
         assert instance.get_dynamic_partitions("shard") == ["one"]
