@@ -2,7 +2,7 @@
 
 What belongs here: every setting, its type, its bounds and the source of its default; `config_file` reads it. A profile
 (``profiles/*.yaml``) or the user's ``climb.yaml`` changes values; no other module holds a magic number.
-`runtime` and `dagster` say how, never what: they enter no fingerprint.
+`runtime`, `dagster` and `sql` say how, never what: they enter no fingerprint.
 """
 
 from pathlib import Path
@@ -278,6 +278,14 @@ class Runtime(Section):
     )
 
 
+class Sql(Section):
+    """What one query of `climb sql` may cost."""
+
+    seconds: float = Field(300.0, gt=0, le=86_400)
+    memory_bytes: int = Field(2 * 2**30, ge=2**26, le=2**50, description="DuckDB's; nothing is spilled to a disk")
+    rows: int = Field(100_000, ge=1, le=100_000_000, description="rows that are shown or printed as JSON at most")
+
+
 class Config(Section):
     """The whole tree."""
 
@@ -298,6 +306,7 @@ class Config(Section):
     fidelity: Fidelity = Fidelity()
     runtime: Runtime = Runtime()
     dagster: Dagster = Dagster()
+    sql: Sql = Sql()
 
     @model_validator(mode="after")
     def _tasks_exist(self) -> Self:

@@ -4,10 +4,9 @@ What belongs here: arguments, printing and exit codes (0 done, 1 a check failed,
 The work is done by the modules that each command names.
 """
 
-import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,29 +14,50 @@ import click
 
 from climb_assets.config import Config
 from climb_assets.config_file import CONFIG_VARIABLE, load_config
+from climb_assets.device_faults import device_fault
 from climb_assets.errors import ClimbError, MissingArtifact
 from climb_assets.graph.assets import SPEC
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import Plan, make_plan
 from climb_assets.graph.spec import iteration_keys
 from climb_assets.mixture.export import Format
+from climb_assets.printable import printable, printable_lines
+from dagster_project.interrupts import run_interruptibly
+from dagster_project.locales import survive_any_locale, use_utf8
+from dagster_project.strict_json import to_json
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # FAISS' threads would spin against the workers' on few cores
 
 ROOT = Path(__file__).parents[1]
 CHECK_FAILED, TO_PUT_RIGHT = 1, 2
+MOST_OF_A_SENTENCE = 1000
 
 
 class OneSentence(click.Group):
     """A group whose commands print our own errors as one sentence and exit with 2."""
 
+    def main(self, args: Sequence[str] | None = None, *others: Any, **options: Any) -> Any:
+        """Begin as a process."""
+        if args is None:
+            use_utf8()
+        return super().main(args, *others, **options)
+
     def invoke(self, context: click.Context) -> Any:
-        """Run a command."""
+        """Run a command; it ends at once when a signal comes."""
+        survive_any_locale()
+        invoke = super().invoke
+        advice = "what is finished is kept; give the same command again and it goes on from there"
         try:
-            return super().invoke(context)
+            return run_interruptibly(lambda: invoke(context), advice)
         except ClimbError as error:
-            click.echo(f"climb: {error}", err=True)
-            sys.exit(TO_PUT_RIGHT)
+            sentence = str(error)
+        except Exception as error:
+            fault = device_fault(error)
+            if fault is None:
+                raise
+            sentence = fault
+        click.echo(f"climb: {printable(sentence, MOST_OF_A_SENTENCE)}", err=True)
+        sys.exit(TO_PUT_RIGHT)
 
 
 @click.group(cls=OneSentence, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -92,14 +112,13 @@ def up(to: str | None, profile: str | None, yes: bool) -> None:
     from dagster_project.summary import describe
 
     config = _load(profile)
-    reporter = Reporter()
-    materializer = Materializer(config, progress=reporter.progress)
-    update = _bring_up_to_date(materializer, to, reporter.line, yes=yes)
-    reporter.close()
+    with Reporter() as reporter:
+        materializer = Materializer(config, progress=reporter.progress)
+        update = _bring_up_to_date(materializer, to, reporter.line, yes=yes)
     if update.reported:
         click.echo(f"{update.reported} artefact(s) were reported to Dagster again; their events were missing.")
     click.echo(f"{update.made} partition(s) materialised." if update.made else "Nothing is stale.")
-    click.echo(describe(materializer))
+    click.echo(printable_lines(describe(materializer)))
 
 
 def _notice(line: str) -> None:
@@ -140,7 +159,7 @@ def plan(to: str | None, profile: str | None, as_json: bool) -> None:
     materializer = Materializer(config)
     made = make_plan(materializer, to)
     text = describe_plan(made, advice(materializer, made), made.cost(config))
-    click.echo(json.dumps(made.as_json(), indent=1) if as_json else text)
+    click.echo(to_json(made.as_json()) if as_json else printable_lines(text))
 
 
 @main.command(**_example("climb status"))
@@ -151,7 +170,7 @@ def status(profile: str | None, as_json: bool) -> None:
     from dagster_project.summary import describe, summarise
 
     materializer = Materializer(_load(profile))
-    click.echo(json.dumps(summarise(materializer), indent=1) if as_json else describe(materializer))
+    click.echo(to_json(summarise(materializer)) if as_json else printable_lines(describe(materializer)))
 
 
 @main.command(**_example('climb sql "SELECT source, count(*) FROM documents GROUP BY source"'))
@@ -163,11 +182,14 @@ def sql(query: str, as_json: bool) -> None:
     from dagster_project.generations import look_at_generations
 
     materializer = Materializer(_load())
-    relation = query_lake(materializer.store, query)
+    limits = materializer.config.sql
+    found = query_lake(materializer.store, query, limits)
     complaint = look_at_generations(materializer).complaint(artefacts_read(materializer.store, query))
     if complaint is not None:
         _notice(complaint)
-    click.echo(json.dumps(as_rows(relation), indent=1, default=str) if as_json else str(relation))
+    click.echo(to_json(as_rows(found)) if as_json else printable_lines(str(found)))
+    if found.cut:
+        _notice(f"these are the first {limits.rows} rows; narrow the query or raise sql.rows")
 
 
 @main.command(**_example("climb ui --port 3000"))
@@ -200,8 +222,9 @@ def audit(objective: str, yes: bool) -> None:
 
     config = _load()
     _objective(config, objective)
-    materializer = Materializer(config)
-    _bring_up_to_date(materializer, "audit_bundle", Reporter().line, yes=yes)
+    with Reporter() as reporter:
+        materializer = Materializer(config, progress=reporter.progress)
+        _bring_up_to_date(materializer, "audit_bundle", reporter.line, yes=yes)
     folder = export_bundle(materializer.get("audit_bundle", objective), config.lake / "export" / f"audit-{objective}")
     click.echo(f"{folder}")
 
@@ -214,10 +237,13 @@ def verify(as_json: bool) -> None:
 
     outcome = verify_lake(Materializer(_load()))
     if as_json:
-        click.echo(json.dumps(outcome.as_json(), indent=1))
+        click.echo(to_json(outcome.as_json()))
     else:
         for difference in outcome.differences:
-            click.echo(difference)
+            click.echo(printable(difference, MOST_OF_A_SENTENCE))
+        if outcome.not_made:
+            click.echo(f"Not made, so not verified: {', '.join(outcome.not_made[:5])}", nl=False)
+            click.echo(f" and {len(outcome.not_made) - 5} more." if len(outcome.not_made) > 5 else ".")
         click.echo(f"{outcome.artefacts} artefacts, {outcome.files} files, {outcome.bytes:,} bytes: ", nl=False)
         click.echo(f"{len(outcome.differences)} difference(s)" if outcome.differences else "all as recorded")
     sys.exit(CHECK_FAILED if outcome.differences else 0)

@@ -81,7 +81,7 @@ def _advise(file: Path) -> str | None:
 
 def _template_version(file: Path) -> int | None:
     """Return the version that a file's comment names; a user who removes the line is not told of newer ones."""
-    found = re.search(r"^# template (\d+)\b", file.read_text(), re.MULTILINE)
+    found = re.search(r"^# template (\d+)\b", file.read_text(encoding="utf-8"), re.MULTILINE)
     return int(found[1]) if found else None
 
 

@@ -13,6 +13,7 @@ from climb_assets.config import SEARCH_PROXY, Config
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import Plan
 from climb_assets.graph.spec import artefact_name, iteration_key, iteration_keys
+from climb_assets.printable import printable
 from climb_assets.search.noise import noise_of_objectives
 from climb_assets.search.shadow_prices import ShadowPrice
 from climb_assets.store.artifacts import Artifact
@@ -200,7 +201,7 @@ def _describe_evidence_brought(rows: int, left_out: Mapping[str, str]) -> str:
     text = f"The search began with {rows} mixtures of its evidence"
     if left_out:
         run, reason = next(iter(left_out.items()))
-        text += f"; {len(left_out)} runs were left out, such as {run}: {reason}"
+        text += f"; {len(left_out)} runs were left out, such as {printable(run, 60)}: {printable(reason)}"
     return f"{text}."
 
 
@@ -242,7 +243,7 @@ def _describe_corpus(corpus: dict[str, Any] | None) -> str:
     return (
         f"{corpus['documents']} documents, {corpus['tokens']:,} tokens in {corpus['shards']} shards ({left_out})."
         + _describe_splits(corpus["splits"])
-        + "".join(f"\nNot a shard: {entry}" for entry in corpus["rejected_names"])
+        + "".join(f"\nNot a shard: {printable(str(entry), 300)}" for entry in corpus["rejected_names"])
     )
 
 
@@ -267,16 +268,23 @@ def _describe_splits(splits: Mapping[str, Any]) -> str:
 def _describe_domains(domains: list[dict[str, Any]]) -> str:
     rows = []
     for row in domains:
-        sources = ", ".join(str(entry["source"]) for entry in row["sources"][:3])
+        sources = ", ".join(printable(str(entry["source"]), 60) for entry in row["sources"][:3])
         rows.append(
-            [row["domain"], row["name"], row["documents"], f"{row['tokens']:,}", f"{row['prior']:.3f}", sources]
+            [
+                row["domain"],
+                printable(row["name"]),
+                row["documents"],
+                f"{row['tokens']:,}",
+                f"{row['prior']:.3f}",
+                sources,
+            ]
         )
     headers = ["", "name", "documents", "tokens", "share", "mostly from"]
     return str(tabulate(rows, headers, maxcolwidths=[None, 44, None, None, None, 44]))
 
 
 def _describe_mixture(objective: str, mixture: dict[str, Any], marks: Mapping[str, str]) -> list[str]:
-    names = [str(row["name"]) for row in mixture["weights"]]
+    names = [printable(str(row["name"])) for row in mixture["weights"]]
     lines = [f"Mixture for {objective}{marks['mixtures']}: {mixture['selection']['origin']}."]
     lines += _describe_evidence(mixture["selection"], names)
     lines += [f"Another iteration? {mixture['advice']['sentence']}."]
@@ -286,7 +294,7 @@ def _describe_mixture(objective: str, mixture: dict[str, Any], marks: Mapping[st
         if row["weight"] > 0:
             written = realised.get(row["domain"])
             epochs = f"{written['weight']:.3f} ({written['epochs']:.1f} epochs)" if written else ""
-            rows.append([row["name"], f"{row['weight']:.3f}", f"{row['prior']:.3f}", epochs])
+            rows.append([printable(row["name"]), f"{row['weight']:.3f}", f"{row['prior']:.3f}", epochs])
     lines.append(
         tabulate(
             rows,

@@ -155,7 +155,7 @@ def _file(domain: str) -> str:
 
 def _read_manifest(root: Path) -> Manifest:
     path = root / MANIFEST
-    manifest: Manifest = json.loads(path.read_text()) if path.exists() else {}
+    manifest: Manifest = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return manifest
 
 

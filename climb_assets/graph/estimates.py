@@ -120,7 +120,7 @@ class Estimates:
         for model in self.store.all_of("proxy_models"):
             run = model.run
             if str(run.get("device", "")).startswith(device) and run.get("tokens_per_second", 0) > 0:
-                share = run["threads"] if device == "cpu" else 1
+                share = (run.get("threads") or 1) if device == "cpu" else 1
                 known.append(run["tokens_per_second"] * model.summary["parameters"] / share)
         if not known:
             return None
@@ -132,13 +132,16 @@ class Estimates:
     def _average(self, asset: str) -> float | None:
         """Return the seconds that the partitions of an asset took on average, worked out once."""
         if asset not in self._averages:
-            known = [_took(item) for node, item in self.current.items() if node[0] == asset and item is not None]
+            took = [_took(item) for node, item in self.current.items() if node[0] == asset and item is not None]
+            known = [seconds for seconds in took if seconds is not None]
             self._averages[asset] = round(fmean(known), 1) if known else None
         return self._averages[asset]
 
 
-def _took(artifact: Artifact) -> float:
-    return round(float(artifact.run["seconds"]), 1)
+def _took(artifact: Artifact) -> float | None:
+    """Return the seconds that a partition took last time; None where the file that says it is lost."""
+    seconds = artifact.run.get("seconds")
+    return round(float(seconds), 1) if isinstance(seconds, int | float) else None
 
 
 @dataclass(frozen=True)

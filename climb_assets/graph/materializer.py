@@ -5,6 +5,7 @@ fingerprint), calling its function and committing what that wrote. It knows neit
 """
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -65,9 +66,11 @@ class Materializer:
         self._digests.clear()
 
     @cached_property
-    def digests(self) -> DigestCache:
-        """The digests of files outside the lake, so that planning reads no content twice."""
-        return DigestCache(self.config.lake / "cache" / "digests.sqlite")
+    def digests(self) -> DigestCache | None:
+        """The digests of files outside the lake, so that planning reads no content twice; None: it may not write."""
+        folder = self.config.lake / "cache"
+        there = next(path for path in (folder, *folder.parents) if path.is_dir())
+        return DigestCache(folder / "digests.sqlite") if os.access(there, os.W_OK) else None
 
     def see(self, listing: Listing) -> None:
         """Take the raw folder to be as another has seen it."""

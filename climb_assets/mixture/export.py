@@ -6,6 +6,7 @@ The corpus itself is made by `climb_assets.mixture.corpus_writer`.
 
 import contextlib
 import json
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -19,12 +20,15 @@ import pyarrow.parquet as pq
 import yaml
 
 from climb_assets.errors import ComputeError
+from climb_assets.printable import printable
 from climb_assets.tables import count_rows, iterate_batches, read_table
 
 Format = Literal["hf", "nanochat", "megatron"]
 
 ROW_GROUP = 1024  # nanochat's repackage_data_reference.py; also the rows that are in memory at a time
 SHARD_CHARACTERS = 250_000_000  # the same
+CELL = 120  # characters of a label in the README
+LICENCES = 50  # rows of its table; the data have all
 VALIDATION_IDS = "0290"  # ids are hex hashes: 1 % of the documents have one up to this
 
 
@@ -115,13 +119,22 @@ def _write_hf(parts: Sequence[Path], domains: list[dict[str, Any]], out: Path, t
     text += "`epoch` counts the copies of a document, from 0; each row carries its source and its licence.\n\n"
     text += "| domain | name | wanted weight | weight | tokens | epochs |\n|---|---|---|---|---|---|\n"
     for row in domains:
-        name = row["name"].replace("|", "\\|")
+        name = _cell(row["name"])
         text += f"| {row['domain']} | {name} | {row['wanted']:.4f} | {row['weight']:.4f} | {row['tokens']} "
         text += f"| {row['epochs']:.2f} |\n"
     text += "\n| licence | rows |\n|---|---|\n"
-    text += "".join(f"| {licence} | {rows} |\n" for licence, rows in sorted(licences.items()))
+    commonest = sorted(licences.most_common(LICENCES))
+    text += "".join(f"| {_cell(licence)} | {rows} |\n" for licence, rows in commonest)
+    if len(licences) > len(commonest):
+        rest = sum(licences.values()) - sum(rows for _, rows in commonest)
+        text += f"| {len(licences) - len(commonest)} others | {rest} |\n"
     (out / "README.md").write_text(text, encoding="utf-8")
     return Exported(sum(licences.values()))
+
+
+def _cell(text: str) -> str:
+    """Return text of the corpus as a cell of a Markdown table: one line, no mark-up, cut."""
+    return re.sub(r"([\\`*_\[\]<>|&#!~])", r"\\\1", printable(text, CELL))
 
 
 def _write_nanochat(parts: Sequence[Path], domains: list[dict[str, Any]], out: Path, title: str) -> Exported:

@@ -100,7 +100,7 @@ def load_training_index(folder: Path, tokens: Mapping[str, Path]) -> TrainingInd
     MissingArtifact
         A shard of the index has no token file.
     """
-    shards = tuple(record["shard"] for record in json.loads((folder / "shards.json").read_text()))
+    shards = tuple(record["shard"] for record in json.loads((folder / "shards.json").read_text(encoding="utf-8")))
     absent = [shard for shard in shards if shard not in tokens]
     if absent:
         raise MissingArtifact(f"no token file was given for shard {absent[0]!r}; run `climb up --to tokenized_shards`")

@@ -1,7 +1,9 @@
 """Each form holds the corpus, and appears whole or not at all."""
 
 import json
+import re
 
+import pyarrow as pa
 import pytest
 import yaml
 
@@ -10,7 +12,7 @@ from climb_assets.mixture.corpus_writer import write_mixed_corpus, write_realise
 from climb_assets.mixture.export import export_mixture
 from climb_assets.mixture.realisation import realise, sample_documents
 from climb_assets.simplex.mixtures import normalise
-from climb_assets.tables import read_table
+from climb_assets.tables import read_table, write_table
 
 NAMES = ["law | courts", "music", "code"]
 
@@ -50,6 +52,22 @@ def test_hugging_face_gets_the_rows_and_a_card(mixed, tmp_path):
         assert f"| {row['tokens']} |" in body
     assert "| CC0 |" in body
     assert "| not stated |" in body
+
+
+def test_labels_of_the_corpus_are_text_in_the_card_and_cut(mixed, tmp_path):
+    part = sorted(mixed.glob("part-*.parquet"))[0]
+    table = read_table(part)
+    hostile = [f"<script>{'x' * 200_000}|\n\x1b[2J\u202e", *(f"licence {number}" for number in range(200))]
+    labels = pa.array([hostile[row % len(hostile)] for row in range(table.num_rows)])
+    write_table(part, table.set_column(table.column_names.index("licence"), "licence", labels))
+    out = export(mixed, "hf", tmp_path / "hf", "my mixture")
+    card = (out / "README.md").read_text(encoding="utf-8")
+    assert len(card) < 10_000 and "others |" in card
+    assert "<script>" not in card.replace(r"\<", "") and "\x1b" not in card and "\u202e" not in card
+    counted = card.partition("| licence | rows |")[2]
+    assert sum(int(rows) for rows in re.findall(r"\| (\d+) \|$", counted, re.MULTILINE)) == len(
+        texts_of(mixed, "part-*.parquet")
+    )
 
 
 def test_nanochat_gets_text_only_and_validation_that_is_not_trained_on(mixed, tmp_path):
