@@ -12,8 +12,8 @@ from climb_assets.config import Corpus
 from climb_assets.corpus.records import Fault, Record, make_record, printable
 
 _STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-_STEPS = np.zeros(256, np.int64)
-_STEPS[list(b"[{")], _STEPS[list(b"]}")] = 1, -1
+_BYTES = np.arange(256)
+_STEPS = np.isin(_BYTES, list(b"[{")).astype(np.int64) - np.isin(_BYTES, list(b"]}"))  # of depth, by byte
 
 
 def parse_json(row: int, line: bytes, settings: Corpus) -> Record | Fault:

@@ -18,9 +18,8 @@ FACTOR = np.uint64(0x9E3779B97F4A7C15)  # odd, its bits even: 2**64 over the gol
 _OTHER_MARKS = re.compile(r"[^\w\x00-\x7f]")  # punctuation beyond ASCII
 # Scripts that write no spaces between words: each character is a word.
 _UNSPACED = re.compile("([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff])")
-_IN_WORD = np.zeros(256, np.bool_)
-_IN_WORD[list(b"0123456789abcdefghijklmnopqrstuvwxyz")] = True
-_IN_WORD[128:] = True  # the bytes of letters beyond ASCII
+_BYTES = np.arange(256)
+_IN_WORD = np.isin(_BYTES, list(b"0123456789abcdefghijklmnopqrstuvwxyz")) | (_BYTES >= 128)  # letters beyond ASCII
 _END = "\0"
 
 
