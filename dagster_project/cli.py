@@ -201,7 +201,7 @@ def ui(port: int, read_only: bool, hosts: tuple[str, ...]) -> None:
     from dagster_project.databases import HOME_VARIABLE
     from dagster_project.dead_runs import close_dead_runs
     from dagster_project.instance import open_instance, prepare_home, synchronise_shards
-    from dagster_project.server import ADDRESS, serve
+    from dagster_project.server import ADDRESS, become_server
 
     config = _load()
     with open_instance(config.lake, _notice) as instance:
@@ -209,7 +209,7 @@ def ui(port: int, read_only: bool, hosts: tuple[str, ...]) -> None:
         synchronise_shards(instance, Materializer(config))
     click.echo(f"Dagster UI on http://{ADDRESS}:{port} (interrupt with Ctrl-C)")
     home = {HOME_VARIABLE: str(prepare_home(config.lake))}
-    serve(ROOT / "workspace.yaml", port, home, read_only=read_only, hosts=hosts)
+    become_server(ROOT / "workspace.yaml", port, home, read_only=read_only, hosts=hosts)
 
 
 @main.command(**_example("climb audit general"))

@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 import dagster as dg
 
@@ -37,7 +38,7 @@ def prepare_home(lake: Path, notice: Callable[[str], None] | None = None) -> Pat
     Raises
     ------
     ConfigError
-        If DAGSTER_HOME is no absolute path of a folder.
+        If DAGSTER_HOME is no absolute path of a folder, or Dagster cannot use the path.
     """
     chosen = os.environ.get(HOME_VARIABLE)
     home = Path(chosen).expanduser() if chosen else lake.absolute() / "dagster_home"
@@ -46,6 +47,8 @@ def prepare_home(lake: Path, notice: Callable[[str], None] | None = None) -> Pat
             f"{HOME_VARIABLE}={chosen} is no absolute path of a folder; make it, or unset {HOME_VARIABLE} to keep "
             "Dagster's history in the lake"
         )
+    if "?" in str(home) or unquote(str(home)) != str(home):  # SQLAlchemy reads the path as a part of a URL
+        raise ConfigError(f"{home}: Dagster's databases cannot lie below a folder with '?' or such as '%20'; rename it")
     file = home / "dagster.yaml"
     with LocalStore(lake).lease(LEASE):  # of several first starts one makes it
         if chosen:

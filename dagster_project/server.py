@@ -1,6 +1,7 @@
 """The processes of `climb ui`: Dagster's web server and daemon, which end when it does, however it does.
 
 What belongs here: starting, watching and ending the two. What the web server lets in is `dagster_project.webserver`.
+`climb ui` becomes this program, since it hears signals in its main thread and a command of `climb` runs in another.
 """
 
 import ctypes
@@ -11,6 +12,9 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
+
+import click
 
 from climb_assets.errors import ConfigError
 from dagster_project.webserver import HOSTS_VARIABLE
@@ -20,15 +24,27 @@ PR_SET_PDEATHSIG = 1  # Linux' include/uapi/linux/prctl.h
 GRACE = 10.0  # seconds; the daemon may sit out a tick before it heeds a signal
 
 
-def serve(
-    workspace: Path, port: int, environment: Mapping[str, str], *, read_only: bool, hosts: Sequence[str] = ()
-) -> None:
-    """Run the web server and the daemon until this process is told to end.
+def become_server(
+    workspace: Path, port: int, environment: Mapping[str, str], *, read_only: bool, hosts: Sequence[str]
+) -> NoReturn:
+    """Let this process become the one that serves; see `serve`.
 
     Parameters
     ----------
     environment
-        Further variables of the two.
+        Further variables of the server.
+    """
+    options = ["--read-only"] if read_only else []
+    options += [word for host in hosts for word in ("--host", host)]
+    command = [sys.executable, "-m", "dagster_project.server", *options, "--", str(workspace), str(port)]
+    os.execve(sys.executable, command, {**os.environ, **environment})
+
+
+def serve(workspace: Path, port: int, *, read_only: bool, hosts: Sequence[str] = ()) -> None:
+    """Run the web server and the daemon until this process is told to end; in its main thread.
+
+    Parameters
+    ----------
     read_only
         Show and start nothing: the web server refuses every change, and no daemon runs.
     hosts
@@ -42,7 +58,7 @@ def serve(
     told = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: told.set())
-    variables = {**os.environ, **environment, HOSTS_VARIABLE: ",".join(hosts)}
+    variables = {**os.environ, HOSTS_VARIABLE: ",".join(hosts)}
     children: dict[str, subprocess.Popen[bytes]] = {}
     try:
         for name, command in _commands(workspace, port, read_only=read_only).items():
@@ -97,3 +113,21 @@ def _end(children: Sequence[subprocess.Popen[bytes]]) -> None:
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
+
+
+@click.command()
+@click.argument("workspace", type=click.Path(path_type=Path))
+@click.argument("port", type=int)
+@click.option("--read-only", is_flag=True)
+@click.option("--host", "hosts", multiple=True)
+def main(workspace: Path, port: int, read_only: bool, hosts: tuple[str, ...]) -> None:
+    """Serve until told to end; `climb ui` has the words for people."""
+    try:
+        serve(workspace, port, read_only=read_only, hosts=hosts)
+    except ConfigError as error:
+        click.echo(f"climb: {error}", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -91,6 +91,13 @@ def test_a_home_that_is_no_folder_is_an_error(home: str, tmp_path: Path, monkeyp
         prepare_home(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["what?", "a%20b"])
+def test_a_path_that_dagster_takes_for_a_url_is_refused_before_anything_is_made(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match="rename it"), open_instance(tmp_path / name / "lake"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_variable_is_put_back(tmp_path: Path) -> None:
     with open_instance(tmp_path):
         assert os.environ["DAGSTER_HOME"] == str(tmp_path / "dagster_home")
