@@ -15,7 +15,7 @@ SHELL := $(shell command -v setpriv)
 .SHELLFLAGS := --pdeathsig KILL /bin/sh -ec
 endif
 
-.PHONY: demo test ui check install screenshot clean
+.PHONY: demo test ui check install screenshot sbom lock clean
 
 demo: install ## the whole of CLIMB on a real corpus
 	@echo "Fetching the demo corpus (skipped where it is there) ..."
@@ -36,6 +36,14 @@ check: install ## lint, format, types
 
 screenshot: install ## docs/screenshot.png, taken from the running project with headless Chromium
 	@exec $(BIN)/python docs/take_screenshot.py --port $(PORT)
+
+sbom: install ## sbom.json: what is installed, with licences, in CycloneDX
+	@exec $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt cyclonedx-bom
+	@exec $(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-file sbom.json $(BIN)/python
+
+lock: install ## locked.txt: the pinned versions with hashes of this platform's files, for pip install --require-hashes
+	@exec $(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH_OPTIONS) --dry-run --ignore-installed --no-deps --requirement constraints.txt --report $(VENV)/report.json
+	@exec $(BIN)/python docs/write_lock.py $(VENV)/report.json > locked.txt
 
 install: $(INSTALLED)
 

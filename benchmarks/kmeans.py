@@ -33,7 +33,7 @@ def fit_ours(vectors: NDArray[np.float32], settings: Clusters) -> tuple[NDArray[
     """Return the centroids of `fit_centroids` and the number of iterations."""
     with tempfile.TemporaryDirectory() as folder:
         fit_centroids(vectors, settings, None, Path(folder))
-        objective = json.loads((Path(folder) / "objective.json").read_text())
+        objective = json.loads((Path(folder) / "objective.json").read_text(encoding="utf-8"))
         return read_centroids(Path(folder) / "centroids.npy"), len(objective["mean_squared_distance"])
 
 

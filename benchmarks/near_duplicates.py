@@ -23,9 +23,10 @@ import pyarrow as pa
 
 from climb_assets.config import Corpus
 from climb_assets.corpus.contamination import MATCHES
-from climb_assets.corpus.documents import DOCUMENTS, assign_split, document_id, make_document, normalise
+from climb_assets.corpus.documents import DOCUMENTS, assign_split, document_id, make_document
 from climb_assets.corpus.ingest import REPEATS
 from climb_assets.corpus.near_duplicates import EarlierPairs, ShardSignatures, find_near_duplicates
+from climb_assets.corpus.normal_text import normalise
 from climb_assets.corpus.readers import read_records
 from climb_assets.corpus.records import Record
 from climb_assets.corpus.signatures import BANDS, FILES, ROWS, SEED, SLOTS, sign_shard

@@ -38,16 +38,18 @@ def finish_lake(folder: Path, shards: int) -> Materializer:
     """Return the materializer of a project of that many shards, in which everything is made."""
     (folder / "raw").mkdir()
     for number in range(shards):
-        (folder / "raw" / f"shard-{number:05d}.txt").write_text(f"text of shard {number}")
+        (folder / "raw" / f"shard-{number:05d}.txt").write_text(f"text of shard {number}", encoding="utf-8")
     (folder / "encoder").mkdir()
     (folder / "encoder" / "model.bin").write_bytes(b"weights")
-    (folder / "climb.yaml").write_text("profile: smoke\nlake: .\ncorpus: {raw: raw}\nencoder: {model: encoder}\n")
+    (folder / "climb.yaml").write_text(
+        "profile: smoke\nlake: .\ncorpus: {raw: raw}\nencoder: {model: encoder}\n", encoding="utf-8"
+    )
     materializer = Materializer(load_config(folder / "climb.yaml"))
 
     def write(climb: Materializer, *rest: str | Draft) -> None:
         draft = rest[-1]
         assert isinstance(draft, Draft)
-        (draft.path / "data.json").write_text(f'"{draft.path.parent}"')
+        (draft.path / "data.json").write_text(f'"{draft.path.parent}"', encoding="utf-8")
 
     walked = [spec for spec in SPECS if spec.asset in SEARCH]
     for spec in SPECS:

@@ -67,7 +67,7 @@ def run_seed(lake: Path, seed: int) -> list[dict]:
     }
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "climb.yaml"
-        path.write_text(yaml.safe_dump(_with_absolute_paths(settings, lake)))
+        path.write_text(yaml.safe_dump(_with_absolute_paths(settings, lake)), encoding="utf-8")
         command = [
             sys.executable,
             "-m",

@@ -179,7 +179,7 @@ def answer(jobs: Sequence[Job], function: Callable[[Job], Row], processes: int, 
         for done, (job, row) in enumerate(zip(waiting, pool.imap(function, waiting), strict=True), 1):
             known[keys[job]] = row
             if cache:
-                with cache.open("a") as stream:
+                with cache.open("a", encoding="utf-8") as stream:
                     stream.write("\n" + canonical_json({"key": keys[job], "row": row}))  # ends what a crash cut short
             if done % 100 == 0 or done == len(waiting):
                 print(f"{done} of {len(waiting)} searches", file=sys.stderr)
@@ -190,7 +190,7 @@ def answer(jobs: Sequence[Job], function: Callable[[Job], Row], processes: int, 
 
 def read_cache(cache: Path | None) -> dict[str, Row]:
     """Return the rows of a cache by key; a line that a crash cut short is skipped."""
-    lines = cache.read_text().splitlines() if cache and cache.exists() else []
+    lines = cache.read_text(encoding="utf-8").splitlines() if cache and cache.exists() else []
     records = [json.loads(line) for line in lines if line.endswith("}}")]
     return {record["key"]: record["row"] for record in records}
 

@@ -32,7 +32,9 @@ def bring_up(lake: Path, runtime: dict[str, Any]) -> tuple[float, int, str]:
         own = Path(folder) / "data_lake"
         for name in ("raw", "models", "tasks"):
             shutil.copytree(lake / name, own / name)
-        (Path(folder) / "climb.yaml").write_text(yaml.safe_dump({"profile": "demo", "runtime": runtime}))
+        (Path(folder) / "climb.yaml").write_text(
+            yaml.safe_dump({"profile": "demo", "runtime": runtime}), encoding="utf-8"
+        )
         command = [sys.executable, "-m", "dagster_project.cli", "--config", f"{folder}/climb.yaml"]
         environment = {name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"}
         started = time.perf_counter()

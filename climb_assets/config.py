@@ -2,7 +2,7 @@
 
 What belongs here: every setting, its type, its bounds and the source of its default; `config_file` reads it. A profile
 (``profiles/*.yaml``) or the user's ``climb.yaml`` changes values; no other module holds a magic number.
-`runtime` and `dagster` say how, never what: they enter no fingerprint.
+`runtime`, `dagster` and `sql` say how, never what: they enter no fingerprint.
 """
 
 from pathlib import Path
@@ -24,10 +24,25 @@ class Corpus(Section):
     """How raw files become documents."""
 
     raw: Path = Path("data_lake/raw")
+    link_roots: tuple[Path, ...] = Field(
+        (), description="folders outside raw that links in it may lead into, such as a hub's cache"
+    )
     text_column: str = "text"
+    text_files: Literal["whole", "form_feed", "blank_lines", "length"] = Field(
+        "length",
+        description="how a .txt file is parted: not at all; at form feeds; at blank lines; or in pieces of at most "
+        "text_characters, cut at a blank line, else at a line's end, else at a space. Its pieces share a split",
+    )
+    text_characters: int = Field(20_000, ge=100, description="the longest piece of a .txt file, by text_files: length")
     min_characters: int = Field(200, ge=1, description="shorter texts are filtered (docs/sources.md)")
     max_record_bytes: int = Field(64 * 2**20, ge=1024, description="a longer record is quarantined, not held in memory")
     max_expansion: int = Field(1000, ge=1, description="a compressed file may unpack to this many times its size")
+    max_window_bytes: int = Field(
+        2**31, ge=2**10, description="window that a zstd file may ask for (--long=31); memory is used as it fills"
+    )
+    max_rows: int = Field(100_000, ge=1, description="rows that any file may hold, and one more for each of its bytes")
+    max_values: int = Field(1_000_000, ge=1, description="JSON values in one record; each costs a hundred bytes")
+    max_nesting: int = Field(100, ge=1, le=500, description="how deep the JSON of a record may be nested")
     part_documents: int = Field(2048, ge=1, description="documents in one part, the slice that a crash can lose")
     search_eval: Share = Field(0.05, description="share of articles held out for tasks that decide")
     report_eval: Share = Field(0.05, description="share of articles held out for tasks that only report")
@@ -58,7 +73,7 @@ class Encoder(Section):
 
     model: str = Field(
         "data_lake/models/all-MiniLM-L6-v2",
-        description="a folder, or any sentence-transformers name; the paper: NovaSearch/stella_en_400M_v5",
+        description="a folder, or any sentence-transformers name that needs no code of its own (the paper's does)",
     )
     revision: str | None = Field(None, description="commit of a hub model; pin it")
     max_tokens: int = Field(
@@ -252,11 +267,23 @@ class Runtime(Section):
         description="torch.compile of the training step; auto: on a GPU only; on a CPU it pays for long swarms; it may "
         "change the last bits of a loss and makes nothing stale, so keep to one choice within a search",
     )
+    confirm_hours: float = Field(
+        12.0, gt=0, description="`climb up` asks, or needs --yes, before work that takes longer by its estimate"
+    )
+    confirm_gigabytes: float = Field(100.0, gt=0, description="the same for models that take more room on the disk")
     environment: Literal["warn", "stale"] = Field(
         "warn",
         description="what a change of packages or processor does: warn tells of it, stale computes again; "
         "a change of device or precision always computes vectors and models again",
     )
+
+
+class Sql(Section):
+    """What one query of `climb sql` may cost."""
+
+    seconds: float = Field(300.0, gt=0, le=86_400)
+    memory_bytes: int = Field(2 * 2**30, ge=2**26, le=2**50, description="DuckDB's; nothing is spilled to a disk")
+    rows: int = Field(100_000, ge=1, le=100_000_000, description="rows that are shown or printed as JSON at most")
 
 
 class Config(Section):
@@ -279,6 +306,7 @@ class Config(Section):
     fidelity: Fidelity = Fidelity()
     runtime: Runtime = Runtime()
     dagster: Dagster = Dagster()
+    sql: Sql = Sql()
 
     @model_validator(mode="after")
     def _tasks_exist(self) -> Self:

@@ -11,4 +11,4 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 class Section(BaseModel):
     """A part of the tree: frozen, and an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

@@ -4,9 +4,10 @@ What belongs here: what the definitions take from climb.yaml. The instance's sto
 its own dagster.yaml.
 """
 
-from typing import Annotated
+from typing import Annotated, Self
+from zoneinfo import ZoneInfo
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from climb_assets.config_base import Section
 
@@ -26,9 +27,22 @@ class Dagster(Section):
         ("team:data-platform",), description="whom the UI names for the assets: team:name, or e-mail addresses"
     )
     tags: dict[Tag, Tag] = Field(default_factory=dict, description="tags of every asset, to search the UI by")
+    timezone: str = Field(
+        "UTC", description="the clock of the nightly refresh, a name of the IANA database such as Europe/Berlin"
+    )
     corpus_fresh_hours: float | None = Field(
         None,
         gt=0,
         description="the corpus manifest counts as late after this; off, since a corpus to which nothing is added is "
         "not late, and no event tells the two apart",
     )
+
+    @model_validator(mode="after")
+    def _known_zone(self) -> Self:
+        try:
+            ZoneInfo(self.timezone)
+        except (KeyError, OSError, ValueError):  # of an unknown name, of a folder's, of a path
+            raise ValueError(
+                f"timezone {self.timezone!r} is not known; give a name such as UTC, Europe/Berlin or Asia/Tokyo"
+            ) from None
+        return self

@@ -1,21 +1,25 @@
 """Reading the configuration: one YAML file over a named profile.
 
-What belongs here: from a path to a checked `Config`, and how a fault in it is said.
+What belongs here: from a path to a checked `Config`. How the text is read is `config_yaml`, how a fault in it is said
+`config_faults`.
 """
 
 import os
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from climb_assets.config import Config
+from climb_assets.config_faults import explain
+from climb_assets.config_yaml import read_yaml
 from climb_assets.errors import ConfigError
+from climb_assets.printable import printable
 
 CONFIG_VARIABLE = "CLIMB_CONFIG"
 PROFILES = Path(__file__).parent / "profiles"
 MODEL = ({"size"}, {"start"}, {"hidden", "layers", "heads", "intermediate"})  # ways to name a model
+RAW = "raw"  # the one folder in a lake that is the user's
 WHOLE = ("tasks", "objectives")  # replaced as a whole: a user's list of tasks is not added to the profile's
 
 
@@ -35,32 +39,39 @@ def load_config(path: Path | None = None, profile: str | None = None) -> Config:
         Names the key that is wrong and what to do.
     """
     path = Path(path or os.environ.get(CONFIG_VARIABLE) or Path(__file__).parents[1] / "climb.yaml").resolve()
-    values = _read_yaml(path, "give another with --config")
+    values = read_yaml(path, "give another with --config")
     name = profile or values.get("profile", "demo")
     known = sorted(p.stem for p in PROFILES.glob("*.yaml"))
     if name not in known:
-        raise ConfigError(f"profile {name!r} is not known; choose one of {', '.join(known)}")
-    merged = _merge(_read_yaml(PROFILES / f"{name}.yaml", "reinstall the package"), values) | {"profile": name}
+        raise ConfigError(f"profile {printable(str(name))!r} is not known; choose one of {', '.join(known)}")
+    merged = _merge(read_yaml(PROFILES / f"{name}.yaml", "reinstall the package"), values) | {"profile": name}
     try:
         config: Config = _resolve(Config.model_validate(merged), path.parent)
+        folder = path.parent / config.encoder.model
+        named = not folder.is_dir()  # a model's name at a hub
     except ValidationError as error:
-        raise ConfigError(_explain(error, path)) from None
-    folder = path.parent / config.encoder.model
-    if not folder.is_dir():  # a model's name at a hub
+        raise ConfigError(explain(error, path)) from None
+    except (OSError, RuntimeError, UnicodeError) as error:  # a path that is too long, or links that go in a circle
+        raise ConfigError(f"{path}: a path in it cannot be followed ({printable(str(error))}); correct it") from None
+    _check_folders(config, path)
+    if named:
         return config
     return config.model_copy(update={"encoder": config.encoder.model_copy(update={"model": str(folder.resolve())})})
 
 
-def _read_yaml(path: Path, advice: str) -> dict[str, Any]:
-    try:
-        values = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise ConfigError(f"cannot read {path} ({error.strerror}); {advice}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
-    if values is not None and not isinstance(values, dict):
-        raise ConfigError(f"{path} must hold keys and values, not a {type(values).__name__}")
-    return values or {}
+def _check_folders(config: Config, path: Path) -> None:
+    """Refuse a raw folder that the lake's own files lie in, or that lies among them."""
+    raw, lake = config.corpus.raw, config.lake
+    if lake.is_relative_to(raw):
+        raise ConfigError(
+            f"{path}: corpus.raw ({raw}) holds the lake ({lake}), so every run would read its own results; set lake to "
+            "a folder elsewhere, or corpus.raw to the folder of your files alone"
+        )
+    if raw.is_relative_to(lake) and raw.relative_to(lake).parts[0] != RAW:
+        raise ConfigError(
+            f"{path}: corpus.raw ({raw}) lies among the files of the lake ({lake}); set it to {lake / RAW} or to a "
+            "folder elsewhere"
+        )
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -78,6 +89,8 @@ def _resolve(section: Any, folder: Path) -> Any:
     """Return the section with every relative path made absolute."""
     if isinstance(section, Path):
         return (folder / section).resolve()
+    if isinstance(section, tuple):
+        return tuple(_resolve(value, folder) for value in section)
     if isinstance(section, dict):
         return {key: _resolve(value, folder) for key, value in section.items()}
     if isinstance(section, BaseModel):
@@ -85,15 +98,3 @@ def _resolve(section: Any, folder: Path) -> Any:
             update={name: _resolve(getattr(section, name), folder) for name in type(section).model_fields}
         )
     return section
-
-
-def _explain(error: ValidationError, path: Path) -> str:
-    first = error.errors()[0]
-    parts = [str(part) for part in first["loc"]]
-    if parts[:1] == ["tasks"]:
-        del parts[2:3]  # the kind, which pydantic puts between a task's name and its keys
-    key = ".".join(parts) or "the file"
-    if first["type"] == "extra_forbidden":
-        return f"{path}: unknown key {key!r}; remove it or see docs/config.md for the names"
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"{path}: {key}: {first['msg'].removeprefix('Value error, ')}{more}"

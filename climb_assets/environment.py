@@ -95,7 +95,7 @@ def _cpu_features() -> frozenset[str]:
     listing = Path("/proc/cpuinfo")
     if not listing.exists():
         return frozenset()
-    lines = (line.partition(":") for line in listing.read_text().splitlines())
+    lines = (line.partition(":") for line in listing.read_text(encoding="utf-8").splitlines())
     return frozenset(next((text for key, _, text in lines if key.strip() in ("flags", "Features")), "").split())
 
 

@@ -29,5 +29,9 @@ class ComputeError(ClimbError):
     """A computation cannot give a meaningful result: fewer documents than clusters, a domain without text."""
 
 
+class DeviceFault(ClimbError):
+    """A disk, a file system or a database did not do what was asked, and will not before somebody mends it."""
+
+
 class TransientError(ClimbError):
     """Something outside failed and may work when tried again: a dead worker, a full disk."""

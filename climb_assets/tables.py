@@ -17,16 +17,37 @@ ROW_GROUP = 65_536
 
 
 def write_table(path: Path, table: pa.Table | Iterable[pa.RecordBatch], schema: pa.Schema | None = None) -> int:
-    """Write a table, or a stream of batches of one schema, atomically; return the number of rows."""
-    batches: Iterable[pa.RecordBatch] = table.to_batches(ROW_GROUP) if isinstance(table, pa.Table) else table
+    """Write a table, or a stream of batches of one schema, atomically; return the number of rows.
+
+    Memory holds `ROW_GROUP` rows.
+    """
+    batches: Iterable[pa.RecordBatch] = table.to_batches() if isinstance(table, pa.Table) else table
     schema = table.schema if isinstance(table, pa.Table) else schema
     assert schema is not None, "a stream of batches needs its schema"
     rows = 0
     with open_table(path, schema) as writer:
-        for batch in batches:
-            writer.write_batch(batch)
-            rows += batch.num_rows
+        for group in _row_groups(batches):
+            writer.write_table(group, ROW_GROUP)
+            rows += group.num_rows
     return rows
+
+
+def _row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Yield tables of exactly `ROW_GROUP` rows in one chunk, the last one of what is left.
+
+    So the bytes of a file follow from its rows alone, whatever the parts in which they came.
+    """
+    held: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in batches:
+        held.append(batch)
+        rows += batch.num_rows
+        while rows >= ROW_GROUP:
+            table = pa.Table.from_batches(held)
+            yield table.slice(0, ROW_GROUP).combine_chunks()
+            held, rows = table.slice(ROW_GROUP).to_batches(), rows - ROW_GROUP
+    if rows:
+        yield pa.Table.from_batches(held).combine_chunks()
 
 
 @contextlib.contextmanager

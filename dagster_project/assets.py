@@ -23,6 +23,7 @@ from dagster_project.event_tags import PARTITIONS
 from dagster_project.events import event_of
 from dagster_project.metadata import describe
 from dagster_project.partitions import asset_options, partitions_of
+from dagster_project.progress import telling
 from dagster_project.retries import TRANSIENT, failing_plainly
 
 Climb = dg.ResourceParam[Materializer]
@@ -74,7 +75,7 @@ def _make_one(asset: str) -> Callable[..., dg.MaterializeResult]:
 
     def make(context: dg.AssetExecutionContext, climb: Climb) -> dg.MaterializeResult:
         _claim(context, climb)
-        with failing_plainly():
+        with failing_plainly(), telling(climb, context.log.info):
             return result(climb, climb.make(asset, context.partition_key if context.has_partition_key else None))
 
     return make
@@ -103,7 +104,7 @@ def _make_partitions(assets: tuple[str, ...]) -> Callable[..., Iterator[dg.Mater
         selected = {key.to_user_string() for key in context.selected_asset_keys}
         chain, keys = tuple(asset for asset in assets if asset in selected), _wanted_keys(context)
         finished: dict[str, list[Artifact]] = {asset: [] for asset in chain}
-        with failing_plainly():
+        with failing_plainly(), telling(climb, context.log.info):
             for made in make_partitions(climb, chain, keys):
                 if context.has_partition_key:
                     yield result(climb, made)

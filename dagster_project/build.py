@@ -20,7 +20,7 @@ def build_definitions(materializer: Materializer) -> dg.Definitions:
         assets=build_assets(materializer.config),
         resources={"climb": materializer},
         jobs=[refresh_corpus, search_job],
-        schedules=[daily_refresh],
+        schedules=[daily_refresh(materializer.config)],
         sensors=[corpus_sensor, failure_sensor()],
         executor=find_executor(materializer.config.dagster.executor),
     )

@@ -4,10 +4,9 @@ What belongs here: arguments, printing and exit codes (0 done, 1 a check failed,
 The work is done by the modules that each command names.
 """
 
-import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,28 +14,50 @@ import click
 
 from climb_assets.config import Config
 from climb_assets.config_file import CONFIG_VARIABLE, load_config
+from climb_assets.device_faults import device_fault
 from climb_assets.errors import ClimbError, MissingArtifact
 from climb_assets.graph.assets import SPEC
 from climb_assets.graph.materializer import Materializer
+from climb_assets.graph.planner import Plan, make_plan
 from climb_assets.graph.spec import iteration_keys
 from climb_assets.mixture.export import Format
+from climb_assets.printable import printable, printable_lines
+from dagster_project.interrupts import run_interruptibly
+from dagster_project.locales import survive_any_locale, use_utf8
+from dagster_project.strict_json import to_json
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # FAISS' threads would spin against the workers' on few cores
 
 ROOT = Path(__file__).parents[1]
 CHECK_FAILED, TO_PUT_RIGHT = 1, 2
+MOST_OF_A_SENTENCE = 1000
 
 
 class OneSentence(click.Group):
     """A group whose commands print our own errors as one sentence and exit with 2."""
 
+    def main(self, args: Sequence[str] | None = None, *others: Any, **options: Any) -> Any:
+        """Begin as a process."""
+        if args is None:
+            use_utf8()
+        return super().main(args, *others, **options)
+
     def invoke(self, context: click.Context) -> Any:
-        """Run a command."""
+        """Run a command; it ends at once when a signal comes."""
+        survive_any_locale()
+        invoke = super().invoke
+        advice = "what is finished is kept; give the same command again and it goes on from there"
         try:
-            return super().invoke(context)
+            return run_interruptibly(lambda: invoke(context), advice)
         except ClimbError as error:
-            click.echo(f"climb: {error}", err=True)
-            sys.exit(TO_PUT_RIGHT)
+            sentence = str(error)
+        except Exception as error:
+            fault = device_fault(error)
+            if fault is None:
+                raise
+            sentence = fault
+        click.echo(f"climb: {printable(sentence, MOST_OF_A_SENTENCE)}", err=True)
+        sys.exit(TO_PUT_RIGHT)
 
 
 @click.group(cls=OneSentence, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -59,6 +80,8 @@ def _example(text: str) -> dict[str, str]:
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 profile_option = click.option("--profile", help="Profile of settings: smoke, demo or paper.")
+yes_option = click.option("--yes", is_flag=True, help="Begin without asking, also beyond runtime.confirm_hours.")
+stale_option = click.option("--stale", "stale_too", is_flag=True, help="Take it although it is not up to date.")
 objective_argument = click.argument("objective")
 
 
@@ -82,27 +105,27 @@ def _objective(config: Config, objective: str) -> str:
 @main.command(**_example("climb up --to domains"))
 @click.option("--to", callback=_asset, help="Stop at this asset.")
 @profile_option
-def up(to: str | None, profile: str | None) -> None:
+@yes_option
+def up(to: str | None, profile: str | None, yes: bool) -> None:
     """Materialise what is stale, in order; the second time it does nothing and says so."""
     from dagster_project.progress import Reporter
     from dagster_project.summary import describe
 
     config = _load(profile)
-    reporter = Reporter()
-    materializer = Materializer(config, progress=reporter.progress)
-    update = _bring_up_to_date(materializer, to, reporter.line)
-    reporter.close()
+    with Reporter() as reporter:
+        materializer = Materializer(config, progress=reporter.progress)
+        update = _bring_up_to_date(materializer, to, reporter.line, yes=yes)
     if update.reported:
         click.echo(f"{update.reported} artefact(s) were reported to Dagster again; their events were missing.")
     click.echo(f"{update.made} partition(s) materialised." if update.made else "Nothing is stale.")
-    click.echo(describe(materializer))
+    click.echo(printable_lines(describe(materializer)))
 
 
 def _notice(line: str) -> None:
     click.echo(f"climb: {line}", err=True)
 
 
-def _bring_up_to_date(materializer: Materializer, to: str | None, report: Callable[[str], None]) -> Any:
+def _bring_up_to_date(materializer: Materializer, to: str | None, report: Callable[[str], None], *, yes: bool) -> Any:
     import warnings
 
     import dagster as dg
@@ -110,10 +133,17 @@ def _bring_up_to_date(materializer: Materializer, to: str | None, report: Callab
     from dagster_project.instance import open_instance
 
     warnings.filterwarnings("ignore", category=dg.BetaWarning)
+    from dagster_project.plan_summary import require_consent
     from dagster_project.run_plan import bring_up_to_date
 
+    def approve(plan: Plan) -> None:
+        cost = plan.cost(materializer.config)
+        report(f"{len(plan.stale)} partition(s) to make: {cost.in_words()}.")
+        if not yes:
+            require_consent(cost, materializer.config.runtime, click.confirm if sys.stdin.isatty() else None)
+
     with open_instance(materializer.config.lake, _notice) as instance:
-        return bring_up_to_date(instance, materializer, to, report)
+        return bring_up_to_date(instance, materializer, to, report, approve)
 
 
 @main.command(**_example("climb plan --json"))
@@ -122,12 +152,14 @@ def _bring_up_to_date(materializer: Materializer, to: str | None, report: Callab
 @json_option
 def plan(to: str | None, profile: str | None, as_json: bool) -> None:
     """Show what is stale, why, and what it will cost."""
-    from climb_assets.graph.planner import make_plan
-    from dagster_project.summary import advice, describe_plan
+    from dagster_project.plan_summary import describe_plan
+    from dagster_project.summary import advice
 
-    materializer = Materializer(_load(profile))
+    config = _load(profile)
+    materializer = Materializer(config)
     made = make_plan(materializer, to)
-    click.echo(json.dumps(made.as_json(), indent=1) if as_json else describe_plan(made, advice(materializer)))
+    text = describe_plan(made, advice(materializer, made), made.cost(config))
+    click.echo(to_json(made.as_json()) if as_json else printable_lines(text))
 
 
 @main.command(**_example("climb status"))
@@ -138,7 +170,7 @@ def status(profile: str | None, as_json: bool) -> None:
     from dagster_project.summary import describe, summarise
 
     materializer = Materializer(_load(profile))
-    click.echo(json.dumps(summarise(materializer), indent=1) if as_json else describe(materializer))
+    click.echo(to_json(summarise(materializer)) if as_json else printable_lines(describe(materializer)))
 
 
 @main.command(**_example('climb sql "SELECT source, count(*) FROM documents GROUP BY source"'))
@@ -146,43 +178,53 @@ def status(profile: str | None, as_json: bool) -> None:
 @json_option
 def sql(query: str, as_json: bool) -> None:
     """Ask DuckDB about the lake, read-only; docs/queries.md shows the views and twelve queries."""
-    from climb_assets.graph.catalog import as_rows, query_lake
-    from climb_assets.store.local import LocalStore
+    from climb_assets.graph.catalog import artefacts_read, as_rows, query_lake
+    from dagster_project.generations import look_at_generations
 
-    relation = query_lake(LocalStore(_load().lake), query)
-    click.echo(json.dumps(as_rows(relation), indent=1, default=str) if as_json else str(relation))
+    materializer = Materializer(_load())
+    limits = materializer.config.sql
+    found = query_lake(materializer.store, query, limits)
+    complaint = look_at_generations(materializer).complaint(artefacts_read(materializer.store, query))
+    if complaint is not None:
+        _notice(complaint)
+    click.echo(to_json(as_rows(found)) if as_json else printable_lines(str(found)))
+    if found.cut:
+        _notice(f"these are the first {limits.rows} rows; narrow the query or raise sql.rows")
 
 
 @main.command(**_example("climb ui --port 3000"))
 @click.option("--port", default=3000, show_default=True, help="Port on the loopback address.")
-def ui(port: int) -> None:
+@click.option("--read-only", is_flag=True, help="Show, and start or change nothing; no daemon runs.")
+@click.option("--host", "hosts", multiple=True, help="Further name of the server, where a proxy stands before it.")
+def ui(port: int, read_only: bool, hosts: tuple[str, ...]) -> None:
     """Serve Dagster's web UI and daemon on loopback, until interrupted."""
+    from dagster_project.databases import HOME_VARIABLE
     from dagster_project.dead_runs import close_dead_runs
-    from dagster_project.instance import HOME_VARIABLE, open_instance, prepare_home, synchronise_shards
+    from dagster_project.instance import open_instance, prepare_home, synchronise_shards
+    from dagster_project.server import ADDRESS, become_server
 
     config = _load()
     with open_instance(config.lake, _notice) as instance:
         close_dead_runs(instance)  # those that the last server left would hold places in the queue
         synchronise_shards(instance, Materializer(config))
-    click.echo(f"Dagster UI on http://127.0.0.1:{port} (interrupt with Ctrl-C)")
-    dagster = Path(sys.executable).with_name("dagster")
-    workspace = ROOT / "workspace.yaml"
-    arguments = ["dev", "--workspace", str(workspace), "--host", "127.0.0.1", "--port", str(port)]
+    click.echo(f"Dagster UI on http://{ADDRESS}:{port} (interrupt with Ctrl-C)")
     home = {HOME_VARIABLE: str(prepare_home(config.lake))}
-    os.execve(dagster, [str(dagster), *arguments], {**os.environ, **home})
+    become_server(ROOT / "workspace.yaml", port, home, read_only=read_only, hosts=hosts)
 
 
 @main.command(**_example("climb audit general"))
 @objective_argument
-def audit(objective: str) -> None:
+@yes_option
+def audit(objective: str, yes: bool) -> None:
     """Bring the audit bundle of an objective up to date, and copy it to the export folder."""
     from climb_assets.audit.bundle import export_bundle
     from dagster_project.progress import Reporter
 
     config = _load()
     _objective(config, objective)
-    materializer = Materializer(config)
-    _bring_up_to_date(materializer, "audit_bundle", Reporter().line)
+    with Reporter() as reporter:
+        materializer = Materializer(config, progress=reporter.progress)
+        _bring_up_to_date(materializer, "audit_bundle", reporter.line, yes=yes)
     folder = export_bundle(materializer.get("audit_bundle", objective), config.lake / "export" / f"audit-{objective}")
     click.echo(f"{folder}")
 
@@ -195,10 +237,13 @@ def verify(as_json: bool) -> None:
 
     outcome = verify_lake(Materializer(_load()))
     if as_json:
-        click.echo(json.dumps(outcome.as_json(), indent=1))
+        click.echo(to_json(outcome.as_json()))
     else:
         for difference in outcome.differences:
-            click.echo(difference)
+            click.echo(printable(difference, MOST_OF_A_SENTENCE))
+        if outcome.not_made:
+            click.echo(f"Not made, so not verified: {', '.join(outcome.not_made[:5])}", nl=False)
+            click.echo(f" and {len(outcome.not_made) - 5} more." if len(outcome.not_made) > 5 else ".")
         click.echo(f"{outcome.artefacts} artefacts, {outcome.files} files, {outcome.bytes:,} bytes: ", nl=False)
         click.echo(f"{len(outcome.differences)} difference(s)" if outcome.differences else "all as recorded")
     sys.exit(CHECK_FAILED if outcome.differences else 0)
@@ -210,33 +255,51 @@ def verify(as_json: bool) -> None:
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder to write; default: export/OBJECTIVE-FORMAT in the lake."
 )
-def export(objective: str, form: Format, out: Path | None) -> None:
+@stale_option
+def export(objective: str, form: Format, out: Path | None, stale_too: bool) -> None:
     """Write the mixed corpus of an objective for Hugging Face, nanochat or Megatron."""
     from climb_assets.mixture.export import export_mixture
+    from dagster_project.generations import look_at_generations, require_current
 
     config = _load()
     folder = out or config.lake / "export" / f"{_objective(config, objective)}-{form}"
-    corpus = Materializer(config).get("mixed_corpus", objective)
+    materializer = Materializer(config)
+    corpus = materializer.get("mixed_corpus", objective)
+    node = ("mixed_corpus", objective)
+    complaint = require_current(look_at_generations(materializer), [node], stale_too=stale_too)
     parts = [corpus.file(name) for name in sorted(corpus.manifest["files"]) if name.startswith("part-")]
-    title = f"climb-{objective}"
-    click.echo(f"{export_mixture(parts, corpus.file('realised.parquet'), form, folder, title)}")
+    notes = [] if complaint is None else [f"When this was exported it was {complaint}."]
+    exported = export_mixture(parts, corpus.file("realised.parquet"), form, folder, f"climb-{objective}", notes)
+    click.echo(f"{folder}")
+    click.echo(exported.in_words())
 
 
 @main.command("export-swarm", **_example("climb export-swarm swarm/"))
 @click.argument("folder", type=click.Path(path_type=Path))
-def export_swarm(folder: Path) -> None:
+@stale_option
+def export_swarm(folder: Path, stale_too: bool) -> None:
     """Write every measured mixture as ratios.csv and metrics.csv: for Olmix, or as search.evidence of a search."""
     from climb_assets.search.iteration import History
     from climb_assets.search.swarm_table import write_swarm
     from climb_assets.tables import read_table
+    from dagster_project.generations import look_at_generations, require_current
 
     materializer = Materializer(_load())
     made = [materializer.store.current("predictor_state", key) for key in iteration_keys(materializer.config)]
     states = [state for state in made if state is not None]
     if not states:
         raise MissingArtifact("no iteration is finished, so there is no swarm to write; run `climb up` first")
-    history = History.load(states[-1].file("history.parquet"))
-    domains = materializer.version_named("domains", None, states[-1].manifest["inputs"]["domains"])  # those it searched
+    generations = look_at_generations(materializer)
+    current = [state for state in states if generations.state_of(state.asset, state.partition) == "current"]
+    state = (current or states)[-1]  # of the generation that is being made, as far as it has come
+    complaint = require_current(generations, [(state.asset, state.partition)], stale_too=stale_too)
+    if complaint is not None:
+        _notice(complaint)
+    history = History.load(state.file("history.parquet"))
+    searched = state.manifest["inputs"]["domains"]
+    domains = materializer.store.with_data_version("domains", None, searched)
+    if domains is None:
+        raise MissingArtifact("the domains that this swarm was searched over are no longer there; run `climb up`")
     folder.mkdir(parents=True, exist_ok=True)
     write_swarm(folder, history, read_table(domains.file("domains.parquet"), ["name"])["name"].to_pylist())
     click.echo(f"{len(history.keys)} mixtures in {folder}")
@@ -257,6 +320,14 @@ def demo_corpus(documents: int, whole: bool, refresh: bool) -> None:
     from climb_assets.demo.prepare import prepare_demo
 
     prepare_demo(_load().lake, documents=None if whole else documents, report=click.echo, refresh=refresh)
+
+
+@main.command("fetch-encoder", **_example("climb fetch-encoder"))
+def fetch_encoder() -> None:
+    """Fetch the encoder alone, for a corpus of your own: no demo corpus, no tasks."""
+    from climb_assets.demo.prepare import fetch_encoder as fetch
+
+    click.echo(f"{fetch(_load().lake, click.echo)}")
 
 
 if __name__ == "__main__":

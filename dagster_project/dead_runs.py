@@ -55,7 +55,7 @@ def process_identity(pid: int) -> str | None:
             return None
         return None if ended else f"{host_identity()}:{pid}:{started:.6f}"
     try:
-        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        state, *fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
     return None if state == "Z" else f"{host_identity()}:{pid}:{_boot()[:8]}-{fields[18]}"
@@ -78,14 +78,14 @@ def host_identity() -> str:
         return _short(platform.node(), f"{uuid.getnode():x}")
     namespace = str(Path("/proc/self/ns/pid").readlink())
     machine = Path("/etc/machine-id")
-    known = machine.read_text().strip() if machine.exists() else ""
+    known = machine.read_text(encoding="utf-8").strip() if machine.exists() else ""
     if namespace == FIRST_NAMESPACE and known:
         return _short(known, platform.node())
     return _short(known, _boot(), namespace)
 
 
 def _boot() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
 
 
 def _short(*parts: str) -> str:

@@ -9,32 +9,36 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 import dagster as dg
 
 from climb_assets.errors import ConfigError
 from climb_assets.graph.assets import SPECS
 from climb_assets.graph.materializer import Materializer
-from climb_assets.store.files import write_atomically
+from climb_assets.store.files import atomic_folder, remove_unfinished, write_atomically
+from climb_assets.store.local import LocalStore
+from dagster_project.databases import HOME_VARIABLE, heal_databases, home_in_environment, make_databases
 from dagster_project.event_tags import DATA_VERSION
 from dagster_project.event_versions import data_version_of, latest_versions
 from dagster_project.events import event_of
 
 TEMPLATE = Path(__file__).parent / "instance" / "dagster.yaml"
-HOME_VARIABLE = "DAGSTER_HOME"
+LEASE = "dagster_home"
 
 
 def prepare_home(lake: Path, notice: Callable[[str], None] | None = None) -> Path:
     """Return the folder of the Dagster instance: DAGSTER_HOME where it is set, else dagster_home in the lake.
 
     The lake's own gets a dagster.yaml from the template if it has none. What is there belongs to the user and is
-    never written again, and a DAGSTER_HOME is the user's altogether. `notice` is told, in one line, that an instance
-    is without our settings or has those of an older template.
+    never written again, and a DAGSTER_HOME is the user's altogether. Dagster's databases in it are made by one process,
+    and put right where one was killed before they were whole. `notice` is told, in one line, that an instance is
+    without our settings or has those of an older template.
 
     Raises
     ------
     ConfigError
-        If DAGSTER_HOME is no absolute path of a folder.
+        If DAGSTER_HOME is no absolute path of a folder, or Dagster cannot use the path.
     """
     chosen = os.environ.get(HOME_VARIABLE)
     home = Path(chosen).expanduser() if chosen else lake.absolute() / "dagster_home"
@@ -43,13 +47,30 @@ def prepare_home(lake: Path, notice: Callable[[str], None] | None = None) -> Pat
             f"{HOME_VARIABLE}={chosen} is no absolute path of a folder; make it, or unset {HOME_VARIABLE} to keep "
             "Dagster's history in the lake"
         )
+    if "?" in str(home) or unquote(str(home)) != str(home):  # SQLAlchemy reads the path as a part of a URL
+        raise ConfigError(f"{home}: Dagster's databases cannot lie below a folder with '?' or such as '%20'; rename it")
     file = home / "dagster.yaml"
-    if not chosen and not file.exists():
-        home.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, TEMPLATE.read_bytes())
+    with LocalStore(lake).lease(LEASE):  # of several first starts one makes it
+        if chosen:
+            heal_databases(home, TEMPLATE)
+        else:
+            _make_home(home)
     if notice is not None and (advice := _advise(file)):
         notice(advice)
     return home
+
+
+def _make_home(home: Path) -> None:
+    """Make the lake's own home, which is there whole or not at all, or put right what an older one lacks."""
+    remove_unfinished(home)
+    if not home.exists():
+        with atomic_folder(home) as folder:
+            write_atomically(folder / "dagster.yaml", TEMPLATE.read_bytes())
+            make_databases(folder)
+        return
+    if not (home / "dagster.yaml").exists():
+        write_atomically(home / "dagster.yaml", TEMPLATE.read_bytes())
+    heal_databases(home, TEMPLATE)
 
 
 def _advise(file: Path) -> str | None:
@@ -63,31 +84,34 @@ def _advise(file: Path) -> str | None:
 
 def _template_version(file: Path) -> int | None:
     """Return the version that a file's comment names; a user who removes the line is not told of newer ones."""
-    found = re.search(r"^# template (\d+)\b", file.read_text(), re.MULTILINE)
+    found = re.search(r"^# template (\d+)\b", file.read_text(encoding="utf-8"), re.MULTILINE)
     return int(found[1]) if found else None
 
 
 @contextlib.contextmanager
 def open_instance(lake: Path, notice: Callable[[str], None] | None = None) -> Iterator[dg.DagsterInstance]:
     """Open the instance of a lake; within, processes that are started find it by DAGSTER_HOME."""
-    before = os.environ.get(HOME_VARIABLE)
-    os.environ[HOME_VARIABLE] = str(prepare_home(lake, notice))
-    try:
-        with dg.DagsterInstance.get() as instance:
+    with home_in_environment(prepare_home(lake, notice)):
+        with LocalStore(lake).lease(LEASE):  # a storage of the user's own may be made by this
+            opened = dg.DagsterInstance.get()
+        with opened as instance:
             yield instance
-    finally:
-        if before is None:
-            del os.environ[HOME_VARIABLE]
-        else:
-            os.environ[HOME_VARIABLE] = before
 
 
 def synchronise_shards(instance: dg.DagsterInstance, materializer: Materializer) -> tuple[list[str], list[str]]:
-    """Bring the shard partitions in step with the raw folder; return the keys that came and that went.
+    """Look at the raw folder and bring the shard partitions in step; return the keys that came and that went.
 
-    The sensor, the schedule and `climb up` all come here.
+    The sensor, the schedule and `climb ui` come here.
     """
     materializer.refresh()
+    return register_shards(instance, materializer)
+
+
+def register_shards(instance: dg.DagsterInstance, materializer: Materializer) -> tuple[list[str], list[str]]:
+    """Bring the shard partitions in step with the raw folder as it was last seen; return those that came and went.
+
+    What was planned from one look is run with the partitions of the same look.
+    """
     have, want = set(instance.get_dynamic_partitions("shard")), set(materializer.listing().shards)
     came, went = sorted(want - have), sorted(have - want)
     if came:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from climb_assets.device_faults import device_fault
 from climb_assets.errors import ClimbError, TransientError
 
 TRANSIENT = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
@@ -21,5 +22,5 @@ def failing_plainly() -> Iterator[None]:
         yield
     except ClimbError as error:
         raise dg.Failure(str(error), allow_retries=isinstance(error, TransientError)) from error
-    except Exception as error:  # a defect, which another attempt would only repeat
-        raise dg.Failure(allow_retries=False) from error
+    except Exception as error:  # a device that must be mended, or a defect: another attempt would only repeat it
+        raise dg.Failure(device_fault(error), allow_retries=False) from error

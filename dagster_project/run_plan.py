@@ -17,7 +17,7 @@ from climb_assets.graph.planner import Plan, make_plan
 from dagster_project.assets import MADE_TOGETHER, build_assets
 from dagster_project.dead_runs import close_dead_runs, process_tags
 from dagster_project.event_tags import PARTITIONS, RANGE_END, RANGE_START
-from dagster_project.instance import report_missing_events, synchronise_shards
+from dagster_project.instance import register_shards, report_missing_events
 
 SILENT = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -49,8 +49,16 @@ def bring_up_to_date(
     materializer: Materializer,
     to: str | None = None,
     report: Callable[[str], None] = print,
+    approve: Callable[[Plan], None] = lambda plan: None,
 ) -> Update:
     """Materialise what is stale, inputs first, stopping where a result comes out unchanged.
+
+    What comes or goes under the raw folder meanwhile is taken along: the plan is made anew after each of its stages.
+
+    Parameters
+    ----------
+    approve
+        Is shown the first plan before anything is begun; what it raises ends the update.
 
     Raises
     ------
@@ -58,19 +66,21 @@ def bring_up_to_date(
         What a failing asset said.
     """
     close_dead_runs(instance)
-    came, went = synchronise_shards(instance, materializer)
-    for word, names in (("new", came), ("gone", went)):
-        if names:
-            report(f"{len(names)} shard(s) {word}: {', '.join(names[:8])}{' ...' if len(names) > 8 else ''}")
     job = asset_job(materializer)
     made, before = 0, None
     while True:
         plan = make_plan(materializer, to)
+        came, went = register_shards(instance, materializer)  # a shard may come or go while others are made
+        for word, names in (("new", came), ("gone", went)):
+            if names:
+                report(f"{len(names)} shard(s) {word}: {', '.join(names[:8])}{' ...' if len(names) > 8 else ''}")
         named = [(item.name, item.causes) for item in plan.stale]
         if named == before:
             raise ComputeError(
                 f"{plan.stale[0].name} was made and is still stale; its inputs change while they are read"
             )
+        if before is None and plan.stale:
+            approve(plan)
         before = named
         forget_removed(materializer, plan)
         reported = report_missing_events(instance, materializer)

@@ -6,9 +6,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from climb_assets.corpus.raw_files import list_files
-from climb_assets.graph.materializer import Materializer
-from climb_assets.store.artifacts import canonical_json, sha256_text
+from climb_assets.corpus.raw_files import stamp_shards
 from dagster_project.assets import Climb
 from dagster_project.dead_runs import close_dead_runs
 from dagster_project.instance import synchronise_shards
@@ -71,7 +69,8 @@ def corpus_sensor(context: dg.SensorEvaluationContext, climb: Climb) -> dg.Senso
     """
     came, went = synchronise_shards(context.instance, climb)
     close_dead_runs(context.instance)  # a refresh that a kill ended would look as on its way for ever
-    stamp, cursor, raw = _stamp(climb), Cursor.read(context.cursor), climb.config.corpus.raw
+    cursor, corpus = Cursor.read(context.cursor), climb.config.corpus
+    raw, stamp = corpus.raw, stamp_shards(corpus.raw, climb.listing(), corpus.link_roots)
     if stamp == cursor.refreshed:
         return _skip(f"nothing changed in {raw}", replace(cursor, seen=stamp))
     if stamp != cursor.seen:
@@ -89,13 +88,3 @@ def corpus_sensor(context: dg.SensorEvaluationContext, climb: Climb) -> dg.Senso
 
 def _skip(reason: str, cursor: Cursor) -> dg.SensorResult:
     return dg.SensorResult(skip_reason=reason, cursor=cursor.write())
-
-
-def _stamp(materializer: Materializer) -> str:
-    """Return a hash over path, size and times of every raw file."""
-    records = []
-    for shard, path in materializer.listing().shards.items():
-        for file in list_files(path):
-            stat = file.lstat()
-            records.append([shard, file.as_posix(), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns])
-    return sha256_text(canonical_json(records))[:32]

@@ -9,25 +9,29 @@ from typing import Any
 
 from tabulate import tabulate
 
-from climb_assets.config import SEARCH_PROXY
-from climb_assets.errors import ClimbError
+from climb_assets.config import SEARCH_PROXY, Config
 from climb_assets.graph.materializer import Materializer
-from climb_assets.graph.planner import Elsewhere, Plan, make_plan
+from climb_assets.graph.planner import Plan
 from climb_assets.graph.spec import artefact_name, iteration_key, iteration_keys
+from climb_assets.printable import printable
 from climb_assets.search.noise import noise_of_objectives
 from climb_assets.search.shadow_prices import ShadowPrice
 from climb_assets.store.artifacts import Artifact
 from climb_assets.tables import read_table
 from climb_assets.training.fidelity import in_words, of_setting, read_fidelity
+from dagster_project.generations import Generations, look_at_generations
 
 
 def summarise(materializer: Materializer) -> dict[str, Any]:
     """Return what there is: corpus, domains, iterations, mixtures, comparisons; None where it is not made yet.
 
-    ``stale`` names what `climb up` would make or make again, or is the reason, a text, why that cannot be said.
+    ``stale`` names what `climb up` would make or make again, or is the reason, a text, why that cannot be said;
+    ``states`` says of each part, of iterations and mixtures one by one, whether it is of the current graph.
     """
+    generations = look_at_generations(materializer)
     return {
-        "stale": _stale(materializer),
+        "stale": generations.as_json(),
+        "states": _states(materializer.config, generations),
         "corpus": _corpus(materializer),
         "domains": _table(materializer, "domains", None, "domains.parquet"),
         "evidence": _evidence(materializer),
@@ -41,11 +45,20 @@ def summarise(materializer: Materializer) -> dict[str, Any]:
     }
 
 
-def _stale(materializer: Materializer) -> list[str] | str:
-    try:
-        return [item.name for item in make_plan(materializer).stale]
-    except ClimbError as error:
-        return str(error)
+def _states(config: Config, generations: Generations) -> dict[str, Any]:
+    iterations, state_of = iteration_keys(config), generations.state_of
+    return {
+        "corpus": state_of("corpus_manifest"),
+        "domains": state_of("domains"),
+        "evidence": state_of("predictor_state", iterations[0]),
+        "iterations": {key: state_of("predictor_state", key) for key in iterations},
+        "predictors": state_of("predictor_state", iterations[-1]),
+        "noise": state_of("predictor_state", iterations[0]),
+        "fidelity": state_of("proxy_fidelity"),
+        "mixtures": {name: state_of("optimal_mixture", name) for name in config.objectives},
+        "realised": {name: state_of("mixed_corpus", name) for name in config.objectives},
+        "comparisons": {name: state_of("target_comparison", name) for name in config.objectives},
+    }
 
 
 def _corpus(materializer: Materializer) -> dict[str, Any] | None:
@@ -126,43 +139,54 @@ def _made_from(materializer: Materializer, answer: Artifact, asset: str, file: s
     return _table(materializer, asset, answer.partition, file)
 
 
-def advice(materializer: Materializer) -> dict[str, str]:
-    """Return for each objective that has an answer whether to search on, in one sentence."""
+def advice(materializer: Materializer, plan: Plan) -> dict[str, str]:
+    """Return for each objective that has an answer of the current graph whether to search on, in one sentence."""
     answers = {name: materializer.store.current("optimal_mixture", name) for name in materializer.config.objectives}
     return {
         name: answer.summary["advice"]
         for name, answer in answers.items()
-        if answer is not None and "advice" in answer.summary  # else it was made before there was advice
+        if answer is not None
+        and "advice" in answer.summary  # else it was made before there was advice
+        and plan.state_of("optimal_mixture", name) == "current"
     }
 
 
 def describe(materializer: Materializer) -> str:
-    """Return the state of the lake as text."""
+    """Return the state of the lake as text; what is not of the current graph bears a mark."""
     state = summarise(materializer)
-    lines = [_describe_corpus(state["corpus"])]
+    marks = {key: _mark(value) for key, value in state["states"].items() if isinstance(value, str)}
+    lines = [_describe_corpus(state["corpus"]) + (marks["corpus"] if state["corpus"] else "")]
     if state["domains"]:
-        lines += ["", f"{len(state['domains'])} domains:", _describe_domains(state["domains"])]
+        lines += ["", f"{len(state['domains'])} domains{marks['domains']}:", _describe_domains(state["domains"])]
     if state["evidence"]:
-        lines += ["", _describe_evidence_brought(**state["evidence"])]
+        lines += ["", _describe_evidence_brought(**state["evidence"]) + marks["evidence"]]
     if state["iterations"]:
+        states = state["states"]["iterations"]
         rows = [
-            [row["iteration"], row["proxies"], row["diverged"], *_ranks(row["skill"])] for row in state["iterations"]
+            [row["iteration"], row["proxies"], row["diverged"], *_ranks(row["skill"]), states[row["iteration"]]]
+            for row in state["iterations"]
         ]
         names = [f"rank correlation, {name}" for name in state["iterations"][0]["skill"]]
         lines += ["", "Iterations (rank correlation of left-out predictions and measurements):"]
-        lines += [tabulate(rows, ["", "proxies", "diverged", *names])]
+        lines += [tabulate(rows, ["", "proxies", "diverged", *names, "of the current graph"])]
     if state["predictors"]:
-        lines += ["", "Predictors after the last iteration (weight of each family, by cross-validation):"]
+        lines += ["", "Predictors after the last iteration (weight of each family, by cross-validation)"]
+        lines[-1] += f"{marks['predictors']}:"
         lines += [_describe_predictors(state["predictors"])]
     for objective, mixture in state["mixtures"].items():
         if state["noise"] is not None:
-            lines += ["", f"{objective}: {_describe_noise(state['noise'].get(objective))}"]
+            lines += ["", f"{objective}: {_describe_noise(state['noise'].get(objective))}{marks['noise']}"]
         if state["fidelity"] is not None:
-            lines += [f"{objective}: {_describe_fidelity(state['fidelity'].get(objective))}"]
+            lines += [f"{objective}: {_describe_fidelity(state['fidelity'].get(objective))}{marks['fidelity']}"]
         if mixture is not None:
-            lines += ["", *_describe_mixture(objective, mixture)]
+            own = {key: _mark(state["states"][key][objective]) for key in ("mixtures", "realised", "comparisons")}
+            lines += ["", *_describe_mixture(objective, mixture, own)]
     lines += ["", _describe_staleness(state["stale"])] if state["corpus"] else []
     return "\n".join(lines)
+
+
+def _mark(state: str) -> str:
+    return "" if state == "current" else f" [{state}]"
 
 
 def _describe_staleness(stale: list[str] | str) -> str:
@@ -177,7 +201,7 @@ def _describe_evidence_brought(rows: int, left_out: Mapping[str, str]) -> str:
     text = f"The search began with {rows} mixtures of its evidence"
     if left_out:
         run, reason = next(iter(left_out.items()))
-        text += f"; {len(left_out)} runs were left out, such as {run}: {reason}"
+        text += f"; {len(left_out)} runs were left out, such as {printable(run, 60)}: {printable(reason)}"
     return f"{text}."
 
 
@@ -214,11 +238,12 @@ def _describe_corpus(corpus: dict[str, Any] | None) -> str:
     if corpus is None:
         return "The corpus has not been read yet; run `climb up`."
     counts = {"duplicates": "duplicates across shards", "filtered": "filtered", "quarantined": "quarantined"}
+    counts |= {"dropped_labels": "labels are no text"} if corpus.get("dropped_labels") else {}
     left_out = ", ".join(f"{corpus[key]} {words}" for key, words in counts.items())
     return (
         f"{corpus['documents']} documents, {corpus['tokens']:,} tokens in {corpus['shards']} shards ({left_out})."
         + _describe_splits(corpus["splits"])
-        + "".join(f"\nNot a shard: {entry}" for entry in corpus["rejected_names"])
+        + "".join(f"\nNot a shard: {printable(str(entry), 300)}" for entry in corpus["rejected_names"])
     )
 
 
@@ -243,17 +268,24 @@ def _describe_splits(splits: Mapping[str, Any]) -> str:
 def _describe_domains(domains: list[dict[str, Any]]) -> str:
     rows = []
     for row in domains:
-        sources = ", ".join(str(entry["source"]) for entry in row["sources"][:3])
+        sources = ", ".join(printable(str(entry["source"]), 60) for entry in row["sources"][:3])
         rows.append(
-            [row["domain"], row["name"], row["documents"], f"{row['tokens']:,}", f"{row['prior']:.3f}", sources]
+            [
+                row["domain"],
+                printable(row["name"]),
+                row["documents"],
+                f"{row['tokens']:,}",
+                f"{row['prior']:.3f}",
+                sources,
+            ]
         )
     headers = ["", "name", "documents", "tokens", "share", "mostly from"]
     return str(tabulate(rows, headers, maxcolwidths=[None, 44, None, None, None, 44]))
 
 
-def _describe_mixture(objective: str, mixture: dict[str, Any]) -> list[str]:
-    names = [str(row["name"]) for row in mixture["weights"]]
-    lines = [f"Mixture for {objective}: {mixture['selection']['origin']}."]
+def _describe_mixture(objective: str, mixture: dict[str, Any], marks: Mapping[str, str]) -> list[str]:
+    names = [printable(str(row["name"])) for row in mixture["weights"]]
+    lines = [f"Mixture for {objective}{marks['mixtures']}: {mixture['selection']['origin']}."]
     lines += _describe_evidence(mixture["selection"], names)
     lines += [f"Another iteration? {mixture['advice']['sentence']}."]
     realised = {row["domain"]: row for row in mixture["realised"] or []}
@@ -262,10 +294,12 @@ def _describe_mixture(objective: str, mixture: dict[str, Any]) -> list[str]:
         if row["weight"] > 0:
             written = realised.get(row["domain"])
             epochs = f"{written['weight']:.3f} ({written['epochs']:.1f} epochs)" if written else ""
-            rows.append([row["name"], f"{row['weight']:.3f}", f"{row['prior']:.3f}", epochs])
+            rows.append([printable(row["name"]), f"{row['weight']:.3f}", f"{row['prior']:.3f}", epochs])
     lines.append(
         tabulate(
-            rows, ["domain", "weight", "share of the corpus", "in the data set"], maxcolwidths=[44, None, None, None]
+            rows,
+            ["domain", "weight", "share of the corpus", f"in the data set{marks['realised']}"],
+            maxcolwidths=[44, None, None, None],
         )
     )
     # A comparison that an earlier version made knew no families.
@@ -283,7 +317,7 @@ def _describe_mixture(objective: str, mixture: dict[str, Any]) -> list[str]:
         ]
         lines += [
             "Target models on it against others, bits per byte, negative is better; "
-            f"the intervals of all {primary[0]['comparisons']} comparisons hold together:"
+            f"the intervals of all {primary[0]['comparisons']} comparisons hold together{marks['comparisons']}:"
         ]
         lines += [tabulate(rows, ["against", "on", "difference", "interval", "verdict"])]
     else:
@@ -314,30 +348,3 @@ def _describe_evidence(selection: dict[str, Any], names: Sequence[str]) -> list[
     ]
     prices = [ShadowPrice(**price) for price in selection["prices"]]
     return lines + [price.in_words(names) for price in prices]
-
-
-def _describe_elsewhere(one: Elsewhere) -> str:
-    before, now = one.difference.before or "none", one.difference.now or "none"
-    assets = ", ".join(name if count == 1 else f"{name} ({count})" for name, count in one.partitions.items())
-    return f"Made with another {one.difference.name} ({before}, now {now}), as runtime.environment allows: {assets}."
-
-
-def describe_plan(plan: Plan, advice: Mapping[str, str]) -> str:
-    """Return a plan as text: what is stale, why, and what it will cost; `advice` is whether to search on, by objective.
-
-    The advice decides nothing: it is for whoever sets `search.iterations`.
-    """
-    told = [_describe_elsewhere(one) for one in plan.elsewhere]
-    told += [f"Another iteration for {objective}? {sentence}." for objective, sentence in advice.items()]
-    if not plan.stale:
-        return "\n".join(["Nothing is stale.", *told])
-    rows = []
-    for item in plan.stale:
-        causes = [f"{cause.kind}: {cause.input}" for cause in item.causes]
-        shown = ", ".join(causes[:3]) + (f" and {len(causes) - 3} more" if len(causes) > 3 else "")
-        cost = "unknown" if item.estimate_s is None else f"{item.estimate_s:.1f} s"
-        rows.append([item.name, "yes" if item.certain else "perhaps", shown, cost])
-    known = [item.estimate_s for item in plan.stale if item.estimate_s is not None]
-    total = f"{len(plan.certain)} of {len(plan.stale)} stale for certain; about {sum(known):.0f} s if all are redone"
-    table = tabulate(rows, ["stale", "certain", "because of", "last took"], maxcolwidths=[None, None, 60, None])
-    return "\n".join([table, total, *told])

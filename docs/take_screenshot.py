@@ -120,7 +120,9 @@ def browsing() -> Iterator[Page]:
         flags = [*FLAGS, f"--user-data-dir={profile}", "about:blank"]
         process = subprocess.Popen([browser, *flags], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            port = wait_for(lambda: (Path(profile) / "DevToolsActivePort").read_text(), "Chromium").split()[0]
+            port = wait_for(
+                lambda: (Path(profile) / "DevToolsActivePort").read_text(encoding="utf-8"), "Chromium"
+            ).split()[0]
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=30) as answer:
                 target = next(target for target in json.load(answer) if target["type"] == "page")
             with connect(target["webSocketDebuggerUrl"], max_size=None) as connection:

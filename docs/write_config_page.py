@@ -39,6 +39,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "fidelity": config.Fidelity,
     "runtime": config.Runtime,
     "dagster": config_dagster.Dagster,
+    "sql": config.Sql,
 }
 HEAD = """# Configuration
 
@@ -71,4 +72,4 @@ def _default(field: Any) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(render())
+    PAGE.write_text(render(), encoding="utf-8")

@@ -41,12 +41,12 @@ def write_bundle(objective: str, lineage: Lineage, proxies: Sequence[Artifact], 
     _write(out / "raw_files.json", raw)
     _write(out / "lineage.json", _describe(lineage, proxies))
     _write(out / "parameters.json", {name: made.manifest["config"] for name, made in sorted(artefacts.items())})
-    (out / "report.md").write_text(_report(objective, artefacts, len(raw), documents.num_rows))
+    (out / "report.md").write_text(_report(objective, artefacts, len(raw), documents.num_rows), encoding="utf-8")
     for name in ("selection.json", "weights.parquet"):
         shutil.copyfile(artefacts[f"optimal_mixture@{objective}"].file(name), out / name)
     shutil.copyfile(artefacts[f"target_comparison@{objective}"].file("comparison.parquet"), out / "comparison.parquet")
     sums = [f"{sha256_file(path)}  {path.name}" for path in sorted(out.iterdir()) if path.is_file()]
-    (out / CHECKSUMS).write_text("\n".join(sums) + "\n")
+    (out / CHECKSUMS).write_text("\n".join(sums) + "\n", encoding="utf-8")
     return {
         "artefacts": len(artefacts),
         "proxies": len(proxies),
@@ -56,7 +56,7 @@ def write_bundle(objective: str, lineage: Lineage, proxies: Sequence[Artifact], 
 
 
 def _write(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
+    path.write_text(json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _documents(mixed: Artifact, artefacts: Mapping[str, Artifact]) -> pa.Table:

@@ -6,26 +6,31 @@ and the rule by which a fingerprint is made.
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from climb_assets.audit.lineage import Lineage, name_of, trace
-from climb_assets.errors import ClimbError
+from climb_assets.corpus.digest_cache import hash_file
+from climb_assets.corpus.raw_files import UNREADABLE
+from climb_assets.corpus.regular_file import IrregularFileError
+from climb_assets.errors import ClimbError, CorpusError, CorruptArtifact, MissingArtifact
 from climb_assets.graph.assets import SPECS
 from climb_assets.graph.materializer import Materializer
-from climb_assets.store.artifacts import MANIFEST, RUN_FACTS, Artifact, sha256_file
+from climb_assets.graph.spec import artefact_name
+from climb_assets.store.artifacts import MANIFEST, RUN_FACTS, Artifact
 
 STORES = ("proxy_models", "proxy_scores", "proxy_tasks", "doremi_models")  # of no asset, and verified whole
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What was looked at, and every difference found, one sentence each."""
+    """What was looked at, every difference found, one sentence each, and what the graph has and the lake has not."""
 
     artefacts: int
     files: int
     bytes: int
     differences: tuple[str, ...]
+    not_made: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return the form that `climb verify --json` prints."""
@@ -33,7 +38,13 @@ class Verification:
 
 
 def verify_lake(materializer: Materializer) -> Verification:
-    """Verify every current artefact, all it rests on, the trained proxies and the raw files."""
+    """Verify every current artefact, all it rests on, the trained proxies and the raw files.
+
+    Raises
+    ------
+    MissingArtifact
+        The lake holds no artefact, so that nothing can be said of it.
+    """
     lake = materializer.store
     differences: list[str] = []
     current = list(_current(materializer, differences))
@@ -42,14 +53,26 @@ def verify_lake(materializer: Materializer) -> Verification:
         lineage = trace(lake, current)
     except ClimbError as error:
         differences.append(str(error))
-    stored = chain.from_iterable(lake.all_of(name) for name in STORES)
+    stored: list[Artifact] = []
+    for name in STORES:
+        try:
+            stored += lake.all_of(name)
+        except ClimbError as error:
+            differences.append(str(error))
     everything = {artifact.path: artifact for artifact in [*current, *lineage.artefacts.values(), *stored]}
+    if not everything and not differences:
+        raise MissingArtifact(f"{materializer.config.lake} holds no artefact to verify; run `climb up`")
+    not_made = _not_made(materializer, differences)
     for artifact in everything.values():
         differences += _differences(artifact)
     differences += _raw_differences(materializer)
     files = [record for artifact in everything.values() for record in artifact.manifest["files"].values()]
     return Verification(
-        len(everything), len(files), sum(record["bytes"] for record in files), tuple(dict.fromkeys(differences))
+        len(everything),
+        len(files),
+        sum(record["bytes"] for record in files),
+        tuple(dict.fromkeys(differences)),
+        tuple(not_made),
     )
 
 
@@ -67,8 +90,41 @@ def _current(materializer: Materializer, differences: list[str]) -> Iterator[Art
                 differences.append(f"{spec.asset}@{partition} is referred to and is not there")
 
 
+def _not_made(materializer: Materializer, differences: list[str]) -> list[str]:
+    """Return what the graph has and the lake has not; of what was made and has lost its reference, tell `differences`.
+
+    A reference that was deleted together with all its artefacts looks like what was never made.
+    """
+    names: list[str] = []
+    for spec in SPECS:
+        try:
+            partitions = materializer.partitions(spec)
+        except ClimbError as error:  # there is no raw folder any more
+            differences.append(str(error))
+            continue
+        for partition in partitions:
+            if _has_reference(materializer, spec.asset, partition):
+                continue
+            name = artefact_name(spec.asset, partition)
+            if materializer.store.fingerprints(spec.asset, partition):
+                differences.append(f"the reference of {name} is gone, its artefacts are not; run `climb up`")
+            else:
+                names.append(name)
+    return names
+
+
+def _has_reference(materializer: Materializer, asset: str, partition: str | None) -> bool:
+    try:
+        return materializer.store.reference(asset, partition) is not None
+    except CorruptArtifact:  # told already
+        return True
+
+
 def _differences(artifact: Artifact) -> Iterator[str]:
-    for name in artifact.manifest["files"]:
+    sizes = artifact.store.files(artifact)
+    for name, record in artifact.manifest["files"].items():
+        if sizes.get(name, record["bytes"]) != record["bytes"]:
+            yield f"{artifact.path / name} has {sizes[name]} bytes, its manifest says {record['bytes']}"
         try:
             artifact.file(name, again=True)
         except ClimbError as error:
@@ -77,9 +133,9 @@ def _differences(artifact: Artifact) -> Iterator[str]:
         artifact.verify_manifest()
     except ClimbError as error:
         yield str(error)
-    for name in sorted(
-        artifact.store.files(artifact).keys() - {MANIFEST, RUN_FACTS} - artifact.manifest["files"].keys()
-    ):
+    if not artifact.run:
+        yield f"{artifact.path / RUN_FACTS} is lost or is not what was written; what it cost is not known any more"
+    for name in sorted(sizes.keys() - {MANIFEST, RUN_FACTS} - artifact.manifest["files"].keys()):
         yield f"{artifact.path / name} is not named by its manifest ({name_of(artifact)})"
 
 
@@ -95,9 +151,18 @@ def _raw_differences(materializer: Materializer) -> Iterator[str]:
         except ClimbError:
             continue  # reported with the artefact itself
         for record in files:
-            path = raw / record["path"]
-            if not path.is_file():
-                if record["sha256"] != "unreadable":
-                    yield f"{path} is gone; it was read with sha256 {record['sha256']}"
-            elif record["sha256"] not in ("unreadable", sha256_file(path)):
-                yield f"{path} is not the file that was read (sha256 {record['sha256']})"
+            if record["sha256"] != UNREADABLE:
+                yield from _raw_difference(raw / record["path"], record["sha256"])
+
+
+def _raw_difference(path: Path, sha256: str) -> Iterator[str]:
+    try:
+        found = hash_file(path.resolve()).sha256
+    except (CorpusError, FileNotFoundError):
+        yield f"{path} is gone; it was read with sha256 {sha256}"
+    except (IrregularFileError, OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself
+        reason = error.strerror if isinstance(error, OSError) else error
+        yield f"{path} cannot be read ({reason}); it was read with sha256 {sha256}"
+    else:
+        if found != sha256:
+            yield f"{path} is not the file that was read (sha256 {sha256})"

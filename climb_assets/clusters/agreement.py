@@ -1,4 +1,4 @@
-"""How well clusters and domains agree with the sources that documents are labelled with, where they are.
+"""How well clusters and domains agree with the sources of documents.
 
 What belongs here: comparing two partitions of the same documents. Nothing is chosen by it: a corpus for which the
 search is worth its cost has no labels.
@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 
@@ -25,14 +24,13 @@ def measure_agreement(tally: pa.Table, domain_of: NDArray[np.int64]) -> dict[str
     Returns
     -------
     ``nmi`` and ``purity`` of domains (over kept documents), ``cluster_nmi`` and ``cluster_purity`` of clusters, and the
-    numbers of labelled ``documents`` and of ``sources``. Empty where there are fewer than two sources.
+    numbers of ``documents`` and of ``sources``. Empty where there are fewer than two sources.
     """
-    labelled = tally.filter(pc.is_valid(tally["source"]))
-    sources, codes = np.unique(np.array(labelled["source"].to_pylist(), str), return_inverse=True)
+    sources, codes = np.unique(np.array(tally["source"].to_pylist(), str), return_inverse=True)
     if len(sources) < 2:
         return {}
-    documents = labelled["documents"].to_numpy()
-    clusters = labelled["cluster"].to_numpy()
+    documents = tally["documents"].to_numpy()
+    clusters = tally["cluster"].to_numpy()
     domains = domain_of[clusters]
     kept = domains >= 0
     cluster_nmi, cluster_purity = _compare(clusters, codes, documents)

@@ -8,6 +8,7 @@ from climb_assets.clusters.kmeans import ShardVectors, assign_shard, fit_centroi
 from climb_assets.clusters.quality import load_scorer, score_shard
 from climb_assets.clusters.shards import scored_shards
 from climb_assets.clusters.statistics import compute_statistics
+from climb_assets.environment import resolve_device
 from climb_assets.graph.materializer import Materializer
 from climb_assets.store.artifacts import Draft
 
@@ -32,7 +33,8 @@ def cluster_model(climb: Materializer, draft: Draft) -> None:
     ]
     splits = climb.get("corpus_manifest").file("splits.parquet")
     sample = sample_vectors(vectors, splits, settings.count * settings.sample_per_cluster, settings.seed)
-    draft.summary = fit_centroids(sample, settings, climb.config.runtime.threads, draft.path)
+    runtime = climb.config.runtime
+    draft.summary = fit_centroids(sample, settings, runtime.threads, draft.path, resolve_device(runtime.device))
 
 
 def cluster_assignments(climb: Materializer, shard: str, draft: Draft) -> None:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from climb_assets.clusters.agreement import measure_agreement
+from climb_assets.clusters.domain_names import name_domains
 from climb_assets.clusters.shards import ScoredShard
 from climb_assets.clusters.statistics import COUNTS, SOURCES, tally_clusters, top_sources
 from climb_assets.clusters.terms import domain_terms
@@ -23,7 +24,7 @@ from climb_assets.store.files import write_array, write_atomically
 from climb_assets.tables import read_table, write_table
 
 EMPTY = "empty"
-NAME_TERMS = 3  # terms that make up a domain's name
+ALIKE = 1e-3  # Ward distance within what 16-bit vectors resolve: there is nothing to part
 
 
 @dataclass(frozen=True)
@@ -81,10 +82,9 @@ def form_domains(statistics: pa.Table, centroids: NDArray[np.float32], settings:
         raise ComputeError(_explain_pruned(statistics, settings.prune))
     labels = _merge(centroids[kept], settings)
     if labels.max() == labels.min():
-        advice = "lower clusters.merge_distance" if settings.domains is None else "raise clusters.count"
         raise ComputeError(
             f"the {len(kept)} clusters that are kept form one domain, and a mixture needs two; "
-            f"{advice} or lower the thresholds in clusters.prune"
+            + _advise_on_one_domain(centroids, pruned_by, settings)
         )
     tokens = dict(zip(statistics["cluster"].to_pylist(), statistics["tokens"].to_pylist(), strict=True))
     domain_of = np.full(len(centroids), -1, np.int64)
@@ -114,13 +114,39 @@ def _explain_pruned(statistics: pa.Table, thresholds: dict[str, float]) -> str:
     )
 
 
+def _advise_on_one_domain(centroids: NDArray[np.float32], pruned_by: Sequence[str | None], settings: Clusters) -> str:
+    """Return what would give two domains, tried on these clusters."""
+    kept = _widest(centroids[[reason is None for reason in pruned_by]])
+    if kept > ALIKE and settings.domains is None:
+        return f"set clusters.merge_distance to {0.9 * kept:.2g} or less"
+    if _widest(centroids[[reason != EMPTY for reason in pruned_by]]) > ALIKE:
+        return "lower the thresholds in clusters.prune, which leave out what differs from them"
+    return (
+        "all documents embed alike, so no other number of clusters parts them: raise encoder.max_tokens if they differ "
+        "only further on, take another encoder, or add documents of another kind"
+    )
+
+
+def _widest(centroids: NDArray[np.float32]) -> float:
+    """Return the Ward distance at which all centroids are one; 0 of a single one."""
+    return float(_tree(centroids)[-1, 2]) if len(centroids) > 1 else 0.0
+
+
+def _tree(centroids: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the merges of Ward linkage (n - 1, 4), the widest distance last."""
+    from scipy.cluster.hierarchy import linkage
+
+    tree: NDArray[np.float64] = linkage(centroids.astype(np.float64), "ward")
+    return tree
+
+
 def _merge(centroids: NDArray[np.float32], settings: Clusters) -> NDArray[np.int64]:
     """Return a label for each centroid; equal labels are one domain."""
-    from scipy.cluster.hierarchy import fcluster, linkage
+    from scipy.cluster.hierarchy import fcluster
 
     if len(centroids) == 1:
         return np.zeros(1, np.int64)
-    tree = linkage(centroids.astype(np.float64), "ward")
+    tree = _tree(centroids)
     rule = (settings.merge_distance, "distance") if settings.domains is None else (settings.domains, "maxclust")
     labels: NDArray[np.int64] = fcluster(tree, *rule).astype(np.int64)
     return labels
@@ -183,7 +209,7 @@ def _describe(statistics: pa.Table, tally: pa.Table, partition: Partition, terms
     return pa.table(
         {
             "domain": pa.array(domains, pa.int32()),
-            "name": [" ".join(terms[i][:NAME_TERMS]) or f"domain {i}" for i in domains],
+            "name": name_domains(terms),
             "terms": pa.array(terms, pa.list_(pa.string())),
             "clusters": pa.array(np.bincount(group[kept], minlength=partition.domains), pa.int32()),
             **counts,

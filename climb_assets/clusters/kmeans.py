@@ -92,7 +92,9 @@ def _normalised(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     return unit
 
 
-def fit_centroids(vectors: NDArray[np.float32], settings: Clusters, threads: int | None, out: Path) -> dict[str, Any]:
+def fit_centroids(
+    vectors: NDArray[np.float32], settings: Clusters, threads: int | None, out: Path, device: str = "cpu"
+) -> dict[str, Any]:
     """Fit k-means with FAISS (paper section 3.1) and write ``centroids.npy`` and ``objective.json``.
 
     Parameters
@@ -101,6 +103,8 @@ def fit_centroids(vectors: NDArray[np.float32], settings: Clusters, threads: int
         Unit vectors (documents, dimension); every one is used.
     threads
         Threads of FAISS, one a core if None; they do not change the result.
+    device
+        ``cuda`` lets FAISS use every GPU that it sees, if it is built for them (faiss-gpu).
 
     Returns
     -------
@@ -130,6 +134,7 @@ def fit_centroids(vectors: NDArray[np.float32], settings: Clusters, threads: int
         seed=derived_seed(settings.seed, "k-means"),
         min_points_per_centroid=1,
         max_points_per_centroid=math.ceil(documents / settings.count),  # else FAISS silently takes a sample of its own
+        gpu=count_gpus(device),
     )
     before = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(threads or thread_count())
@@ -143,6 +148,13 @@ def fit_centroids(vectors: NDArray[np.float32], settings: Clusters, threads: int
     write_atomically(out / "objective.json", canonical_json({"mean_squared_distance": objective}).encode())
     facts = {"clusters": settings.count, "sampled": documents, "dimension": dimension}
     return facts | {"mean_squared_distance": objective[-1]}
+
+
+def count_gpus(device: str) -> int:
+    """Return how many GPUs FAISS is to use: all that it sees on ``cuda``, none elsewhere or as faiss-cpu."""
+    import faiss
+
+    return int(faiss.get_num_gpus()) if device == "cuda" else 0
 
 
 def read_centroids(path: Path) -> NDArray[np.float32]:

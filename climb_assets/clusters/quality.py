@@ -8,8 +8,10 @@ that those classifiers were distilled from (paper, appendix D.11: start at 0, ad
 conditions that can be counted in the text.
 """
 
+import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,6 +22,9 @@ from numpy.typing import NDArray
 from climb_assets.clusters.text_statistics import Signals, read_signals
 from climb_assets.config import Quality
 from climb_assets.errors import ComputeError, ConfigError
+from climb_assets.executor.executor import UnitError
+from climb_assets.executor.trial import try_in_child
+from climb_assets.executor.worker import WorkerDied
 from climb_assets.tables import iterate_batches, write_table
 
 DIMENSIONS = ("quality", "educational_value", "informational_value", "advertisement")
@@ -152,8 +157,42 @@ def _load_fasttext(name: str, path: Path) -> Any:
     return model
 
 
+@dataclass(frozen=True)
+class LoadScorer:
+    """Load one fastText model and use it once, so that a file which the library cannot bear shows itself."""
+
+    dimension: str
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """What people read of it."""
+        return str(self.path)
+
+    def run(self) -> None:
+        """Load it and score a text."""
+        FastTextScorer({self.dimension: self.path}).score(["Is it a classifier?"])
+
+
+@functools.cache
+def _require_loadable(dimension: str, path: Path, changed_ns: int) -> None:
+    """Load a model in a child first, once for each version of its file: a broken one may end the process."""
+    try:
+        try_in_child(LoadScorer(dimension, path))
+    except (WorkerDied, UnitError):
+        raise ConfigError(f"quality.models.{dimension}: {path} cannot be loaded; give a fastText .bin file") from None
+
+
 def load_scorer(settings: Quality) -> QualityScorer:
-    """Return the scorer of the configuration."""
+    """Return the scorer of the configuration.
+
+    Raises
+    ------
+    ConfigError
+        A model is not there, is no fastText model, or has other labels.
+    """
+    for dimension, path in settings.models.items():
+        _require_loadable(dimension, path, path.stat().st_mtime_ns if path.exists() else 0)
     return FastTextScorer(settings.models) if settings.scorer == "fasttext" else RuleScorer()
 
 

@@ -25,11 +25,11 @@ TALLY = """
     SELECT a.cluster, d.source, count(*) AS documents, sum(t.tokens)::BIGINT AS tokens, sum(d.bytes)::BIGINT AS bytes,
            sum(a.distance::DECIMAL(18, 9)) AS distance,
            sum(COLUMNS(s.* EXCLUDE (id))::DECIMAL(18, 9))
-    FROM read_parquet($documents) d
-    JOIN read_parquet($assignments) a ON a.id = d.id
-    JOIN read_parquet($tokens) t ON t.id = d.id
-    JOIN read_parquet($scores) s ON s.id = d.id
-    LEFT JOIN read_parquet($splits) o ON o.shard = $shard AND o.id = d.id
+    FROM read_parquet($documents, hive_partitioning = false) d
+    JOIN read_parquet($assignments, hive_partitioning = false) a ON a.id = d.id
+    JOIN read_parquet($tokens, hive_partitioning = false) t ON t.id = d.id
+    JOIN read_parquet($scores, hive_partitioning = false) s ON s.id = d.id
+    LEFT JOIN read_parquet($splits, hive_partitioning = false) o ON o.shard = $shard AND o.id = d.id
     WHERE coalesce(o.split, d.split) = 'train'
     GROUP BY a.cluster, d.source
 """
@@ -53,7 +53,7 @@ def tally_clusters(shards: Sequence[ScoredShard], splits: Path) -> pa.Table:
 
 
 def _summed(tally: pa.Table, by: list[str]) -> pa.Table:
-    """Add up the rows that are equal in `by`, in the order of `by`; a missing source comes last."""
+    """Add up the rows that are equal in `by`, in the order of `by`."""
     sums = [name for name in tally.column_names if name not in ("cluster", "source")]
     summed = tally.group_by(by, use_threads=False).aggregate([(name, "sum") for name in sums])
     return summed.rename_columns([*by, *sums]).sort_by([(name, "ascending") for name in by])
@@ -65,8 +65,7 @@ def top_sources(tally: pa.Table, group: Sequence[int]) -> dict[int, list[dict[st
     rows = zip(group, tally["source"].to_pylist(), tally["documents"].to_pylist(), strict=True)
     for key, source, documents in rows:
         of_group = counted.setdefault(key, {})
-        if source is not None:
-            of_group[source] = of_group.get(source, 0) + documents
+        of_group[source] = of_group.get(source, 0) + documents
     return {
         key: [
             {"source": source, "documents": documents}

@@ -28,7 +28,7 @@ VERSIONED = {
 
 def raw_shards(climb: Materializer, shard: str, draft: Draft) -> None:
     """One top-level entry of the raw folder: its files and their checksums."""
-    digest = digest_shard(climb.config.corpus.raw, shard, climb.digests)
+    digest = digest_shard(climb.config.corpus.raw, shard, climb.digests, climb.config.corpus.link_roots)
     if draft.order.inputs[f"raw:{shard}"] != digest.digest:
         raise CorpusError(f"{shard} changes while it is being read; run again when nothing writes to it")
     draft.summary = write_digest(digest, draft.path)
@@ -114,6 +114,7 @@ def corpus_manifest(climb: Materializer, draft: Draft) -> None:
                 tokens=made["tokenized_shards"].file("documents.parquet"),
                 accounts=made["corpus_shards"].file("accounts.parquet"),
                 versions={VERSIONED[asset]: artifact.data_version for asset, artifact in made.items()},
+                reasons=made["corpus_shards"].summary["reasons"],
             )
         )
     pairs = climb.get("near_duplicates").file("pairs.parquet")

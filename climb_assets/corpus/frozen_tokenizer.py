@@ -4,13 +4,18 @@ What belongs here: loading a `tokenizers` file. Making one is `tokenizer`; apart
 model.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from tokenizers import Tokenizer
 
 from climb_assets.errors import ComputeError, ConfigError
+from climb_assets.executor.executor import UnitError
+from climb_assets.executor.trial import try_in_child
+from climb_assets.executor.worker import WorkerDied
 
 END = "<|endoftext|>"
+PROBE = "Is it a tokenizer? 日本語 1 2 3\n"
 KNOWN_ENDS = (END, "<|end_of_text|>", "</s>", "<eos>")  # GPT-2 and NeoX, Llama 3, Llama 2 and T5, Gemma
 
 
@@ -31,6 +36,39 @@ def load_tokenizer(path: Path) -> Tokenizer:
     tokenizer.no_padding()
     tokenizer.encode_special_tokens = True
     return tokenizer
+
+
+@dataclass(frozen=True)
+class LoadTokenizer:
+    """Load a tokenizer and use it once, so that a file which the library cannot bear shows itself."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """What people read of it."""
+        return str(self.path)
+
+    def run(self) -> None:
+        """Load it and encode a text."""
+        load_tokenizer(self.path).encode(PROBE)
+
+
+def load_foreign_tokenizer(path: Path) -> Tokenizer:
+    """Read a tokenizers file that a user names: first in a child, since a broken one may end the process.
+
+    Raises
+    ------
+    ConfigError
+        The file is absent or no tokenizer.
+    """
+    try:
+        try_in_child(LoadTokenizer(path))
+    except (WorkerDied, UnitError):
+        raise ConfigError(
+            f"{path} is no tokenizers file: the process that loads it ends; give a tokenizer.json"
+        ) from None
+    return load_tokenizer(path)
 
 
 def end_token(tokenizer: Tokenizer) -> int:

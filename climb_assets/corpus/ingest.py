@@ -15,10 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from climb_assets.config import Corpus
+from climb_assets.corpus.digest_cache import hash_file
 from climb_assets.corpus.documents import DOCUMENTS, SPLITS, Document, make_document
-from climb_assets.corpus.raw_files import UNREADABLE, RawFile, ShardDigest, hash_file
+from climb_assets.corpus.raw_files import UNREADABLE, RawFile, ShardDigest, list_files
 from climb_assets.corpus.readers import read_records
 from climb_assets.corpus.records import WHOLE_FILE, Fault, Record
+from climb_assets.corpus.regular_file import IrregularFileError
 from climb_assets.errors import ComputeError, CorpusError, TransientError
 from climb_assets.tables import open_table, write_rows
 
@@ -32,24 +34,27 @@ REPEATS = pa.schema([("id", pa.string()), ("article", pa.string())])
 OUTCOMES = ("kept", "filtered_short", "filtered_duplicate", "quarantined")
 
 # Size and checksum of a raw file belong to `raw_shards`: here they would spread a change that no document shows.
-ACCOUNTS = pa.schema([("file", pa.string()), *((name, pa.int64()) for name in ("read", *OUTCOMES))])
+# `dropped_labels` counts labels of any record that could not be made text.
+ACCOUNTS = pa.schema([("file", pa.string()), *((name, pa.int64()) for name in ("read", *OUTCOMES, "dropped_labels"))])
+
+PART_ROWS = 2048  # rows that are in memory at a time, and a row group: no setting, as the bytes of a table follow it
 
 
 def ingest_shard(raw: Path, shard: str, digest: ShardDigest, settings: Corpus, out: Path) -> dict[str, Any]:
     """Read a shard and write its documents, repeats, quarantine and accounts as ``.parquet`` into `out`.
 
-    Memory holds one part (`settings.part_documents` documents, or about `settings.max_record_bytes` of text)
+    Memory holds `PART_ROWS` documents (or about `settings.max_record_bytes` of text)
     and 16 bytes a document, by which exact duplicates are found; the first of them is kept.
 
     Returns
     -------
     documents, read, kept, filtered_short, filtered_duplicate, quarantined, bytes (of the kept texts),
-    by_split (documents), reasons (quarantined records).
+    by_split (documents), reasons (quarantined records), dropped_labels (by label, those that could not be made text).
 
     Raises
     ------
     CorpusError
-        A file is not what `digest` says: it changed since or meanwhile.
+        A file is not what `digest` says: it changed since or meanwhile, or it cannot be opened.
     TransientError
         The device failed in the middle of a file.
     ComputeError
@@ -57,7 +62,8 @@ def ingest_shard(raw: Path, shard: str, digest: ShardDigest, settings: Corpus, o
     """
     seen: set[bytes] = set()
     accounts: list[dict[str, Any]] = []
-    reasons = Counter[str]()
+    reasons, dropped = Counter[str](), Counter[str]()
+    targets = {file.path: file.target for file in list_files(raw, shard, settings.link_roots)}
     splits = dict.fromkeys(SPLITS, 0)
     size = 0
     with (
@@ -66,9 +72,13 @@ def ingest_shard(raw: Path, shard: str, digest: ShardDigest, settings: Corpus, o
         open_parts(out / "quarantine.parquet", QUARANTINE, settings) as quarantine,
     ):
         for file in digest.files:
-            account = dict.fromkeys(("read", *OUTCOMES), 0)
-            for item in _read_file(raw, file, settings):
+            account = dict.fromkeys(("read", *OUTCOMES, "dropped_labels"), 0)
+            path = raw.absolute() / file.path
+            for item in _read_file(path, targets.get(path, path), file, settings):
                 account["read"] += 1
+                if isinstance(item, Record) and item.dropped:
+                    account["dropped_labels"] += len(item.dropped)
+                    dropped.update(item.dropped)
                 outcome, judged = _judge(item, file.path, settings, seen)
                 account[outcome] += 1
                 if isinstance(judged, Fault):
@@ -84,7 +94,8 @@ def ingest_shard(raw: Path, shard: str, digest: ShardDigest, settings: Corpus, o
             accounts.append({"file": file.path, **account})
     write_rows(out / "accounts.parquet", accounts, ACCOUNTS)
     totals = {name: sum(account[name] for account in accounts) for name in ("read", *OUTCOMES)}
-    facts = {"bytes": size, "by_split": splits, "reasons": dict(sorted(reasons.items()))}
+    counted = {"reasons": dict(sorted(reasons.items())), "dropped_labels": dict(sorted(dropped.items()))}
+    facts = {"bytes": size, "by_split": splits, **counted}
     return {"shard": shard, "documents": totals["kept"], **totals, **facts}
 
 
@@ -102,18 +113,27 @@ def _judge(item: Record | Fault, file: str, settings: Corpus, seen: set[bytes]) 
     return "kept", document
 
 
-def _read_file(raw: Path, file: RawFile, settings: Corpus) -> Iterator[Record | Fault]:
-    """Yield what a file holds, then make sure that it was the file of the digest."""
+def _read_file(path: Path, target: Path, file: RawFile, settings: Corpus) -> Iterator[Record | Fault]:
+    """Yield what a file holds, then make sure that it was the file of the digest.
+
+    Parameters
+    ----------
+    target
+        What is opened: `path`, or where a link leads.
+    """
     if file.sha256 == UNREADABLE:
-        yield Fault(WHOLE_FILE, "unreadable_file", "a link, not a regular file, or not allowed to be read")
+        yield Fault(WHOLE_FILE, "unreadable_file", file.problem)
         return
-    path = raw / file.path
     try:
-        yield from read_records(path, settings)
+        yield from read_records(target, settings, path.name)
+        found = hash_file(target)
+    except FileNotFoundError:
+        raise CorpusError(f"{path} went away while it was being read; run again") from None
     except OSError as error:
         raise TransientError(f"reading {path} failed ({error.strerror}); check the disk and run again") from None
-    found = hash_file(path)
-    if found is None or found.sha256 != file.sha256:
+    except IrregularFileError:
+        raise CorpusError(f"{path} changed while it was being read; run again when nothing writes to it") from None
+    if found.sha256 != file.sha256:
         raise CorpusError(f"{path} changed while it was being read; run again when nothing writes to it")
 
 
@@ -134,7 +154,7 @@ class PartWriter:
         """Add a row, its cells in the order of the schema, that holds `size` bytes of text."""
         self._rows.append(row)
         self._bytes += size
-        if len(self._rows) >= self._settings.part_documents or self._bytes >= self._settings.max_record_bytes:
+        if len(self._rows) >= PART_ROWS or self._bytes >= self._settings.max_record_bytes:
             self.flush()
 
     def flush(self) -> None:
@@ -154,7 +174,7 @@ def open_parts(path: Path, schema: pa.Schema, settings: Corpus) -> Iterator[Part
     Parameters
     ----------
     settings
-        Bounds a part: its rows, and the bytes of its texts.
+        Bounds the bytes of a part's texts; `PART_ROWS` its rows.
     """
     with open_table(path, schema) as writer:
         parts = PartWriter(writer, settings)

@@ -3,8 +3,9 @@
 What belongs here: totals over finished shards. Splits are decided in `splits`. Nothing here reads a text.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from climb_assets.config import Corpus
+from climb_assets.corpus.quarantine import explain_nothing_left
 from climb_assets.corpus.splits import SplitTables, assign_splits
 from climb_assets.errors import ComputeError, CorpusError
 from climb_assets.tables import read_table, write_rows, write_table
 
 VERSIONS = ("corpus_version", "tokens_version", "embeddings_version", "quality_version")
-COUNTS = ("documents", "duplicates", "tokens", "bytes", "read", "filtered", "quarantined")
+COUNTS = ("documents", "duplicates", "tokens", "bytes", "read", "filtered", "quarantined", "dropped_labels")
 
 SHARDS = pa.schema(
     [("shard", pa.string()), *((name, pa.int64()) for name in COUNTS), *((name, pa.string()) for name in VERSIONS)]
@@ -35,11 +37,14 @@ class ShardParts(SplitTables):
         ``documents.parquet`` of the tokenized shard, ``accounts.parquet`` of the corpus shard.
     versions
         Data version of each artefact: the keys are `VERSIONS`.
+    reasons
+        Quarantined records by their reason.
     """
 
     tokens: Path
     accounts: Path
     versions: Mapping[str, str]
+    reasons: Mapping[str, int] = field(default_factory=dict)
 
 
 def build_manifest(shards: Sequence[ShardParts], pairs: Path, settings: Corpus, out: Path) -> dict[str, Any]:
@@ -55,8 +60,7 @@ def build_manifest(shards: Sequence[ShardParts], pairs: Path, settings: Corpus, 
 
     Returns
     -------
-    shards, and the totals of documents, duplicates, tokens, bytes, read, filtered, quarantined; splits: the facts of
-    `assign_splits`.
+    shards, and the totals of `COUNTS`; splits: the facts of `assign_splits`.
 
     Raises
     ------
@@ -93,10 +97,7 @@ def build_manifest(shards: Sequence[ShardParts], pairs: Path, settings: Corpus, 
     ]
     facts = {name: sum(row[name] for row in rows) for name in COUNTS}
     if not facts["documents"]:
-        raise CorpusError(
-            f"no document is left of {facts['read']} records in {len(rows)} shards; see quarantine.parquet of "
-            "corpus_shards for the reasons, lower corpus.min_characters or add raw files"
-        )
+        raise CorpusError(f"no document is left of {facts['read']} records in {len(rows)} shards; {_explain(ordered)}")
     names = pa.array([parts.shard for parts in ordered])
     columns = [names.take(_flat(duplicates["shard"])), _flat(duplicates["id"]), names.take(_flat(duplicates["first"]))]
     write_table(out / "duplicates.parquet", pa.Table.from_arrays(columns, schema=DUPLICATES))
@@ -121,6 +122,14 @@ def _read_documents(parts: ShardParts) -> pa.Table:
     return documents.append_column("tokens", tokens["tokens"])
 
 
+def _explain(shards: Sequence[ShardParts]) -> str:
+    reasons = Counter[str]()
+    for parts in shards:
+        reasons.update(parts.reasons)
+        reasons["filtered_short"] += sum(read_table(parts.accounts, ["filtered_short"])["filtered_short"].to_pylist())
+    return explain_nothing_left(reasons)
+
+
 def _shard_row(parts: ShardParts, counted: Mapping[str, int], repeated: int) -> dict[str, Any]:
     accounts = read_table(parts.accounts)
     total = {name: sum(accounts[name].to_pylist()) for name in accounts.column_names[1:]}
@@ -131,6 +140,7 @@ def _shard_row(parts: ShardParts, counted: Mapping[str, int], repeated: int) -> 
         "read": total["read"],
         "filtered": total["filtered_short"] + total["filtered_duplicate"],
         "quarantined": total["quarantined"],
+        "dropped_labels": total["dropped_labels"],
         **{name: parts.versions[name] for name in VERSIONS},
     }
     if row["documents"] + repeated + row["filtered"] + row["quarantined"] != row["read"]:

@@ -1,29 +1,34 @@
 """What lies in the raw folder: which shards there are, which files they hold, and a digest of each.
 
-What belongs here: names, stat and hashes; no file is opened for what it means. Hidden entries (a leading dot:
-.gitignore, .DS_Store, a half-copied .part) are ignored, at the top and inside shards, and enter no digest.
+What belongs here: names, stat, links and hashes; no file is opened for what it means. Entries whose name begins with a
+dot or an underscore, and checksum files, are no data, at the top and at any depth (`is_data`); they enter no digest.
+
+What cannot be looked into is never taken for empty or gone: a folder that cannot be opened, or a file that cannot be
+read, is an error that names it, so whatever was made of it stays as it is.
 """
 
-import contextlib
-import hashlib
+import errno
 import json
 import os
 import re
-import sqlite3
-import time
-from collections.abc import Iterator, Mapping, Sequence
+import stat
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from climb_assets.corpus.readers import kind_of, open_regular
-from climb_assets.errors import ConfigError, CorpusError, CorruptArtifact
+from climb_assets.corpus.digest_cache import DigestCache, hash_files
+from climb_assets.corpus.readers import KINDS, WEB_ARCHIVE_ADVICE, WEB_ARCHIVES, kind_of
+from climb_assets.corpus.records import printable_name
+from climb_assets.corpus.regular_file import IrregularFileError
+from climb_assets.errors import ConfigError, CorpusError
 from climb_assets.store.artifacts import canonical_json, sha256_text
 from climb_assets.store.files import write_atomically
 
 SHARD_NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-UNREADABLE = "unreadable"  # stands where the SHA-256 of a link, FIFO or forbidden file would be
-RACY_SECONDS = 2.0  # a file touched this recently may change again within one tick of its clock (git: "racy" entries)
+UNREADABLE = "unreadable"  # stands where the SHA-256 of what is no file would be: a FIFO, a link that is not followed
+NO_DATA = (".", "_")  # begin such names: .gitignore, .DS_Store, a half-copied .part; Spark's _SUCCESS and _temporary
+CHECKSUMS = ".crc"  # ends the names of Hadoop's
 
 
 @dataclass(frozen=True)
@@ -42,13 +47,32 @@ class Listing:
     rejected: tuple[Rejected, ...]
 
 
+class FoundFile(NamedTuple):
+    """A file of a shard.
+
+    Parameters
+    ----------
+    path
+        Where it stands in the shard.
+    target
+        What is opened: the same, or where a link on the way leads.
+    problem
+        Why it is never read, whoever asks; empty if it can be.
+    """
+
+    path: Path
+    target: Path
+    problem: str = ""
+
+
 @dataclass(frozen=True)
 class RawFile:
-    """One file of a shard: path under the raw folder, size, SHA-256 (or `UNREADABLE`, with 0 bytes)."""
+    """One file of a shard: path under the raw folder, size, SHA-256 (or `UNREADABLE`, with 0 bytes and the problem)."""
 
     path: str
     bytes: int
     sha256: str
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,68 +83,15 @@ class ShardDigest:
     digest: str
 
 
-class Hashed(NamedTuple):
-    """A file's size and SHA-256, and the stat by which it is known again: (mtime_ns, ctime_ns, inode)."""
-
-    bytes: int
-    sha256: str
-    stamp: tuple[int, int, int]
+def is_data(name: str) -> bool:
+    """Return whether an entry of this name may hold documents."""
+    return not name.startswith(NO_DATA) and not name.lower().endswith(CHECKSUMS)
 
 
-class DigestCache:
-    """Remembers the SHA-256 of files whose stat has not changed, so that planning reads no file.
-
-    Parameters
-    ----------
-    path
-        An SQLite file, made when first used; its transactions keep two processes apart.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def get(self, paths: Sequence[Path]) -> dict[Path, Hashed]:
-        """Return what is known of those files that were not touched since."""
-        query = "SELECT bytes, sha256 FROM files WHERE path=? AND bytes=? AND mtime_ns=? AND ctime_ns=? AND inode=?"
-        known = {}
-        with self._open() as connection:
-            for path in paths:
-                try:
-                    stat = path.lstat()
-                except OSError:  # gone, or in a folder that may not be entered: not known
-                    continue
-                row = connection.execute(query, (os.fsencode(path), stat.st_size, *_stamp(stat))).fetchone()
-                if row is not None:
-                    known[path] = Hashed(row[0], row[1], _stamp(stat))
-        return known
-
-    def put(self, files: Mapping[Path, Hashed]) -> None:
-        """Remember files, but none that was touched so recently that its next change might not show."""
-        latest = time.time_ns() - int(RACY_SECONDS * 1e9)
-        rows = [
-            (os.fsencode(path), file.bytes, *file.stamp, file.sha256)
-            for path, file in files.items()
-            if max(file.stamp[:2]) < latest
-        ]
-        with self._open() as connection:
-            connection.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", rows)
-
-    @contextlib.contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with contextlib.closing(sqlite3.connect(self.path, timeout=60)) as connection, connection:
-                connection.execute(
-                    "CREATE TABLE IF NOT EXISTS files (path BLOB PRIMARY KEY, bytes INTEGER, mtime_ns INTEGER, "
-                    "ctime_ns INTEGER, inode INTEGER, sha256 TEXT)"
-                )
-                yield connection
-        except sqlite3.DatabaseError as error:
-            raise CorruptArtifact(f"{self.path} cannot be used as the digest cache ({error}); delete it") from None
-
-
-def list_shards(raw: Path) -> Listing:
+def list_shards(raw: Path, link_roots: Sequence[Path] = ()) -> Listing:
     """List the raw folder: every top-level file or folder with an allowed name and something to read is a shard.
+
+    One that cannot be looked into is a shard too, since nobody can say that it is not.
 
     Raises
     ------
@@ -128,73 +99,159 @@ def list_shards(raw: Path) -> Listing:
         The folder cannot be listed, or holds no shard.
     """
     try:
-        entries = sorted(os.scandir(raw), key=lambda entry: entry.name)
+        names = sorted(entry.name for entry in os.scandir(raw) if is_data(entry.name))
     except OSError as error:
         raise CorpusError(f"cannot list {raw} ({error.strerror}); make it, or set corpus.raw to your files") from None
+    _resolve(raw, link_roots)
     shards, rejected = {}, []
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        reason = _why_rejected(entry)
+    for name in names:
+        reason = _why_rejected(raw, name, link_roots)
         if reason is None:
-            shards[entry.name] = Path(entry.path)
+            shards[name] = raw / name
         else:
-            rejected.append(Rejected(_printable(entry.name), reason))
+            rejected.append(Rejected(printable_name(name), reason))
     if not shards:
         first = f" ({rejected[0].name}: {rejected[0].reason})" if rejected else ""
-        raise CorpusError(f"{raw} holds no shard{first}; put .parquet, .jsonl or .txt files, or folders of them, there")
+        raise CorpusError(f"{raw} holds no shard{first}; put {', '.join(KINDS)} files, or folders of them, there")
     return Listing(shards, tuple(rejected))
 
 
-def _why_rejected(entry: os.DirEntry[str]) -> str | None:
-    if not SHARD_NAME.fullmatch(entry.name):
+def _why_rejected(raw: Path, name: str, link_roots: Sequence[Path]) -> str | None:
+    if not SHARD_NAME.fullmatch(name):
         return "rename it: letters, digits, '.', '_', '-', at most 100, no '..', a letter or digit first"
-    if entry.is_symlink():
-        return "a symbolic link: copy the files, or point corpus.raw at them"
-    if not entry.is_dir() and not entry.is_file():
-        return "neither a file nor a folder"
-    paths = list_files(Path(entry.path))
-    return None if any(kind_of(path.name) for path in paths) else "holds no file of a known kind"
+    try:
+        files = list_files(raw, name, link_roots)
+    except CorpusError:
+        return None
+    if files and files[0].path == raw.absolute() / name and files[0].problem:
+        return files[0].problem
+    if any(kind_of(file.path.name) for file in files):
+        return None
+    if any(file.path.name.lower().endswith(WEB_ARCHIVES) for file in files):
+        return WEB_ARCHIVE_ADVICE
+    return f"holds no file of a known kind ({', '.join(KINDS)})"
 
 
-def list_files(root: Path) -> list[Path]:
+def list_files(raw: Path, shard: str, link_roots: Sequence[Path] = ()) -> list[FoundFile]:
     """Return the files of a shard in path order: the file itself, or all below the folder.
 
-    Links are not followed. A folder that cannot be opened counts as one file, which cannot be read.
-    """
-    if not root.is_dir():
-        return [root]
-    found, folders = [], [root]
-    while folders:
-        folder = folders.pop()
-        try:
-            entries = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
-        except OSError:
-            found.append(folder)
-            continue
-        for entry in entries:
-            (folders if entry.is_dir(follow_symlinks=False) else found).append(Path(entry.path))
-    return sorted(found)
-
-
-def digest_shard(raw: Path, shard: str, cache: DigestCache | None = None) -> ShardDigest:
-    """Hash every file of a shard; files that the cache knows are only stat-ed.
-
-    A file that cannot be read is there with `UNREADABLE` for its hash: it will be quarantined, not forgotten.
+    Links are followed if they lead into the raw folder or into one of `link_roots`, each folder once.
 
     Raises
     ------
     CorpusError
-        There is no such shard, or a file changes while it is being hashed.
+        There is no such shard, or a part of it cannot be looked at.
     """
     raw = raw.absolute()
-    root = raw / shard
-    if not SHARD_NAME.fullmatch(shard) or root.is_symlink() or not root.exists():
-        raise CorpusError(f"{raw} has no shard {_printable(shard)!r}; run `climb plan` to see which there are")
-    paths = list_files(root)
-    hashed = _hash_files(paths, cache)
-    files = tuple(_raw_file(path, raw, hashed.get(path)) for path in paths)
-    return ShardDigest(files, sha256_text(canonical_json([[file.path, file.bytes, file.sha256] for file in files])))
+    if not SHARD_NAME.fullmatch(shard) or not os.path.lexists(raw / shard):
+        raise CorpusError(f"{raw} has no shard {printable_name(shard)!r}; run `climb plan` to see which there are")
+    within = _resolve(raw, link_roots)
+    try:
+        return sorted(_walk(raw / shard, within[0] / shard, within))
+    except OSError as error:
+        raise CorpusError(say_unreadable(error)) from None
+
+
+def _resolve(raw: Path, link_roots: Sequence[Path]) -> list[Path]:
+    """Return where files may lie; a folder that is not there, such as one that is not mounted, is an error."""
+    try:
+        return [Path(os.path.realpath(root, strict=True)) for root in (raw, *link_roots)]
+    except OSError as error:
+        raise CorpusError(say_unreadable(error)) from None
+
+
+def say_unreadable(error: OSError) -> str:
+    """Return one sentence on a path that cannot be looked at."""
+    return (
+        f"{printable_name(error.filename)} cannot be read ({error.strerror}); nothing was changed, as nobody can say "
+        "what it holds: mend the disk or its permissions, or move it away, and run again"
+    )
+
+
+def _walk(root: Path, place: Path, within: Sequence[Path]) -> list[FoundFile]:
+    """Find the files at and below a path.
+
+    Parameters
+    ----------
+    place
+        Where `root` is, all folders above it resolved.
+
+    Raises
+    ------
+    OSError
+        Something cannot be looked at.
+    """
+    found: list[FoundFile] = []
+    waiting, linked = [(root, place)], set[Path]()
+    while waiting:
+        path, place = waiting.pop()
+        mode, problem = place.lstat().st_mode, ""
+        link = place if stat.S_ISLNK(mode) else None
+        if link is not None:
+            place, problem = _follow(link, within)
+            mode = 0 if problem else place.lstat().st_mode
+        if problem:
+            found.append(FoundFile(path, place, problem))
+        elif stat.S_ISREG(mode):
+            found.append(FoundFile(path, place, _problem_of_name(path.relative_to(root.parent))))
+        elif not stat.S_ISDIR(mode):
+            found.append(FoundFile(path, place, "neither a file nor a folder"))
+        elif link is not None and (place in linked or link.is_relative_to(place)):
+            found.append(FoundFile(path, place, "a link to a folder that is read already"))
+        else:
+            linked |= {place} if link is not None else set()
+            names = sorted(entry.name for entry in os.scandir(place) if is_data(entry.name))
+            waiting += [(path / name, place / name) for name in names]
+    return found
+
+
+def _follow(link: Path, within: Sequence[Path]) -> tuple[Path, str]:
+    """Return where a link leads, and why it must not be followed."""
+    target = Path(os.path.realpath(link))
+    if not any(target.is_relative_to(root) for root in within):
+        return link, "a link out of the raw folder: name where it leads in corpus.link_roots, or copy the files"
+    try:
+        target.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return link, "a link to nothing"
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return link, "a link to itself"
+        raise
+    return target, ""
+
+
+def _problem_of_name(path: Path) -> str:
+    """Return why a name cannot be written down; empty if it can."""
+    return "" if printable_name(path) == path.as_posix() else "its name is not UTF-8: rename it"
+
+
+def digest_shard(
+    raw: Path, shard: str, cache: DigestCache | None = None, link_roots: Sequence[Path] = ()
+) -> ShardDigest:
+    """Hash every file of a shard; files that the cache knows are only stat-ed.
+
+    What is no file is there with `UNREADABLE` for its hash: it will be quarantined, not forgotten.
+
+    Raises
+    ------
+    CorpusError
+        There is no such shard, a part of it cannot be read, or a file changes while it is being hashed.
+    """
+    found = list_files(raw, shard, link_roots)
+    try:
+        hashed = hash_files([file.target for file in found if not file.problem], cache)
+    except OSError as error:
+        raise CorpusError(say_unreadable(error)) from None
+    files = []
+    for file in found:
+        name = printable_name(file.path.relative_to(raw.absolute()))
+        if file.problem:
+            files.append(RawFile(name, 0, UNREADABLE, file.problem))
+        else:
+            files.append(RawFile(name, hashed[file.target].bytes, hashed[file.target].sha256))
+    record = [[file.path, file.bytes, file.sha256, file.problem] for file in files]
+    return ShardDigest(tuple(files), sha256_text(canonical_json(record)))
 
 
 def write_digest(digest: ShardDigest, out: Path) -> dict[str, Any]:
@@ -207,67 +264,58 @@ def write_digest(digest: ShardDigest, out: Path) -> dict[str, Any]:
 
 def read_digest(path: Path) -> ShardDigest:
     """Read what `write_digest` wrote."""
-    record = json.loads(path.read_text())
+    record = json.loads(path.read_text(encoding="utf-8"))
     return ShardDigest(tuple(RawFile(**file) for file in record["files"]), record["digest"])
+
+
+def stamp_shards(raw: Path, listing: Listing, link_roots: Sequence[Path] = ()) -> str:
+    """Return a hash over path, size and times of every raw file, which opens none; of what cannot be looked at, why."""
+    records: list[list[Any]] = []
+    for shard in listing.shards:
+        try:
+            files = list_files(raw, shard, link_roots)
+            stats = [file.target.lstat() for file in files]
+        except CorpusError as error:
+            records.append([shard, str(error)])
+        except OSError as error:
+            records.append([shard, say_unreadable(error)])
+        else:
+            for file, known in zip(files, stats, strict=True):
+                place = [os.fsencode(path).hex() for path in (file.path, file.target)]
+                records.append([shard, *place, known.st_size, known.st_mtime_ns, known.st_ctime_ns])
+    return sha256_text(canonical_json(records))[:32]
 
 
 def digest_files(path: Path, cache: DigestCache | None = None) -> str:
     """Return one hash over a file or folder that the user named: a model, a task. Links are followed: they are theirs.
+
+    Hidden files (a leading dot) do not count.
 
     Raises
     ------
     ConfigError
         A file cannot be read.
     """
-    files = {found.relative_to(path).as_posix(): found.resolve() for found in list_files(path)}
-    hashed = _hash_files([found for found in files.values() if found.is_file()], cache)
-    for found in files.values():
-        if found not in hashed:
-            raise ConfigError(f"cannot read {found}; check that it is a file and that you may read it")
+    try:
+        files = {printable_name(found.relative_to(path)): found.resolve() for found in _named_files(path)}
+        for found in files.values():
+            if not found.is_file():
+                raise ConfigError(f"cannot read {found}; check that it is a file")
+        hashed = hash_files(list(files.values()), cache)
+    except OSError as error:
+        raise ConfigError(f"cannot read {error.filename} ({error.strerror}); check that you may read it") from None
+    except IrregularFileError as error:
+        raise ConfigError(f"{error}; give another") from None
     return sha256_text(canonical_json({name: hashed[found].sha256 for name, found in files.items()}))
 
 
-def _hash_files(paths: Sequence[Path], cache: DigestCache | None) -> dict[Path, Hashed]:
-    """Hash the files that can be read."""
-    known = cache.get(paths) if cache else {}
-    fresh = {path: found for path in paths if path not in known and (found := hash_file(path)) is not None}
-    if cache is not None and fresh:
-        cache.put(fresh)
-    return known | fresh
-
-
-def _raw_file(path: Path, raw: Path, hashed: Hashed | None) -> RawFile:
-    name = _printable(path.relative_to(raw).as_posix())
-    if hashed is None or name != path.relative_to(raw).as_posix():  # a name that is not UTF-8 cannot be written down
-        return RawFile(name, 0, UNREADABLE)
-    return RawFile(name, hashed.bytes, hashed.sha256)
-
-
-def hash_file(path: Path) -> Hashed | None:
-    """Return a file's hash, or None if it is not a file that can be read.
-
-    Raises
-    ------
-    CorpusError
-        The file changes or goes away meanwhile.
-    """
-    try:
-        with open_regular(path) as stream:
-            before = os.fstat(stream.fileno())
-            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-            after = os.fstat(stream.fileno())
-    except FileNotFoundError:
-        raise CorpusError(f"{_printable(str(path))} went away while it was being read; run again") from None
-    except OSError:
-        return None
-    if (before.st_size, _stamp(before)) != (after.st_size, _stamp(after)):
-        raise CorpusError(f"{_printable(str(path))} changed while it was being read; run again when it is finished")
-    return Hashed(after.st_size, sha256, _stamp(after))
-
-
-def _stamp(stat: os.stat_result) -> tuple[int, int, int]:
-    return stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
-
-
-def _printable(name: str) -> str:
-    return name.encode("utf-8", "backslashreplace").decode()
+def _named_files(root: Path) -> list[Path]:
+    if not root.is_dir():
+        return [root]
+    found: list[Path] = []
+    folders = [root]
+    while folders:
+        for entry in os.scandir(folders.pop()):
+            if not entry.name.startswith("."):
+                (folders if entry.is_dir(follow_symlinks=False) else found).append(Path(entry.path))
+    return found

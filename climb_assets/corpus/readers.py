@@ -1,49 +1,32 @@
-"""Raw files in, records out: Parquet, JSONL and plain text, the last two also as .gz and .zst.
+"""Raw files in, records out: Parquet, Arrow, JSON lines and plain text, the last two also compressed.
 
-What belongs here: opening, unpacking, the text formats (`parquet` is the third), and everything that can be
-wrong with a file that strangers wrote. Each thing that was read comes out as a `Record` or as a `Fault`, never as
-nothing, so that a caller can account for all of them. What a record means (normalising, splits, duplicates) is
-`documents` and `ingest`.
+What belongs here: which files are read as what, the text formats (`parquet` and `arrow_ipc` are the others), and
+everything that can be wrong with a file that strangers wrote. Each thing that was read comes out as a `Record` or as a
+`Fault`, never as nothing, so that a caller can account for all of them. What a record means (normalising, splits,
+duplicates) is `documents` and `ingest`.
 """
 
 import codecs
-import errno
-import json
 import os
-import stat
-import zlib
-from collections.abc import Callable, Iterable, Iterator
-from io import BufferedReader
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Protocol
-
-import zstandard
+from typing import BinaryIO
 
 from climb_assets.config import Corpus
+from climb_assets.corpus.arrow_ipc import read_arrow
+from climb_assets.corpus.json_lines import parse_json
 from climb_assets.corpus.parquet import read_parquet
-from climb_assets.corpus.records import WHOLE_FILE, BrokenFileError, Fault, Record, make_record, printable
+from climb_assets.corpus.records import WHOLE_FILE, BrokenFileError, Fault, Record, printable
+from climb_assets.corpus.regular_file import IrregularFileError, open_regular
+from climb_assets.corpus.text_pieces import split_text
+from climb_assets.corpus.unpacking import PACKINGS, check_rows, read_packed, read_plain
+from climb_assets.store.artifacts import sha256_text
 
-KINDS = (".parquet", ".jsonl", ".txt")
-
-READ_BYTES = 2**20
-PACKED_BYTES = 1024  # at a time: they hold 32 MB at most (RFC 8878 3.1.1.2: an RLE block packs 128 kB into 4 bytes)
-ZSTD_WINDOW = 2**27  # what `zstd -d` accepts without --long; also the memory that a frame may ask for
-
-
-class _Frame(Protocol):
-    """What zlib's and zstandard's decompression objects share: one gzip member, one zstd frame."""
-
-    @property
-    def eof(self) -> bool: ...
-    @property
-    def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, /) -> bytes: ...
-
-
-PACKINGS: dict[str, Callable[[], _Frame]] = {
-    ".gz": lambda: zlib.decompressobj(wbits=31),
-    ".zst": lambda: zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW).decompressobj(),
-}
+JSON_LINES = (".jsonl", ".ndjson", ".json")
+TABLES = {".parquet": read_parquet, ".arrow": read_arrow, ".feather": read_arrow}
+KINDS = (*TABLES, *JSON_LINES, ".txt")
+WEB_ARCHIVES = tuple(f"{kind}{packing}" for kind in (".warc", ".wet", ".wat") for packing in ("", *PACKINGS))
+WEB_ARCHIVE_ADVICE = "a web archive, not text: extract its text to .jsonl first (trafilatura and datatrove do)"
 
 
 def kind_of(name: str) -> tuple[str, str | None] | None:
@@ -51,38 +34,38 @@ def kind_of(name: str) -> tuple[str, str | None] | None:
     packing = next((packing for packing in PACKINGS if name.lower().endswith(packing)), None)
     stem = name.lower().removesuffix(packing or "")
     kind = next((kind for kind in KINDS if stem.endswith(kind)), None)
-    return None if kind is None or (kind == ".parquet" and packing) else (kind, packing)
+    return None if kind is None or (kind in TABLES and packing) else (kind, packing)
 
 
-def open_regular(path: Path) -> BufferedReader:
-    """Open a regular file for reading; a link, folder, FIFO, socket or device raises OSError and never blocks."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "not a regular file")
-    return os.fdopen(descriptor, "rb")
-
-
-def read_records(path: Path, settings: Corpus) -> Iterator[Record | Fault]:
+def read_records(path: Path, settings: Corpus, name: str | None = None) -> Iterator[Record | Fault]:
     """Yield every record and every fault of a file, in file order and in bounded memory.
 
     A lone surrogate is a fault, because no UTF-8 file can hold it; NUL and other control characters stay for
-    `documents.normalise` to drop. `source`, `licence` (or `license`) and `article` are optional; a value that is
-    neither text nor a whole number counts as absent. Blank lines of a JSONL file are not records.
+    `normal_text` to drop. `source`, `licence` (or `license`) and `article` are optional (`labels`). Blank lines of JSON
+    lines are not records. A text file is parted by `settings.text_files`; its pieces share an article, as they are one
+    text.
+
+    Parameters
+    ----------
+    name
+        What the file is called, where `path` is what a link leads to.
 
     Raises
     ------
     OSError
-        The device failed in the middle of the file: what was read says nothing about the file.
+        The file cannot be opened, or the device failed in the middle: that says nothing about what it holds.
     """
-    kind = kind_of(path.name)
+    name = path.name if name is None else name
+    kind = kind_of(name)
     if kind is None:
-        yield Fault(WHOLE_FILE, "unknown_kind", f"not one of {', '.join(KINDS)}, plain, .gz or .zst")
+        of_web = name.lower().endswith(WEB_ARCHIVES)
+        known = f"not one of {', '.join(KINDS)}, the last four also as {', '.join(PACKINGS)}"
+        yield Fault(WHOLE_FILE, "unknown_kind", WEB_ARCHIVE_ADVICE if of_web else known)
         return
     try:
         stream = open_regular(path)
-    except OSError as error:
-        yield Fault(WHOLE_FILE, "unreadable_file", error.strerror or "cannot be opened")
+    except IrregularFileError:
+        yield Fault(WHOLE_FILE, "unreadable_file", "not a regular file")
         return
     with stream:
         if os.fstat(stream.fileno()).st_size == 0:
@@ -101,84 +84,73 @@ def read_records(path: Path, settings: Corpus) -> Iterator[Record | Fault]:
 
 
 def _read_kind(stream: BinaryIO, kind: str, packing: str | None, settings: Corpus) -> Iterator[Record | Fault]:
-    if kind == ".parquet":
-        return read_parquet(stream, settings)
-    chunks = _plain(stream) if packing is None else _unpacked(stream, PACKINGS[packing], settings.max_expansion)
-    return _read_jsonl(chunks, settings) if kind == ".jsonl" else _read_text(chunks, settings)
+    if kind in TABLES:
+        return TABLES[kind](stream, settings)
+    chunks = read_plain(stream) if packing is None else read_packed(stream, packing, settings)
+    if kind == ".txt":
+        return _read_text(chunks, settings)
+    return _read_lines(chunks, os.fstat(stream.fileno()).st_size, settings, whole_json=kind == ".json")
 
 
-def _plain(stream: BinaryIO) -> Iterator[bytes]:
-    while chunk := stream.read(READ_BYTES):
-        yield chunk
+def _lines(chunks: Iterable[bytes], size: int, settings: Corpus) -> Iterator[tuple[int, bytes | None]]:
+    """Yield lines that are not empty, without their newline, with their numbers from 1.
 
+    None stands for a line of more than `settings.max_record_bytes`, which is not kept.
 
-def _unpacked(stream: BinaryIO, start: Callable[[], _Frame], max_expansion: int) -> Iterator[bytes]:
-    """Yield the content of concatenated gzip members or zstd frames."""
-    allowed = os.fstat(stream.fileno()).st_size * max_expansion
-    frame: _Frame | None = None
-    try:
-        while packed := stream.read(PACKED_BYTES):
-            while packed:
-                frame = frame or start()
-                chunk = frame.decompress(packed)
-                allowed -= len(chunk)
-                if allowed < 0:
-                    raise BrokenFileError("bomb", f"unpacks to more than {max_expansion} times its size")
-                yield chunk
-                packed = b""
-                if frame.eof:
-                    packed, frame = frame.unused_data, None
-    except (zlib.error, zstandard.ZstdError) as error:
-        raise BrokenFileError("corrupt", str(error)) from None
-    if frame is not None:
-        raise BrokenFileError("truncated", "ends in the middle of compressed data")
-
-
-def _lines(chunks: Iterable[bytes], limit: int) -> Iterator[bytes | None]:
-    """Yield lines without their newline; None stands for a line of more than `limit` bytes, which is not kept."""
-    pending, too_long = bytearray(), False
+    Parameters
+    ----------
+    size
+        Bytes of the file as it lies on the disk, which bounds the number of lines.
+    """
+    limit = settings.max_record_bytes
+    pending, too_long, row = bytearray(), False, 0
     for chunk in chunks:
-        start = 0
-        while start < len(chunk):
-            end = chunk.find(b"\n", start)
-            stop = len(chunk) if end < 0 else end
-            too_long = too_long or len(pending) + stop - start > limit
-            if too_long:
+        *whole, rest = chunk.split(b"\n")
+        check_rows(row + len(whole), size, settings)
+        for line in whole:
+            row += 1
+            if pending or too_long:
+                too_long = too_long or len(pending) + len(line) > limit
+                line = b"" if too_long else bytes(pending) + line
                 pending.clear()
-            else:
-                pending += chunk[start:stop]
-            if end >= 0:
-                yield None if too_long else bytes(pending)
-                pending.clear()
+            if too_long or len(line) > limit:
+                yield row, None
                 too_long = False
-            start = stop + 1
+            elif line:
+                yield row, line
+        too_long = too_long or len(pending) + len(rest) > limit
+        if too_long:
+            pending.clear()
+        else:
+            pending += rest
     if pending or too_long:
-        yield None if too_long else bytes(pending)
+        yield row + 1, None if too_long else bytes(pending)
 
 
-def _read_jsonl(chunks: Iterable[bytes], settings: Corpus) -> Iterator[Record | Fault]:
-    for row, line in enumerate(_lines(chunks, settings.max_record_bytes), start=1):
+def _read_lines(chunks: Iterable[bytes], size: int, settings: Corpus, *, whole_json: bool) -> Iterator[Record | Fault]:
+    """Yield the records of JSON lines.
+
+    Parameters
+    ----------
+    size
+        Bytes of the file as it lies on the disk.
+    whole_json
+        The file may be one JSON value over many lines, which is told once instead of line by line.
+    """
+    first = True
+    for row, line in _lines(chunks, size, settings):
         if line is None:
             yield Fault(row, "record_too_long", f"more than {settings.max_record_bytes} bytes")
+            first = False
             continue
         if row == 1:
             line = line.removeprefix(codecs.BOM_UTF8)
-        if line.strip():
-            yield _parse_json(row, line, settings.text_column)
-
-
-def _parse_json(row: int, line: bytes, text_key: str) -> Record | Fault:
-    try:
-        value = json.loads(line.decode())
-    except UnicodeDecodeError as error:
-        return Fault(row, "bad_utf8", f"byte {error.start}: {error.reason}")
-    except RecursionError:
-        return Fault(row, "too_deep", "JSON is nested too deeply")
-    except ValueError as error:
-        return Fault(row, "bad_json", printable(str(error)))
-    if not isinstance(value, dict):
-        return Fault(row, "not_an_object", f"a {type(value).__name__}, not an object")
-    return make_record(row, value, text_key)
+        stripped = line.strip()
+        if first and whole_json and stripped in (b"[", b"{"):
+            raise BrokenFileError("not_json_lines", "needs one object a line; `jq -c '.[]'` makes that of an array")
+        if stripped:
+            first = False
+            yield parse_json(row, line, settings)
 
 
 def _read_text(chunks: Iterable[bytes], settings: Corpus) -> Iterator[Record | Fault]:
@@ -189,6 +161,11 @@ def _read_text(chunks: Iterable[bytes], settings: Corpus) -> Iterator[Record | F
             yield Fault(0, "record_too_long", f"more than {settings.max_record_bytes} bytes")
             return
     try:
-        yield Record(0, content.decode("utf-8-sig"))
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         yield Fault(0, "bad_utf8", f"byte {error.start}: {error.reason}")
+        return
+    pieces = split_text(text, settings.text_files, settings.text_characters)
+    article = f"text {sha256_text(text)[:32]}" if len(pieces) > 1 else None
+    for row, piece in enumerate(pieces):
+        yield Record(row, piece, article=article)

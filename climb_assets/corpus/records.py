@@ -1,26 +1,38 @@
 """What readers hand out: a record or a fault.
 
 What belongs here: the two of them, and what every format does alike with the keys of one row. Formats are
-`readers` and `parquet`.
+`readers`, `parquet` and `arrow_ipc`; what a label is, `labels`.
 """
 
 from dataclasses import dataclass
+from os import PathLike, fsdecode
 from typing import Any
 
+from climb_assets.corpus.labels import LabelError, make_label
+
 WHOLE_FILE = -1
-LICENCE_KEYS = ("licence", "license")
+LABEL_KEYS = {"source": ("source",), "licence": ("licence", "license"), "article": ("article",)}
 DETAIL_CHARACTERS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One text as it stands in a file. `row` counts lines or rows from 1; a .txt file is row 0."""
+    """One text as it stands in a file.
+
+    Parameters
+    ----------
+    row
+        Lines and rows count from 1; the pieces of a .txt file from 0.
+    dropped
+        The labels whose values cannot be made text, so that they count as absent.
+    """
 
     row: int
     text: str
     source: str | None = None
     licence: str | None = None
     article: str | None = None
+    dropped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,26 +53,34 @@ class BrokenFileError(Exception):
 
 
 def make_record(row: int, value: dict[str, Any], text_key: str) -> Record | Fault:
-    """Return the record of one row's values; a fault if its text is no text, or anything in it no UTF-8."""
+    """Return the record of one row's values; a fault if its text is no text, or no UTF-8.
+
+    A label is taken from the first of its `LABEL_KEYS` that holds one. What cannot be made text is dropped and told.
+    """
     text = value.get(text_key)
     if not isinstance(text, str):
         return Fault(row, "no_text", f"{text_key} is {'absent' if text is None else type(text).__name__}")
-    licence = next((value[key] for key in LICENCE_KEYS if value.get(key) is not None), None)
-    labels = [_label(label) for label in (value.get("source"), licence, value.get("article"))]
     try:
-        for part in (text, *labels):
-            (part or "").encode()
+        text.encode()
     except UnicodeEncodeError as error:
         return Fault(row, "bad_utf8", f"character {error.start}: {error.reason}")
-    return Record(row, text, *labels)
-
-
-def _label(value: Any) -> str | None:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return value if isinstance(value, str) and value else None
+    labels: dict[str, str | None] = {}
+    dropped = []
+    for name, keys in LABEL_KEYS.items():
+        given = next((value[key] for key in keys if value.get(key) is not None), None)
+        try:
+            labels[name] = make_label(given)
+        except LabelError:
+            labels[name] = None
+            dropped.append(name)
+    return Record(row, text, **labels, dropped=tuple(dropped))
 
 
 def printable(text: str) -> str:
     """Return a short, one-line text that any table and terminal can hold."""
     return " ".join(text.encode("utf-8", "backslashreplace").decode().split())[:DETAIL_CHARACTERS]
+
+
+def printable_name(path: str | PathLike[str]) -> str:
+    """Return a path as text that can be written down: bytes that are no UTF-8 are escaped."""
+    return fsdecode(path).encode("utf-8", "backslashreplace").decode()

@@ -4,7 +4,9 @@ What belongs here: making a `tokenizers` file. Loading it is `frozen_tokenizer`,
 A frozen tokenizer keeps losses comparable: weights do not transfer across tokenizers (DoReMi issue #18).
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,15 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 
 from climb_assets import config
 from climb_assets.corpus.documents import make_document
-from climb_assets.corpus.frozen_tokenizer import END, KNOWN_ENDS, load_tokenizer
-from climb_assets.corpus.raw_files import list_files
+from climb_assets.corpus.frozen_tokenizer import END, KNOWN_ENDS, load_foreign_tokenizer
+from climb_assets.corpus.quarantine import explain_nothing_left
+from climb_assets.corpus.raw_files import FoundFile, list_files
 from climb_assets.corpus.readers import read_records
 from climb_assets.corpus.records import Record
-from climb_assets.errors import ConfigError, CorpusError
+from climb_assets.errors import ConfigError, CorpusError, TransientError
 from climb_assets.store.files import write_atomically
+
+LEAST_BYTES = 4096  # a text is not cut shorter than this, but where the budget ends
 
 
 def train_tokenizer(
@@ -25,8 +30,10 @@ def train_tokenizer(
 ) -> dict[str, Any]:
     """Train a byte-level BPE on train documents and write ``tokenizer.json`` into `out`.
 
-    `settings.training_bytes` is divided evenly among the shards, and a shard's part among its files, each read
-    from its beginning; so no large file decides the vocabulary, and the same files give the same tokenizer.
+    `settings.training_bytes` bounds all texts together. It is divided evenly among the shards, and a shard's part among
+    its files, each read from its beginning; what one does not need the next ones have, and where a file's part is less
+    than `LEAST_BYTES`, some files are left out. So no large file decides the vocabulary, and the same files give the
+    same tokenizer.
 
     Returns
     -------
@@ -36,11 +43,14 @@ def train_tokenizer(
     ------
     CorpusError
         The shards hold no train document.
+    TransientError
+        A file cannot be read.
     """
     facts = {"documents": 0, "bytes": 0}
+    unused = Unused()
 
     def texts() -> Iterator[str]:
-        for text in _train_texts(raw, shards, settings.training_bytes, corpus):
+        for text in _train_texts(raw, shards, settings.training_bytes, corpus, unused):
             facts["documents"] += 1
             facts["bytes"] += len(text.encode())
             yield text
@@ -56,25 +66,58 @@ def train_tokenizer(
     )
     tokenizer.train_from_iterator(texts(), trainer)
     if not facts["documents"]:
-        raise CorpusError("no train document to train the tokenizer on; add raw files or lower corpus.min_characters")
+        raise CorpusError(
+            f"no train document to train the tokenizer on; {explain_nothing_left(unused.reasons, unused.details)}"
+        )
     return {"vocabulary": _save(tokenizer, out), **facts}
 
 
-def _train_texts(raw: Path, shards: Sequence[str], budget: int, corpus: config.Corpus) -> Iterator[str]:
-    """Yield train texts, cut off where a file's even part of the budget ends."""
-    for shard in sorted(shards):
-        files = list_files(raw / shard)
-        for path in files:
-            left = budget // (len(shards) * len(files))
-            for item in read_records(path, corpus):
-                if left <= 0:
+@dataclass
+class Unused:
+    """What was read and taught nothing: how many records by reason, and the first detail of each."""
+
+    reasons: Counter[str] = field(default_factory=Counter)
+    details: dict[str, str] = field(default_factory=dict)
+
+    def add(self, reason: str, detail: str) -> None:
+        """Count one record."""
+        self.reasons[reason] += 1
+        self.details.setdefault(reason, detail)
+
+
+def _train_texts(raw: Path, shards: Sequence[str], budget: int, corpus: config.Corpus, unused: Unused) -> Iterator[str]:
+    """Yield train texts of `budget` bytes at most, a shard after the other."""
+    given = 0
+    for number, shard in enumerate(sorted(shards), start=1):
+        files = [file for file in list_files(raw, shard, corpus.link_roots) if not file.problem]
+        begun, part = given, budget * number // len(shards) - given
+        for place, file in enumerate(files, start=1):
+            allowed = begun + part * place // len(files)
+            for text in _texts_of(file, raw, corpus, unused) if given < allowed else ():
+                most = min(max(allowed - given, LEAST_BYTES), begun + part - given)
+                cut = text.encode()[:most].decode(errors="ignore")
+                given += len(cut.encode())
+                yield cut
+                if given >= allowed or len(cut) < len(text):
                     break
-                if not isinstance(item, Record):
-                    continue
-                document = make_document(item, path.relative_to(raw).as_posix(), corpus)
-                if document.split == "train" and len(document.text) >= corpus.min_characters:
-                    left -= document.bytes
-                    yield document.text
+
+
+def _texts_of(file: FoundFile, raw: Path, corpus: config.Corpus, unused: Unused) -> Iterator[str]:
+    """Yield the texts of a file that `ingest` would keep in train."""
+    try:
+        for item in read_records(file.target, corpus, file.path.name):
+            if not isinstance(item, Record):
+                unused.add(item.reason, item.detail)
+                continue
+            document = make_document(item, file.path.relative_to(raw.absolute()).as_posix(), corpus)
+            if len(document.text) < corpus.min_characters:
+                unused.add("filtered_short", f"shorter than {corpus.min_characters} characters")
+            elif document.split == "train":
+                yield document.text
+            else:
+                unused.add("held_out", "kept for evaluation")
+    except OSError as error:
+        raise TransientError(f"reading {file.path} failed ({error.strerror}); check the disk and run again") from None
 
 
 def import_tokenizer(settings: config.Tokenizer, out: Path) -> dict[str, Any]:
@@ -92,7 +135,7 @@ def import_tokenizer(settings: config.Tokenizer, out: Path) -> dict[str, Any]:
         Neither is given, or what is given is no tokenizer.
     """
     if settings.path is not None:
-        tokenizer = load_tokenizer(settings.path)
+        tokenizer = load_foreign_tokenizer(settings.path)
     elif settings.name is None:
         raise ConfigError("tokenizer.path and tokenizer.name are both empty; give one, or train a tokenizer")
     else:

@@ -76,7 +76,11 @@ def fetch_packages(packages: Iterable[Package], cache: Path, report: Callable[[s
 def _read_cache(cache: Path) -> dict[str, Fetched]:
     """Return what the record names and the folder still holds unchanged."""
     record = cache / RECORD
-    entries = [Fetched(**entry) for entry in json.loads(record.read_text()).values()] if record.exists() else []
+    entries = (
+        [Fetched(**entry) for entry in json.loads(record.read_text(encoding="utf-8")).values()]
+        if record.exists()
+        else []
+    )
     with ThreadPoolExecutor() as pool:
         whole = pool.map(lambda entry: _is_whole(cache / entry.file, entry), entries)
         return {entry.name: entry for entry, good in zip(entries, whole, strict=True) if good}
@@ -206,6 +210,7 @@ def _run(command: list[str], folder: Path) -> None:
             text=True,
             timeout=SECONDS,
             stdin=subprocess.DEVNULL,
+            encoding="utf-8",
         )
     except subprocess.TimeoutExpired:
         raise UnavailableError(f"{command[0]} did not finish in {SECONDS} s") from None

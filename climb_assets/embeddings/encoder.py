@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,16 +125,16 @@ def load_encoder(settings: config.Encoder, runtime: config.Runtime) -> Encoder:
     Raises
     ------
     ConfigError
-        The model is not there, is not of this kind, or cannot take ``encoder.max_tokens``.
+        The model is not there, is not of this kind, is not whole, or cannot take ``encoder.max_tokens``.
     """
     import torch
+    from safetensors import SafetensorError
     from sentence_transformers import SentenceTransformer
 
     local = Path(settings.model).is_dir()
     if not local and not HUB_NAME.fullmatch(settings.model):
         raise ConfigError(
-            f"encoder.model: there is no folder {settings.model}; "
-            "run `climb demo-corpus` to fetch it, or give another model"
+            f"encoder.model: there is no folder {settings.model}; run `climb fetch-encoder`, or give another model"
         )
     device = resolve_device(runtime.device)
     precision = resolve_precision(settings.precision, device)
@@ -147,12 +147,18 @@ def load_encoder(settings: config.Encoder, runtime: config.Runtime) -> Encoder:
             local_files_only=local,
             model_kwargs={"use_safetensors": True},
         )
-    except (OSError, ValueError) as error:
+        missing = _missing_weights(model, settings.revision)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().split("\n")[0]
         raise ConfigError(
             f"encoder.model: {settings.model} cannot be loaded ({reason}); "
             "give a sentence-transformers model with safetensors weights"
         ) from None
+    if missing:
+        raise ConfigError(
+            f"encoder.model: the weights of {settings.model} lack {missing[0]} and {len(missing) - 1} more; "
+            "fetch the model again or give another"
+        )
     _check_tokenizer(model, settings)
     model.eval().to(getattr(torch, precision))
     return Encoder(model, settings, precision, runtime.threads or thread_count())
@@ -165,6 +171,38 @@ def load_encoder_once(settings: config.Encoder, runtime: config.Runtime) -> Enco
 
     logging.disable_progress_bar()
     return load_encoder(settings, runtime)
+
+
+def _missing_weights(model: "SentenceTransformer", revision: str | None) -> list[str]:
+    """Return the parameters that make vectors and that no file of the model holds, sorted.
+
+    Only `transformers` knows which names of a file stand for which parameters, and it tells while it loads; so a second
+    copy is loaded and let go. A layer that takes no part in a vector, as the pooler of many models, may be missing.
+    """
+    import torch
+    from transformers import PreTrainedModel
+
+    missing: dict[str, torch.nn.Parameter] = {}
+    for part in (module for module in model.modules() if isinstance(module, PreTrainedModel)):
+        if not part.name_or_path:  # within another one, which was loaded as a whole
+            continue
+        loaded: Any = type(part).from_pretrained(
+            part.name_or_path,
+            revision=revision or "main",
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+        info = loaded[1]
+        absent = {*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])}
+        missing |= {name: parameter for name, parameter in part.named_parameters() if name in absent}
+    if not missing:
+        return []
+    with torch.enable_grad():
+        vector = model(dict(model.tokenizer(["a"], return_tensors="pt").to(model.device)))["sentence_embedding"]
+        used = torch.autograd.grad(vector.sum(), list(missing.values()), allow_unused=True)
+    return sorted(name for name, gradient in zip(missing, used, strict=True) if gradient is not None)
 
 
 def _check_tokenizer(model: "SentenceTransformer", settings: config.Encoder) -> None:

@@ -76,7 +76,7 @@ def _cgroup_folders(root: Path) -> Iterator[Path]:
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text().splitlines()
+        return path.read_text(encoding="utf-8").splitlines()
     except OSError:  # no Linux, or a sandbox that shows none of it
         return []
 

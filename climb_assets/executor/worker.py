@@ -21,7 +21,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from climb_assets.errors import ClimbError
+from climb_assets.device_faults import device_fault
+from climb_assets.errors import ClimbError, DeviceFault
 from climb_assets.executor.capacity import THREADS
 from climb_assets.executor.executor import Unit, UnitError
 
@@ -150,7 +151,8 @@ def _run(unit: Unit) -> tuple[Any, Exception | None]:
     except ClimbError as error:
         return None, error
     except BaseException as error:
-        return None, _describe(error)
+        fault = device_fault(error)
+        return None, _describe(error) if fault is None else DeviceFault(fault)
 
 
 def _describe(error: BaseException) -> UnitError:

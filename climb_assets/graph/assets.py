@@ -121,6 +121,7 @@ SPECS: tuple[Spec, ...] = (
         settings=lambda config, key: {
             "clusters": values_of(config.clusters, "prune", "merge_distance", "domains", "terms")
         },
+        precision=lambda config, device: "float32",  # of FAISS, on a GPU too
         kinds=("python", "faiss"),
     ),
     Spec(

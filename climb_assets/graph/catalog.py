@@ -5,18 +5,22 @@ partition ever becomes SQL text, and the connection can be shut off from every f
 """
 
 import json
+import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.dataset as ds
 
+from climb_assets.config import Sql
 from climb_assets.errors import ConfigError, MissingArtifact
 from climb_assets.graph.spec import iteration_key
 from climb_assets.store.artifacts import Artifact
 from climb_assets.store.store import Store
 
 LOCKED_DOWN = """
+SET temp_directory = '';
 SET python_enable_replacements = false;
 SET enable_external_access = false;
 SET lock_configuration = true;
@@ -26,8 +30,17 @@ if TYPE_CHECKING:
     import duckdb
 
 
-def _partitioned(asset: str, file: str, key: str) -> Callable[[Store], ds.Dataset]:
-    """Return a maker of the data set of one file of all partitions, with the partition key as a column."""
+@dataclass(frozen=True)
+class View:
+    """A table that queries can name: the asset that it shows, of all partitions or of one, and how it is opened."""
+
+    asset: str
+    partition: str | None
+    open: Callable[[Store], ds.Dataset]
+
+
+def _partitioned(asset: str, file: str, key: str) -> View:
+    """Return the view of one file of all partitions, with the partition key as a column."""
 
     def build(store: Store) -> ds.Dataset:
         artifacts = [store.get(asset, partition) for partition in store.partitions(asset)]
@@ -38,7 +51,7 @@ def _partitioned(asset: str, file: str, key: str) -> Callable[[Store], ds.Datase
         schema = fragments[0].physical_schema.append(pa.field(key, pa.string()))
         return ds.FileSystemDataset(fragments, schema, format, filesystem=fragments[0].filesystem)
 
-    return build
+    return View(asset, None, build)
 
 
 def _fragment(format: ds.ParquetFileFormat, artifact: Artifact, file: str, key: str) -> ds.Fragment:
@@ -48,11 +61,11 @@ def _fragment(format: ds.ParquetFileFormat, artifact: Artifact, file: str, key: 
     return format.make_fragment(str(artifact.file(file)), filesystem=LocalFileSystem(), partition_expression=expression)
 
 
-def _whole(asset: str, file: str, partition: str | None = None) -> Callable[[Store], ds.Dataset]:
-    return lambda store: ds.dataset(str(store.get(asset, partition).file(file)))
+def _whole(asset: str, file: str, partition: str | None = None) -> View:
+    return View(asset, partition, lambda store: ds.dataset(str(store.get(asset, partition).file(file))))
 
 
-BASE: dict[str, Callable[[Store], ds.Dataset]] = {
+BASE: dict[str, View] = {
     "shards": _whole("corpus_manifest", "shards.parquet"),
     "duplicates": _whole("corpus_manifest", "duplicates.parquet"),
     "changed_splits": _whole("corpus_manifest", "splits.parquet"),
@@ -104,37 +117,102 @@ def view_names() -> list[str]:
     return sorted([*BASE, *DERIVED])
 
 
-def query_lake(store: Store, query: str) -> "duckdb.DuckDBPyRelation":
+@dataclass(frozen=True)
+class Answer:
+    """The rows that a query gave; `cut` where there were more than `sql.rows`. As text it is a table."""
+
+    table: pa.Table
+    cut: bool
+
+    def __str__(self) -> str:
+        import duckdb
+
+        with duckdb.connect(":memory:") as connection:
+            return str(connection.from_arrow(self.table))
+
+
+def query_lake(store: Store, query: str, limits: Sql | None = None) -> Answer:
     """Run one SELECT over the views; only the tables that it names are opened, their checksums verified.
+
+    Parameters
+    ----------
+    limits
+        What it may cost; None: the defaults of the section ``sql``.
 
     Raises
     ------
     ConfigError
-        The query is not one SELECT, or DuckDB refuses it.
+        The query is not one SELECT, DuckDB refuses it, or it costs more than the limits allow.
     MissingArtifact
         A view's assets have not been made yet.
     """
     import duckdb
 
+    limits = limits or Sql()
     connection = duckdb.connect(
-        ":memory:", config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+        ":memory:",
+        config={
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "memory_limit": f"{limits.memory_bytes}B",
+        },
     )
+    alarm = threading.Timer(limits.seconds, connection.interrupt)
+    alarm.daemon = True
+    alarm.start()
     try:
         statements = connection.extract_statements(query)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             raise ConfigError("give one SELECT statement; the lake is read-only")
-        wanted = _tables_in(connection, query)
-        for derived in wanted & DERIVED.keys():
-            wanted |= set(DERIVED[derived][1])
+        wanted = _views_in(connection, query)
         for name in sorted(wanted & BASE.keys()):
-            connection.register(name, BASE[name](store))
+            connection.register(name, BASE[name].open(store))
         for name in sorted(wanted & DERIVED.keys()):
             connection.execute(DERIVED[name][0])
         connection.execute(LOCKED_DOWN)
-        return connection.sql(query)
+        table = connection.sql(query).limit(limits.rows + 1).to_arrow_table()
+        return Answer(table.slice(0, limits.rows), table.num_rows > limits.rows)
+    except duckdb.InterruptException:
+        raise ConfigError(f"the query took longer than {limits.seconds:g} s; narrow it or raise sql.seconds") from None
+    except duckdb.OutOfMemoryException:
+        memory = f"{limits.memory_bytes:,} bytes"
+        raise ConfigError(f"the query needs more than {memory}; narrow it or raise sql.memory_bytes") from None
     except duckdb.Error as error:
         message = " ".join(str(error).split())
         raise ConfigError(f"{message} (views: {', '.join(view_names())})") from None
+    finally:
+        alarm.cancel()
+        connection.close()
+
+
+def artefacts_read(store: Store, query: str) -> list[tuple[str, str | None]]:
+    """Return the asset and the partition of every artefact that a query reads, sorted.
+
+    Raises
+    ------
+    ConfigError
+        DuckDB refuses the query.
+    """
+    import duckdb
+
+    with duckdb.connect(":memory:") as connection:
+        try:
+            named = _views_in(connection, query)
+        except duckdb.Error as error:
+            raise ConfigError(" ".join(str(error).split())) from None
+    found: set[tuple[str, str | None]] = set()
+    for view in (BASE[name] for name in named & BASE.keys()):
+        keys = [view.partition] if view.partition is not None else store.partitions(view.asset)
+        found |= {(view.asset, key) for key in keys} or {(view.asset, None)}
+    return sorted(found, key=str)
+
+
+def _views_in(connection: "duckdb.DuckDBPyConnection", query: str) -> set[str]:
+    """Return the names that a query reads from, with those that the views among them are made of."""
+    wanted = _tables_in(connection, query)
+    for derived in wanted & DERIVED.keys():
+        wanted |= set(DERIVED[derived][1])
+    return wanted
 
 
 def _tables_in(connection: "duckdb.DuckDBPyConnection", query: str) -> set[str]:
@@ -153,7 +231,15 @@ def _tables_in(connection: "duckdb.DuckDBPyConnection", query: str) -> set[str]:
     return found
 
 
-def as_rows(relation: "duckdb.DuckDBPyRelation") -> list[dict[str, Any]]:
-    """Return a result as records."""
-    rows: list[dict[str, Any]] = relation.to_arrow_table().to_pylist()
-    return rows
+def as_rows(answer: Answer) -> list[dict[str, Any]]:
+    """Return an answer as records; of columns of one name the later ones bear a number: ``name_1``."""
+    columns = {name: _values(answer.table[name]) for name in answer.table.column_names}  # DuckDB has made them distinct
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    try:
+        values: list[Any] = column.to_pylist()
+    except (ValueError, OverflowError):  # a date that Python does not have
+        values = column.cast(pa.string()).to_pylist()
+    return values

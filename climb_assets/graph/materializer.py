@@ -5,6 +5,7 @@ fingerprint), calling its function and committing what that wrote. It knows neit
 """
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -12,7 +13,8 @@ from functools import cached_property
 from pathlib import Path
 
 from climb_assets.config import Config
-from climb_assets.corpus.raw_files import DigestCache, Listing, digest_files, digest_shard, list_shards
+from climb_assets.corpus.digest_cache import DigestCache
+from climb_assets.corpus.raw_files import Listing, digest_files, digest_shard, list_shards
 from climb_assets.environment import Environment, counted
 from climb_assets.errors import ComputeError, CorruptArtifact, MissingArtifact, TransientError
 from climb_assets.graph.assets import SPEC
@@ -64,9 +66,11 @@ class Materializer:
         self._digests.clear()
 
     @cached_property
-    def digests(self) -> DigestCache:
-        """The digests of files outside the lake, so that planning reads no content twice."""
-        return DigestCache(self.config.lake / "cache" / "digests.sqlite")
+    def digests(self) -> DigestCache | None:
+        """The digests of files outside the lake, so that planning reads no content twice; None: it may not write."""
+        folder = self.config.lake / "cache"
+        there = next(path for path in (folder, *folder.parents) if path.is_dir())
+        return DigestCache(folder / "digests.sqlite") if os.access(there, os.W_OK) else None
 
     def see(self, listing: Listing) -> None:
         """Take the raw folder to be as another has seen it."""
@@ -75,7 +79,7 @@ class Materializer:
     def listing(self) -> Listing:
         """Return the shards under the raw folder and the names that were rejected, as last seen."""
         if self._listing is None:
-            self._listing = list_shards(self.config.corpus.raw)
+            self._listing = list_shards(self.config.corpus.raw, self.config.corpus.link_roots)
         return self._listing
 
     def partitions(self, spec: Spec) -> list[str | None]:
@@ -151,7 +155,8 @@ class Materializer:
         versions = {f"file:{name}": self.digest(path) for name, path in spec.files(self.config).items()}
         if spec.asset == "raw_shards":
             assert partition is not None
-            versions[f"raw:{partition}"] = digest_shard(self.config.corpus.raw, partition, self.digests).digest
+            corpus = self.config.corpus
+            versions[f"raw:{partition}"] = digest_shard(corpus.raw, partition, self.digests, corpus.link_roots).digest
         if any(entry.asset == "raw_corpus" for entry in spec.inputs):
             versions["raw_corpus"] = self.corpus_version()
         return versions

@@ -83,7 +83,9 @@ def make_partitions(climb: Materializer, assets: tuple[str, ...], keys: Sequence
     config = climb.config.model_copy(update={"runtime": share})
     code = {asset: code_at_start(SPEC[asset].function) for asset in assets}
     units = [MakePartition(config, climb.listing(), code, key) for key in keys]
-    done = LocalExecutor(runtime.workers).map(units, resources, partial(climb.progress, ", ".join(assets)))
+    tell = partial(climb.progress, ", ".join(assets))
+    tell(0, len(units))
+    done = LocalExecutor(runtime.workers).map(units, resources, tell)
     with closing(done):
         for _, made in done:
             yield from made

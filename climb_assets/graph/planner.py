@@ -7,16 +7,18 @@ direct causes only and stops tracking at 100 upstream partitions. Nothing here r
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from statistics import fmean
 from typing import Any, Literal
 
+from climb_assets.config import Config
 from climb_assets.environment import Difference, differences
+from climb_assets.errors import ConfigError
 from climb_assets.graph.assets import SEARCH, SPEC, SPECS
+from climb_assets.graph.estimates import Cost, Estimates, Node, add_up
 from climb_assets.graph.materializer import Materializer
 from climb_assets.store.artifacts import Artifact, Order
 
 Kind = Literal["code", "config", "data", "environment", "missing"]
-Node = tuple[str, str | None]
+State = Literal["current", "perhaps stale", "stale"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class StaleItem:
     """A partition that is stale.
 
     `certain` is False where an input will be redone first and may come out unchanged, so that this
-    partition may turn out to be fresh.
+    partition may turn out to be fresh. `estimate_s` is None where nobody has measured anything like it.
     """
 
     asset: str
@@ -74,6 +76,17 @@ class Plan:
         """The items that will be redone whatever comes out before them."""
         return tuple(item for item in self.stale if item.certain)
 
+    def state_of(self, asset: str, partition: str | None = None) -> State:
+        """Return whether what there is of a partition is of the current graph; one that is gone from it is stale."""
+        for item in self.stale:
+            if (item.asset, item.partition) == (asset, partition):
+                return "stale" if item.certain else "perhaps stale"
+        return "stale" if (asset, partition) in self.removed else "current"
+
+    def cost(self, config: Config) -> Cost:
+        """Return what redoing all of it costs at most."""
+        return add_up(((item.asset, item.partition, item.estimate_s) for item in self.stale), config)
+
     def as_json(self) -> dict[str, Any]:
         """Return the plan in the form that `climb plan --json` prints."""
         elsewhere = [{**asdict(one.difference), "partitions": dict(one.partitions)} for one in self.elsewhere]
@@ -91,8 +104,11 @@ def make_plan(materializer: Materializer, to: str | None = None) -> Plan:
     Raises
     ------
     ConfigError, ComputeError
-        A file that the configuration names is not there, or the search's evidence is no table of runs.
+        There is no such asset, a file that the configuration names is not there, or the search's evidence is no table
+        of runs.
     """
+    if to is not None and to not in SPEC:
+        raise ConfigError(f"{to!r} is no asset; choose one of {', '.join(SPEC)}")
     materializer.refresh()
     wanted = _ancestors(to) if to else {spec.asset for spec in SPECS}
     for spec in SPECS:
@@ -100,11 +116,12 @@ def make_plan(materializer: Materializer, to: str | None = None) -> Plan:
             spec.check_files(materializer.config)
     current = {node: _find(materializer, node) for node in _nodes(materializer, wanted)}
     stale: dict[Node, StaleItem] = {}
-    averages: dict[str, float | None] = {}
-    for node, artifact in current.items():
+    estimates = Estimates(materializer.config, materializer.store, current)
+    for node in current:
         causes, certain = _compare(materializer, node, current, stale)
         if causes:
-            seconds = _seconds(artifact) if artifact else _average(node[0], current, averages)
+            changed = any(cause.kind in ("config", "environment") for cause in causes)
+            seconds = estimates.seconds(node, changed=changed)
             stale[node] = StaleItem(*node, tuple(causes), seconds, certain)
     fresh = [artifact for node, artifact in current.items() if artifact is not None and node not in stale]
     return Plan(tuple(stale.values()), tuple(_removed(materializer, wanted)), tuple(_elsewhere(materializer, fresh)))
@@ -227,16 +244,3 @@ def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
     for key, item in value.items():
         flat |= _flat(item, f"{prefix}.{key}" if prefix else str(key))
     return flat
-
-
-def _seconds(artifact: Artifact) -> float:
-    """Return the seconds that a partition took last time."""
-    return round(float(artifact.run["seconds"]), 1)
-
-
-def _average(asset: str, current: Mapping[Node, Artifact | None], averages: dict[str, float | None]) -> float | None:
-    """Return the seconds that the partitions of an asset took on average, worked out once; None without any."""
-    if asset not in averages:
-        known = [_seconds(item) for node, item in current.items() if node[0] == asset and item is not None]
-        averages[asset] = round(fmean(known), 1) if known else None
-    return averages[asset]

@@ -14,7 +14,7 @@ from climb_assets.mixture.choice import choose
 from climb_assets.mixture.confirmation_runs import confirm
 from climb_assets.mixture.confirmed_choice import write_selection
 from climb_assets.mixture.corpus_writer import write_mixed_corpus, write_realised
-from climb_assets.mixture.realisation import realise, sample_documents
+from climb_assets.mixture.realisation import measure, realise, sample_documents
 from climb_assets.mixture.target_runs import CHOSEN, chosen_weights, compare_targets
 from climb_assets.search.confirmation import write_shortlist
 from climb_assets.search.item_sampling import write_items
@@ -63,9 +63,11 @@ def mixed_corpus(climb: Materializer, objective: str, draft: Draft) -> None:
     shards, clusters = shard_tables(climb), made.file("clusters.parquet")
     splits = climb.get("corpus_manifest").file("splits.parquet")
     tokens = sample_documents(shards, clusters, splits, plan.tokens, settings.seed, draft.path)
+    written = measure(np.array(weights), tokens, settings.tokens)
     sample = draft.path / "sample.parquet"
     rows = write_mixed_corpus(sample, shards, names, draft.path, settings.shard_documents, settings.seed)
     write_realised(draft.path / "realised.parquet", names, np.array(weights), plan, tokens)
     capped = [name for name, at_cap in zip(names, plan.capped, strict=True) if at_cap]
-    draft.summary |= {"documents": rows, "tokens": int(tokens.sum()), "distance_to_weights": plan.distance}
-    draft.summary |= {"shortfall": plan.shortfall, "domains_at_the_epoch_cap": capped}
+    draft.summary |= {"documents": rows, "tokens": int(tokens.sum()), **asdict(written)}
+    draft.summary |= {"planned_distance": plan.distance, "planned_shortfall": plan.shortfall}
+    draft.summary |= {"domains_at_the_epoch_cap": capped}

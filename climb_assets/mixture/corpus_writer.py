@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from climb_assets.clusters.shards import ShardTables
+from climb_assets.errors import ComputeError
 from climb_assets.mixture.realisation import Realisation
 from climb_assets.simplex.mixtures import FloatArray
-from climb_assets.tables import write_table
+from climb_assets.tables import read_table, write_table
 
 BATCH_DOCUMENTS = 1024  # documents that are in memory at a time beside the shard being filled
 
@@ -49,9 +51,10 @@ REALISED = pa.schema(
 _SHUFFLED = """
 SELECT document.id, document.text, document.source, document.licence, sample.domain, name.name AS domain_name,
        sample.shard, copy.epoch::INTEGER AS epoch
-FROM read_parquet($documents, filename = true) AS document
+FROM read_parquet($documents, hive_partitioning = false, filename = true) AS document
 JOIN files ON files.path = document.filename
-JOIN read_parquet($sample) AS sample ON sample.shard = files.shard AND sample.id = document.id
+JOIN read_parquet($sample, hive_partitioning = false) AS sample
+    ON sample.shard = files.shard AND sample.id = document.id
 JOIN names AS name ON name.domain = sample.domain,
 LATERAL (SELECT unnest(range(sample.copies)) AS epoch) AS copy
 ORDER BY md5($seed || ':' || document.id || ':' || copy.epoch), document.id, copy.epoch
@@ -76,6 +79,11 @@ def write_mixed_corpus(
         Names of the domains (K).
     shard_documents
         Rows in one file; the last has fewer.
+
+    Raises
+    ------
+    ComputeError
+        A document of the sample is not to be found, or is there twice.
     """
     import duckdb
 
@@ -92,7 +100,11 @@ def write_mixed_corpus(
         values = {"documents": [str(shard.documents) for shard in used], "sample": str(sample), "seed": str(seed)}
         rows = connection.sql(_SHUFFLED, params=values).to_arrow_reader(BATCH_DOCUMENTS)
         parts = enumerate(_cut(rows, shard_documents))
-        return sum(write_table(out / f"part-{number:05d}.parquet", part) for number, part in parts)
+        written = sum(write_table(out / f"part-{number:05d}.parquet", part) for number, part in parts)
+    asked = pc.sum(read_table(sample, ["copies"])["copies"]).as_py() or 0
+    if written != asked:
+        raise ComputeError(f"the sample asks for {asked} rows and {written} were written; run `climb verify`")
+    return written
 
 
 def _cut(batches: Any, rows: int) -> Iterator[pa.Table]:

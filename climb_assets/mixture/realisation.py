@@ -92,6 +92,47 @@ def realise(weights: npt.ArrayLike, supply: npt.ArrayLike, budget: int, max_epoc
     return Realisation(tokens, epochs, realised, float(np.abs(realised - wanted).sum()), full, budget, budget - total)
 
 
+@dataclass(frozen=True)
+class Written:
+    """How far the tokens that are in a data set are from what was wanted.
+
+    Parameters
+    ----------
+    distance_to_weights
+        L1 distance of their shares from the mixture, 0 to 2.
+    shortfall
+        Tokens that are missing from the budget: what the caps forbid, and what no whole document fits into.
+    """
+
+    distance_to_weights: float
+    shortfall: int
+
+
+def measure(weights: FloatArray, tokens: npt.NDArray[np.int64], budget: int) -> Written:
+    """Return how far the tokens of a data set are from a mixture.
+
+    Parameters
+    ----------
+    weights
+        The mixture (K,).
+    tokens
+        Tokens of each domain (K,) that `sample_documents` chose.
+    budget
+        Tokens wanted in all.
+
+    Raises
+    ------
+    ComputeError
+        There is no token.
+    """
+    if not tokens.sum():
+        raise ComputeError(
+            "no document is short enough for its domain's part of mixture.tokens, so the data set would be empty; "
+            "raise mixture.tokens"
+        )
+    return Written(float(np.abs(normalise(tokens) - weights).sum()), int(budget - tokens.sum()))
+
+
 SAMPLE = pa.schema(
     [
         pa.field("shard", pa.string(), nullable=False),
@@ -105,11 +146,12 @@ SAMPLE = pa.schema(
 _COLLECT = """
 INSERT INTO pool
 SELECT $shard, document.id, cluster.domain, counted.tokens
-FROM read_parquet($documents) AS document
-JOIN read_parquet($tokens) AS counted USING (id)
-JOIN read_parquet($assignments) AS assigned USING (id)
-JOIN read_parquet($clusters) AS cluster USING (cluster)
-LEFT JOIN read_parquet($splits) AS override ON override.shard = $shard AND override.id = document.id
+FROM read_parquet($documents, hive_partitioning = false) AS document
+JOIN read_parquet($tokens, hive_partitioning = false) AS counted USING (id)
+JOIN read_parquet($assignments, hive_partitioning = false) AS assigned USING (id)
+JOIN read_parquet($clusters, hive_partitioning = false) AS cluster USING (cluster)
+LEFT JOIN read_parquet($splits, hive_partitioning = false) AS override
+    ON override.shard = $shard AND override.id = document.id
 WHERE coalesce(override.split, document.split) = 'train' AND cluster.domain IS NOT NULL AND counted.tokens > 0
 """
 

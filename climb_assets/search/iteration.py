@@ -296,5 +296,5 @@ def write_diagnostics(path: Path, diagnostics: Mapping[str, Mapping[str, Fit]]) 
 
 def read_diagnostics(path: Path) -> dict[str, dict[str, Fit]]:
     """Read what `write_diagnostics` wrote."""
-    record = json.loads(path.read_text())
+    record = json.loads(path.read_text(encoding="utf-8"))
     return {kind: {name: Fit(**fit) for name, fit in fits.items()} for kind, fits in record.items()}

@@ -99,7 +99,7 @@ def load_predictor(path: Path) -> Predictor:
         The file holds no predictor.
     """
     try:
-        record: Mapping[str, Any] = json.loads(path.read_text())
+        record: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return Stack.from_json(record["state"], FAMILIES)
     except (ValueError, KeyError, TypeError) as error:
         raise ComputeError(f"{path} holds no predictor ({error!r}); fit the predictors again") from None

@@ -225,7 +225,7 @@ def _read_columns(path: Path, prefix: str = "") -> tuple[Columns, dict[str, str]
         names = pa.csv.open_csv(path).schema.names
         options = pa.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True)
         table = pa.csv.read_csv(path, convert_options=options)
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
         raise ComputeError(f"{path} is not a table of comma-separated values ({error}); correct it") from None
     run_column = next((name for name in RUN_COLUMNS if name in names), None)
     if run_column is None or len(set(names)) != len(names):

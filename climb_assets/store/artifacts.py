@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from climb_assets.errors import CorruptArtifact, MissingArtifact
 from climb_assets.store.files import sync_file, sync_folder, write_atomically
+from climb_assets.store.manifests import read_run_facts
 
 if TYPE_CHECKING:
     from climb_assets.store.store import Store
 
 MANIFEST = "manifest.json"
+UNPARTITIONED = "_"  # the folder of an asset without partitions
 RUN_FACTS = "run.json"
 
 
@@ -150,9 +152,8 @@ class Artifact:
 
     @property
     def run(self) -> Mapping[str, Any]:
-        """What may differ between equal runs: seconds, throughput, host."""
-        facts: dict[str, Any] = json.loads(self.store.localise(self, RUN_FACTS).read_text())
-        return facts
+        """What may differ between equal runs: seconds, throughput, host; empty where the file is lost."""
+        return read_run_facts(self.store.localise(self, RUN_FACTS))
 
     def file(self, name: str, *, again: bool = False) -> Path:
         """Return the path of one data file after its checksum was verified; `again`: even if it was before.
@@ -179,7 +180,7 @@ class Artifact:
 
     def json(self, name: str) -> Any:
         """Return the verified content of a JSON data file."""
-        return json.loads(self.file(name).read_text())
+        return json.loads(self.file(name).read_text(encoding="utf-8"))
 
     def is_complete(self) -> bool:
         """Return whether every file is there in its size; `verify` reads the bytes too."""
@@ -195,7 +196,7 @@ class Artifact:
     def environment(self) -> Mapping[str, str]:
         """What it was made in, by name; empty where that was not recorded."""
         recorded: dict[str, str] = self.run.get("environment", {})
-        return recorded
+        return dict(self.manifest.get("environment") or {}) | recorded
 
     def answers(self, order: Order) -> bool:
         """Return whether it is what an order asks for: the same inputs, configuration and code, in an environment that
@@ -217,10 +218,21 @@ class Artifact:
         if data_version_of(self.manifest["files"]) != self.data_version:
             raise CorruptArtifact(f"{self.path / MANIFEST} promises a data version that its files do not have")
         recorded = {name: self.manifest[name] for name in ("asset", "partition", "inputs", "config", "code")}
-        counted = self.manifest.get("environment", {})
+        counted = self.manifest.get("environment") or {}
         order = Order(**recorded, environment=counted, counted=frozenset(counted))
         if not order.fingerprint == self.fingerprint == self.path.name:
             raise CorruptArtifact(f"{self.path / MANIFEST} records other inputs, settings or code than its fingerprint")
+        if self.path.parent.name != (self.partition or UNPARTITIONED) or self.path.parent.parent.name != self.asset:
+            raise CorruptArtifact(f"{self.path / MANIFEST} is of {self.asset}, {self.partition}, and lies elsewhere")
+        checksum = self.manifest.get("checksum")  # manifests that were written before there was one have none
+        if checksum is not None and checksum != checksum_of(self.manifest):
+            raise CorruptArtifact(f"{self.path / MANIFEST} was edited: its checksum is that of another text")
+
+
+def checksum_of(manifest: Mapping[str, Any]) -> str:
+    """Return the checksum of a manifest: a hash over all else that it records, its summary and sizes too."""
+    rest = {name: value for name, value in manifest.items() if name != "checksum"}
+    return sha256_text(json.dumps(rest, sort_keys=True))[:32]
 
 
 def data_version_of(files: Mapping[str, Mapping[str, Any]]) -> str:
@@ -260,7 +272,7 @@ def seal(order: Order, draft: Draft) -> dict[str, Any]:
             sync_file(path)
             record = {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
             files[path.relative_to(draft.path).as_posix()] = record
-    manifest = {
+    recorded = {
         "asset": order.asset,
         "partition": order.partition,
         "fingerprint": order.fingerprint,
@@ -273,6 +285,8 @@ def seal(order: Order, draft: Draft) -> dict[str, Any]:
         "files": files,
         "summary": draft.summary,
     }
+    manifest: dict[str, Any] = json.loads(json.dumps(recorded, allow_nan=False))  # as it will be read
+    manifest["checksum"] = checksum_of(manifest)
     run = {"host": platform.node(), "environment": dict(order.environment) | draft.environment} | draft.run
     write_atomically(draft.path / RUN_FACTS, canonical_json(run).encode())
     write_atomically(draft.path / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True, allow_nan=False).encode())

@@ -7,6 +7,7 @@ module renames or syncs anything. Which files make an artefact belongs to `climb
 import contextlib
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,9 @@ def atomic_file(path: Path) -> Iterator[Path]:
     """Hand out the path of a temporary file that takes the place of `path` when the block ends.
 
     Readers see the old file or the new one, never a part, and the new one is on the disk first. Where the block raises,
-    the old one stays. The temporary name is like no other, whatever process, thread or host writes beside.
+    the old one stays.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}{UNFINISHED}")
+    temporary = _unfinished(path)
     try:
         yield temporary
         sync_file(temporary)
@@ -38,6 +39,50 @@ def write_atomically(path: Path, data: bytes) -> None:
     """Write a small file so that a reader sees the old bytes or the new ones, never a part."""
     with atomic_file(path) as temporary:
         temporary.write_bytes(data)
+
+
+@contextlib.contextmanager
+def scratch_folder(path: Path) -> Iterator[Path]:
+    """Hand out an empty folder beside `path` that is gone when the block ends."""
+    temporary = _unfinished(path)
+    temporary.mkdir()
+    try:
+        yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Hand out an empty folder that becomes `path` when the block ends: whole and on the disk, or not at all.
+
+    Raises
+    ------
+    OSError
+        There is something in its place by then, which stays.
+    """
+    with scratch_folder(path) as temporary:
+        yield temporary
+        for folder, _, names in os.walk(temporary, topdown=False):
+            for name in names:
+                sync_file(Path(folder, name))
+            sync_folder(Path(folder))
+        temporary.rename(path)
+    sync_folder(path.parent)
+
+
+def remove_unfinished(path: Path) -> None:
+    """Remove what writers of `path` who died left beside it; nobody may be writing it now."""
+    for left in path.parent.glob(f".{path.name}.*{UNFINISHED}"):
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
+
+
+def _unfinished(path: Path) -> Path:
+    """Return a new hidden name beside `path`; no other process, thread or host has the same."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(6)}{UNFINISHED}")
 
 
 def write_array(path: Path, array: NDArray[Any]) -> None:

@@ -12,21 +12,20 @@ is telling a dead writer's draft from a living one's, and a swap: see `LocalStor
 import contextlib
 import errno
 import fcntl
-import json
 import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from climb_assets.device_faults import lacks_room
 from climb_assets.errors import CorruptArtifact, TransientError
-from climb_assets.store.artifacts import MANIFEST, RUN_FACTS, Artifact, Draft, Order, seal, sha256_text
+from climb_assets.store.artifacts import MANIFEST, RUN_FACTS, UNPARTITIONED, Artifact, Draft, Order, seal, sha256_text
 from climb_assets.store.files import UNFINISHED, make_folder, sync_folder, write_atomically
+from climb_assets.store.manifests import read_manifest, read_reference
 from climb_assets.store.store import Store
 
-UNPARTITIONED = "_"
 DRAFT, DISCARDED = ".partial", ".discarded"
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 TAKEN = (errno.ENOTEMPTY, errno.EEXIST)  # POSIX lets rename() answer either
 
@@ -61,7 +60,7 @@ class LocalStore(Store):
                         return found, False
                     _discard(final)
             except Exception as error:
-                if _lacks_room(error):
+                if lacks_room(error):
                     raise TransientError(f"there is no room left for {self.root}; make some and run again") from error
                 if isinstance(error, OSError) and not draft.path.exists():
                     raise TransientError(f"another host took over {order.asset} from this one; run again") from error
@@ -85,7 +84,7 @@ class LocalStore(Store):
     def files(self, artifact: Artifact) -> Mapping[str, int]:
         """Return the size in bytes of every file in an artefact's folder, by its name."""
         found = {}
-        for folder, _, names in os.walk(artifact.path):
+        for folder, _, names in os.walk(artifact.path, onerror=_raise_unless_gone):
             for name in names:
                 path = Path(folder, name)
                 with contextlib.suppress(FileNotFoundError):
@@ -104,7 +103,7 @@ class LocalStore(Store):
     def reference(self, asset: str, partition: str | None) -> str | None:
         """Return the fingerprint that the reference names, or None."""
         try:
-            return self._reference(asset, partition).read_text().strip()
+            return read_reference(self._reference(asset, partition))
         except FileNotFoundError:
             return None
 
@@ -115,7 +114,9 @@ class LocalStore(Store):
         then stands; either way it names a whole artefact, and the planner tells whether that is the one to use.
         """
         path = self._reference(asset, partition)
-        with self.lease(f"refs.{asset}"):
+        with self.lease(f"refs.{asset}") as alone:
+            for left in path.parent.glob(f".*{UNFINISHED}") if alone else ():  # of a writer that was killed
+                left.unlink(missing_ok=True)
             if self.reference(asset, partition) != expected:
                 return False
             if new is not None:
@@ -137,7 +138,7 @@ class LocalStore(Store):
         """
         folder = self.root / "locks"
         make_folder(folder)
-        with (folder / sha256_text(name)[:32]).open("a") as stream:
+        with (folder / sha256_text(name)[:32]).open("a", encoding="utf-8") as stream:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX)
             except OSError as error:
@@ -168,13 +169,9 @@ class LocalStore(Store):
 
     def _open(self, path: Path) -> Artifact | None:
         try:
-            return Artifact(path, json.loads((path / MANIFEST).read_text()), self)
+            return Artifact(path, read_manifest(path / MANIFEST), self)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except ValueError as error:
-            raise CorruptArtifact(
-                f"{path / MANIFEST} is not JSON ({error}); delete its folder and run `climb up`"
-            ) from None
 
     def _whole(self, path: Path) -> Artifact | None:
         """Return the artefact in a folder if its bytes are what its manifest promises."""
@@ -187,14 +184,10 @@ class LocalStore(Store):
         return artifact
 
 
-def _lacks_room(error: Exception) -> bool:
-    """Return whether a disk or a quota is full.
-
-    Libraries in other languages, as safetensors and DuckDB, raise errors of their own that quote the system's.
-    """
-    if isinstance(error, OSError):
-        return error.errno in NO_ROOM
-    return any(os.strerror(number) in str(error) for number in NO_ROOM)
+def _raise_unless_gone(error: OSError) -> None:
+    """Raise what keeps a folder from being looked into; that is not the same as its being empty."""
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error
 
 
 def _begin(final: Path, *, resumable: bool, alone: bool) -> Path:

@@ -138,7 +138,7 @@ def training_data(materializer: Materializer) -> TrainingData:
         entry["shard"]: materializer.version_named("tokenized_shards", entry["shard"], entry["tokens_version"]).file(
             "tokens.npy"
         )
-        for entry in json.loads(index.file("shards.json").read_text())
+        for entry in json.loads(index.file("shards.json").read_text(encoding="utf-8"))
     }
     return TrainingData(index.data_version, index.path, tokens)
 

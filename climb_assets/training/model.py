@@ -5,10 +5,10 @@ What belongs here: making, counting, saving and loading models. Training and eva
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from climb_assets.config import Training
-from climb_assets.corpus.frozen_tokenizer import end_token, load_tokenizer
+from climb_assets.corpus.frozen_tokenizer import end_token, load_foreign_tokenizer, load_tokenizer
 from climb_assets.errors import ConfigError
 from climb_assets.store.artifacts import canonical_json
 from climb_assets.store.files import write_atomically
@@ -48,16 +48,17 @@ def continue_model(training: Training, tokenizer: Path) -> "PreTrainedModel":
     Raises
     ------
     ConfigError
-        The folder holds no causal LM in safetensors, was trained with another tokenizer or for shorter sequences, or
-        its logits are more than hidden states times a matrix.
+        The folder holds no whole causal LM in safetensors, was trained with another tokenizer or for shorter
+        sequences, or its logits are more than hidden states times a matrix.
     """
     import torch
+    from safetensors import SafetensorError
 
     folder = training.start
     assert folder is not None, "a model without a start is built"
     try:
         model = load_model(folder)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().split("\n")[0]
         raise ConfigError(f"start: {folder} cannot be loaded ({reason}); give a Hugging Face causal LM") from None
     _require_same_tokenizer(folder, tokenizer, model.config.vocab_size)
@@ -77,7 +78,7 @@ def continue_model(training: Training, tokenizer: Path) -> "PreTrainedModel":
 def _require_same_tokenizer(folder: Path, tokenizer: Path, vocabulary: int) -> None:
     """Check that the search's tokens mean to the model what they meant when it was trained."""
     ours = load_tokenizer(tokenizer).get_vocab()
-    theirs = load_tokenizer(folder / "tokenizer.json").get_vocab()
+    theirs = load_foreign_tokenizer(folder / "tokenizer.json").get_vocab()
     if any(theirs.get(token) != number for token, number in ours.items()) or max(ours.values()) >= vocabulary:
         raise ConfigError(
             f"start: {folder} was trained with another tokenizer; set tokenizer.path to {folder / 'tokenizer.json'}"
@@ -100,11 +101,27 @@ def save_model(model: "PreTrainedModel", tokenizer: Path, out: Path) -> None:
 
 
 def load_model(folder: Path) -> "PreTrainedModel":
-    """Load a saved causal LM on the CPU in float32, from safetensors and nothing else."""
+    """Load a saved causal LM on the CPU in float32, from safetensors and nothing else.
+
+    Raises
+    ------
+    ValueError
+        The files do not hold every parameter in its shape; `transformers` would fill the others at random.
+    """
     import torch
     from transformers import AutoModelForCausalLM, PreTrainedModel
 
-    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-        folder, use_safetensors=True, local_files_only=True, trust_remote_code=False, dtype=torch.float32
+    loaded: Any = AutoModelForCausalLM.from_pretrained(
+        folder,
+        use_safetensors=True,
+        local_files_only=True,
+        trust_remote_code=False,
+        dtype=torch.float32,
+        output_loading_info=True,
     )
+    model: PreTrainedModel = loaded[0]
+    info = loaded[1]
+    absent = sorted({*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])})
+    if absent:
+        raise ValueError(f"its weights lack {absent[0]} and {len(absent) - 1} more")
     return model

@@ -109,7 +109,7 @@ class Swarm:
         tasks
             The prepared task of each name.
         progress
-            Is told (done, all) whenever a proxy is done; what was found counts as done.
+            Is told (done, all) at the start and whenever a proxy is done; what was found counts as done.
 
         Raises
         ------
@@ -127,6 +127,8 @@ class Swarm:
             if progress is not None:
                 progress(len(units) - asked + done, len(units))
 
+        if waiting:
+            tell(0, len(waiting))
         with closing(self._executor.map(waiting, self._resources(training), tell)) as finished:
             for _ in finished:
                 pass

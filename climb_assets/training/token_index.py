@@ -100,7 +100,7 @@ def load_training_index(folder: Path, tokens: Mapping[str, Path]) -> TrainingInd
     MissingArtifact
         A shard of the index has no token file.
     """
-    shards = tuple(record["shard"] for record in json.loads((folder / "shards.json").read_text()))
+    shards = tuple(record["shard"] for record in json.loads((folder / "shards.json").read_text(encoding="utf-8")))
     absent = [shard for shard in shards if shard not in tokens]
     if absent:
         raise MissingArtifact(f"no token file was given for shard {absent[0]!r}; run `climb up --to tokenized_shards`")
@@ -118,8 +118,8 @@ def build_training_index(
     """Write the `training_tokens` artefact: ``shards.json``, ``spans.npy``, ``evaluation.parquet``.
 
     Train documents whose cluster was kept become spans, sorted by domain then document id. Held-out documents are all
-    kept for evaluation, whatever their cluster; one without a source has its shard's name as source. Documents that
-    the manifest leaves out (duplicates and the like) count in neither.
+    kept for evaluation, whatever their cluster. Documents that the manifest leaves out (duplicates and the like) count
+    in neither.
 
     Parameters
     ----------
@@ -154,13 +154,13 @@ def build_training_index(
             database.execute(
                 """
                 INSERT INTO document
-                SELECT $ordinal, $name, d.id, coalesce(o.split, d.split), coalesce(d.source, $name),
+                SELECT $ordinal, $name, d.id, coalesce(o.split, d.split), d.source,
                        d.bytes, t.start, t.tokens, c.domain
-                FROM read_parquet($documents) d
-                JOIN read_parquet($tokens) t USING (id)
-                JOIN read_parquet($assignments) a USING (id)
-                LEFT JOIN read_parquet($clusters) c USING (cluster)
-                LEFT JOIN read_parquet($splits) o ON o.shard = $name AND o.id = d.id
+                FROM read_parquet($documents, hive_partitioning = false) d
+                JOIN read_parquet($tokens, hive_partitioning = false) t USING (id)
+                JOIN read_parquet($assignments, hive_partitioning = false) a USING (id)
+                LEFT JOIN read_parquet($clusters, hive_partitioning = false) c USING (cluster)
+                LEFT JOIN read_parquet($splits, hive_partitioning = false) o ON o.shard = $name AND o.id = d.id
                 """,
                 {
                     "ordinal": ordinal,

@@ -1,5 +1,6 @@
 """The configuration: strict, and what is wrong is named with its key."""
 
+import contextlib
 import importlib.util
 import re
 from pathlib import Path
@@ -99,7 +100,11 @@ def test_unknown_key_of_a_task_is_named(tmp_path: Path) -> None:
         ({"runtime": {"device": "abacus"}}, r"runtime\.device"),
         ("- a\n- b\n", "must hold keys and values, not a list"),
         ("a: [1", "is not YAML"),
-        ("profile: !!python/object/apply:os.getcwd []", "is not YAML"),
+        ("profile: !!python/object/apply:os.getcwd []", r"line 1: the tag .* is not read; drop it"),
+        ({"search": None}, "search holds keys of its own, not nothing; indent them below it"),
+        ({"search": 3}, "search holds keys of its own, not 3; write them indented below it"),
+        ("profile: smoke\niterations: [4]\n", r"unknown key 'iterations'; it is known as .*search\.iterations"),
+        ({"mixture": {"max_epochs": "inf"}}, r"mixture\.max_epochs: Input should be a finite number"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, settings: Any, message: str) -> None:
@@ -121,7 +126,7 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_bytes_that_are_not_text_are_named(tmp_path: Path) -> None:
     (tmp_path / "climb.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ConfigError, match="is not YAML"):
+    with pytest.raises(ConfigError, match=r"is not UTF-8 \(byte 0\); save it"):
         load_config(tmp_path / "climb.yaml")
 
 
@@ -142,6 +147,31 @@ def test_relative_paths_are_relative_to_the_file(tmp_path: Path, monkeypatch: py
     assert config.encoder.model == str(tmp_path / "models" / "encoder")
     assert config.search.evidence == tmp_path / "swarm"
     assert config.tasks["a"].path == tmp_path / "a.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("raw", "lake", "fine"),
+    [
+        ("data_lake/raw", "data_lake", True),
+        ("data_lake/raw/english", "data_lake", True),
+        ("texts", "data_lake", True),
+        (".", "data_lake", False),
+        ("texts", "texts/lake", False),
+        ("data_lake", "data_lake", False),
+        ("data_lake/artifacts", "data_lake", False),
+        ("data_lake/raw/../export", "data_lake", False),
+        ("link/raw", "data_lake", False),
+    ],
+)
+def test_the_raw_folder_and_the_lake_do_not_hold_each_other(tmp_path: Path, raw: str, lake: str, fine: bool) -> None:
+    (tmp_path / "data_lake" / "refs").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "data_lake" / "refs")
+    settings = {"lake": lake, "corpus": {"raw": raw, "link_roots": ["hub"]}}
+    if fine:
+        assert load(tmp_path, settings).corpus.link_roots == (tmp_path / "hub",)
+    else:
+        with pytest.raises(ConfigError, match=r"climb\.yaml: corpus\.raw .*lake"):
+            load(tmp_path, settings)
 
 
 def test_a_hub_name_is_kept(tmp_path: Path) -> None:
@@ -186,6 +216,22 @@ def test_the_paper_profile_holds_the_papers_numbers(tmp_path: Path) -> None:
 def test_the_tree_is_frozen(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="frozen"):
         load(tmp_path, {}).clusters.seed = 1
+
+
+def test_the_settings_of_the_readme_are_those_of_one_file(tmp_path: Path) -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) > 1
+    config = load(tmp_path, "profile: demo\n" + "".join(blocks))
+    assert (config.mixture.tokens, config.mixture.max_epochs) == (2_000_000_000, 4)
+
+
+def test_a_path_that_cannot_be_followed_is_said(tmp_path: Path) -> None:
+    (tmp_path / "one").symlink_to(tmp_path / "two")
+    (tmp_path / "two").symlink_to(tmp_path / "one")
+    with contextlib.suppress(ConfigError):  # Python 3.13 gives the path back as it is
+        load(tmp_path, {"lake": "one/lake"})
+    with pytest.raises(ConfigError, match="a path in it cannot be followed"):
+        load(tmp_path, {"encoder": {"model": "a" * 5000}})
 
 
 @pytest.fixture

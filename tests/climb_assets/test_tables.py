@@ -5,6 +5,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from climb_assets.tables import ROW_GROUP, iterate_batches, read_table, write_rows, write_table
 
@@ -40,6 +42,19 @@ def test_row_groups_are_bounded(tmp_path: Path) -> None:
     write_table(tmp_path / "t.parquet", numbers(2 * ROW_GROUP + 1))
     metadata = pq.read_metadata(tmp_path / "t.parquet")
     assert [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)] == [ROW_GROUP, ROW_GROUP, 1]
+
+
+@given(st.lists(st.integers(0, 3 * ROW_GROUP // 2), max_size=4), st.integers(1, 5000))
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_bytes_follow_from_the_rows_and_not_from_the_parts(tmp_path: Path, parts: list[int], part: int) -> None:
+    rows = sum(parts) % (2 * ROW_GROUP)
+    table = numbers(rows)
+    write_table(tmp_path / "whole.parquet", table)
+    write_table(tmp_path / "parts.parquet", iter(table.to_batches(part)), SCHEMA)
+    chunked = pa.concat_tables([table.slice(0, rows // 3), table.slice(rows // 3)])
+    write_table(tmp_path / "chunked.parquet", chunked)
+    whole = (tmp_path / "whole.parquet").read_bytes()
+    assert (tmp_path / "parts.parquet").read_bytes() == whole == (tmp_path / "chunked.parquet").read_bytes()
 
 
 def test_failed_write_leaves_the_old_table(tmp_path: Path) -> None:

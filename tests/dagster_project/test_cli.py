@@ -98,7 +98,8 @@ class TestFinished:
     def test_status(self, project: Path) -> None:
         state = json.loads(climb(project, "status", "--json").stdout)
         assert set(state) == {
-            *("stale", "corpus", "domains", "evidence", "iterations", "predictors", "noise", "fidelity", "mixtures")
+            *("stale", "states", "corpus", "domains", "evidence", "iterations", "predictors", "noise", "fidelity"),
+            "mixtures",
         }
         assert [row["iteration"] for row in state["iterations"]] == ["iteration-01", "iteration-02", "iteration-03"]
         assert set(state["mixtures"]) == {"general", "science"}
@@ -278,3 +279,12 @@ def test_status_before_the_first_run_says_what_to_do(fresh_project: Path) -> Non
     result = climb(fresh_project, "status")
     assert result.exit_code == 0 and "run `climb up`" in result.stdout
     assert json.loads(climb(fresh_project, "status", "--json").stdout)["corpus"] is None
+
+
+def test_work_beyond_the_bounds_is_not_begun_unasked(fresh_project: Path) -> None:
+    large = {"size": "1B", "tokens": 1_000_000_000, "learning_rate": 1e-4, "snapshots": [0.25, 0.5, 0.75]}
+    change_setting(fresh_project, proxy=large, mixture={"tokens": 2_000_000_000})
+    result = climb(fresh_project, "up")
+    refused(result, r"nothing was begun: this takes .* GB of models; give --yes")
+    assert "time unknown" in result.output
+    assert not (fresh_project / "data_lake" / "artifacts").exists()

@@ -77,7 +77,7 @@ def test_a_home_of_the_user_is_used_and_never_written_to(tmp_path: Path, monkeyp
     with open_instance(lake, told.append) as instance:
         instance.add_dynamic_partitions("shard", ["one"])
         assert os.environ["DAGSTER_HOME"] == str(theirs)
-    assert not lake.exists() and not (theirs / "dagster.yaml").exists()
+    assert not (lake / "dagster_home").exists() and not (theirs / "dagster.yaml").exists()
     assert len(told) == 1 and str(TEMPLATE) in told[0]
     with open_instance(lake) as instance:
         assert instance.get_dynamic_partitions("shard") == ["one"]
@@ -89,6 +89,13 @@ def test_a_home_that_is_no_folder_is_an_error(home: str, tmp_path: Path, monkeyp
     monkeypatch.setenv("DAGSTER_HOME", home if home.startswith(".") else str(tmp_path / home))
     with pytest.raises(ConfigError, match=r"DAGSTER_HOME=.*unset"):
         prepare_home(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["what?", "a%20b"])
+def test_a_path_that_dagster_takes_for_a_url_is_refused_before_anything_is_made(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match="rename it"), open_instance(tmp_path / name / "lake"):
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_variable_is_put_back(tmp_path: Path) -> None:

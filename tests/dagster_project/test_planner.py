@@ -16,10 +16,11 @@ from climb_assets.errors import ConfigError
 from climb_assets.graph import materializer as materializer_module
 from climb_assets.graph.assets import SEARCH, SPECS
 from climb_assets.graph.code_identity import code_of
+from climb_assets.graph.estimates import Cost
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import Cause, Plan, make_plan
 from climb_assets.store.local import LocalStore
-from dagster_project.summary import describe_plan
+from dagster_project.plan_summary import describe_plan
 from tests.conftest import write_source
 from tests.dagster_project.conftest import assets, names
 
@@ -299,7 +300,7 @@ def test_another_version_of_a_package_is_told_and_by_policy_stale(project: Path)
     assert not plan.stale
     assert [(one.difference.name, one.difference.before) for one in plan.elsewhere] == [("package torch", "2.0.1")]
     assert plan.elsewhere[0].partitions == {"embeddings": 1}
-    assert "Made with another package torch (2.0.1, now " in describe_plan(plan, {})
+    assert "Made with another package torch (2.0.1, now " in describe_plan(plan, {}, Cost(0, (), 0))
     strict = plan_of(project, runtime={"environment": "stale", "workers": 1})
     assert names(strict, certain=True) == {"embeddings[first.jsonl]"}
     assert {cause.kind for cause in causes(strict, "embeddings[first.jsonl]")} == {"environment"}

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import dagster as dg
 import numpy as np
 import pytest
 import yaml
@@ -20,7 +21,7 @@ from climb_assets.search.swarm_table import write_swarm
 from climb_assets.store.local import LocalStore
 from climb_assets.tables import read_table
 from climb_assets.training.proxy_orders import MODELS
-from dagster_project.run_plan import Run, next_runs
+from dagster_project.run_plan import Run, bring_up_to_date, next_runs
 from dagster_project.summary import describe
 from tests.conftest import FINISHED, write_source
 from tests.dagster_project.conftest import Up
@@ -110,6 +111,28 @@ def test_shards_come_and_go_and_what_came_back_is_not_made_again(up: Up, project
     up(to="corpus_manifest")
     assert lake.get("corpus_manifest").data_version == with_fourth
     assert computed(lake) == done
+
+
+@pytest.mark.slow
+def test_what_comes_and_goes_while_shards_are_made_is_taken_along(
+    instance: dg.DagsterInstance, project: Path, lake: LocalStore
+) -> None:
+    raw = project / "data_lake" / "raw"
+    write_source(raw / "fourth.jsonl", "first", documents=30, seed=5)
+    lines: list[str] = []
+
+    def change_while_it_works(line: str) -> None:
+        lines.append(line)
+        if "embeddings" in line and "[fourth.jsonl]" in line:  # planned, and not yet begun
+            write_source(raw / "fifth.jsonl", "second", documents=30, seed=6)
+            (raw / "third.jsonl").rename(project / "third.jsonl")
+
+    materializer = Materializer(load_config(project / "climb.yaml"))
+    bring_up_to_date(instance, materializer, "corpus_manifest", change_while_it_works)
+    assert {"1 shard(s) new: fourth.jsonl", "1 shard(s) new: fifth.jsonl", "1 shard(s) gone: third.jsonl"} <= set(lines)
+    assert lake.partitions("embeddings") == ["fifth.jsonl", "first.jsonl", "fourth.jsonl", "second.jsonl"]
+    assert lake.get("corpus_manifest").summary["shards"] == 4
+    assert make_plan(materializer, "corpus_manifest").stale == ()
 
 
 def test_deleted_history_is_reported_again_and_nothing_is_computed(project: Path, lake: LocalStore, request) -> None:

@@ -7,9 +7,13 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from climb_assets.config_file import load_config
+from climb_assets.errors import ConfigError
 from dagster_project import refreshes
 from dagster_project.jobs import refresh_corpus
 from dagster_project.schedules import daily_refresh
+
+SCHEDULE = daily_refresh(load_config())
 
 
 @pytest.fixture
@@ -23,7 +27,7 @@ def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.Dag
 def tick(instance: dg.DagsterInstance, day: int, hour: int) -> dg.RunRequest | None:
     """Evaluate the schedule at a time of a day in March; return the run that it asks for."""
     moment = datetime(2026, 3, day, hour, tzinfo=UTC)
-    result = daily_refresh(dg.build_schedule_context(instance=instance, scheduled_execution_time=moment))
+    result = SCHEDULE(dg.build_schedule_context(instance=instance, scheduled_execution_time=moment))
     return result if isinstance(result, dg.RunRequest) else None
 
 
@@ -63,4 +67,23 @@ def test_a_night_that_was_slept_through_is_made_up_for(instance: dg.DagsterInsta
 
 
 def test_it_is_off_until_it_is_switched_on() -> None:
-    assert daily_refresh.default_status is dg.DefaultScheduleStatus.STOPPED
+    assert SCHEDULE.default_status is dg.DefaultScheduleStatus.STOPPED
+
+
+def with_zone(folder: Path, zone: str) -> Path:
+    path = folder / "climb.yaml"
+    path.write_text(f"profile: smoke\ndagster: {{timezone: {zone}}}\n")
+    return path
+
+
+def test_its_clock_is_a_setting_and_shown(tmp_path: Path) -> None:
+    schedule = daily_refresh(load_config(with_zone(tmp_path, "Asia/Tokyo")))
+    assert schedule.execution_timezone == "Asia/Tokyo"
+    assert "3:00 Asia/Tokyo" in (schedule.description or "")
+    assert SCHEDULE.execution_timezone == "UTC" and "3:00 UTC" in (SCHEDULE.description or "")
+
+
+@pytest.mark.parametrize("zone", ["Berlin", "../UTC", "Europe", "''", "+01:00"])
+def test_a_clock_that_nobody_knows_is_refused(tmp_path: Path, zone: str) -> None:
+    with pytest.raises(ConfigError, match=r"dagster.*is not known; give a name such as UTC"):
+        load_config(with_zone(tmp_path, zone))

@@ -18,6 +18,7 @@ from dagster_project import refreshes
 from dagster_project.dead_runs import process_tags
 from dagster_project.jobs import refresh_corpus
 from dagster_project.sensors import corpus_sensor
+from tests.climb_assets.corpus.ordinary_user import as_ordinary_user
 from tests.small_disk import run_on_small_disk
 
 ROOT = Path(__file__).parents[2]
@@ -92,6 +93,31 @@ def sensor(materializer: Materializer, instance: dg.DagsterInstance, monkeypatch
     """Return the sensor as it was switched on; the first wait after a failure is half a second."""
     monkeypatch.setattr(refreshes, "FIRST_WAIT", 0.5)
     return Sensor(materializer, instance)
+
+
+def test_names_that_are_not_utf8_end_no_tick(sensor: Sensor, project: Path) -> None:
+    raw = project / "data_lake" / "raw"
+    (raw / "books" / os.fsdecode(b"\xff.txt")).write_text("bytes")
+    (raw / os.fsdecode(b"\xfe.txt")).write_text("bytes")
+    assert sensor.tick() is None
+    request = sensor.asks()
+    assert sensor.run(request)
+    (raw / "books" / os.fsdecode(b"\xff.txt")).write_text("other bytes")
+    assert sensor.tick() is None and "changed" in sensor.reason
+
+
+def test_a_folder_that_may_not_be_entered_is_asked_about_until_it_may(sensor: Sensor, project: Path) -> None:
+    """The refresh fails and says why; no shard goes meanwhile."""
+    sensor.tick()
+    assert sensor.run(sensor.asks())
+    (project / "data_lake" / "raw" / "books").chmod(0)
+
+    def look() -> None:
+        assert sensor.tick() is None  # it may still change
+        assert not sensor.run(sensor.asks())
+        assert sorted(sensor.instance.get_dynamic_partitions("shard")) == ["books", "two.txt"]
+
+    as_ordinary_user(look)
 
 
 def test_one_refresh_for_each_change(sensor: Sensor, project: Path) -> None:

@@ -6,10 +6,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from climb_assets.config import Config
 from climb_assets.config_file import load_config
+from climb_assets.graph.estimates import Cost
 from climb_assets.graph.materializer import Materializer
-from climb_assets.graph.planner import Cause, Plan, StaleItem
-from dagster_project.summary import advice, describe, describe_plan, summarise
+from climb_assets.graph.planner import Cause, Plan, StaleItem, make_plan
+from dagster_project.plan_summary import describe_plan
+from dagster_project.summary import advice, describe, summarise
 from tests.dagster_project.conftest import Up
 
 
@@ -54,7 +57,7 @@ def test_the_text_has_every_part(materializer: Materializer) -> None:
     for mixture in summarise(materializer)["mixtures"].values():
         for gap in mixture["selection"]["evidence"]["gaps"]:
             assert f"{gap['baseline']} {gap['difference']:+.4f} ({gap['low']:+.4f} to {gap['high']:+.4f})" in text
-    for objective, sentence in advice(materializer).items():
+    for objective, sentence in advice(materializer, make_plan(materializer)).items():
         assert f"Another iteration? {sentence}." in text and "expected gain" in sentence
         assert f"{objective}: noise between seeds 0." in text
         assert f"{objective}: proxies rank mixtures as targets do: " in text and ", 4 mixtures" in text
@@ -69,7 +72,7 @@ def test_a_lake_with_nothing_in_it(tmp_path: Path) -> None:
     assert state["mixtures"] == {"general": None, "science": None}
     assert state["noise"] is None and state["fidelity"] is None
     assert "is not there" in state["stale"]  # the encoder and the raw files
-    assert advice(materializer) == {}
+    assert advice(materializer, Plan(())) == {}
 
 
 @pytest.mark.slow
@@ -99,20 +102,22 @@ def test_what_was_made_from_an_earlier_answer_is_not_shown_beside_the_new_one(pr
     assert describe(materializer).splitlines()[-1].startswith("Stale: proxy_fidelity, target_comparison[general], ")
 
 
-def test_a_plan_in_words() -> None:
+def test_a_plan_in_words(config: Config) -> None:
     many = tuple(Cause("data", f"shards@{number}") for number in range(5))
     items = (
         StaleItem("embeddings", "a", (Cause("config", "encoder.max_tokens"),), 12.34, True),
         StaleItem("domains", None, many, None, False),
     )
-    text = describe_plan(Plan(items), {})
-    assert "embeddings[a]" in text and "config: encoder.max_tokens" in text and "12.3 s" in text
+    text = describe_plan(Plan(items), {}, Plan(items).cost(config))
+    assert "embeddings[a]" in text and "config: encoder.max_tokens" in text and "12 s" in text
     assert "perhaps" in text and "and 2 more" in text and "unknown" in text
-    assert text.endswith("1 of 2 stale for certain; about 12 s if all are redone")
-    assert describe_plan(Plan(()), {}) == "Nothing is stale."
+    assert text.endswith(
+        "1 of 2 stale for certain; about 12 s for what was measured here before, not known for domains"
+    )
+    assert describe_plan(Plan(()), {}, Cost(0, (), 0)) == "Nothing is stale."
 
 
 def test_a_plan_tells_whether_to_search_on() -> None:
     told = {"general": "another 3 proxies: expected gain 0.0100 bits per byte, not below the noise 0.0020: go on"}
-    text = describe_plan(Plan(()), told)
+    text = describe_plan(Plan(()), told, Cost(0, (), 0))
     assert text == f"Nothing is stale.\nAnother iteration for general? {told['general']}."

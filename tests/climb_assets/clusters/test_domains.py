@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -66,10 +67,27 @@ def test_when_all_are_pruned_the_strictest_threshold_is_named() -> None:
         form_domains(statistics([5, 5], [2.0, 2.5]), points(0, 9), settings)
 
 
-@pytest.mark.parametrize("places", [(0.0, 0.1), (0.0,)])
-def test_a_single_domain_is_refused(places: tuple[float, ...]) -> None:
-    with pytest.raises(ComputeError, match=r"a mixture needs two; lower clusters\.merge_distance"):
-        form_domains(statistics([5] * len(places), [5.0] * len(places)), points(*places), Clusters(prune={}))
+def test_a_single_domain_is_refused_with_a_distance_that_parts_it() -> None:
+    table, places = statistics([5, 5, 5], [5.0] * 3), points(0.0, 0.1, 1.0)
+    with pytest.raises(
+        ComputeError, match=r"a mixture needs two; set clusters\.merge_distance to .* or less"
+    ) as caught:
+        form_domains(table, places, Clusters(prune={}, merge_distance=9.0))
+    (advised,) = re.findall(r"merge_distance to (\S+) or less", str(caught.value))
+    assert form_domains(table, places, Clusters(prune={}, merge_distance=float(advised))).domains > 1
+
+
+def test_what_was_pruned_parts_them_if_it_differs() -> None:
+    table = statistics([5, 5], [5.0, 1.0])
+    with pytest.raises(ComputeError, match=r"lower the thresholds in clusters\.prune"):
+        form_domains(table, points(0.0, 9.0), Clusters(prune={"quality": 3.0}))
+    assert form_domains(table, points(0.0, 9.0), Clusters(prune={"quality": 1.0})).domains == 2
+
+
+@pytest.mark.parametrize("places", [(0.0,), (0.0, 0.0), (0.0, 1e-4, 2e-4)])
+def test_documents_that_embed_alike_are_not_said_to_need_more_clusters(places: tuple[float, ...]) -> None:
+    with pytest.raises(ComputeError, match="embed alike, so no other number of clusters parts them"):
+        form_domains(statistics([5] * len(places), [5.0] * len(places)), points(*places, 50.0), Clusters(prune={}))
 
 
 def test_a_threshold_for_an_unknown_dimension_is_refused() -> None:

@@ -13,6 +13,7 @@ from hypothesis.extra.numpy import arrays
 from climb_assets.clusters.kmeans import (
     ShardVectors,
     assign_shard,
+    count_gpus,
     fit_centroids,
     nearest_centroids,
     read_centroids,
@@ -127,3 +128,16 @@ def test_a_shard_without_documents_is_assigned_and_sampled(corpus, tmp_path: Pat
     assert assign_shard(empty.documents, empty.vectors, corpus.centroids, tmp_path)["documents"] == 0
     sample = sample_vectors([empty, *corpus.vectors], corpus.splits, 20, seed=1)
     assert np.array_equal(sample, sample_vectors(corpus.vectors, corpus.splits, 20, seed=1))
+
+
+def test_gpus_are_used_only_where_faiss_sees_them(tmp_path: Path) -> None:
+    faiss = pytest.importorskip("faiss")
+    assert count_gpus("cpu") == 0
+    assert count_gpus("cuda") == faiss.get_num_gpus()
+    if faiss.get_num_gpus():
+        return
+    vectors = np.random.default_rng(0).normal(size=(60, 8)).astype(np.float32)
+    for device in ("cpu", "cuda"):  # the latter with faiss-cpu, or on a machine that lost its GPU
+        (tmp_path / device).mkdir()
+        fit_centroids(vectors, Clusters(count=4), 1, tmp_path / device, device)
+    assert (tmp_path / "cpu/centroids.npy").read_bytes() == (tmp_path / "cuda/centroids.npy").read_bytes()

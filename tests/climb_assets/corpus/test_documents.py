@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from climb_assets.config import Corpus
-from climb_assets.corpus.documents import MARKS, assign_split, document_id, make_document, normalise
+from climb_assets.corpus.documents import assign_split, document_id, make_document
+from climb_assets.corpus.normal_text import MARKS, normalise
 from climb_assets.corpus.records import Record
 
 AWKWARD = st.text(
@@ -61,20 +62,13 @@ def test_a_record_without_an_article_is_split_by_its_text() -> None:
     settings = Corpus(search_eval=0.3, report_eval=0.3)
     for number in range(50):
         here = make_document(Record(number, f"text {number}\r\n"), "shard/a.jsonl", settings)
-        there = make_document(Record(7, f"text {number}", article=" \n"), "b.jsonl", settings)
+        there = make_document(Record(7, f"text {number}", article=None), "b.jsonl", settings)
         assert here.article is there.article is None
         assert here.split == there.split == assign_split(here.id, settings)
 
 
-def test_labels_are_one_line() -> None:
-    document = make_document(Record(1, "text", source="a\r\nb\0", licence=""), "a.jsonl", Corpus())
-    assert (document.source, document.licence) == ("a b", None)
-
-
-def test_an_article_is_the_same_however_its_accents_are_written() -> None:
-    settings = Corpus()
-    one, other = (
-        make_document(Record(1, "x" * 300, article=name), "a.jsonl", settings)
-        for name in ("\u00c9t\u00e9", "E\u0301te\u0301")
-    )
-    assert one.article == other.article == "\u00c9t\u00e9"
+def test_a_record_without_a_source_has_its_shard_as_source() -> None:
+    sources = [
+        make_document(Record(1, "text", source=source), "shard/deep/a.jsonl", Corpus()).source for source in ("x", None)
+    ]
+    assert sources == ["x", "shard"]

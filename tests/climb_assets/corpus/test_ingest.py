@@ -3,8 +3,11 @@
 import gzip
 import json
 import os
+from decimal import Decimal
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,6 +19,7 @@ from climb_assets.corpus.ingest import ACCOUNTS, QUARANTINE, ingest_shard
 from climb_assets.corpus.raw_files import digest_shard
 from climb_assets.errors import CorpusError, TransientError
 from climb_assets.tables import read_table
+from tests.climb_assets.corpus.ordinary_user import as_ordinary_user
 
 TEXT = "A text that is long enough to be kept, because it has more than the least number of characters. "
 SETTINGS = Corpus(min_characters=20, max_record_bytes=1024, part_documents=3)
@@ -117,7 +121,8 @@ def test_the_same_files_give_the_same_bytes(raw: Path, tmp_path: Path) -> None:
     for name in TABLES:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     run(raw, tmp_path / "parts", SETTINGS.model_copy(update={"part_documents": 1000}))
-    assert read_table(tmp_path / "parts" / "documents.parquet") == read_table(tmp_path / "one" / "documents.parquet")
+    for name in TABLES:
+        assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "one" / name).read_bytes()
     assert {path.name for path in (tmp_path / "one").iterdir()} == set(TABLES)
 
 
@@ -147,8 +152,84 @@ def test_a_file_that_changed_since_its_digest_stops_the_shard(raw: Path, tmp_pat
     assert not (tmp_path / "documents.parquet").exists()
 
 
+def test_labels_that_are_no_text_are_dropped_and_counted(tmp_path: Path) -> None:
+    odd = [{"article": [1]}, {"article": True, "source": {"a": 1}}, {"licence": "\ud800"}, {"article": 7.0}, {}]
+    (tmp_path / "shard.jsonl").write_text(
+        "\n".join(json.dumps({"text": TEXT + str(n), **o}) for n, o in enumerate(odd))
+    )
+    facts = run(tmp_path, tmp_path / "out", shard="shard.jsonl")
+    assert facts["dropped_labels"] == {"article": 2, "licence": 1, "source": 1} and facts["quarantined"] == 0
+    assert read_table(tmp_path / "out" / "accounts.parquet")["dropped_labels"].to_pylist() == [4]
+    documents = read_table(tmp_path / "out" / "documents.parquet")
+    assert documents["article"].to_pylist() == [None, None, None, "7", None]
+    assert set(documents["source"].to_pylist()) == {"shard.jsonl"}  # as the README promises
+
+
+@pytest.mark.parametrize("ids", [(7.0, "7"), (7, "7.00"), ("\u00e9 1", "e\u0301  1")], ids=["float", "decimal", "NFC"])
+def test_an_article_whose_label_is_written_in_two_ways_is_one_article(tmp_path: Path, ids: tuple) -> None:
+    """Thirty articles of two documents, one label from Parquet or JSON, the other as text: none is in two splits."""
+    (tmp_path / "raw" / "shard").mkdir(parents=True)
+    first, second = ids
+    if second == "7.00":
+        values = [Decimal(f"{number}.00") for number in range(30)]
+        table = {"text": [f"{TEXT} {number} parquet" for number in range(30)], "article": values}
+        pq.write_table(pa.table(table), tmp_path / "raw" / "shard" / "a.parquet")
+        labels = [[number] for number in range(30)]
+    else:
+        labels = [[type(first)(number) if first == 7.0 else f"{first}{number}", str(number)] for number in range(30)]
+        if first != 7.0:
+            labels = [[f"{first}{number}", f"{second}{number}"] for number in range(30)]
+    rows = [{"text": f"{TEXT} {label!r} {n}", "article": label} for pair in labels for n, label in enumerate(pair)]
+    (tmp_path / "raw" / "shard" / "b.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    run(tmp_path / "raw", tmp_path / "out")
+    documents = read_table(tmp_path / "out" / "documents.parquet").to_pylist()
+    splits: dict[str, set[str]] = {}
+    for row in documents:
+        splits.setdefault(row["article"], set()).add(row["split"])
+    assert len(documents) == 60 and len(splits) == 30
+    assert all(len(of_article) == 1 for of_article in splits.values())
+
+
+def test_a_file_that_may_not_be_read_stops_the_shard(raw: Path, tmp_path: Path) -> None:
+    digest = digest_shard(raw, "shard")
+    (raw / "shard" / "a.jsonl").chmod(0)
+
+    def ingest_it() -> None:
+        with pytest.raises(TransientError, match=r"a\.jsonl .*Permission denied"):
+            ingest_shard(raw, "shard", digest, SETTINGS, tmp_path)
+        assert not (tmp_path / "documents.parquet").exists()
+
+    as_ordinary_user(ingest_it)
+
+
+def test_what_a_link_leads_to_is_read_under_its_own_name(tmp_path: Path) -> None:
+    """As huggingface_hub keeps a snapshot: the name says what the blob is."""
+    (tmp_path / "raw" / "shard").mkdir(parents=True)
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "blobs" / "0123").write_bytes(gzip.compress(lines(TEXT)))
+    (tmp_path / "raw" / "shard" / "a.json.gz").symlink_to("../../blobs/0123")
+    settings, out = SETTINGS.model_copy(update={"link_roots": (tmp_path / "blobs",)}), tmp_path / "out"
+    out.mkdir()
+    digest = digest_shard(tmp_path / "raw", "shard", None, settings.link_roots)
+    assert ingest_shard(tmp_path / "raw", "shard", digest, settings, out)["kept"] == 1
+    assert read_table(out / "documents.parquet")["file"].to_pylist() == ["shard/a.json.gz"]
+    assert run(tmp_path / "raw", out)["reasons"] == {"unreadable_file": 1}  # nobody said that it may lead there
+
+
+def test_pieces_of_a_text_file_share_a_split(tmp_path: Path) -> None:
+    texts = ["\f".join(f"{TEXT} {book} {page}" for page in range(9)) for book in range(20)]
+    (tmp_path / "raw" / "shard").mkdir(parents=True)
+    for book, text in enumerate(texts):
+        (tmp_path / "raw" / "shard" / f"{book}.txt").write_text(text)
+    run(tmp_path / "raw", tmp_path / "out", Corpus(min_characters=20, text_files="form_feed"))
+    documents = read_table(tmp_path / "out" / "documents.parquet").to_pylist()
+    by_file = {row["file"]: {r["split"] for r in documents if r["file"] == row["file"]} for row in documents}
+    assert len(documents) == 180 and all(len(splits) == 1 for splits in by_file.values())
+    assert len(set.union(*by_file.values())) > 1
+
+
 def test_a_failing_disk_is_no_property_of_the_file(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(path: Path, settings: Corpus):
+    def fail(path: Path, settings: Corpus, name: str):
         raise OSError(5, "Input/output error")
         yield
 

@@ -32,7 +32,7 @@ def shard(folder: Path, name: str, texts: list[str], tokens_of: list[str] | None
         {"id": document_id(t), "start": 0, "tokens": len(t) + 1} for t in (texts if tokens_of is None else tokens_of)
     ]
     account = {"file": name, "read": len(texts) + 6, "kept": len(texts)}
-    account |= {"filtered_short": 1, "filtered_duplicate": 2, "quarantined": 3}
+    account |= {"filtered_short": 1, "filtered_duplicate": 2, "quarantined": 3, "dropped_labels": 4}
     write_rows(out / "documents.parquet", documents, SHORT_DOCUMENTS)
     write_rows(out / "tokens.parquet", spans, TOKENS)
     write_rows(out / "accounts.parquet", [account], ACCOUNTS)
@@ -40,7 +40,8 @@ def shard(folder: Path, name: str, texts: list[str], tokens_of: list[str] | None
     write_rows(out / "contamination.parquet", [], MATCHES)
     names = ("documents", "repeats", "contamination", "tokens", "accounts")
     paths = {table: out / f"{table}.parquet" for table in names}
-    return ShardParts(name, **paths, versions={version: f"{name}-{version}" for version in VERSIONS})
+    versions = {version: f"{name}-{version}" for version in VERSIONS}
+    return ShardParts(name, **paths, versions=versions, reasons={"no_text": 3})
 
 
 def build(shards: list[ShardParts], out: Path) -> dict[str, Any]:
@@ -66,6 +67,7 @@ def test_a_document_counts_in_the_first_shard_that_has_it(tmp_path: Path) -> Non
         ("c", document_id("c"), "b"),
     }
     totals = {"documents": 3, "duplicates": 3, "tokens": 9, "bytes": 6, "read": 24, "filtered": 9, "quarantined": 9}
+    totals["dropped_labels"] = 12
     splits = facts.pop("splits")
     assert facts == {"shards": 3, **totals}
     assert splits["by_split"]["train"] == 3
@@ -94,5 +96,5 @@ def test_tokens_of_other_documents_are_refused(tmp_path: Path, tokens_of: list[s
 
 
 def test_a_corpus_without_documents_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="min_characters"):
+    with pytest.raises(CorpusError, match=r"3 of 4 records are no_text.*corpus\.text_column.*FROM quarantine"):
         build([shard(tmp_path, "s", [])], tmp_path)

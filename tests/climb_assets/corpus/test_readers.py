@@ -1,7 +1,9 @@
 """A poison corpus: each way in which a file can be bad comes out as a fault, and the rest of it is read."""
 
+import bz2
 import gzip
 import json
+import lzma
 import os
 from pathlib import Path
 
@@ -32,7 +34,7 @@ def outcome(items: list[Record | Fault]) -> list[tuple[int, str]]:
     [
         (b'{"text": "a\xff"}', "bad_utf8"),
         (b'{"text": "\\ud800"}', "bad_utf8"),
-        (b'{"text": "a", "source": "\\udfff"}', "bad_utf8"),
+        (b'{"text": "a", "source": "\\udfff"}', "a"),
         (b'{"text": "a"', "bad_json"),
         (b"\0\0\0", "bad_json"),
         (b'{"text": "a", "n": ' + b"1" * 900 + b"e}", "bad_json"),
@@ -60,31 +62,43 @@ def test_labels_are_optional_and_a_byte_order_mark_is_no_text(tmp_path: Path) ->
     row = {"text": "a", "source": "wiki", "license": "MIT", "article": 7}
     odd = {"text": "b", "source": {"no": "label"}, "licence": "GPL", "license": "MIT", "article": True}
     items = read(tmp_path / "a.jsonl", b"\xef\xbb\xbf" + json.dumps(row).encode() + b"\r\n" + json.dumps(odd).encode())
-    assert items == [Record(1, "a", "wiki", "MIT", "7"), Record(2, "b", None, "GPL", None)]
+    assert items == [
+        Record(1, "a", "wiki", "MIT", "7"),
+        Record(2, "b", None, "GPL", None, dropped=("source", "article")),
+    ]
 
 
 def test_the_text_column_can_be_named(tmp_path: Path) -> None:
     assert outcome(read(tmp_path / "a.jsonl", b'{"body": "a"}', Corpus(text_column="body"))) == [(1, "a")]
 
 
-@pytest.mark.parametrize(("suffix", "pack"), [("", bytes), (".gz", gzip.compress), (".zst", zstandard.compress)])
+PACKS = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.compress, ".zstd": zstandard.compress} | {
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+}
+
+
+@pytest.mark.parametrize(("suffix", "pack"), PACKS.items())
 def test_packings_read_alike_and_may_be_concatenated(tmp_path: Path, suffix: str, pack) -> None:
     content = pack(b'{"text": "a"}\n{"te') + pack(b'xt": "b"}\n')
-    assert outcome(read(tmp_path / f"a.jsonl{suffix}", content)) == [(1, "a"), (2, "b")]
+    for kind in (".jsonl", ".json", ".ndjson"):
+        assert outcome(read(tmp_path / f"a{kind}{suffix}", content)) == [(1, "a"), (2, "b")]
     assert outcome(read(tmp_path / f"a.txt{suffix}", pack(b"one ") + pack(b"text"))) == [(0, "one text")]
 
 
-@pytest.mark.parametrize(("suffix", "pack"), [(".gz", gzip.compress), (".zst", zstandard.compress)])
+@pytest.mark.parametrize(("suffix", "pack"), [*PACKS.items()][1:])
 def test_records_before_a_break_are_kept(tmp_path: Path, suffix: str, pack) -> None:
     texts = [os.urandom(40).hex() for _ in range(2000)]
     packed = pack("\n".join(json.dumps({"text": text}) for text in texts).encode())
     *records, last = read(tmp_path / f"a.jsonl{suffix}", packed[: len(packed) * 3 // 4])
     assert outcome([last]) == [(-1, "truncated")]
-    assert len(records) > 100
+    assert len(records) > 100 or suffix == ".bz2"  # whose blocks are longer than this file
     assert [record.text for record in records] == texts[: len(records)]
 
 
-@pytest.mark.parametrize("name", ["a.jsonl.gz", "a.jsonl.zst", "a.txt.gz", "a.parquet"])
+@pytest.mark.parametrize(
+    "name", ["a.jsonl.gz", "a.jsonl.zst", "a.txt.gz", "a.json.xz", "a.json.bz2", "a.parquet", "a.arrow"]
+)
 def test_a_file_that_is_not_what_its_name_says_is_corrupt(tmp_path: Path, name: str) -> None:
     assert outcome(read(tmp_path / name, b'{"text": "a"}\n' * 50)) == [(-1, "corrupt")]
 
@@ -130,6 +144,160 @@ def test_many_rows_of_one_long_dictionary_entry_stay_in_bounds(tmp_path: Path) -
     assert 1 < len(items) < 100
 
 
+@pytest.mark.parametrize(("suffix", "pack"), [(".bz2", bz2.compress), (".xz", lzma.compress), (".gz", gzip.compress)])
+def test_a_bomb_of_any_packing_is_dropped(tmp_path: Path, suffix: str, pack) -> None:
+    bomb = pack(b"\0" * 100 * 2**20)
+    assert outcome(read(tmp_path / f"a.txt{suffix}", bomb, Corpus(max_expansion=20))) == [(-1, "bomb")]
+
+
+def test_a_long_window_is_read_unless_it_is_forbidden(tmp_path: Path) -> None:
+    text = json.dumps({"text": os.urandom(2**19).hex()}).encode()
+    settings = zstandard.ZstdCompressionParameters(window_log=28, enable_ldm=True)
+    packer = zstandard.ZstdCompressor(compression_params=settings).compressobj()
+    packed = packer.compress(text + b"\n" + text) + packer.flush()  # a stream, so its size does not shorten the window
+    assert [row for row, _ in outcome(read(tmp_path / "a.jsonl.zst", packed, Corpus()))] == [1, 2]
+    (fault,) = read(tmp_path / "a.jsonl.zst", packed, Corpus(max_window_bytes=2**27))
+    assert isinstance(fault, Fault) and "corpus.max_window_bytes" in fault.detail
+
+
+def test_xz_may_be_padded_between_streams(tmp_path: Path) -> None:
+    content = lzma.compress(b'{"text": "a"}\n') + b"\0" * 8 + lzma.compress(b'{"text": "b"}') + b"\0" * 4
+    assert outcome(read(tmp_path / "a.jsonl.xz", content)) == [(1, "a"), (2, "b")]
+
+
+def test_json_that_is_not_lines_is_told_once(tmp_path: Path) -> None:
+    pretty = json.dumps([{"text": "a"}] * 50, indent=1).encode()
+    assert outcome(read(tmp_path / "a.json", pretty)) == [(-1, "not_json_lines")]
+    assert outcome(read(tmp_path / "b.jsonl", b"[\n" + b'{"text": "a"}')) == [(1, "bad_json"), (2, "a")]
+
+
+@pytest.mark.parametrize("name", ["a.warc", "a.warc.gz", "a.wet.zst"])
+def test_a_web_archive_is_told_what_to_do(tmp_path: Path, name: str) -> None:
+    (fault,) = read(tmp_path / name, b"WARC/1.0")
+    assert isinstance(fault, Fault) and "web archive" in fault.detail
+
+
+def values(kind: pa.DataType) -> list:
+    return [b"a", b"b"] if "binary" in str(kind) else ["a", "b"]
+
+
+TEXTS = [
+    pa.string(),
+    pa.large_string(),
+    pa.string_view(),
+    pa.binary(),
+    pa.large_binary(),
+    pa.binary_view(),
+    pa.binary(1),
+]
+
+
+@pytest.mark.parametrize("kind", TEXTS, ids=str)
+@pytest.mark.parametrize("form", ["plain", "dictionary"])
+@pytest.mark.parametrize("name", ["a.parquet", "a.arrow", "stream.arrow"])
+def test_text_is_text_whatever_its_type(tmp_path: Path, kind: pa.DataType, form: str, name: str) -> None:
+    column = pa.array(values(kind), kind)
+    if form == "dictionary":
+        column = pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int8()), column)
+    table = pa.table({"text": column, "source": column})
+    try:
+        write_arrow(table, tmp_path / name)
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
+        pytest.skip(f"nobody can write such a file: {error}")
+    items = list(read_records(tmp_path / name, SMALL))
+    assert items == [Record(1, "a", "a"), Record(2, "b", "b")]
+
+
+def write_arrow(table: pa.Table, path: Path) -> None:
+    """Write a table in the format that a path names."""
+    if path.suffix == ".parquet":
+        pq.write_table(table, path)
+        return
+    new = pa.ipc.new_stream if path.stem == "stream" else pa.ipc.new_file
+    with path.open("wb") as stream, new(stream, table.schema) as writer:
+        writer.write_table(table)
+
+
+@pytest.mark.parametrize("column", [pa.array(["a", "b"]).dictionary_encode(), pa.array(["x"])], ids=["rle", "json"])
+def test_text_in_types_around_text(tmp_path: Path, column: pa.Array) -> None:
+    """Run ends and extension types, which Arrow files may hold."""
+    if pa.types.is_dictionary(column.type):
+        column = pa.RunEndEncodedArray.from_arrays(pa.array([1, 2], pa.int32()), pa.array(["a", "b"]))
+    else:
+        column = pa.ExtensionArray.from_storage(pa.json_(), column)
+    write_arrow(pa.table({"text": column}), tmp_path / "a.arrow")
+    assert [reason for _, reason in outcome(list(read_records(tmp_path / "a.arrow", SMALL)))] in (["a", "b"], ["x"])
+
+
+ODD_LABELS = {
+    "far date": pa.array([10**7, 0], pa.date32()),
+    "far moment": pa.array([2**62, 0], pa.timestamp("us")),
+    "no such zone": pa.array([0, None], pa.timestamp("ns", "Mars/Nowhere")),
+    "duration": pa.array([2**62, None], pa.duration("s")),
+    "nested": pa.array([[1], None]),
+    "bytes": pa.array([b"\xff", None]),
+    "flag": pa.array([True, None]),
+    "interval": pa.array([(1, 2, 3), None], pa.month_day_nano_interval()),
+}
+
+
+@pytest.mark.parametrize("name", ODD_LABELS)
+def test_a_label_that_cannot_be_text_is_dropped_and_told_and_ends_nothing(tmp_path: Path, name: str) -> None:
+    path = tmp_path / ("a.arrow" if name == "interval" else "a.parquet")
+    write_arrow(pa.table({"text": ["a", "b"], "article": ODD_LABELS[name]}), path)
+    first, second = read_records(path, SMALL)
+    assert isinstance(first, Record) and first.article is None and first.dropped == ("article",)
+    assert isinstance(second, Record) and second.dropped == () and second.article in (None, "1970-01-01")
+
+
+def test_a_column_name_that_is_not_utf8_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": ["a"], "odd_name": ["b"]}), path, store_schema=False)
+    content = path.read_bytes().replace(b"odd_name", b"odd\xffname")
+    (item,) = read(path, content)
+    assert isinstance(item, Fault) and item.reason in ("wrong_columns", "corrupt")
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.arrow", "stream.arrow"])
+def test_any_flipped_byte_is_a_fault_or_a_record_and_never_an_error(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    write_arrow(pa.table({"text": ["one text", "another"], "article": [1, 2]}), path)
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        for bit in (0, 7):
+            flipped = bytearray(whole)
+            flipped[place] ^= 1 << bit
+            items = read(path, bytes(flipped))
+            assert items and all(isinstance(item, Record | Fault) for item in items)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [(b"[" + b"[],[]," * 700_000 + b"[]]", "too_many_values"), (b"[" * 101 + b"]" * 101, "too_deep")],
+)
+def test_a_line_that_would_be_dear_is_not_parsed(tmp_path: Path, line: bytes, reason: str) -> None:
+    dear = b'{"text": "a", "meta": ' + line + b"}"
+    assert outcome(read(tmp_path / "a.jsonl", dear + b'\n{"text": "b"}', Corpus())) == [(1, reason), (2, "b")]
+
+
+def test_brackets_in_a_text_cost_nothing(tmp_path: Path) -> None:
+    text = '[{,\\"' * 300_000
+    settings = Corpus(max_values=1000)
+    assert outcome(read(tmp_path / "a.jsonl", json.dumps({"text": text}).encode(), settings)) == [(1, text)]
+
+
+@pytest.mark.parametrize("line", [b"\n", b"{}\n", b'{"text":"a"}\n'])
+def test_more_rows_than_bytes_are_a_bomb(tmp_path: Path, line: bytes) -> None:
+    *records, last = read(tmp_path / "a.jsonl.gz", gzip.compress(line * 50_000), Corpus(max_rows=1000))
+    assert outcome([last]) == [(-1, "bomb")] and len(records) < 10_000
+
+
+def test_more_rows_than_bytes_of_a_table_are_a_bomb(tmp_path: Path) -> None:
+    for name in ("a.parquet", "a.arrow"):
+        write_arrow(pa.table({"text": pa.nulls(100_000, pa.string()), "x": pa.nulls(100_000)}), tmp_path / name)
+    assert outcome(list(read_records(tmp_path / "a.parquet", Corpus(max_rows=1000)))) == [(-1, "bomb")]
+
+
 def test_text_files_are_one_record(tmp_path: Path) -> None:
     assert outcome(read(tmp_path / "a.txt", "\ufeffé\n\nb".encode())) == [(0, "é\n\nb")]
     assert outcome(read(tmp_path / "b.txt", b"a" * 1025)) == [(0, "record_too_long")]
@@ -143,7 +311,7 @@ def test_parquet_rows(tmp_path: Path) -> None:
     pq.write_table(table, tmp_path / "a.parquet", row_group_size=2)
     items = list(read_records(tmp_path / "a.parquet", SMALL))
     assert outcome(items) == [(1, "a"), (2, "no_text"), (3, "record_too_long"), (4, "c")]
-    assert items[0] == Record(1, "a", None, "MIT", "1")
+    assert items[0] == Record(1, "a", None, "MIT", "1", dropped=("source",))
 
 
 def test_parquet_strings_that_are_no_utf8_are_faults_row_by_row(tmp_path: Path) -> None:
@@ -153,7 +321,7 @@ def test_parquet_strings_that_are_no_utf8_are_faults_row_by_row(tmp_path: Path) 
     assert outcome(list(read_records(tmp_path / "a.parquet", SMALL))) == [(1, "bad_utf8"), (2, "ok")]
 
 
-@pytest.mark.parametrize("columns", [{"body": ["a"]}, {"text": [1]}, {"text": [b"a"]}, {"text": [{"text": "a"}]}])
+@pytest.mark.parametrize("columns", [{"body": ["a"]}, {"text": [1]}, {"text": [{"text": "a"}]}, {"text": [["a"]]}])
 def test_parquet_with_other_columns(tmp_path: Path, columns: dict) -> None:
     pq.write_table(pa.table(columns), tmp_path / "a.parquet")
     assert outcome(list(read_records(tmp_path / "a.parquet", SMALL))) == [(-1, "wrong_columns")]
@@ -174,10 +342,13 @@ def test_what_is_not_a_regular_file_is_never_waited_for(tmp_path: Path) -> None:
     (tmp_path / "folder.jsonl").mkdir()
     (tmp_path / "target").write_text('{"text": "outside"}')
     (tmp_path / "link.jsonl").symlink_to(tmp_path / "target")
-    for name in ("fifo.jsonl", "folder.jsonl", "link.jsonl", "absent.jsonl"):
+    for name in ("fifo.jsonl", "folder.jsonl", "link.jsonl"):
         assert outcome(list(read_records(tmp_path / name, SMALL))) == [(-1, "unreadable_file")]
+    with pytest.raises(FileNotFoundError):
+        list(read_records(tmp_path / "absent.jsonl", SMALL))
 
 
 def test_kinds() -> None:
     assert kind_of("A.JSONL.GZ") == (".jsonl", ".gz")
+    assert kind_of("c4.json.gz") == (".json", ".gz") and kind_of("dclm.jsonl.zstd") == (".jsonl", ".zstd")
     assert [kind_of(name) for name in ("a.csv", "a.parquet.gz", "a.jsonl.zst.gz", "jsonl")] == [None] * 4

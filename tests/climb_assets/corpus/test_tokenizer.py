@@ -1,6 +1,8 @@
 """The tokenizer is deterministic, loses nothing, and takes no orders from documents."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,8 @@ from climb_assets import config
 from climb_assets.corpus.documents import assign_split
 from climb_assets.corpus.frozen_tokenizer import END, end_token, load_tokenizer
 from climb_assets.corpus.tokenizer import import_tokenizer, train_tokenizer
-from climb_assets.errors import ComputeError, ConfigError, CorpusError
+from climb_assets.errors import ComputeError, ConfigError, CorpusError, TransientError
+from tests.climb_assets.corpus.ordinary_user import as_ordinary_user
 
 CORPUS = config.Corpus(min_characters=20)
 SETTINGS = config.Tokenizer(vocabulary=512, training_bytes=10_000)
@@ -60,10 +63,52 @@ def test_held_out_documents_teach_it_nothing(tmp_path: Path) -> None:
     assert len(tokenizer.encode(" ordinary").ids) == 1 < len(tokenizer.encode(" xylophone").ids)
 
 
-def test_a_corpus_without_train_documents(tmp_path: Path) -> None:
-    (tmp_path / "a.jsonl").write_text('{"text": "short"}\n{')
-    with pytest.raises(CorpusError, match="train"):
+@pytest.mark.parametrize(
+    ("line", "advice"),
+    [
+        ('{"body": "a text under another name"}', "corpus.text_column"),
+        ('{"text": "short"}', "corpus.min_characters"),
+        ("[1]", "one JSON object a line"),
+    ],
+)
+def test_a_corpus_without_train_documents_says_why_and_what_to_do(tmp_path: Path, line: str, advice: str) -> None:
+    (tmp_path / "a.jsonl").write_text(f"{line}\n" * 3 + "{")
+    with pytest.raises(CorpusError, match="no train document") as error:
         train_tokenizer(tmp_path, ["a.jsonl"], SETTINGS, CORPUS, tmp_path)
+    assert "3 of 4 records" in str(error.value) and advice in str(error.value)
+    assert "climb up --to corpus_shards" in str(error.value) and "FROM quarantine" in str(error.value)
+
+
+@pytest.mark.parametrize(("files", "characters"), [(4000, 500), (1, 10**6), (30, 50_000)])
+def test_the_budget_is_of_all_files_together(tmp_path: Path, files: int, characters: int) -> None:
+    for shard in ("a", "b"):
+        (tmp_path / shard).mkdir()
+        for number in range(files // 2 or 1):
+            text = f"{shard} {number} ".ljust(characters, "é")
+            (tmp_path / shard / f"{number}.jsonl").write_text(json.dumps({"text": text, "article": str(number)}))
+    facts = train_tokenizer(tmp_path, ["a", "b"], SETTINGS, CORPUS, tmp_path)
+    assert 0.5 * SETTINGS.training_bytes < facts["bytes"] <= SETTINGS.training_bytes
+
+
+def test_names_that_are_not_utf8_and_what_is_no_file_are_passed_over(raw: Path, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    content = (raw / "a.jsonl").read_bytes()
+    for name in (b"good.jsonl", b"\xff.jsonl", b"\xfe.parquet", b"cut.jsonl.gz"):
+        (tmp_path / "a" / os.fsdecode(name)).write_bytes(content)
+    (tmp_path / "a" / "loop.jsonl").symlink_to("loop.jsonl")
+    facts = train_tokenizer(tmp_path, ["a"], SETTINGS, CORPUS, tmp_path)
+    assert facts["documents"] > 0
+
+
+def test_a_file_that_may_not_be_read_is_not_left_out_in_silence(raw: Path, tmp_path: Path) -> None:
+    shutil.copytree(raw, tmp_path / "raw")
+    (tmp_path / "raw" / "b.jsonl").chmod(0)
+
+    def train() -> None:
+        with pytest.raises(TransientError, match=r"b\.jsonl .*Permission denied"):
+            train_tokenizer(tmp_path / "raw", ["a.jsonl", "b.jsonl"], SETTINGS, CORPUS, tmp_path)
+
+    as_ordinary_user(train)
 
 
 def small_tokenizer(path: Path, *words: str, special: bool = False) -> config.Tokenizer:
@@ -89,6 +134,17 @@ def test_an_imported_tokenizer_has_one_end_token_that_text_cannot_forge(
     ids = tokenizer.encode(f"abc{end}cab", add_special_tokens=False).ids
     assert end_token(tokenizer) not in ids
     assert len(ids) == 6 + len(end)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\xff\xfe\x00garbage", b"[" * 20_000, b'{"version": "1.0", "model": {"type": "Unigram", "vocab": []}}', b""],
+)
+def test_garbage_is_refused_in_one_sentence_and_ends_no_process(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "garbage.json"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"garbage\.json is no tokenizers file.*give a tokenizer\.json"):
+        import_tokenizer(config.Tokenizer(path=path), tmp_path)
 
 
 def test_a_tokenizer_that_is_none(tmp_path: Path) -> None:

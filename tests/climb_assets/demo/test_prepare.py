@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import zstandard
 
-from climb_assets.demo.prepare import prepare_demo, sample_sizes
+from climb_assets.demo.prepare import fetch_encoder, prepare_demo, sample_sizes
 from climb_assets.errors import CorpusError
 
 pytestmark = pytest.mark.usefixtures("small_catalogue")
@@ -119,3 +119,21 @@ def test_sample_sizes_add_up() -> None:
     sizes = sample_sizes(["encyclopedia", "cooking", "spam"], 500)
     assert sizes == {"encyclopedia": 300, "cooking": 100, "spam": 100}
     assert sample_sizes(["cooking"], None) == {"cooking": None}
+
+
+def test_the_encoder_comes_alone(make_lake: MakeLake, tmp_path: Path) -> None:
+    root = make_lake(tmp_path)
+    lines: list[str] = []
+    folder = fetch_encoder(root, lines.append)
+    assert (folder / "model.safetensors").exists() and folder == root / "models" / "all-MiniLM-L6-v2"
+    assert not (root / "raw").exists() and not (root / "tasks").exists() and not (root / "demo").exists()
+    written = (folder / "model.safetensors").stat().st_mtime_ns
+    assert fetch_encoder(root, lines.append) == folder
+    assert (folder / "model.safetensors").stat().st_mtime_ns == written
+    manifest, _ = prepare(root)
+    assert manifest["encoder"] and manifest["total"] == 30, "the demo may come later"
+
+
+def test_where_no_encoder_can_be_got_it_is_said(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match=r"could not be fetched.*encoder\.model"):
+        fetch_encoder(tmp_path, lambda line: None)

@@ -1,6 +1,9 @@
 """The encoder: the same vectors as sentence-transformers gives, however they are batched."""
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,7 +74,7 @@ def test_batches_hold_every_text_once_within_the_budget(lengths: list[int], budg
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model": "no/such/folder"}, "climb demo-corpus"),
+        ({"model": "no/such/folder"}, "climb fetch-encoder"),
         ({"max_tokens": 65}, "takes 64; lower it"),
     ],
 )
@@ -81,8 +84,6 @@ def test_a_wrong_setting_says_what_to_do(settings: EncoderSettings, change: dict
 
 
 def test_weights_that_are_a_pickle_are_refused(settings: EncoderSettings, tmp_path: Path) -> None:
-    import shutil
-
     import torch
     from safetensors.torch import load_file
 
@@ -94,9 +95,49 @@ def test_weights_that_are_a_pickle_are_refused(settings: EncoderSettings, tmp_pa
         load_encoder(settings.model_copy(update={"model": str(folder)}), Runtime(device="cpu"))
 
 
-def test_code_that_a_model_brings_along_is_not_run(settings: EncoderSettings, tmp_path: Path) -> None:
-    import shutil
+def change_weights(settings: EncoderSettings, folder: Path, change: Callable[[dict[str, Any]], object]) -> str:
+    """Copy the encoder into a folder, change its tensors, and return the folder."""
+    from safetensors.torch import load_file, save_file
 
+    shutil.copytree(settings.model, folder)
+    tensors = load_file(folder / "model.safetensors")
+    change(tensors)
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    return str(folder)
+
+
+@pytest.mark.parametrize("name", ["encoder.layer.1.output.dense.weight", "embeddings.LayerNorm.bias"])
+def test_a_tensor_that_is_missing_is_refused_and_not_filled(
+    settings: EncoderSettings, tmp_path: Path, name: str
+) -> None:
+    folder = change_weights(settings, tmp_path / "model", lambda tensors: tensors.pop(name))
+    with pytest.raises(ConfigError, match=f"lack {name} and 0 more"):
+        load_encoder(settings.model_copy(update={"model": folder}), Runtime(device="cpu"))
+
+
+def test_a_layer_that_makes_no_vectors_may_be_missing(
+    settings: EncoderSettings, encoder: Encoder, texts: list[str], tmp_path: Path
+) -> None:
+    def drop_pooler(tensors: dict[str, Any]) -> None:
+        for name in [name for name in tensors if "pooler" in name]:
+            del tensors[name]
+
+    folder = change_weights(settings, tmp_path / "model", drop_pooler)
+    loaded = load_encoder(settings.model_copy(update={"model": folder}), Runtime(threads=2, device="cpu"))
+    assert np.array_equal(loaded.encode(texts).vectors, encoder.encode(texts).vectors)
+
+
+def test_weights_that_are_cut_off_are_one_sentence(settings: EncoderSettings, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(settings.model, folder)
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(ConfigError, match=r"cannot be loaded \(.*\); give") as refused:
+        load_encoder(settings.model_copy(update={"model": str(folder)}), Runtime(device="cpu"))
+    assert "\n" not in str(refused.value)
+
+
+def test_code_that_a_model_brings_along_is_not_run(settings: EncoderSettings, tmp_path: Path) -> None:
     folder = tmp_path / "custom"
     shutil.copytree(settings.model, folder)
     modules = (folder / "modules.json").read_text()

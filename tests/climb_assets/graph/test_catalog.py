@@ -1,10 +1,12 @@
 """DuckDB over the lake: the documented queries work, and nothing else than reading the views does."""
 
 import re
+import time
 from pathlib import Path
 
 import pytest
 
+from climb_assets.config import Sql
 from climb_assets.config_file import load_config
 from climb_assets.errors import ConfigError, CorruptArtifact, MissingArtifact
 from climb_assets.graph.assets import SPEC
@@ -91,6 +93,70 @@ def test_everything_but_one_select_over_the_views_is_refused(lake: LocalStore, t
         as_rows(query_lake(lake, query.format(folder=tmp_path, secret=secret)))
     assert "\n" not in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["secret.csv"]
+
+
+ATTACKS = (
+    *("SELECT * FROM {call}('{path}')", "SELECT * FROM (SELECT * FROM {call}('{path}'))"),
+    *("SELECT (SELECT count(*) FROM {call}('{path}'))", "WITH x AS (FROM {call}('{path}')) FROM x"),
+    *("FROM domains JOIN {call}('{path}') ON true", "SELECT 1 UNION ALL SELECT count(*) FROM {call}('{path}')"),
+)
+READERS = ("read_text", "read_blob", "read_csv", "read_csv_auto", "read_json", "read_parquet", "parquet_scan", "glob")
+OTHER_ATTACKS = (
+    *("SELECT getenv('HOME')", "SELECT * FROM duckdb_secrets()", "FROM sqlite_scan('{path}', 'x')", "FROM '{path}' t"),
+    *("SELECT * FROM query('FROM \"{path}\"')", "SELECT * FROM query_table('{path}')", "USE memory"),
+    *("SELECT * FROM pragma_database_list(), read_text('{path}')", "PRAGMA database_list", "CHECKPOINT", "VACUUM"),
+    *("SELECT current_setting('temp_directory') FROM read_text('{path}')", "SET VARIABLE x = 1", "DETACH memory"),
+    *(
+        "SELECT write_log('x') FROM read_text('{path}')",
+        "BEGIN",
+        "PREPARE x AS SELECT 1",
+        "EXECUTE x",
+        "FORCE INSTALL x",
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc/passwd", "../../climb.yaml", "http://127.0.0.1:9/x", "s3://bucket/x", "/proc/self/*"]
+)
+def test_attacks_reach_no_file(lake: LocalStore, path: str) -> None:
+    attacks = [text.format(call=call, path=path) for text in ATTACKS for call in READERS]
+    for query in (*attacks, *(text.format(path=path) for text in OTHER_ATTACKS)):
+        with pytest.raises(ConfigError) as caught:
+            query_lake(lake, query)
+        assert str(caught.value).isprintable(), query
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        (
+            "SELECT count(*) FROM range(2000000000) a, range(1000) b",
+            "took longer than 0.5 s; narrow it or raise sql.seconds",
+        ),
+        ("WITH RECURSIVE t AS (SELECT 1 i UNION ALL SELECT i + 1 FROM t) SELECT count(*) FROM t", "raise sql.seconds"),
+        ("SELECT list(range) FROM range(200000000)", "raise sql.(memory_bytes|seconds)"),
+        ("SELECT error('x') FROM range(3)", "Invalid Input Error: x"),  # it fails after planning
+        ("SELECT CAST(range::TEXT || 'x' AS INTEGER) FROM range(3)", "Conversion Error"),
+    ],
+)
+def test_what_costs_too_much_or_fails_while_it_runs_is_one_sentence(tmp_path: Path, query: str, said: str) -> None:
+    started = time.monotonic()
+    with pytest.raises(ConfigError, match=said):
+        query_lake(LocalStore(tmp_path), query, Sql(seconds=0.5, memory_bytes=2**27))
+    assert time.monotonic() - started < 5
+
+
+def test_rows_beyond_the_limit_are_cut_and_that_is_told(tmp_path: Path) -> None:
+    answer = query_lake(LocalStore(tmp_path), "FROM range(10)", Sql(rows=3))
+    assert answer.cut and [row["range"] for row in as_rows(answer)] == [0, 1, 2]
+    assert not query_lake(LocalStore(tmp_path), "FROM range(3)", Sql(rows=3)).cut
+
+
+def test_every_column_is_there_and_dates_that_python_lacks_are_text(tmp_path: Path) -> None:
+    query = "SELECT 1 AS a, 2 AS a, 3 AS A, TIMESTAMP '200000-01-01' AS late"
+    (row,) = as_rows(query_lake(LocalStore(tmp_path), query))
+    assert list(row.values())[:3] == [1, 2, 3] and isinstance(row["late"], str)
 
 
 def test_variables_of_the_process_are_no_tables(lake: LocalStore) -> None:

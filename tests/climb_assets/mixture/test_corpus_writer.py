@@ -4,10 +4,11 @@ from itertools import pairwise
 
 import pytest
 
+from climb_assets.errors import ComputeError
 from climb_assets.mixture.corpus_writer import write_mixed_corpus, write_realised
 from climb_assets.mixture.realisation import realise, sample_documents
 from climb_assets.simplex.mixtures import normalise
-from climb_assets.tables import read_table
+from climb_assets.tables import read_table, write_table
 
 NAMES = ["law", "music", "code"]
 
@@ -26,6 +27,15 @@ def written(corpus, tmp_path):
 
 def rows_of(out):
     return [row for part in sorted(out.glob("part-*.parquet")) for row in read_table(part).to_pylist()]
+
+
+def test_a_document_that_is_not_to_be_found_is_an_error_and_not_a_loss(corpus, tmp_path):
+    plan = realise(normalise([3, 2, 1]), corpus.supply, int(corpus.supply.sum()), 2.0)
+    sample_documents(corpus.shards, corpus.clusters, corpus.splits, plan.tokens, 5, tmp_path)
+    shard = sorted(corpus.shards, key=lambda shard: shard.shard)[0]
+    write_table(shard.documents, read_table(shard.documents).slice(5))
+    with pytest.raises(ComputeError, match=r"asks for \d+ rows and \d+ were written"):
+        write_mixed_corpus(tmp_path / "sample.parquet", corpus.shards, NAMES, tmp_path, 100, 5)
 
 
 def test_every_sampled_copy_is_there_once(written):

@@ -1,7 +1,9 @@
 """Each form holds the corpus, and appears whole or not at all."""
 
 import json
+import re
 
+import pyarrow as pa
 import pytest
 import yaml
 
@@ -10,7 +12,7 @@ from climb_assets.mixture.corpus_writer import write_mixed_corpus, write_realise
 from climb_assets.mixture.export import export_mixture
 from climb_assets.mixture.realisation import realise, sample_documents
 from climb_assets.simplex.mixtures import normalise
-from climb_assets.tables import read_table
+from climb_assets.tables import read_table, write_table
 
 NAMES = ["law | courts", "music", "code"]
 
@@ -28,7 +30,8 @@ def mixed(corpus, tmp_path):
 
 
 def export(mixed, form, out, title):
-    return export_mixture(sorted(mixed.glob("part-*.parquet")), mixed / "realised.parquet", form, out, title)
+    export_mixture(sorted(mixed.glob("part-*.parquet")), mixed / "realised.parquet", form, out, title)
+    return out
 
 
 def texts_of(folder, pattern):
@@ -51,9 +54,25 @@ def test_hugging_face_gets_the_rows_and_a_card(mixed, tmp_path):
     assert "| not stated |" in body
 
 
+def test_labels_of_the_corpus_are_text_in_the_card_and_cut(mixed, tmp_path):
+    part = sorted(mixed.glob("part-*.parquet"))[0]
+    table = read_table(part)
+    hostile = [f"<script>{'x' * 200_000}|\n\x1b[2J\u202e", *(f"licence {number}" for number in range(200))]
+    labels = pa.array([hostile[row % len(hostile)] for row in range(table.num_rows)])
+    write_table(part, table.set_column(table.column_names.index("licence"), "licence", labels))
+    out = export(mixed, "hf", tmp_path / "hf", "my mixture")
+    card = (out / "README.md").read_text(encoding="utf-8")
+    assert len(card) < 10_000 and "others |" in card
+    assert "<script>" not in card.replace(r"\<", "") and "\x1b" not in card and "\u202e" not in card
+    counted = card.partition("| licence | rows |")[2]
+    assert sum(int(rows) for rows in re.findall(r"\| (\d+) \|$", counted, re.MULTILINE)) == len(
+        texts_of(mixed, "part-*.parquet")
+    )
+
+
 def test_nanochat_gets_text_only_and_validation_that_is_not_trained_on(mixed, tmp_path):
     out = export(mixed, "nanochat", tmp_path / "nanochat", "my mixture")
-    shards = sorted(out.iterdir())
+    shards = sorted(out.glob("*.parquet"))
     assert [path.name for path in shards] == [f"shard_{number:05d}.parquet" for number in range(len(shards))]
     assert read_table(shards[0]).column_names == ["text"]
     training = [text for path in shards[:-1] for text in read_table(path)["text"].to_pylist()]
@@ -62,6 +81,20 @@ def test_nanochat_gets_text_only_and_validation_that_is_not_trained_on(mixed, tm
     assert not set(validation) & set(training)
     assert len(set(validation)) == len(validation)
     assert set(validation) | set(training) == set(texts_of(mixed, "part-*.parquet"))
+
+
+@pytest.mark.parametrize("form", ["hf", "nanochat", "megatron"])
+def test_every_row_is_counted_in_the_card_and_in_what_is_returned(mixed, tmp_path, form):
+    parts, out = sorted(mixed.glob("part-*.parquet")), tmp_path / "out"
+    exported = export_mixture(parts, mixed / "realised.parquet", form, out, "my mixture", ["It is stale."])
+    ids = [name for path in parts for name in read_table(path)["id"].to_pylist()]
+    assert exported.training + exported.validation + exported.left_out == len(ids)
+    assert (exported.left_out > 0) == (form == "nanochat")  # this corpus repeats every document
+    rows = sum(read_table(path).num_rows for path in out.rglob("*.parquet"))
+    assert form == "megatron" or rows == exported.training + exported.validation
+    card = (out / "README.md").read_text(encoding="utf-8")
+    assert exported.in_words() in card and "It is stale." in card
+    assert f"{exported.left_out:,} further copies" in card or form != "nanochat"
 
 
 def test_megatron_gets_a_file_for_each_domain_and_a_blend(mixed, tmp_path):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from climb_assets.errors import ComputeError
-from climb_assets.mixture.realisation import realise, sample_documents
+from climb_assets.mixture.realisation import measure, realise, sample_documents
 from climb_assets.simplex.mixtures import normalise
 from climb_assets.tables import read_table
 
@@ -105,3 +105,15 @@ def test_neither_the_order_of_shards_nor_another_run_changes_the_sample(corpus, 
 def test_a_domain_that_lost_its_documents_is_named(corpus, tmp_path):
     with pytest.raises(ComputeError, match="domain 3"):
         sample_of(corpus, [10, 10, 10, 10], tmp_path)
+
+
+def test_what_is_reported_is_what_was_chosen_and_not_what_was_planned() -> None:
+    weights = normalise([1, 1])
+    written = measure(weights, np.array([300, 400]), 1_000)  # the longest documents did not fit
+    assert written.distance_to_weights == pytest.approx(2 / 14)
+    assert written.shortfall == 300
+
+
+def test_a_data_set_of_nothing_is_refused() -> None:
+    with pytest.raises(ComputeError, match=r"raise mixture\.tokens"):
+        measure(normalise([1, 1]), np.array([0, 0]), 10)

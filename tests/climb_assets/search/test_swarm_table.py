@@ -30,6 +30,18 @@ def write(folder, ratios, metrics):
     return folder
 
 
+@pytest.mark.parametrize("file", ["ratios.csv", "metrics.csv"])
+@pytest.mark.parametrize("place", [0, 1], ids=["column", "cell"])
+def test_bytes_that_are_no_utf8_are_one_sentence(tmp_path, file, place):
+    write_swarm(tmp_path, history_of(4), DOMAINS)
+    lines = (tmp_path / file).read_bytes().split(b"\n")
+    first, rest = lines[place].split(b",", 1)
+    lines[place] = first + b"," + rest.replace(b'"', b'"\xff', 1) if place == 0 else b'"\xff",' + rest
+    (tmp_path / file).write_bytes(b"\n".join(lines))
+    with pytest.raises(ComputeError, match=rf"{file} is not a table"):
+        read_swarm(tmp_path)
+
+
 @settings(deadline=None)
 @given(rows=st.integers(1, 30), seed=st.integers(0, 1000))
 def test_what_is_written_is_read_to_the_last_bit(rows, seed, tmp_path_factory):

@@ -7,7 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from climb_assets.store.files import atomic_file, make_folder, write_array, write_atomically
+from climb_assets.store.files import (
+    atomic_file,
+    atomic_folder,
+    make_folder,
+    remove_unfinished,
+    write_array,
+    write_atomically,
+)
 
 
 def names(folder: Path) -> list[str]:
@@ -71,3 +78,27 @@ def test_an_array_has_the_bytes_that_numpy_gives_it(tmp_path: Path, array: np.nd
     buffer = io.BytesIO()
     np.save(buffer, array)
     assert (tmp_path / "array.npy").read_bytes() == buffer.getvalue()
+
+
+def test_a_folder_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "made"
+    with pytest.raises(ZeroDivisionError), atomic_folder(path) as folder:
+        (folder / "half").write_text("x")
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
+    with atomic_folder(path) as folder:
+        (folder / "deep").mkdir()
+        (folder / "deep" / "file").write_text("whole")
+        assert not path.exists()
+    assert (path / "deep" / "file").read_text() == "whole"
+    with pytest.raises(OSError), atomic_folder(path) as folder:
+        (folder / "file").write_text("later")
+    assert [entry.name for entry in path.iterdir()] == ["deep"], "what is there stays"
+
+
+def test_what_dead_writers_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    for name in (".made.12.tmp", ".other.12.tmp", ".made.yaml"):
+        (tmp_path / name).mkdir()
+    (tmp_path / ".made.34.tmp").write_text("x")
+    remove_unfinished(tmp_path / "made")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".made.yaml", ".other.12.tmp"]

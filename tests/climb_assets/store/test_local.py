@@ -1,5 +1,6 @@
 """The artefact store: written once, whole or not at all, checked before it is read."""
 
+import contextlib
 import json
 import os
 import signal
@@ -209,6 +210,10 @@ def test_lost_file_is_refused_and_unknown_file_is_named(tmp_path: Path) -> None:
         lambda manifest: manifest.update(data_version="0" * 32),
         lambda manifest: manifest.update(fingerprint="0" * 32),
         lambda manifest: manifest.update(asset="other"),
+        lambda manifest: manifest.update(partition="other"),
+        lambda manifest: manifest["summary"].update(rows=3),
+        lambda manifest: manifest["files"]["one.txt"].update(bytes=4),
+        lambda manifest: manifest.update(code_version="0" * 16),
     ],
 )
 def test_edited_manifest_is_detected(tmp_path: Path, edit) -> None:
@@ -221,6 +226,79 @@ def test_edited_manifest_is_detected(tmp_path: Path, edit) -> None:
     assert found is not None
     with pytest.raises(CorruptArtifact):
         found.verify()
+
+
+WRONG = [0, None, "x", ["x"], {"x": 1}, True]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["3", "[]", "null", '"x"', "{}", "\ud800", "[" * 20_000, '{"a": NaN', b"\xff\xfe", b"", b"\x00" * 100],
+    ids=range(11),
+)
+def test_manifest_of_another_shape_is_one_sentence(tmp_path: Path, text: str | bytes) -> None:
+    lake = LocalStore(tmp_path)
+    made, _ = lake.put(ORDER, write_two)
+    data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    (made.path / "manifest.json").write_bytes(data)
+    with pytest.raises(
+        CorruptArtifact, match=r"manifest\.json is no.*; delete its folder and run `climb up`"
+    ) as caught:
+        lake.find("domains", None, ORDER.fingerprint)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "key", ["asset", "partition", "fingerprint", "data_version", "code", "inputs", "files", "summary"]
+)
+def test_manifest_with_a_key_missing_or_of_another_kind_is_one_sentence(tmp_path: Path, key: str) -> None:
+    lake = LocalStore(tmp_path)
+    made, _ = lake.put(ORDER, write_two)
+    path = made.path / "manifest.json"
+    whole = json.loads(path.read_text(encoding="utf-8"))
+    files = [{"../x": {"bytes": 1, "sha256": "x"}}, {"/x": {"bytes": 1, "sha256": "x"}}, {"x": {"bytes": 1}}, {"x": 1}]
+    for wrong in [*WRONG, *(files if key == "files" else [])]:
+        path.write_text(json.dumps(whole | {key: wrong}), encoding="utf-8")
+        with contextlib.suppress(CorruptArtifact):  # some kinds are right for some keys
+            found = lake.find("domains", None, ORDER.fingerprint)
+            assert found is not None
+            found.verify()
+            assert wrong is None and key == "partition"
+
+
+@pytest.mark.parametrize("data", [b"\xff\xfe", b"../../x", b"", b"a\x00b", b"x" * 10_000, "é".encode()])
+def test_reference_that_names_nothing_is_one_sentence(tmp_path: Path, data: bytes) -> None:
+    lake = LocalStore(tmp_path)
+    made, _ = lake.put(ORDER, write_two)
+    lake.swap("domains", None, None, made.fingerprint)
+    (tmp_path / "refs" / "domains" / "_").write_bytes(data)
+    with pytest.raises(CorruptArtifact, match=r"names no artefact but .*; delete this file") as caught:
+        lake.current("domains")
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "text", [None, "{", "3", '{"seconds": 1, "environment": 3}', '{"environment": {"a": 1}}', "\ud800"]
+)
+def test_what_a_run_cost_may_be_lost(tmp_path: Path, text: str | None) -> None:
+    lake = LocalStore(tmp_path)
+    counted = replace(ORDER, counted=frozenset({"device"}))
+    made, _ = lake.put(counted, write_two)
+    path = made.path / "run.json"
+    path.unlink() if text is None else path.write_bytes(text.encode("utf-8", "surrogatepass"))
+    assert made.run.get("seconds") in (None, 1)
+    assert made.environment == {"device": "cpu"} and made.answers(counted)
+    made.verify()
+
+
+def test_what_a_killed_writer_left_beside_a_reference_goes_with_the_next_swap(tmp_path: Path) -> None:
+    lake = LocalStore(tmp_path)
+    made, _ = lake.put(ORDER, write_two)
+    lake.swap("domains", None, None, made.fingerprint)
+    left = tmp_path / "refs" / "domains" / "._.0123456789ab.tmp"
+    left.write_bytes(b"012")
+    assert lake.swap("domains", None, made.fingerprint, made.fingerprint)
+    assert not left.exists() and lake.reference("domains", None) == made.fingerprint
 
 
 def test_manifest_that_is_not_json_is_named(tmp_path: Path) -> None:

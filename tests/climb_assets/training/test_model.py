@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -115,6 +116,22 @@ def test_a_start_that_does_not_fit_is_refused_in_a_sentence(
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match="cannot be loaded"):
         continue_model(from_start(make_training, tmp_path / "empty"), tokenizer)
+
+
+def test_a_start_that_is_not_whole_is_refused_in_a_sentence(
+    make_training: Callable[..., Training], tokenizer: Path, tmp_path: Path
+) -> None:
+    start = Qwen2ForCausalLM(Qwen2Config(vocab_size=300, num_key_value_heads=1, **SMALL))
+    folder = start_folder(start, tokenizer, tmp_path / "start")
+    weights = folder / "model.safetensors"
+    tensors = load_file(weights)
+    for name in ("model.layers.0.mlp.up_proj.weight", "lm_head.weight"):  # the latter is untied here
+        save_file({key: tensor for key, tensor in tensors.items() if key != name}, weights, {"format": "pt"})
+        with pytest.raises(ConfigError, match=f"cannot be loaded .its weights lack {name} and 0 more"):
+            continue_model(from_start(make_training, folder), tokenizer)
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(ConfigError, match="cannot be loaded"):
+        continue_model(from_start(make_training, folder), tokenizer)
 
 
 @pytest.mark.parametrize("name", SIZES)

@@ -95,7 +95,7 @@ def test_each_piece_of_work_is_done_once(
     first_task = {"source0": tasks["source0"]}
     one, two, again = swarm.run([ONE, TWO, ONE], make_training(), first_task, lambda *done: told.append(done))
     assert one == again  # equal proxies are one
-    assert told == [(1, 2), (2, 2)]
+    assert told == [(0, 2), (1, 2), (2, 2)]
     assert one.trained
     assert one.model.data_version != two.model.data_version
     assert not one.diverged

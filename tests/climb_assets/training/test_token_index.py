@@ -15,7 +15,7 @@ SPLITS = pa.schema([("shard", pa.string()), ("id", pa.string()), ("split", pa.st
 CLUSTERS = pa.schema([("cluster", pa.int32()), ("domain", pa.int32())])
 
 
-def write_shard(folder: Path, shard: str, documents: list[tuple[str, str, str | None, int]]) -> ShardSpans:
+def write_shard(folder: Path, shard: str, documents: list[tuple[str, str, str, int]]) -> ShardSpans:
     """Write a shard of (id, split, source, cluster) documents with 10 tokens each."""
     paths = [folder / f"{shard}_{name}.parquet" for name in ("documents", "tokens", "assignments")]
     write_rows(paths[0], [{"id": i, "split": s, "source": o, "bytes": 50} for i, s, o, _ in documents], DOCUMENTS)
@@ -27,7 +27,7 @@ def write_shard(folder: Path, shard: str, documents: list[tuple[str, str, str | 
 
 def build(folder: Path, domains: list[int | None]) -> dict[str, int]:
     shards = [
-        write_shard(folder, "a", [("d", "train", "x", 0), ("b", "train", "x", 1), ("c", "search_eval", None, 2)]),
+        write_shard(folder, "a", [("d", "train", "x", 0), ("b", "train", "x", 1), ("c", "search_eval", "a", 2)]),
         write_shard(folder, "b'; DROP", [("b", "train", "y", 1), ("a", "train", "y", 0), ("e", "train", "y", 2)]),
     ]
     write_rows(folder / "splits.parquet", [{"shard": "b'; DROP", "id": "b", "split": "duplicate"}], SPLITS)

@@ -1,0 +1,121 @@
+"""Arrow batches as records: which columns are read, and their cells as Python values.
+
+What belongs here: what Parquet and Arrow IPC share. Whether a column holds text is asked of Arrow, never listed:
+strings and bytes of any width, views, dictionaries and extension types of them all do.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from climb_assets.config import Corpus
+from climb_assets.corpus.records import LABEL_KEYS, BrokenFileError, Fault, Record, make_record
+
+BATCH_ROWS = 1024
+BATCH_BYTES = 2**28
+# What Arrow and Python raise for damaged files and for values that Python cannot hold; a time zone that is not known
+# is a LookupError.
+FAULTS = (pa.ArrowException, ValueError, ArithmeticError, LookupError, TypeError, NotImplementedError, MemoryError)
+
+
+class _NoValue:
+    """Stands for a value that is there and that Python cannot hold."""
+
+
+def choose_columns(schema: pa.Schema, text: str) -> list[str]:
+    """Return the columns to read; the text column must be there once and hold text.
+
+    Raises
+    ------
+    BrokenFileError
+        It does not, or a column's name is no UTF-8.
+    """
+    try:
+        names = schema.names
+    except UnicodeDecodeError:
+        raise BrokenFileError("wrong_columns", "a column's name is not UTF-8; rename it") from None
+    if names.count(text) != 1 or not holds_text(schema.field(text).type):
+        found = ", ".join(f"{field.name} {field.type}" for field in schema)
+        raise BrokenFileError("wrong_columns", f"needs one column {text} of text, has {found}")
+    return [text, *(key for keys in LABEL_KEYS.values() for key in keys if names.count(key) == 1 and key != text)]
+
+
+def holds_text(kind: pa.DataType) -> bool:
+    """Return whether the values of a type are bytes, which may be text."""
+    if isinstance(kind, pa.BaseExtensionType):
+        return holds_text(kind.storage_type)
+    if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
+        return holds_text(kind.value_type)
+    try:
+        pc.cast(pa.nulls(0, kind), pa.large_binary())
+    except pa.ArrowNotImplementedError:
+        return False
+    return True
+
+
+def read_rows(rows: Iterator[dict[str, Any]], allowed: int, settings: Corpus) -> Iterator[Record | Fault]:
+    """Yield the record or the fault of each row, counted from 1.
+
+    Parameters
+    ----------
+    allowed
+        Bytes of text that the file may unpack to.
+
+    Raises
+    ------
+    BrokenFileError
+        It unpacks to more.
+    """
+    for row, cells in enumerate(rows, start=1):
+        size = sum(len(cell) for cell in cells.values() if isinstance(cell, bytes))
+        allowed -= size
+        if allowed < 0:
+            raise BrokenFileError("bomb", f"unpacks to more than {settings.max_expansion} times its size")
+        if size > settings.max_record_bytes:
+            yield Fault(row, "record_too_long", f"more than {settings.max_record_bytes} bytes")
+        else:
+            yield _decode_row(row, cells, settings.text_column)
+
+
+def batch_rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a batch, text as bytes: Arrow does not check that it is UTF-8."""
+    values = [column_cells(column) for column in batch.columns]
+    for cells in zip(*values, strict=True):
+        yield dict(zip(batch.schema.names, cells, strict=True))
+
+
+def column_cells(column: pa.Array) -> list[Any]:
+    """Return a column's values, text as bytes; one that Python cannot hold, or that is nested, is an object of ours."""
+    if isinstance(column, pa.ExtensionArray):
+        return column_cells(column.storage)
+    if isinstance(column, pa.DictionaryArray):
+        entries = column_cells(column.dictionary)
+        return [None if place is None else entries[place] for place in column.indices.to_pylist()]
+    if isinstance(column, pa.RunEndEncodedArray):
+        return column_cells(pc.run_end_decode(column))
+    if holds_text(column.type):
+        return list(column.cast(pa.large_binary()).to_pylist())
+    if pa.types.is_nested(column.type):
+        return [_NoValue() if valid else None for valid in column.is_valid().to_pylist()]
+    try:
+        return list(column.to_pylist())
+    except FAULTS:
+        return [_cell(scalar) for scalar in column]
+
+
+def _cell(scalar: pa.Scalar) -> Any:
+    try:
+        return scalar.as_py()
+    except FAULTS:
+        return _NoValue()
+
+
+def _decode_row(row: int, cells: dict[str, Any], text: str) -> Record | Fault:
+    value = cells.get(text)
+    try:
+        decoded = value.decode() if isinstance(value, bytes) else value
+    except UnicodeDecodeError as error:
+        return Fault(row, "bad_utf8", f"byte {error.start}: {error.reason}")
+    return make_record(row, cells | {text: decoded}, text)

@@ -1,0 +1,184 @@
+"""What making something will cost, by what it took here before; what nobody has measured is unknown.
+
+What belongs here: seconds and bytes from a configuration and from the facts of earlier runs. What is stale belongs to
+`climb_assets.graph.planner`.
+
+Training is by far the most of it and grows with tokens times parameters, so it is scaled by that against the rate of
+the models that were trained here; all else is taken to last as it did, and where its settings changed nobody knows.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from statistics import fmean, median
+
+from climb_assets.config import Config, Training
+from climb_assets.environment import resolve_device
+from climb_assets.executor.capacity import measure_capacity
+from climb_assets.graph.hashed_settings import iteration_number
+from climb_assets.store.artifacts import Artifact
+from climb_assets.store.store import Store
+
+Node = tuple[str, str | None]
+
+FILE_BYTES = 2  # a parameter of a published model, in bfloat16
+KEPT_BYTES = 4  # a parameter of a kept one, in float32
+SEARCHING, SHARING = {"climb"}, {"regmix", "olmix"}  # baselines with a swarm of their own, and with one for all
+
+
+@dataclass(frozen=True)
+class Models:
+    """Models of one kind that are trained: at most so many, since those that are kept are not trained again."""
+
+    count: int
+    training: Training
+
+    def work(self, vocabulary: int) -> float:
+        """Return tokens times parameters of all of them."""
+        tokens = self.training.steps * self.training.batch * self.training.sequence
+        return float(self.count) * tokens * count_parameters(self.training, vocabulary)
+
+    def bytes(self, vocabulary: int) -> int:
+        """Return the bytes of their weights on the disk, those at snapshots too."""
+        points = 1 + len(self.training.snapshots)
+        return self.count * points * KEPT_BYTES * count_parameters(self.training, vocabulary)
+
+
+def count_parameters(training: Training, vocabulary: int) -> int:
+    """Return the parameters of a model, the embedding counted once and the norms not at all."""
+    if training.start is None:
+        return training.shape.parameters + vocabulary * training.shape.hidden
+    return sum(file.stat().st_size for file in training.start.glob("*.safetensors")) // FILE_BYTES
+
+
+def models_of(asset: str, partition: str | None, config: Config) -> list[Models]:
+    """Return the models that making a partition trains; none where it trains none."""
+    search, baselines, target = config.search, set(config.baselines.mixtures), config.target
+    match asset:
+        case "proxy_results":
+            number = iteration_number(str(partition))
+            repeated = search.anchors * search.repeats if number == 1 else 0
+            found = [Models(search.iterations[number - 1] + repeated, config.proxy)]
+        case "baseline_mixtures":
+            swarms = bool(baselines & SHARING) + len(baselines & SEARCHING)
+            found = [Models(swarms * sum(search.iterations) + 2 * ("doremi" in baselines), config.proxy)]
+        case "confirmation_results":
+            listed = search.choice.measured + 1 + (search.choice.average > 0)
+            asked = (listed + len(baselines)) * search.choice.seeds if search.choice.rule == "confirmed" else 0
+            found = [Models(asked, config.proxy)]
+        case "proxy_fidelity":
+            mixtures = config.fidelity.mixtures + 2 if config.fidelity.mixtures else 0  # uniform and proportional too
+            found = [Models(mixtures * config.fidelity.seeds, target.training)]
+            found += [Models(mixtures, training) for training in config.fidelity.settings.values()]
+        case "target_comparison":
+            found = [Models((1 + len(baselines)) * len(target.seeds), target.training)]
+        case _:
+            found = []
+    return [models for models in found if models.count]
+
+
+@dataclass
+class Estimates:
+    """What partitions will take, from what the current ones took.
+
+    Parameters
+    ----------
+    current
+        The current artefact of each partition.
+    """
+
+    config: Config
+    store: Store
+    current: Mapping[Node, Artifact | None]
+    _averages: dict[str, float | None] = field(init=False, default_factory=dict)
+
+    def seconds(self, node: Node, *, changed: bool) -> float | None:
+        """Return the seconds that making a partition will take; None: nobody has measured anything like it.
+
+        Parameters
+        ----------
+        changed
+            Whether its settings or its device are others than last time.
+        """
+        last, models = self.current[node], models_of(*node, self.config)
+        if models and (last is None or changed):
+            return self._training_seconds(models)
+        if changed:
+            return None
+        return _took(last) if last is not None else self._average(node[0])
+
+    def _training_seconds(self, models: Iterable[Models]) -> float | None:
+        if self._rate is None:
+            return None
+        return round(sum(one.work(self.config.tokenizer.vocabulary) for one in models) / self._rate, 1)
+
+    @cached_property
+    def _rate(self) -> float | None:
+        """Tokens times parameters that this machine trains in a second, on all that it may use; None: not measured."""
+        device = resolve_device(self.config.runtime.device)
+        known = []
+        for model in self.store.all_of("proxy_models"):
+            run = model.run
+            if str(run.get("device", "")).startswith(device) and run.get("tokens_per_second", 0) > 0:
+                share = (run.get("threads") or 1) if device == "cpu" else 1
+                known.append(run["tokens_per_second"] * model.summary["parameters"] / share)
+        if not known:
+            return None
+        runtime, lanes = self.config.runtime, measure_capacity().cores if device == "cpu" else 1
+        if runtime.workers is not None and device == "cpu":
+            lanes = min(lanes, runtime.workers * (runtime.threads or 1))
+        return float(median(known)) * lanes
+
+    def _average(self, asset: str) -> float | None:
+        """Return the seconds that the partitions of an asset took on average, worked out once."""
+        if asset not in self._averages:
+            took = [_took(item) for node, item in self.current.items() if node[0] == asset and item is not None]
+            known = [seconds for seconds in took if seconds is not None]
+            self._averages[asset] = round(fmean(known), 1) if known else None
+        return self._averages[asset]
+
+
+def _took(artifact: Artifact) -> float | None:
+    """Return the seconds that a partition took last time; None where the file that says it is lost."""
+    seconds = artifact.run.get("seconds")
+    return round(float(seconds), 1) if isinstance(seconds, int | float) else None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What bringing everything up to date costs at most: seconds of what is known, what is not, bytes of models."""
+
+    seconds: float
+    unknown: tuple[str, ...]
+    model_bytes: int
+
+    def in_words(self) -> str:
+        """Return it as people read it."""
+        if self.unknown:
+            more = f" and {len(self.unknown) - 3} more" if len(self.unknown) > 3 else ""
+            text = (
+                f"about {in_hours(self.seconds)} for what was measured here before" if self.seconds else "time unknown"
+            )
+            text += f", not known for {', '.join(self.unknown[:3])}{more}"
+        else:
+            text = f"about {in_hours(self.seconds)} if all are redone"
+        return text + (f"; up to {self.model_bytes / 1e9:,.1f} GB of models" if self.model_bytes > 1e8 else "")
+
+
+def in_hours(seconds: float) -> str:
+    """Return a time as people say it: in seconds, minutes or hours."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:,.0f} hours"
+
+
+def add_up(items: Iterable[tuple[str, str | None, float | None]], config: Config) -> Cost:
+    """Return what some partitions cost together, each with its seconds."""
+    seconds, size, unknown = 0.0, 0, dict[str, None]()
+    for asset, partition, took in items:
+        size += sum(models.bytes(config.tokenizer.vocabulary) for models in models_of(asset, partition, config))
+        if took is None:
+            unknown[asset] = None
+        else:
+            seconds += took
+    return Cost(seconds, tuple(unknown), size)

@@ -1,0 +1,108 @@
+"""Manifests and references as they are read: what stands in them was perhaps not written by us.
+
+What belongs here: the shape of what is read, before anybody relies on it. Whether bytes are those that a manifest
+promises is `climb_assets.store.artifacts`.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from climb_assets.errors import CorruptArtifact
+from climb_assets.printable import printable
+
+FINGERPRINT = re.compile(r"[0-9A-Za-z_-]{1,128}")
+AGAIN = "delete its folder and run `climb up`"
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Return the manifest at a path.
+
+    Raises
+    ------
+    CorruptArtifact
+        It is not UTF-8, not JSON, or not of the shape that `seal` writes.
+    FileNotFoundError, NotADirectoryError
+        There is none.
+    """
+    manifest = _parse(path.read_bytes(), path)
+    if not isinstance(manifest, dict):
+        raise CorruptArtifact(f"{path} is no manifest but a {type(manifest).__name__}; {AGAIN}")
+    for key, is_right in _SHAPE.items():
+        if not is_right(manifest.get(key)):
+            raise CorruptArtifact(f"{path} is no manifest: its {key!r} is missing or of another kind; {AGAIN}")
+    return manifest
+
+
+def read_reference(path: Path) -> str:
+    """Return the fingerprint that a reference names.
+
+    Raises
+    ------
+    CorruptArtifact
+        It holds something else.
+    FileNotFoundError
+        There is none.
+    """
+    data = path.read_bytes()
+    text = data[:200].decode("utf-8", "replace").strip()
+    if not FINGERPRINT.fullmatch(text):
+        raise CorruptArtifact(
+            f"{path} names no artefact but {printable(text, 40)!r}; delete this file, then `climb up` makes it again"
+        )
+    return text
+
+
+def read_run_facts(path: Path) -> dict[str, Any]:
+    """Return the facts of a run; none where the file is gone or is not what was written: they belong to no hash."""
+    try:
+        facts = _parse(path.read_bytes(), path)
+    except (FileNotFoundError, CorruptArtifact):
+        return {}
+    if not isinstance(facts, dict):
+        return {}
+    if not _is_texts(facts.get("environment", {})):
+        facts.pop("environment")
+    return facts
+
+
+def _parse(data: bytes, path: Path) -> Any:
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
+        reason = "it is nested too deep" if isinstance(error, RecursionError) else printable(str(error), 80)
+        raise CorruptArtifact(f"{path} is not JSON ({reason}); {AGAIN}") from None
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_is_text, value.values()))
+
+
+def _is_files(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_is_file, value.items()))
+
+
+def _is_file(item: tuple[str, Any]) -> bool:
+    name, record = item
+    inside = not Path(name).is_absolute() and ".." not in Path(name).parts and "\0" not in name
+    return inside and isinstance(record, dict) and type(record.get("bytes")) is int and _is_text(record.get("sha256"))
+
+
+_SHAPE: Mapping[str, Callable[[Any], bool]] = {
+    "asset": _is_text,
+    "partition": lambda value: value is None or _is_text(value),
+    "fingerprint": _is_text,
+    "data_version": _is_text,
+    "code": _is_texts,
+    "config": lambda value: isinstance(value, dict),
+    "inputs": _is_texts,
+    "environment": lambda value: value is None or _is_texts(value),
+    "files": _is_files,
+    "summary": lambda value: isinstance(value, dict),
+}

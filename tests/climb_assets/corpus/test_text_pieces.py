@@ -1,0 +1,36 @@
+"""A text file is parted by one documented rule, and no character is lost."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from climb_assets.corpus.text_pieces import split_text
+
+LETTERS = st.text(st.sampled_from("ab \n\r\f\t\u2028"), max_size=200)
+
+
+@given(LETTERS, st.integers(1, 30))
+def test_pieces_by_length_are_short_and_hold_everything(text: str, characters: int) -> None:
+    pieces = split_text(text, "length", characters)
+    assert pieces == [text.replace("\r\n", "\n")] or all(len(piece) <= characters for piece in pieces)
+    assert "".join("".join(pieces).split()) == "".join(text.split())
+
+
+@given(LETTERS, st.sampled_from(["whole", "form_feed", "blank_lines", "length"]))
+def test_no_rule_loses_a_word_or_makes_a_blank_piece(text: str, rule: str) -> None:
+    pieces = split_text(text, rule, 20)
+    assert "".join("".join(pieces).split()) == "".join(text.split())
+    assert len(pieces) == 1 or all(piece.strip() for piece in pieces)
+
+
+@pytest.mark.parametrize(
+    ("rule", "pieces"),
+    [
+        ("whole", ["one\n\ntwo three\n\ffour"]),
+        ("form_feed", ["one\n\ntwo three\n", "four"]),
+        ("blank_lines", ["one", "two three\n\ffour"]),
+        ("length", ["one\n\n", "two ", "three\n", "\ffour"]),
+    ],
+)
+def test_rules(rule: str, pieces: list[str]) -> None:
+    assert split_text("one\n\ntwo three\n\ffour", rule, 6) == pieces

@@ -1,0 +1,81 @@
+"""What work will cost: scaled where it scales, unknown where nobody has measured it."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from climb_assets.config import Config, Training
+from climb_assets.config_file import load_config
+from climb_assets.graph.estimates import Cost, Estimates, Models, add_up, models_of
+from climb_assets.graph.materializer import Materializer
+from climb_assets.graph.planner import make_plan
+from climb_assets.sizes import SIZES
+
+
+@pytest.fixture
+def paper(tmp_path: Path) -> Config:
+    (tmp_path / "climb.yaml").write_text("profile: paper\n")
+    return load_config(tmp_path / "climb.yaml")
+
+
+def with_profile(finished: Path, tmp_path: Path, **settings: object) -> Config:
+    """Return another configuration over the lake of a finished project."""
+    path = tmp_path / "climb.yaml"
+    path.write_text(yaml.safe_dump({"lake": str(finished / "data_lake"), **settings}))
+    return load_config(path)
+
+
+def test_work_is_tokens_times_parameters_of_whole_steps() -> None:
+    training = Training(size="350M", tokens=1001, batch=10, sequence=100, learning_rate=1e-3, snapshots=(0.5,))
+    parameters = SIZES["350M"].parameters + 8192 * 960
+    assert Models(3, training).work(8192) == 3 * 2000 * parameters
+    assert Models(3, training).bytes(8192) == 3 * 2 * 4 * parameters
+
+
+def test_the_models_of_the_paper_are_counted(paper: Config) -> None:
+    counts = [sum(one.count for one in models_of("proxy_results", f"iteration-0{n}", paper)) for n in (1, 2, 3)]
+    assert counts == [64 + 2 * 2, 32, 16]  # two anchors with two further seeds
+    assert models_of("confirmation_results", "general", paper) == []  # the published choice trains nothing
+    assert models_of("proxy_fidelity", None, paper) == []
+    (targets,) = models_of("target_comparison", "general", paper)
+    assert (targets.count, targets.training.size) == (4 * 3, "1B")
+
+
+def test_what_was_never_measured_is_unknown(paper: Config) -> None:
+    materializer = Materializer(paper)
+    node = ("proxy_results", "iteration-01")
+    estimates = Estimates(paper, materializer.store, {node: None, ("domains", None): None})
+    assert estimates.seconds(node, changed=False) is None
+    assert estimates.seconds(("domains", None), changed=False) is None
+    cost = add_up([(*node, None), ("domains", None, 3.0)], paper)
+    assert cost.unknown == ("proxy_results",) and cost.seconds == 3
+    assert cost.model_bytes == models_of(*node, paper)[0].bytes(paper.tokenizer.vocabulary)
+    assert "not known for proxy_results" in cost.in_words() and "GB of models" in cost.in_words()
+    assert Cost(0, ("domains",), 0).in_words() == "time unknown, not known for domains"
+
+
+def test_larger_models_cost_what_their_size_says(finished_once: Path, tmp_path: Path) -> None:
+    small = with_profile(finished_once, tmp_path, profile="smoke")
+    proxy, mixture = {"size": "350M", "tokens": 100_000_000}, {"tokens": 10**9}
+    large = with_profile(finished_once, tmp_path, profile="smoke", proxy=proxy, mixture=mixture)
+    node = ("proxy_results", "iteration-01")
+
+    def estimate(config: Config) -> float:
+        store = Materializer(config).store
+        seconds = Estimates(config, store, {node: store.current(*node)}).seconds(node, changed=True)
+        assert seconds is not None
+        return seconds
+
+    ratio = models_of(*node, large)[0].work(512) / models_of(*node, small)[0].work(512)
+    assert estimate(large) > 3600 * 24
+    assert estimate(large) / max(estimate(small), 0.05) <= ratio * 2
+
+
+def test_a_setting_that_nobody_tried_makes_its_asset_unknown(finished_once: Path) -> None:
+    materializer = Materializer(load_config(finished_once / "climb.yaml"))
+    store, node = materializer.store, ("cluster_model", None)
+    estimates = Estimates(materializer.config, store, {node: store.current(*node)})
+    assert estimates.seconds(node, changed=True) is None
+    assert estimates.seconds(node, changed=False) is not None
+    assert make_plan(materializer).cost(materializer.config) == Cost(0, (), 0)

@@ -1,0 +1,77 @@
+"""Ctrl-C and SIGTERM: one line, the exit code that shells expect, and at once; the next command goes on."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.integration.processes import ROOT, Launch, assert_gone, climb, launch, wait_until
+
+AT_ONCE = 3.0  # seconds
+
+
+def working(project: Path) -> Launch:
+    """Start `climb up` and wait until workers work on shards."""
+    with (project / "climb.yaml").open("a", encoding="utf-8") as stream:
+        stream.write("runtime: {workers: 2}\n")
+    started = climb(project, "up", "--to", "embeddings")
+    lake = project / "data_lake"
+    wait_until(lambda: any((lake / "artifacts").rglob(".*.partial")), 60, "something is being made")
+    return started
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "word"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")])
+def test_up_ends_at_once_and_says_how_to_go_on(project: Path, number: signal.Signals, word: str) -> None:
+    started = working(project)
+    try:
+        begun = time.monotonic()
+        started.process.send_signal(number)
+        assert started.finish(30) == 128 + number
+        assert time.monotonic() - begun < AT_ONCE
+        assert_gone(started)
+        log = started.log.read_text(encoding="utf-8")
+        assert "Traceback" not in log
+        assert log.splitlines()[-1].startswith(f"climb: {word}; what is finished is kept; give the same command again")
+    finally:
+        started.end_family()
+    again = climb(project, "up", "--to", "embeddings")
+    assert again.finish(120) == 0, again.log.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_query_ends_at_once(project: Path, number: signal.Signals) -> None:
+    query = "SELECT count(*) FROM range(2000000000) a, range(1000) b"
+    started = climb(project, "sql", query)
+    try:
+        time.sleep(4)  # it is at work by then
+        begun = time.monotonic()
+        started.process.send_signal(number)
+        assert started.finish(30) == 128 + number
+        assert time.monotonic() - begun < AT_ONCE
+        assert len(started.log.read_text(encoding="utf-8").splitlines()) == 1
+    finally:
+        started.end_family()
+
+
+@pytest.mark.slow
+def test_in_the_background_of_a_script_sigint_stays_ignored_and_sigterm_ends_it(project: Path) -> None:
+    command = [sys.executable, "-m", "dagster_project.cli", "--config", project / "climb.yaml", "sql"]
+    query = "SELECT count(*) FROM range(2000000000) a, range(1000) b"
+    ignoring = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *map(str, command), query]
+    started = launch(ignoring, project / "sql.log")
+    try:
+        time.sleep(4)
+        os.kill(started.process.pid, signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            started.finish(1)
+        os.kill(started.process.pid, signal.SIGTERM)
+        assert started.finish(10) == 143
+    finally:
+        started.end_family()
+    assert ROOT.is_dir()
