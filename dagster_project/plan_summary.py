@@ -3,14 +3,56 @@
 What belongs here: text for the terminal, from a plan alone, and whether to ask before it is begun.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
 from tabulate import tabulate
 
 from climb_assets.config import Runtime
 from climb_assets.errors import ConfigError
 from climb_assets.graph.estimates import Cost, in_hours
-from climb_assets.graph.planner import Elsewhere, Plan
+from climb_assets.graph.planner import Cause, Elsewhere, Plan, StaleItem
+
+SHOWN = 3  # of causes, and of partitions, by name
+
+
+def _alike(stale: Iterable[StaleItem]) -> list[list[StaleItem]]:
+    """Return the partitions of each asset that are stale for the same reasons together, so that a row tells of all."""
+    groups: dict[Hashable, list[StaleItem]] = {}
+    for item in stale:
+        reasons = frozenset((cause.kind, _asset_of(cause)) for cause in item.causes)
+        groups.setdefault((item.asset, item.certain, reasons), []).append(item)
+    return list(groups.values())
+
+
+def _asset_of(cause: Cause) -> str:
+    return cause.input.partition("@")[0] if cause.kind == "data" else cause.input
+
+
+def _row(items: Sequence[StaleItem]) -> list[str]:
+    first = items[0]
+    name = first.name if len(items) == 1 else f"{first.asset}[{_count([str(item.partition) for item in items])}]"
+    seconds = [item.estimate_s for item in items]
+    known = [value for value in seconds if value is not None]
+    takes = in_hours(sum(known)) if len(known) == len(seconds) else "unknown"
+    return [name, "yes" if first.certain else "perhaps", _describe_causes(items), takes]
+
+
+def _count(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= SHOWN else f"{len(names):,} partitions"
+
+
+def _describe_causes(items: Sequence[StaleItem]) -> str:
+    """Return why partitions are stale, the inputs that are partitions of one asset together."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for cause in items[0].causes:
+        groups.setdefault((cause.kind, _asset_of(cause)), []).append(cause.input)
+    alone = len(items) == 1
+    told = [f"{kind}: {_inputs(asset, inputs) if alone else asset}" for (kind, asset), inputs in groups.items()]
+    return ", ".join(told[:SHOWN]) + (f" and {len(told) - SHOWN} more" if len(told) > SHOWN else "")
+
+
+def _inputs(asset: str, inputs: Sequence[str]) -> str:
+    return ", ".join(inputs) if len(inputs) == 1 else f"{asset} ({_count([name.partition('@')[2] for name in inputs])})"
 
 
 def _describe_elsewhere(one: Elsewhere) -> str:
@@ -28,14 +70,9 @@ def describe_plan(plan: Plan, advice: Mapping[str, str], cost: Cost) -> str:
     told += [f"Another iteration for {objective}? {sentence}." for objective, sentence in advice.items()]
     if not plan.stale:
         return "\n".join(["Nothing is stale.", *told])
-    rows = []
-    for item in plan.stale:
-        causes = [f"{cause.kind}: {cause.input}" for cause in item.causes]
-        shown = ", ".join(causes[:3]) + (f" and {len(causes) - 3} more" if len(causes) > 3 else "")
-        takes = "unknown" if item.estimate_s is None else in_hours(item.estimate_s)
-        rows.append([item.name, "yes" if item.certain else "perhaps", shown, takes])
+    rows = [_row(items) for items in _alike(plan.stale)]
     total = f"{len(plan.certain)} of {len(plan.stale)} stale for certain; {cost.in_words()}"
-    table = tabulate(rows, ["stale", "certain", "because of", "estimate"], maxcolwidths=[None, None, 60, None])
+    table = tabulate(rows, ["stale", "certain", "because of", "estimate"], maxcolwidths=[60, None, 60, None])
     return "\n".join([table, total, *told])
 
 

@@ -243,8 +243,13 @@ def _describe_corpus(corpus: dict[str, Any] | None) -> str:
     return (
         f"{corpus['documents']} documents, {corpus['tokens']:,} tokens in {corpus['shards']} shards ({left_out})."
         + _describe_splits(corpus["splits"])
-        + "".join(f"\nNot a shard: {printable(str(entry), 300)}" for entry in corpus["rejected_names"])
+        + _describe_rejected(corpus["rejected_names"])
     )
+
+
+def _describe_rejected(entries: Sequence[object]) -> str:
+    lines = [f"\nNot a shard: {printable(str(entry), 300)}" for entry in entries[:5]]
+    return "".join(lines) + (f"\n... and {len(entries) - 5} more entries are no shards" if len(entries) > 5 else "")
 
 
 def _describe_splits(splits: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ direct causes only and stops tracking at 100 upstream partitions. Nothing here r
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from climb_assets.config import Config
@@ -78,10 +79,14 @@ class Plan:
 
     def state_of(self, asset: str, partition: str | None = None) -> State:
         """Return whether what there is of a partition is of the current graph; one that is gone from it is stale."""
-        for item in self.stale:
-            if (item.asset, item.partition) == (asset, partition):
-                return "stale" if item.certain else "perhaps stale"
+        item = self._by_node.get((asset, partition))
+        if item is not None:
+            return "stale" if item.certain else "perhaps stale"
         return "stale" if (asset, partition) in self.removed else "current"
+
+    @cached_property
+    def _by_node(self) -> Mapping[Node, StaleItem]:
+        return {(item.asset, item.partition): item for item in self.stale}
 
     def cost(self, config: Config) -> Cost:
         """Return what redoing all of it costs at most."""

@@ -6,12 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from climb_assets.config import Config
 from climb_assets.config_file import load_config
-from climb_assets.graph.estimates import Cost
 from climb_assets.graph.materializer import Materializer
-from climb_assets.graph.planner import Cause, Plan, StaleItem, make_plan
-from dagster_project.plan_summary import describe_plan
+from climb_assets.graph.planner import Plan, make_plan
 from dagster_project.summary import advice, describe, summarise
 from tests.dagster_project.conftest import Up
 
@@ -100,24 +97,3 @@ def test_what_was_made_from_an_earlier_answer_is_not_shown_beside_the_new_one(pr
     assert describe(materializer).count("No target model was trained on it yet") == 2
     assert "target_comparison[general]" in summarise(materializer)["stale"]
     assert describe(materializer).splitlines()[-1].startswith("Stale: proxy_fidelity, target_comparison[general], ")
-
-
-def test_a_plan_in_words(config: Config) -> None:
-    many = tuple(Cause("data", f"shards@{number}") for number in range(5))
-    items = (
-        StaleItem("embeddings", "a", (Cause("config", "encoder.max_tokens"),), 12.34, True),
-        StaleItem("domains", None, many, None, False),
-    )
-    text = describe_plan(Plan(items), {}, Plan(items).cost(config))
-    assert "embeddings[a]" in text and "config: encoder.max_tokens" in text and "12 s" in text
-    assert "perhaps" in text and "and 2 more" in text and "unknown" in text
-    assert text.endswith(
-        "1 of 2 stale for certain; about 12 s for what was measured here before, not known for domains"
-    )
-    assert describe_plan(Plan(()), {}, Cost(0, (), 0)) == "Nothing is stale."
-
-
-def test_a_plan_tells_whether_to_search_on() -> None:
-    told = {"general": "another 3 proxies: expected gain 0.0100 bits per byte, not below the noise 0.0020: go on"}
-    text = describe_plan(Plan(()), told, Cost(0, (), 0))
-    assert text == f"Nothing is stale.\nAnother iteration for general? {told['general']}."
