@@ -14,7 +14,7 @@ from climb_assets.config import Config, Training
 from climb_assets.config_tasks import ChoiceTask, HarnessTask, Task
 from climb_assets.corpus.choice_items import count_choice_items
 from climb_assets.corpus.outside_files import TOKENIZER, check_model_folder, read_vocabulary
-from climb_assets.errors import ConfigError
+from climb_assets.errors import ConfigError, CorruptArtifact
 from climb_assets.graph.hashed_settings import harness_version
 from climb_assets.search.search_state import deciding_tasks
 from climb_assets.store.artifacts import Artifact
@@ -50,7 +50,11 @@ def check_targets(config: Config) -> None:
 
 def check_sources(config: Config, training_tokens: Artifact) -> None:
     """Check that the corpus has what text tasks name; errors as of `require_sources`."""
-    require_sources(config.tasks, read_table(training_tokens.file("evaluation.parquet"), ["split", "source"]))
+    try:
+        held_out = training_tokens.file("evaluation.parquet")
+    except CorruptArtifact:  # it is made again before anything reads it
+        return
+    require_sources(config.tasks, read_table(held_out, ["split", "source"]))
 
 
 def check_tasks(tasks: Mapping[str, Task]) -> None:
