@@ -129,8 +129,8 @@ def _claim(context: dg.AssetExecutionContext, climb: Materializer) -> None:
 
 def _check_files(context: dg.AssetExecutionContext, climb: Materializer) -> None:
     """Check the files of all assets that the run makes: what the last one needs is said by the first step."""
-    chosen = context.run.asset_selection or context.selected_asset_keys  # a whole job names none
-    check_outside_files(climb.config, {key.to_user_string() for key in chosen})
+    of_the_run = context.job_def.asset_layer.selected_asset_keys
+    check_outside_files(climb.config, {key.to_user_string() for key in of_the_run})
 
 
 def _wanted_keys(context: dg.AssetExecutionContext) -> list[str]:
