@@ -6,8 +6,9 @@ What belongs here: reading and checking them. Their tokens belong to `training.t
 
 import codecs
 import functools
+import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -44,15 +45,7 @@ def read_choice_items(path: Path, task: str) -> list[ChoiceItem]:
     ConfigError
         The file cannot be read or a record is bad: names key, file, line and fault.
     """
-    key = f"tasks.{task}.path"
-    with open_named(path, key, "run `climb demo-corpus`, or name another in climb.yaml") as stream:
-        data = stream.read()
-    text = _decode(data, f"{key}: {path}")
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")  # splitlines() would cut at U+2028 in a text
-    items = [_parse(line, f"{key}: {path}:{number}", number) for number, line in enumerate(lines, 1) if line.strip()]
-    if not items:
-        raise ConfigError(f"{key}: {path} holds no record; {RECORD}")
-    return items
+    return list(_iterate_items(path, task))
 
 
 def count_choice_items(path: Path, task: str) -> int:
@@ -85,28 +78,46 @@ def check_choice_files(config: Config) -> None:
 
 @functools.lru_cache(maxsize=256)
 def _count_items(path: Path, task: str, _stamp: tuple[int, int, int]) -> int:
-    return len({item.digest for item in read_choice_items(path, task)})
+    return len({item.digest for item in _iterate_items(path, task)})
 
 
-def _decode(data: bytes, where: str) -> str:
-    if data.startswith(OTHER_ENCODINGS) or b"\0" in data[:4]:
-        raise ConfigError(f"{where} is UTF-16 or UTF-32; save it as UTF-8 (`iconv -f UTF-16 -t UTF-8`)")
+def _iterate_items(path: Path, task: str) -> Iterator[ChoiceItem]:
+    where = f"tasks.{task}.path: {path}"
+    with open_named(path, f"tasks.{task}.path", "run `climb demo-corpus`, or name another in climb.yaml") as stream:
+        head = stream.peek(4)[:4]
+        if head.startswith(OTHER_ENCODINGS) or b"\0" in head:
+            raise ConfigError(f"{where} is UTF-16 or UTF-32; save it as UTF-8 (`iconv -f UTF-16 -t UTF-8`)")
+        lines, empty = io.TextIOWrapper(stream, encoding="utf-8-sig"), True
+        try:
+            for number, line in enumerate(lines, 1):
+                if not line.isspace():
+                    empty = False
+                    yield _parse(line.rstrip("\n"), where, number)
+        except UnicodeDecodeError as error:
+            stream.seek(0)
+            number = next((number for number, line in enumerate(stream, 1) if not _is_utf8(line)), 1)
+            raise ConfigError(f"{where}:{number} is not UTF-8 ({error.reason}); save the file as UTF-8") from None
+    if empty:
+        raise ConfigError(f"{where} holds no record; {RECORD}")
+
+
+def _is_utf8(line: bytes) -> bool:
     try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ConfigError(f"{where}:{line} is not UTF-8 ({error.reason}); save the file as UTF-8") from None
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _parse(line: str, where: str, number: int) -> ChoiceItem:
     try:
-        record = json.loads(line, object_pairs_hook=_require_each_once)
+        record = _JSON.decode(line)
     except RecursionError:
-        raise ConfigError(f"{where} is nested too deeply; {RECORD}") from None
+        raise ConfigError(f"{where}:{number} is nested too deeply; {RECORD}") from None
     except ValueError as error:
-        raise ConfigError(f"{where} is not JSON: {error}; {RECORD}, one on each line") from None
-    if fault := _fault(record):
-        raise ConfigError(f"{where}: {fault}; {RECORD}")
+        raise ConfigError(f"{where}:{number} is not JSON: {error}; {RECORD}, one on each line") from None
+    if fault := _fault(record, escaped="\\u" in line):
+        raise ConfigError(f"{where}:{number}: {fault}; {RECORD}")
     choices = tuple(record["choices"])
     contexts = tuple(record.get("contexts") or [record["context"]] * len(choices))
     return ChoiceItem(contexts, choices, record["gold"], number, sha256_text(line))
@@ -121,8 +132,17 @@ def _require_each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _fault(record: Any) -> str | None:
-    """Return what is wrong with a record, or None."""
+_JSON = json.JSONDecoder(object_pairs_hook=_require_each_once)
+
+
+def _fault(record: Any, *, escaped: bool) -> str | None:
+    """Return what is wrong with a record, or None.
+
+    Parameters
+    ----------
+    escaped
+        Whether its line has escapes for characters; only by them half of a surrogate pair comes out of UTF-8.
+    """
     if not isinstance(record, dict):
         return "not an object"
     choices, gold, contexts = (record.get(field) for field in ("choices", "gold", "contexts"))
@@ -136,7 +156,9 @@ def _fault(record: Any) -> str | None:
             return "context must be a text"
     elif not _texts(contexts) or len(contexts) != len(choices):
         return "contexts must list one text for each choice"
-    return None if _encodable([*choices, *contexts]) else "a text holds half of a surrogate pair and so is none"
+    if escaped and not _encodable([*choices, *contexts]):
+        return "a text holds half of a surrogate pair and so is none"
+    return None
 
 
 def _texts(value: Any) -> TypeGuard[list[str]]:

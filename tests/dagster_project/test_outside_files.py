@@ -13,7 +13,7 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from climb_assets.config_file import load_config
+from climb_assets.config_file import PROFILES, load_config
 from climb_assets.errors import ConfigError
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import make_plan
@@ -272,3 +272,16 @@ def test_a_part_of_the_graph_needs_only_its_own_files(project: Path) -> None:
     second_line(GOOD | {"gold": 7})(project / "quiz.jsonl")
     materializer = Materializer(load_config(project / "climb.yaml"))
     assert make_plan(materializer, "tokenized_shards").stale
+
+
+def test_a_text_task_is_held_against_the_corpus_that_there_is(finished_project: Path) -> None:
+    tasks = yaml.safe_load((PROFILES / "smoke.yaml").read_text())["tasks"]
+    change(finished_project, tasks=tasks | {"ghosts": {"kind": "text", "sources": ["nobody"], "split": "report_eval"}})
+    result = climb(finished_project, "plan")
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
+    assert re.search(r"^climb: tasks\.ghosts\.sources: report_eval holds no text of source 'nobody'; choose ", line)
+    assert climb(finished_project, "plan", "--to", "corpus_manifest").exit_code == 0
+    record = json.dumps({"text": "new " * 30, "source": "nobody"})
+    (finished_project / "data_lake" / "raw" / "new.jsonl").write_text(record)
+    assert climb(finished_project, "plan").exit_code == 0  # what will be held out of it is not known yet
