@@ -25,7 +25,7 @@ class TextTask(Section):
 
 
 class ChoiceTask(Section):
-    """Multiple choice from a JSONL file: records {context, choices, gold}."""
+    """Multiple choice from a JSONL file in UTF-8: records {context, choices, gold}, gold a position from 0."""
 
     kind: Literal["choice"]
     path: Path

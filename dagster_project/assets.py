@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import dagster as dg
 
 from climb_assets.config import Config
-from climb_assets.graph.assets import SEARCH, SHARD_CHAIN, SPEC, SPECS
+from climb_assets.graph.assets import SEARCH, SHARD_CHAIN, SPEC, SPECS, check_outside_files
 from climb_assets.graph.materializer import Made, Materializer
 from climb_assets.graph.partition_unit import make_partitions
 from climb_assets.store.artifacts import Artifact
@@ -76,6 +76,7 @@ def _make_one(asset: str) -> Callable[..., dg.MaterializeResult]:
     def make(context: dg.AssetExecutionContext, climb: Climb) -> dg.MaterializeResult:
         _claim(context, climb)
         with failing_plainly(), telling(climb, context.log.info):
+            _check_files(context, climb)
             return result(climb, climb.make(asset, context.partition_key if context.has_partition_key else None))
 
     return make
@@ -105,6 +106,7 @@ def _make_partitions(assets: tuple[str, ...]) -> Callable[..., Iterator[dg.Mater
         chain, keys = tuple(asset for asset in assets if asset in selected), _wanted_keys(context)
         finished: dict[str, list[Artifact]] = {asset: [] for asset in chain}
         with failing_plainly(), telling(climb, context.log.info):
+            _check_files(context, climb)
             for made in make_partitions(climb, chain, keys):
                 if context.has_partition_key:
                     yield result(climb, made)
@@ -123,6 +125,12 @@ def _claim(context: dg.AssetExecutionContext, climb: Materializer) -> None:
     """Claim the run for this process, unless each of its steps has a process of its own."""
     if climb.config.dagster.executor == "in_process":
         claim_run(context.instance, context.run)
+
+
+def _check_files(context: dg.AssetExecutionContext, climb: Materializer) -> None:
+    """Check the files of all assets that the run makes: what the last one needs is said by the first step."""
+    of_the_run = context.job_def.asset_layer.selected_asset_keys
+    check_outside_files(climb.config, {key.to_user_string() for key in of_the_run})
 
 
 def _wanted_keys(context: dg.AssetExecutionContext) -> list[str]:

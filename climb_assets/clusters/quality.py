@@ -10,8 +10,10 @@ conditions that can be counted in the text.
 
 import functools
 import re
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,7 +22,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from climb_assets.clusters.text_statistics import Signals, read_signals
-from climb_assets.config import Quality
+from climb_assets.config import Config, Quality
+from climb_assets.corpus.outside_files import open_named
 from climb_assets.errors import ComputeError, ConfigError
 from climb_assets.executor.executor import UnitError
 from climb_assets.executor.trial import try_in_child
@@ -111,6 +114,8 @@ class RuleScorer:
 NEWLINE = "<newline>"
 PUNCTUATION = re.compile(r"([.!?,'/()])")
 LABEL = "__label__"
+HEADER = struct.Struct("<ii")  # of a fastText model: a number that says so, and the version of its format
+FASTTEXT, LATEST = 793712314, 12  # fasttext.cc
 
 
 def prepare_for_fasttext(text: str) -> str:
@@ -181,6 +186,30 @@ def _require_loadable(dimension: str, path: Path, changed_ns: int) -> None:
         try_in_child(LoadScorer(dimension, path))
     except (WorkerDied, UnitError):
         raise ConfigError(f"quality.models.{dimension}: {path} cannot be loaded; give a fastText .bin file") from None
+
+
+def check_quality(config: Config) -> None:
+    """Check the headers of fastText models, and that what clusters are pruned by is scored.
+
+    Raises
+    ------
+    ConfigError
+        A file cannot be read or is no fastText model, fastText is not installed, or a dimension is not scored.
+    """
+    cure = "give a fastText .bin file"
+    for dimension, path in config.quality.models.items():
+        key = f"quality.models.{dimension}"
+        with open_named(path, key, cure) as stream:
+            header = stream.read(HEADER.size)
+        number, version = HEADER.unpack(header) if len(header) == HEADER.size else (0, 0)
+        if number != FASTTEXT or version > LATEST:
+            raise ConfigError(f"{key}: {path} is no fastText model; {cure}")
+    if config.quality.models and find_spec("fasttext") is None:
+        raise ConfigError("quality.scorer fasttext needs fastText: pip install 'climb[fasttext]'")
+    scored = tuple(config.quality.models) or DIMENSIONS
+    for dimension in config.clusters.prune:
+        if dimension not in scored:
+            raise ConfigError(f"clusters.prune names {dimension!r}, which is not scored; known: {', '.join(scored)}")
 
 
 def load_scorer(settings: Quality) -> QualityScorer:

@@ -15,6 +15,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 from climb_assets import config
 from climb_assets.corpus.documents import make_document
 from climb_assets.corpus.frozen_tokenizer import END, KNOWN_ENDS, load_foreign_tokenizer
+from climb_assets.corpus.outside_files import read_vocabulary
 from climb_assets.corpus.quarantine import explain_nothing_left
 from climb_assets.corpus.raw_files import FoundFile, list_files
 from climb_assets.corpus.readers import read_records
@@ -147,6 +148,18 @@ def import_tokenizer(settings: config.Tokenizer, out: Path) -> dict[str, Any]:
     end = next((token for token in KNOWN_ENDS if tokenizer.token_to_id(token) is not None), END)
     tokenizer.add_special_tokens([AddedToken(end, special=True, normalized=False)])
     return {"vocabulary": _save(tokenizer, out)}
+
+
+def check_tokenizer_file(settings: config.Config) -> None:
+    """Check the file of `tokenizer.path`, where one is named, without loading it.
+
+    Raises
+    ------
+    ConfigError
+        As of `read_vocabulary`.
+    """
+    if settings.tokenizer.path is not None:
+        read_vocabulary(settings.tokenizer.path, "tokenizer.path")
 
 
 def _save(tokenizer: Tokenizer, out: Path) -> int:

@@ -20,9 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from climb_assets import config
+from climb_assets.corpus.outside_files import check_model_folder, read_json
 from climb_assets.environment import resolve_device, resolve_precision
 from climb_assets.errors import ConfigError
 from climb_assets.executor.capacity import thread_count
+from climb_assets.graph.hashed_settings import encoder_files
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -117,6 +119,26 @@ def pack_batches(lengths: NDArray[np.int64], budget: int) -> list[NDArray[np.int
         batches.append(order[start : start + size])
         start += size
     return batches
+
+
+def check_encoder_folder(settings: config.Config) -> None:
+    """Check the folder of `encoder.model`, unless that is a model's name at a hub, without loading it.
+
+    Raises
+    ------
+    ConfigError
+        It is not there, is no model folder, or its weights are not whole.
+    """
+    key, cure = "encoder.model", "run `climb fetch-encoder`, or give another model"
+    for folder in encoder_files(settings).values():
+        modules = folder / "modules.json"
+        listed = read_json(modules, key, cure) if modules.exists() else [{"path": "", "type": ".Transformer"}]
+        try:
+            within = [folder / entry["path"] for entry in listed if entry["type"].endswith(".Transformer")]
+        except (AttributeError, KeyError, TypeError):
+            raise ConfigError(f"{key}: {modules} lists no modules of sentence-transformers; {cure}") from None
+        for model in within:
+            check_model_folder(model, key, cure)
 
 
 def load_encoder(settings: config.Encoder, runtime: config.Runtime) -> Encoder:

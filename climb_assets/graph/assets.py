@@ -4,6 +4,9 @@ What belongs here: one `Spec` per asset: inputs and settings. Dagster's dependen
 are read off these, so they cannot disagree. How an asset is made is the function of its name in its stage.
 """
 
+from collections.abc import Collection
+
+from climb_assets.config import Config
 from climb_assets.environment import resolve_precision, resolve_revision
 from climb_assets.graph.hashed_settings import (
     baseline_files,
@@ -39,6 +42,7 @@ SPECS: tuple[Spec, ...] = (
         "corpus",
         settings=lambda config, key: {"tokenizer": values_of(config.tokenizer, "path")},
         files=tokenizer_files,
+        check="climb_assets.corpus.tokenizer:check_tokenizer_file",
         kinds=("python", "huggingface"),
     ),
     Spec("raw_shards", "corpus", "shard", faithful=True),
@@ -64,6 +68,7 @@ SPECS: tuple[Spec, ...] = (
         inputs=(Input("corpus_shards"),),
         settings=contamination_settings,
         files=choice_files,
+        check="climb_assets.corpus.choice_items:check_choice_files",
     ),
     Spec(
         "near_duplicates",
@@ -85,6 +90,7 @@ SPECS: tuple[Spec, ...] = (
         inputs=(Input("corpus_shards"),),
         settings=encoder_settings,
         files=encoder_files,
+        check="climb_assets.embeddings.encoder:check_encoder_folder",
         resumable=True,
         precision=lambda config, device: resolve_precision(config.encoder.precision, device),
         commit=lambda config: resolve_revision(config.encoder.model, config.encoder.revision),
@@ -97,6 +103,7 @@ SPECS: tuple[Spec, ...] = (
         inputs=(Input("corpus_shards"),),
         settings=lambda config, key: {"quality": values_of(config.quality, "models")},
         files=lambda config: {f"quality-{name}": path for name, path in config.quality.models.items()},
+        check="climb_assets.clusters.quality:check_quality",
         kinds=("python", "parquet"),
     ),
     Spec(
@@ -190,6 +197,8 @@ SPECS: tuple[Spec, ...] = (
         ),
         settings=proxy_settings,
         files=proxy_files,
+        check="climb_assets.training.task_files:check_proxies",
+        check_against=("training_tokens", "climb_assets.training.task_files:check_sources"),
         precision=training_precision,
         kinds=("pytorch", "huggingface"),
     ),
@@ -239,6 +248,7 @@ SPECS: tuple[Spec, ...] = (
         ),
         settings=fidelity_settings,
         files=fidelity_files,
+        check="climb_assets.training.task_files:check_fidelity",
         precision=training_precision,
         kinds=("pytorch", "huggingface"),
     ),
@@ -292,6 +302,7 @@ SPECS: tuple[Spec, ...] = (
             "seed": config.search.seed,
         },
         files=lambda config: task_files(config, deciding_only=False) | start_files({"target": config.target.training}),
+        check="climb_assets.training.task_files:check_targets",
         precision=training_precision,
         kinds=("pytorch", "huggingface"),
     ),
@@ -322,3 +333,10 @@ OF_TEXTS = ("document_signatures", "contamination", "tokenized_shards", "embeddi
 SHARD_CHAIN = ("raw_shards", "corpus_shards", *OF_TEXTS)  # of one shard
 SEARCH = ("mixture_candidates", "proxy_results", "predictor_state")  # the three outputs of one iteration
 SPEC = {spec.asset: spec for spec in SPECS}
+
+
+def check_outside_files(config: Config, assets: Collection[str]) -> None:
+    """Check every file outside the lake that some assets use, before anything is made; see `Spec.check_files`."""
+    for spec in SPECS:
+        if spec.asset in assets:
+            spec.check_files(config)

@@ -63,6 +63,7 @@ LEFT_OUT: dict[str, str] = {
     "store.store": "where artefacts lie",
     "training.figures": "draws",
     "training.realised_shares": "refuses what was not trained as asked, and makes nothing",
+    "training.task_files": "refuses files before any work, and makes nothing",
 }
 
 

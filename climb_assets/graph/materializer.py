@@ -151,7 +151,7 @@ class Materializer:
 
     def _outside(self, spec: Spec, partition: str | None) -> dict[str, str]:
         """Versions of what lies outside the lake: raw files, model folders, task files."""
-        spec.check_files(self.config)
+        spec.require_files(self.config)
         versions = {f"file:{name}": self.digest(path) for name, path in spec.files(self.config).items()}
         if spec.asset == "raw_shards":
             assert partition is not None

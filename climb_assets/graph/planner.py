@@ -5,7 +5,7 @@ direct causes only and stops tracking at 100 upstream partitions. Nothing here r
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -13,7 +13,7 @@ from typing import Any, Literal
 from climb_assets.config import Config
 from climb_assets.environment import Difference, differences
 from climb_assets.errors import ConfigError
-from climb_assets.graph.assets import SEARCH, SPEC, SPECS
+from climb_assets.graph.assets import SEARCH, SPEC, SPECS, check_outside_files
 from climb_assets.graph.estimates import Cost, Estimates, Node, add_up
 from climb_assets.graph.materializer import Materializer
 from climb_assets.store.artifacts import Artifact, Order
@@ -108,17 +108,14 @@ def make_plan(materializer: Materializer, to: str | None = None) -> Plan:
 
     Raises
     ------
-    ConfigError, ComputeError
-        There is no such asset, a file that the configuration names is not there, or the search's evidence is no table
-        of runs.
+    ClimbError
+        There is no such asset, or a file that the configuration names is not there or not what it should be.
     """
     if to is not None and to not in SPEC:
         raise ConfigError(f"{to!r} is no asset; choose one of {', '.join(SPEC)}")
     materializer.refresh()
     wanted = _ancestors(to) if to else {spec.asset for spec in SPECS}
-    for spec in SPECS:
-        if spec.asset in wanted:
-            spec.check_files(materializer.config)
+    check_outside_files(materializer.config, wanted)
     current = {node: _find(materializer, node) for node in _nodes(materializer, wanted)}
     stale: dict[Node, StaleItem] = {}
     estimates = Estimates(materializer.config, materializer.store, current)
@@ -128,11 +125,16 @@ def make_plan(materializer: Materializer, to: str | None = None) -> Plan:
             changed = any(cause.kind in ("config", "environment") for cause in causes)
             seconds = estimates.seconds(node, changed=changed)
             stale[node] = StaleItem(*node, tuple(causes), seconds, certain)
-    fresh = [artifact for node, artifact in current.items() if artifact is not None and node not in stale]
-    return Plan(tuple(stale.values()), tuple(_removed(materializer, wanted)), tuple(_elsewhere(materializer, fresh)))
+    fresh = {node: artifact for node, artifact in current.items() if artifact is not None and node not in stale}
+    for spec in SPECS:
+        if spec.asset in wanted:
+            spec.check_input(materializer.config, fresh)
+    return Plan(
+        tuple(stale.values()), tuple(_removed(materializer, wanted)), tuple(_elsewhere(materializer, fresh.values()))
+    )
 
 
-def _elsewhere(materializer: Materializer, fresh: Sequence[Artifact]) -> Iterator[Elsewhere]:
+def _elsewhere(materializer: Materializer, fresh: Iterable[Artifact]) -> Iterator[Elsewhere]:
     """Yield what differs of the environments of what is fresh, each difference once."""
     found: dict[Difference, Counter[str]] = {}
     for artifact in fresh:

@@ -4,7 +4,7 @@ What belongs here: the words of specs. The specs of all assets are `climb_assets
 """
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +13,7 @@ from climb_assets.config import Config
 from climb_assets.environment import Environment, architecture_class, package_versions, resolve_device
 from climb_assets.errors import ConfigError
 from climb_assets.graph.code_identity import packages_at_start
+from climb_assets.store.artifacts import Artifact
 
 Dimension = Literal["shard", "iteration", "objective"]
 Reach = Literal["same", "all", "first", "last", "previous"]
@@ -60,6 +61,9 @@ class Spec:
         The commit of its model from a hub, as far as that is on this machine.
     check
         A function of the configuration, as ``module:name``, that says what is wrong with its files before any work.
+    check_against
+        An input without partitions, and a function of the configuration and of that, as ``module:name``, that says what
+        does not fit it as soon as there is one.
     """
 
     asset: str
@@ -74,6 +78,7 @@ class Spec:
     precision: Callable[[Config, str], str] | None = None
     commit: Callable[[Config], str | None] = lambda config: None
     check: str | None = None
+    check_against: tuple[str, str] | None = None
 
     @property
     def function(self) -> str:
@@ -84,23 +89,45 @@ class Spec:
         """Import the function that makes it: ``(climb, draft)``, with the partition key between where it has one."""
         return _load(self.function)
 
-    def check_files(self, config: Config) -> None:
-        """Check the files that the asset uses, so that a wrong path or table is said before hours of work.
+    def require_files(self, config: Config) -> None:
+        """Check that the files that the asset uses are there.
 
         Raises
         ------
         ConfigError
-            One is not there.
-        ClimbError
-            What `check` says.
+            One is not.
         """
         for name, path in self.files(config).items():
             if not path.exists():
                 raise ConfigError(
                     f"{path} ({name}) is not there; run `climb demo-corpus`, or name another in climb.yaml"
                 )
+
+    def check_files(self, config: Config) -> None:
+        """Check the files that the asset uses, so that what is wrong with one is said before hours of work.
+
+        Raises
+        ------
+        ClimbError
+            What `check` says, or one is not there.
+        """
         if self.check is not None:
             _load(self.check)(config)
+        self.require_files(config)
+
+    def check_input(self, config: Config, current: Mapping[tuple[str, str | None], Artifact | None]) -> None:
+        """Check the configuration against what there is of an input; errors are those of `check_against`.
+
+        Parameters
+        ----------
+        current
+            The artefacts that are not stale.
+        """
+        if self.check_against is not None:
+            asset, function = self.check_against
+            artifact = current.get((asset, None))
+            if artifact is not None:
+                _load(function)(config, artifact)
 
     def environment(self, config: Config) -> Environment:
         """Return what its numbers depend on besides code, configuration and data, on this machine."""

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from climb_assets.config import Config
 from climb_assets.config_tasks import Task
-from climb_assets.errors import ComputeError
+from climb_assets.errors import ClimbError, ComputeError
 from climb_assets.graph.materializer import Materializer
 from climb_assets.search.iteration import History, predict_objective
 from climb_assets.search.noise import noise_of_objectives
@@ -237,8 +237,11 @@ def check_evidence(config: Config) -> None:
     ConfigError, ComputeError
         The folder is no swarm table, lacks a task that decides, or has no run that can be used.
     """
-    if config.search.evidence is not None:
-        read_swarm(config.search.evidence, sorted(deciding_tasks(config)))
+    try:
+        if config.search.evidence is not None:
+            read_swarm(config.search.evidence, sorted(deciding_tasks(config)))
+    except ClimbError as error:
+        raise type(error)(f"search.evidence: {error}") from None
 
 
 def deciding_tasks(config: Config) -> dict[str, Task]:

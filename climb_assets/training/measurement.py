@@ -90,7 +90,7 @@ def measure(
     """
     data = training_data(materializer)
     index = load_training_index(data.folder, data.tokens)
-    require_sources(materializer.config.tasks, index)
+    require_sources(materializer.config.tasks, index.evaluation)
     prepared = {name: _prepare(materializer, name, task, part, data.version, index) for name, task in tasks.items()}
     swarm = Swarm(materializer.store, data, conditions_of(materializer, training))
     outcomes = swarm.run(proxies, training, prepared, lambda done, total: materializer.progress(what, done, total))

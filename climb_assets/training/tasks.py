@@ -86,24 +86,33 @@ def choose_part(available: int, wanted: int, split: str, part: Part, what: str) 
     return slice(0, each) if part == "search" else slice(each, 2 * each)
 
 
-def require_sources(tasks: Mapping[str, Task], index: TrainingIndex) -> None:
-    """Check that each text task finds its sources, those too that are first read after the search.
+def require_sources(tasks: Mapping[str, Task], evaluation: pa.Table) -> None:
+    """Check that each text task finds enough of its sources, those too that are first read after the search.
+
+    Parameters
+    ----------
+    evaluation
+        `split` and `source` of each held-out document.
 
     Raises
     ------
     ConfigError
-        A source has no document in its task's split.
+        A source has no document in its task's split, or too few for two parts.
     """
-    splits, sources = (index.evaluation[column].to_pylist() for column in ("split", "source"))
-    held_out = set(zip(splits, sources, strict=True))
+    counted = evaluation.group_by(["split", "source"]).aggregate([([], "count_all")]).to_pylist()
+    held_out = {(row["split"], row["source"]): row["count_all"] for row in counted}
     for name, task in tasks.items():
-        for source in task.sources if isinstance(task, TextTask) else ():
-            if (task.split, source) not in held_out:
+        if not isinstance(task, TextTask):
+            continue
+        for source in task.sources:
+            documents = held_out.get((task.split, source), 0)
+            if not documents:
                 known = ", ".join(sorted(str(other) for split, other in held_out if split == task.split))
                 raise ConfigError(
                     f"tasks.{name}.sources: {task.split} holds no text of source {source!r}; "
                     f"choose among those it holds ({known}), or add such texts to the corpus"
                 )
+            choose_part(documents, task.documents, task.split, "search", f"tasks.{name}.sources: source {source!r}")
 
 
 def prepare_text_task(task: TextTask, name: str, index: TrainingIndex, part: Part, out: Path) -> dict[str, int]:

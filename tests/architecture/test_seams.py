@@ -26,6 +26,7 @@ NOT_THE_STORES = {  # what each of them looks at or writes is not in the store, 
     "climb_assets/mixture/export.py": "writes a folder that the user names",
     "climb_assets/search/swarm_table.py": "reads a folder of evidence that the user names",
     "climb_assets/training/swarm.py": "measures the folder of a model that the user names",
+    "climb_assets/training/task_files.py": "looks through task files of lm-evaluation-harness or of the user",
 }
 DEMO = "climb_assets/demo/"  # makes the raw folder, before there is a lake
 

@@ -33,9 +33,9 @@ def test_a_document_follows_an_end_mark_and_does_not_predict_its_own(index: Trai
 
 def test_a_source_without_text_names_those_that_have_some(index: TrainingIndex) -> None:
     good, bad = (TextTask(kind="text", sources=("source0", name)) for name in ("source2", "sauce"))
-    require_sources({"good": good}, index)
+    require_sources({"good": good}, index.evaluation)
     with pytest.raises(ConfigError, match=r"tasks.bad.sources: .*'sauce'.*source0.*source2"):
-        require_sources({"good": good, "bad": bad}, index)
+        require_sources({"good": good, "bad": bad}, index.evaluation)
 
 
 def test_choices_are_tokenised_after_their_context(tokenizer: Path, tmp_path: Path) -> None:
