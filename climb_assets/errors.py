@@ -8,7 +8,7 @@ from climb_assets.printable import MOST_OF_A_SENTENCE, printable
 
 
 class ClimbError(Exception):
-    """Base of everything this project raises on purpose; as text one printable line, whatever of the user's is in it."""
+    """Base of everything this project raises on purpose; its text is one printable line, whatever of data is in it."""
 
     def __str__(self) -> str:
         return printable(super().__str__(), MOST_OF_A_SENTENCE)

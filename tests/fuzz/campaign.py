@@ -1,6 +1,6 @@
-"""Many cases of some targets, each target in a process that may die.
+"""Many cases of one target, in a process that may die.
 
-What belongs here: giving cases to a process, and counting. What a case is belongs to `tests.fuzz.case`.
+What belongs here: handing cases to a process, and counting. What a case is belongs to `tests.fuzz.case`.
 """
 
 import time
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from climb_assets.executor.executor import UnitError
+from climb_assets.executor.trial import PATIENCE as TRIAL
 from climb_assets.executor.worker import Worker, WorkerDied
 from tests.fuzz.case import Case, Outcome
 
@@ -20,11 +21,13 @@ SHARES = {
     "tasks": 100,
     "swarm_tables": 120,
     "names": 100,
-    "manifests": 55,
+    "manifests": 57,
     "queries": 20,
-    "models": 5,
+    "models": 3,
 }
-PATIENCE = 10.0  # seconds that a case may take; one that takes longer hangs
+PATIENCE = 10.0  # seconds that a case may take
+STARTING = 60.0  # seconds more for the first case of a process, which imports
+LONGER = {"models": TRIAL}  # seconds more: the product itself waits for a child
 
 
 @dataclass
@@ -35,6 +38,8 @@ class Tally:
     ----------
     findings
         By the number of the case.
+    dead
+        Processes that ended, or that had to be ended.
     peak
         Highest memory of a process, in KiB.
     """
@@ -47,39 +52,51 @@ class Tally:
     seconds: float = 0.0
     peak: int = 0
 
+    def add(self, number: int, outcome: Outcome) -> None:
+        """Count one case."""
+        self.cases += 1
+        self.counts += outcome.counts
+        self.peak = max(self.peak, outcome.peak)
+        if outcome.finding:
+            self.findings[number] = outcome.finding
+
 
 def run_target(
-    target: str, numbers: range, seed: int, folder: Path, found: Callable[[str], None] = lambda line: None
+    target: str, numbers: range, seed: int, folder: Path, tell: Callable[[str], None] = lambda line: None
 ) -> Tally:
-    """Run the cases of some numbers, one after the other, and return what became of them."""
+    """Run the cases of some numbers, one after the other, and return what became of them; `tell` hears each finding."""
     tally, started = Tally(target), time.monotonic()
-    for number, outcome in _outcomes(target, numbers, seed, folder, tally):
-        tally.cases += 1
-        tally.counts += outcome.counts
-        tally.peak = max(tally.peak, outcome.peak)
+    for number, outcome in _outcomes([Case(target, seed, number, folder / target) for number in numbers], tally):
+        tally.add(number, outcome)
         if outcome.finding:
-            tally.findings[number] = outcome.finding
-            found(f"{target} {number}: {outcome.finding}")
+            tell(f"{target} {number}: {outcome.finding}")
     tally.seconds = time.monotonic() - started
     return tally
 
 
-def _outcomes(target: str, numbers: range, seed: int, folder: Path, tally: Tally) -> Iterator[tuple[int, Outcome]]:
-    worker = Worker(1)
+def _outcomes(cases: list[Case], tally: Tally) -> Iterator[tuple[int, Outcome]]:
+    worker, patience = Worker(1), STARTING
     try:
-        for number in numbers:
+        for case in cases:
+            worker.hand_over(case)
+            yield case.number, _answer(worker, patience + PATIENCE + LONGER.get(case.target, 0))
+            patience = 0.0
             if not worker.is_alive():
-                worker = Worker(1)
-            worker.hand_over(Case(target, seed, number, folder / target))
-            try:
-                if not worker.line.poll(PATIENCE if number > numbers.start else 6 * PATIENCE):  # it imports first
-                    worker.end()
-                    raise WorkerDied
-                yield number, worker.answer()
-            except WorkerDied:
                 tally.dead += 1
-                yield number, Outcome(finding="the process died, or did not answer in time")
-            except UnitError as error:
-                yield number, Outcome(finding=str(error))
+                worker, patience = Worker(1), STARTING
     finally:
         worker.end()
+
+
+def _answer(worker: Worker, patience: float) -> Outcome:
+    """Return what became of the case that a process works on; one that does not answer is ended."""
+    if not worker.line.poll(patience):
+        worker.end()
+        return Outcome(finding=f"no answer after {patience:g} seconds")
+    try:
+        outcome: Outcome = worker.answer()
+        return outcome
+    except WorkerDied:
+        return Outcome(finding="the process died")
+    except UnitError as error:
+        return Outcome(finding=str(error))

@@ -3,6 +3,7 @@
 What belongs here: what every target draws from. All of it follows from the generator that it is handed.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -10,15 +11,17 @@ from typing import Any
 
 from numpy.random import Generator
 
+BOM = b"\xef\xbb\xbf"
 MARKS = (
-    *(b"\0", b"\xff\xfe", b"\xef\xbb\xbf", b"\x1b[2J", b"\xed\xa0\x80", b"\xe2\x80\xae", b"\xe2\x80\xa8", b"\r\n"),
+    *(b"\0", b"\xff\xfe", BOM, b"\x1b[2J", b"\xed\xa0\x80", b"\xe2\x80\xae", b"\xe2\x80\xa8", b"\r\n", b"\n\n", b"\t"),
     *(b"NaN", b"-Infinity", b"1e400", b"-0", b"9" * 5000, b"[" * 900, b'{"a":' * 300, b"\\ud800", b"\\u0000"),
-    *(b'"', b"'", b",", b":", b"\n", b"\n\n", b"\t", b"#", b"&a ", b"*a", b"!!int ", b"\x00\x00\x00\x80", b"\xff" * 8),
+    *(b'"', b"'", b",", b":", b"\n", b"#", b"&a ", b"*a", b"!!int ", b"\x00\x00\x00\x80", b"\xff" * 8),
 )
-PIECES = (
-    *("river", "lake water", "Zürich", "e\u0301", "日本語", "مرحبا", "👩‍👩‍👧", "nan", "null", "0", "7.0", "run_id"),
-    *("\x1b[31m", "\x07", "\0", "\u202e", "\u2066", "\ufeff", "\u2028", "\r", "\n", "\t", "\f", " ", "\ud800"),
-    *('"', "'", ",", "\\", "/", "%s", "{}", "=", "*", "..", "x" * 300, "\u0301" * 40, "a " * 200, "\U000e0001"),
+WORDS = ("river ", "lake ", "water ", "proof ", "bread\n", "number, ", "field. ", "Name\n\n")
+ODDITIES = (
+    *("Zürich", "e\u0301", "日本語", "مرحبا", "👩‍👩‍👧", "nan", "null", "0", "7.0", "run_id", "x" * 300, "\u0301" * 40),
+    *("\x1b[31m", "\x07", "\0", "\u202e", "\u2066", "\ufeff", "\u2028", "\r", "\t", "\f", "\ud800", "\U000e0001"),
+    *('"', "'", ",", "\\", "/", "%s", "{}", "=", "*", "..", "a " * 200),
 )
 VALUES = (
     *(None, True, False, 0, -1, 7, 2**63, -(2**63) - 1, 10**5000, 7.0, -0.0, 1e308, 5e-324),
@@ -38,8 +41,9 @@ def chance(random: Generator, share: float) -> bool:
 
 
 def hostile_text(random: Generator, most: int = 8) -> str:
-    """Return a text of at most so many pieces."""
-    return "".join(pick(random, PIECES) for _ in range(int(random.integers(most + 1))))
+    """Return a text of at most so many pieces, of which three in ten are odd."""
+    pieces = int(random.integers(most + 1))
+    return "".join(pick(random, ODDITIES if chance(random, 0.3) else WORDS) for _ in range(pieces))
 
 
 def hostile_value(random: Generator, depth: int = 3) -> Any:
@@ -51,6 +55,14 @@ def hostile_value(random: Generator, depth: int = 3) -> Any:
         return hostile_text(random)
     values = [hostile_value(random, depth - 1) for _ in range(int(random.integers(4)))]
     return values if kind == 4 else {hostile_text(random, 2): value for value in values}
+
+
+def hostile_json(random: Generator, value: Any) -> bytes:
+    """Return a value as JSON, with what JSON has not (NaN, lone surrogates, 5,000 digits) as it comes."""
+    try:
+        return json.dumps(value, default=repr, ensure_ascii=chance(random, 0.5)).encode("utf-8", "surrogatepass")
+    except ValueError:  # Python writes no integer of more than 4,300 digits
+        return b'{"text": "a", "gold": 0, "article": ' + b"9" * 5000 + b"}"
 
 
 def damage(random: Generator, data: bytes) -> bytes:
@@ -65,12 +77,8 @@ def _place(random: Generator, data: bytes) -> int:
 
 
 def _flip(random: Generator, data: bytes) -> bytes:
-    place = _place(random, data)
-    return (
-        data[:place]
-        + bytes(byte ^ (1 << int(random.integers(8))) for byte in data[place : place + 1])
-        + data[place + 1 :]
-    )
+    place, bit = _place(random, data), 1 << int(random.integers(8))
+    return data[:place] + bytes(byte ^ bit for byte in data[place : place + 1]) + data[place + 1 :]
 
 
 def _overwrite(random: Generator, data: bytes) -> bytes:
@@ -97,12 +105,5 @@ def _repeat(random: Generator, data: bytes) -> bytes:
     return data[:last] + data[first:last][:10_000] + data[last:]
 
 
-EDITS: tuple[Callable[[Generator, bytes], bytes], ...] = (
-    _flip,
-    _flip,
-    _overwrite,
-    _insert,
-    _cut_off,
-    _take_out,
-    _repeat,
-)
+Edit = Callable[[Generator, bytes], bytes]
+EDITS: tuple[Edit, ...] = (_flip, _flip, _overwrite, _insert, _cut_off, _take_out, _repeat)

@@ -1,4 +1,4 @@
-"""Names: of domains, labels and files. They are of one thing alone, are shown harmlessly, and come back as they went."""
+"""Names of domains, labels and files: each is of one thing alone, is shown harmlessly, and comes back as it went."""
 
 import json
 import os

@@ -6,7 +6,6 @@ What belongs here: bytes, and the number of records that they hold by a count of
 import bz2
 import gzip
 import io
-import json
 import lzma
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,16 +16,13 @@ import pyarrow.parquet as pq
 import zstandard
 from numpy.random import Generator
 
-from tests.fuzz.hostile import chance, damage, hostile_text, hostile_value, pick
+from tests.fuzz.hostile import BOM, chance, damage, hostile_json, hostile_text, hostile_value, pick
 
+TABLES = (".parquet", ".arrow", ".feather")
 LABELS = ("article", "source", "licence", "license", "meta")
 TEXTS = (
-    pa.string(),
-    pa.large_string(),
-    pa.binary(),
-    pa.string_view(),
-    pa.binary_view(),
-    pa.dictionary(pa.int8(), pa.string()),
+    *(pa.string(), pa.large_string(), pa.string_view(), pa.binary(), pa.large_binary(), pa.binary_view()),
+    *(pa.dictionary(pa.int8(), pa.string()), pa.dictionary(pa.int32(), pa.binary())),
 )
 ODD_COLUMNS = (
     pa.array([10**7, 0, None], pa.date32()),
@@ -66,33 +62,27 @@ def json_lines(random: Generator) -> Content:
     lines = [_json_line(random) for _ in range(int(random.integers(6)))]
     data = pick(random, (b"\n", b"\n", b"\r\n", b"\n\n")).join(lines)
     if chance(random, 0.1):
-        data = b"\xef\xbb\xbf" + data
+        data = BOM + data
     if chance(random, 0.4):
         data = damage(random, data)
     return Content(pick(random, (".jsonl", ".ndjson", ".json", ".JSONL")), data, _count_lines(data))
 
 
 def _json_line(random: Generator) -> bytes:
-    record = {"text": hostile_text(random, 20)} | {
-        label: hostile_value(random) for label in LABELS if chance(random, 0.3)
-    }
     if chance(random, 0.1):
-        record = hostile_value(random)
-    try:
-        return json.dumps(record, default=repr, ensure_ascii=chance(random, 0.5)).encode("utf-8", "surrogatepass")
-    except ValueError:  # an integer of 5,000 digits
-        return b'{"text": "a", "article": ' + b"9" * 5001 + b"}"
+        return hostile_json(random, hostile_value(random))
+    labels = {label: hostile_value(random) for label in LABELS if chance(random, 0.3)}
+    return hostile_json(random, {"text": hostile_text(random, 20), **labels})
 
 
 def _count_lines(data: bytes) -> int:
-    return sum(bool(line.strip()) for line in data.removeprefix(b"\xef\xbb\xbf").split(b"\n"))
+    return sum(bool(line.strip()) for line in data.removeprefix(BOM).split(b"\n"))
 
 
 def plain_text(random: Generator) -> Content:
     """Return a text of some paragraphs."""
-    data = "\n\n".join(hostile_text(random, 12) for _ in range(int(random.integers(6)))).encode(
-        "utf-8", "surrogatepass"
-    )
+    text = "\n\n".join(hostile_text(random, 12) for _ in range(int(random.integers(6))))
+    data = text.encode("utf-8", "surrogatepass")
     return Content(".txt", damage(random, data) if chance(random, 0.3) else data, None)
 
 
@@ -125,47 +115,41 @@ def arrow(random: Generator) -> Content:
 
 
 def _table(random: Generator) -> pa.Table:
-    texts = [
-        None if chance(random, 0.1) else hostile_text(random, 20).encode("utf-8", "replace")
-        for _ in range(int(random.integers(8)))
-    ]
-    plain = pa.array(texts, pa.binary())
-    kind = pick(random, TEXTS)
-    columns = {
-        "text": plain.cast(pa.string()).dictionary_encode() if pa.types.is_dictionary(kind) else plain.cast(kind)
-    }
+    rows = int(random.integers(8))
+    texts = [None if chance(random, 0.1) else hostile_text(random, 20) for _ in range(rows)]
+    whole = [text and text.encode("utf-8", "replace").decode() for text in texts]
+    columns = {"text": pa.array(whole, pick(random, TEXTS))}
     for label in LABELS:
         if chance(random, 0.4):
-            columns[label] = pick(random, ODD_COLUMNS).take(pa.array(random.integers(3, size=len(texts))))
+            columns[label] = pick(random, ODD_COLUMNS).take(pa.array(random.integers(3, size=rows)))
     return pa.table(columns)
 
 
 PACKINGS: dict[str, Callable[[bytes], bytes]] = {
-    ".gz": gzip.compress,
+    ".gz": lambda data: gzip.compress(data, mtime=0),
     ".zst": zstandard.ZstdCompressor(write_checksum=True).compress,
     ".zstd": zstandard.ZstdCompressor(write_content_size=False).compress,
     ".bz2": bz2.compress,
     ".xz": lzma.compress,
 }
+WRONG = (".jsonl", ".parquet", ".arrow", ".txt.xz", ".warc.gz", ".exe")  # suffixes of something else
 CONTENTS = (json_lines, json_lines, plain_text, parquet, arrow)
 
 
 def make_content(random: Generator) -> Content:
     """Return what a file holds: of some kind, perhaps packed, perhaps damaged behind that."""
     content = pick(random, CONTENTS)(random)
-    if content.suffix.lower() not in (".parquet", ".arrow", ".feather") and chance(random, 0.4):
+    if content.suffix.lower() not in TABLES and chance(random, 0.4):
         content = _pack(random, content)
     if chance(random, 0.5):
         content = Content(content.suffix, damage(random, content.data), None)
     if chance(random, 0.05):
-        content = Content(
-            pick(random, (".jsonl", ".parquet", ".arrow", ".txt.xz", ".warc.gz", ".exe")), content.data, None
-        )
+        content = Content(pick(random, WRONG), content.data, None)
     return content
 
 
 def _pack(random: Generator, content: Content) -> Content:
     suffix = pick(random, list(PACKINGS))
-    place = int(random.integers(len(content.data) + 1)) if chance(random, 0.3) else 0
-    members = [part for part in (content.data[:place], content.data[place:])][place == 0 :]
+    place = int(random.integers(len(content.data) + 1))
+    members = (content.data[:place], content.data[place:]) if chance(random, 0.3) else (content.data,)
     return Content(content.suffix + suffix, b"".join(map(PACKINGS[suffix], members)), content.records)

@@ -1,4 +1,4 @@
-"""Raw files: whatever lies in a shard is listed, hashed and ingested as `corpus_shards` does it, and all is accounted for."""
+"""Raw files: whatever lies in a shard is listed, hashed and ingested, and each file and record is accounted for."""
 
 import os
 from collections import Counter

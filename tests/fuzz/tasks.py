@@ -1,7 +1,6 @@
 """Multiple-choice files: each line is an item whose requests are written, or the file is refused in one sentence."""
 
 import functools
-import json
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -16,9 +15,7 @@ from climb_assets.corpus.choice_items import read_choice_items
 from climb_assets.corpus.contamination import collect_runs
 from climb_assets.corpus.frozen_tokenizer import END
 from climb_assets.training.tasks import prepare_choice_task
-from tests.fuzz.hostile import chance, damage, hostile_text, hostile_value, pick
-
-BOM = b"\xef\xbb\xbf"
+from tests.fuzz.hostile import BOM, chance, damage, hostile_json, hostile_text, hostile_value, pick
 
 
 def run_case(random: Generator, folder: Path) -> Counter[str]:
@@ -48,10 +45,7 @@ def _line(random: Generator) -> bytes:
         item["contexts"] = [hostile_text(random) for _ in choices]
     if chance(random, 0.1):
         item[pick(random, ("context", "contexts", "choices", "gold"))] = hostile_value(random)
-    try:
-        return json.dumps(item, default=repr, ensure_ascii=chance(random, 0.5)).encode("utf-8", "surrogatepass")
-    except ValueError:  # an integer of 5,000 digits
-        return b'{"context": "a", "choices": ["a", "b"], "gold": ' + b"9" * 5001 + b"}"
+    return hostile_json(random, item)
 
 
 @functools.cache
