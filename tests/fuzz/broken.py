@@ -21,4 +21,4 @@ def run_case(random: Generator, folder: Path) -> Counter[str]:
             raise ComputeError("the accounts do not add up; please report this")
         case 3:
             require_one_line("a name\x1b[2J")
-    return Counter(accepted=len(b"x" * (MOST_GROWTH * 1024)))
+    return Counter(accepted=len(b"x" * (MOST_GROWTH * 2048)))

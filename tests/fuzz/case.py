@@ -17,7 +17,7 @@ from climb_assets.errors import ClimbError
 from climb_assets.randomness import generator
 
 LONGEST_SENTENCE = 1000  # characters, as the command line shows
-MOST_GROWTH = 2**19  # KiB that one case may add to the highest memory of its process
+MOST_GROWTH = 2**18  # KiB that one case may add to the highest memory of its process
 
 
 @dataclass(frozen=True)

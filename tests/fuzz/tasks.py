@@ -25,8 +25,8 @@ def run_case(random: Generator, folder: Path) -> Counter[str]:
     data = (BOM if chance(random, 0.05) else b"") + pick(random, (b"\n", b"\r\n", b"\n\n")).join(lines)
     path.write_bytes(damage(random, data) if chance(random, 0.4) else data)
     items = read_choice_items(path, "arc")
-    lines_read = [line for line in path.read_bytes().removeprefix(BOM).decode().split("\n") if line.strip()]
-    assert len(items) == len(lines_read), "a line is unaccounted for"
+    lines = path.read_text(encoding="utf-8-sig").split("\n")
+    assert len(items) == sum(bool(line.strip()) for line in lines), "a line is unaccounted for"
     collect_runs([items], Contamination())
     task = ChoiceTask(kind="choice", path=path, split=pick(random, ("search_eval", "report_eval")), items=3)
     prepare_choice_task(task, "arc", byte_level_tokenizer(), pick(random, ("search", "confirm")), folder)
