@@ -71,7 +71,9 @@ def read_run_facts(path: Path) -> dict[str, Any]:
 
 def _parse(data: bytes, path: Path) -> Any:
     try:
-        return json.loads(data)
+        value = json.loads(data)
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()  # or it could not be hashed again
+        return value
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
         reason = "it is nested too deep" if isinstance(error, RecursionError) else printable(str(error), 80)
         raise CorruptArtifact(f"{path} is not JSON ({reason}); {AGAIN}") from None

@@ -17,6 +17,7 @@ from tests.fuzz.hostile import chance, damage, hostile_json, hostile_text, hosti
 
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", ROOT / "docs" / "config.md", ROOT / "docs" / "design.md")
+PLAIN = ("1", "2", "4", "100", "0.1", "0.5", "true", "false", "null", "text", "[0.25, 0.5]")
 VALUES = (
     *(".nan", ".inf", "-.Inf", "1e400", "1e-400", "-0.0", "0", "-1", "1", "2", "3.0", "2e9", "9" * 5000, "0x1F", "1_0"),
     *("0o17", "12:30:45", "2024-01-01", "yes", "true", "~", "", "{}", "[]", "''", "null", "auto", '"\\0"', '"\\ud800"'),
@@ -49,7 +50,8 @@ def _keys_with_odd_values(random: Generator) -> str:
     for _ in range(int(random.integers(1, 3))):
         *sections, key = pick(random, _keys())
         lines += [f"{'  ' * depth}{section}:" for depth, section in enumerate(sections)]
-        lines.append(f"{'  ' * len(sections)}{key}: {pick(random, VALUES)}")
+        value = pick(random, PLAIN if chance(random, 0.5) else VALUES)
+        lines.append(f"{'  ' * len(sections)}{key}: {value}")
     return "\n".join(lines)
 
 
