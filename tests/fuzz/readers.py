@@ -24,29 +24,9 @@ from tests.fuzz.hostile import chance, pick
 from tests.fuzz.raw_contents import make_content
 
 NAMES = (
-    *(
-        b"plain",
-        b"two words",
-        b"\xff\xfe",
-        b"\x1b[2J",
-        "\u202etxt".encode(),
-        b"new\nline",
-        b"'; DROP",
-        b"%s{0}",
-        b"*?[a]",
-        b"-rf",
-    ),
-    *(
-        b"\xed\xa0\x80",
-        "é".encode(),
-        b"e\xcc\x81",
-        b"x" * 200,
-        b"lang=en/part",
-        b"_temporary/0/part",
-        b"_SUCCESS",
-        b".hidden",
-    ),
-    *(b"..data", b"a/b/c/d", b"a.crc", b"CON", b"~", b"$HOME", b"a\\b"),
+    *(b"plain", b"two words", b"\xff\xfe", b"\xed\xa0\x80", b"\x1b[2J", b"\xe2\x80\xaetxt", b"new\nline", b"e\xcc\x81"),
+    *(b"'; DROP", b"%s{0}", b"*?[a]", b"-rf", b"~", b"$HOME", b"a\\b", b"CON", b"x" * 200, b"a/b/c/d", b"lang=en/part"),
+    *(b"_temporary/0/part", b"_SUCCESS", b".hidden", b"..data", b"a.crc"),
 )
 
 

@@ -1,7 +1,6 @@
 """Multiple-choice files: each line is an item whose requests are written, or the file is refused in one sentence."""
 
 import functools
-import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,8 @@ def run_case(random: Generator, folder: Path) -> Counter[str]:
     assert len(items) == sum(bool(line.strip()) for line in lines), "a line is unaccounted for"
     collect_runs([items], Contamination())
     task = ChoiceTask(kind="choice", path=path, split=pick(random, ("search_eval", "report_eval")), items=3)
-    prepare_choice_task(task, "arc", byte_level_tokenizer(), pick(random, ("search", "confirm")), folder)
+    (folder / "tokenizer.json").write_bytes(byte_level_tokenizer())
+    prepare_choice_task(task, "arc", folder / "tokenizer.json", pick(random, ("search", "confirm")), folder)
     return Counter(accepted=1, read=len(items), kept=len(items))
 
 
@@ -49,12 +49,10 @@ def _line(random: Generator) -> bytes:
 
 
 @functools.cache
-def byte_level_tokenizer() -> Path:
-    """Return a byte-level tokenizer without merges."""
+def byte_level_tokenizer() -> bytes:
+    """Return the file of a byte-level tokenizer without merges."""
     alphabet = [END, *sorted(pre_tokenizers.ByteLevel.alphabet())]
     tokenizer = Tokenizer(models.BPE(vocab={letter: number for number, letter in enumerate(alphabet)}, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    path = Path(tempfile.mkdtemp()) / "tokenizer.json"
-    tokenizer.save(str(path))
-    return path
+    return tokenizer.to_str().encode()
