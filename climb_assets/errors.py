@@ -4,9 +4,14 @@ What belongs here: exception classes only. The command line turns any `ClimbErro
 exit code 2; the Dagster layer turns it into `dg.Failure(allow_retries=False)`, except `TransientError`.
 """
 
+from climb_assets.printable import MOST_OF_A_SENTENCE, printable
+
 
 class ClimbError(Exception):
-    """Base of everything this project raises on purpose."""
+    """Base of everything this project raises on purpose; its text is one printable line, whatever of data is in it."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__(), MOST_OF_A_SENTENCE)
 
 
 class ConfigError(ClimbError):

@@ -7,25 +7,31 @@ what is computed or stored never goes through it.
 import unicodedata
 
 UNFIT = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})  # Unicode's categories of what moves a cursor or hides
-MOST = 200
+MOST = 200  # characters of a name or a label
+MOST_OF_A_SENTENCE = 1000
 
 
 def printable(text: str, most: int = MOST) -> str:
-    """Return a text on one line, without what could steer a terminal or hide text, cut to `most` characters.
+    """Return a text on one line, without what could steer a terminal or hide text, of at most `most` characters.
 
     Control characters, line ends, marks of direction, lone surrogates and unassigned code points become backslash
     escapes, so that the text stays telling. What is cut out of the middle is replaced by an ellipsis.
     """
-    if len(text) > most:
-        half = (most - 5) // 2
-        text = f"{text[:half]} ... {text[-half:]}"
-    return "".join(_escape(letter) if unicodedata.category(letter) in UNFIT else letter for letter in text)
+    shown = _escape(text)
+    if len(shown) <= most:
+        return shown
+    half = (most - 5) // 2
+    return f"{shown[:half]} ... {shown[-half:]}"
 
 
 def printable_lines(text: str) -> str:
     """Return a text of ours in which something of the user's may stand: line by line as `printable`, and uncut."""
-    return "\n".join(printable(line, max(MOST, len(line))) for line in text.split("\n"))
+    return "\n".join(map(_escape, text.split("\n")))
 
 
-def _escape(letter: str) -> str:
-    return letter.encode("unicode_escape").decode("ascii")
+def _escape(text: str) -> str:
+    return "".join(map(_escape_letter, text))
+
+
+def _escape_letter(letter: str) -> str:
+    return letter.encode("unicode_escape").decode("ascii") if unicodedata.category(letter) in UNFIT else letter

@@ -21,7 +21,7 @@ from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import Plan, make_plan
 from climb_assets.graph.spec import iteration_keys
 from climb_assets.mixture.export import Format
-from climb_assets.printable import printable, printable_lines
+from climb_assets.printable import MOST_OF_A_SENTENCE, printable, printable_lines
 from dagster_project.interrupts import run_interruptibly
 from dagster_project.locales import survive_any_locale, use_utf8
 from dagster_project.strict_json import to_json
@@ -30,7 +30,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # FAISS' threads would spin
 
 ROOT = Path(__file__).parents[1]
 CHECK_FAILED, TO_PUT_RIGHT = 1, 2
-MOST_OF_A_SENTENCE = 1000
 
 
 class OneSentence(click.Group):

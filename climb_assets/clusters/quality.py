@@ -183,7 +183,7 @@ class LoadScorer:
 def _require_loadable(dimension: str, path: Path, changed_ns: int) -> None:
     """Load a model in a child first, once for each version of its file: a broken one may end the process."""
     try:
-        try_in_child(LoadScorer(dimension, path))
+        try_in_child(LoadScorer(dimension, path), path)
     except (WorkerDied, UnitError):
         raise ConfigError(f"quality.models.{dimension}: {path} cannot be loaded; give a fastText .bin file") from None
 

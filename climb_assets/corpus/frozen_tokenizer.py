@@ -63,7 +63,7 @@ def load_foreign_tokenizer(path: Path) -> Tokenizer:
         The file is absent or no tokenizer.
     """
     try:
-        try_in_child(LoadTokenizer(path))
+        try_in_child(LoadTokenizer(path), path)
     except (WorkerDied, UnitError):
         raise ConfigError(
             f"{path} is no tokenizers file: the process that loads it ends; give a tokenizer.json"

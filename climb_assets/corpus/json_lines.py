@@ -9,7 +9,8 @@ import re
 import numpy as np
 
 from climb_assets.config import Corpus
-from climb_assets.corpus.records import Fault, Record, make_record, printable
+from climb_assets.corpus.records import Fault, Record, make_record
+from climb_assets.printable import printable
 
 _STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _BYTES = np.arange(256)

@@ -16,10 +16,11 @@ from climb_assets.config import Corpus
 from climb_assets.corpus.arrow_ipc import read_arrow
 from climb_assets.corpus.json_lines import parse_json
 from climb_assets.corpus.parquet import read_parquet
-from climb_assets.corpus.records import WHOLE_FILE, BrokenFileError, Fault, Record, printable
+from climb_assets.corpus.records import WHOLE_FILE, BrokenFileError, Fault, Record
 from climb_assets.corpus.regular_file import IrregularFileError, open_regular
 from climb_assets.corpus.text_pieces import split_text
 from climb_assets.corpus.unpacking import PACKINGS, check_rows, read_packed, read_plain
+from climb_assets.printable import printable
 from climb_assets.store.artifacts import sha256_text
 
 JSON_LINES = (".jsonl", ".ndjson", ".json")

@@ -9,10 +9,10 @@ from os import PathLike, fsdecode
 from typing import Any
 
 from climb_assets.corpus.labels import LabelError, make_label
+from climb_assets.printable import printable
 
 WHOLE_FILE = -1
 LABEL_KEYS = {"source": ("source",), "licence": ("licence", "license"), "article": ("article",)}
-DETAIL_CHARACTERS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def make_record(row: int, value: dict[str, Any], text_key: str) -> Record | Faul
     """
     text = value.get(text_key)
     if not isinstance(text, str):
-        return Fault(row, "no_text", f"{text_key} is {'absent' if text is None else type(text).__name__}")
+        return Fault(row, "no_text", f"{printable(text_key)} is {'absent' if text is None else type(text).__name__}")
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -74,11 +74,6 @@ def make_record(row: int, value: dict[str, Any], text_key: str) -> Record | Faul
             labels[name] = None
             dropped.append(name)
     return Record(row, text, **labels, dropped=tuple(dropped))
-
-
-def printable(text: str) -> str:
-    """Return a short, one-line text that any table and terminal can hold."""
-    return " ".join(text.encode("utf-8", "backslashreplace").decode().split())[:DETAIL_CHARACTERS]
 
 
 def printable_name(path: str | PathLike[str]) -> str:

@@ -1,17 +1,29 @@
 """Trying in another process what may end the one it is done in.
 
 What belongs here: running one unit for the sake of seeing whether it can be run. Libraries in other languages answer a
-file that is none of theirs with a signal or an abort, which no Python code can catch.
+file that is none of theirs with a signal, an abort, or a loop that takes ever more memory, which no Python code can
+catch.
 """
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from climb_assets.executor.executor import Unit
 from climb_assets.executor.worker import Worker, WorkerDied
 
 PATIENCE = 60.0  # seconds; loading a file takes a few
+ROOM, FACTOR = 2**30, 20  # bytes of memory, and for each byte of the file; a JSON file costs some ten times its size
 
 
-def try_in_child(unit: Unit) -> None:
+def try_in_child(unit: Unit, file: Path) -> None:
     """Run a unit in a process of its own, which is ended afterwards.
+
+    Parameters
+    ----------
+    file
+        What it loads; its size bounds the memory that the unit may take (on Linux).
 
     Raises
     ------
@@ -20,13 +32,35 @@ def try_in_child(unit: Unit) -> None:
     ClimbError
         What the unit raised.
     UnitError
-        The unit raised anything else.
+        The unit raised anything else, such as for want of memory.
     """
     worker = Worker(1)
     try:
-        worker.hand_over(unit)
+        worker.hand_over(_Bounded(unit, ROOM + FACTOR * (file.stat().st_size if file.is_file() else 0)))
         if not worker.line.poll(PATIENCE):
             raise WorkerDied
         worker.answer()
     finally:
         worker.end()
+
+
+@dataclass(frozen=True)
+class _Bounded:
+    """A unit that may take so many bytes of memory more than its process has."""
+
+    unit: Unit
+    most: int
+
+    @property
+    def name(self) -> str:
+        return self.unit.name
+
+    def run(self) -> Any:
+        if sys.platform == "linux":
+            import resource
+
+            import psutil
+
+            most = psutil.Process().memory_info().data + self.most
+            resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+        return self.unit.run()

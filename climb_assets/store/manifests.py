@@ -14,6 +14,7 @@ from climb_assets.errors import CorruptArtifact
 from climb_assets.printable import printable
 
 FINGERPRINT = re.compile(r"[0-9A-Za-z_-]{1,128}")
+LATER = ("environment",)  # what manifests that were written before there was one have not
 AGAIN = "delete its folder and run `climb up`"
 
 
@@ -31,7 +32,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict):
         raise CorruptArtifact(f"{path} is no manifest but a {type(manifest).__name__}; {AGAIN}")
     for key, is_right in _SHAPE.items():
-        if not is_right(manifest.get(key)):
+        if key not in {*manifest, *LATER} or not is_right(manifest.get(key)):
             raise CorruptArtifact(f"{path} is no manifest: its {key!r} is missing or of another kind; {AGAIN}")
     return manifest
 
@@ -70,7 +71,9 @@ def read_run_facts(path: Path) -> dict[str, Any]:
 
 def _parse(data: bytes, path: Path) -> Any:
     try:
-        return json.loads(data)
+        value = json.loads(data)
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()  # or it could not be hashed again
+        return value
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
         reason = "it is nested too deep" if isinstance(error, RecursionError) else printable(str(error), 80)
         raise CorruptArtifact(f"{path} is not JSON ({reason}); {AGAIN}") from None

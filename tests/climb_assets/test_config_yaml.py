@@ -4,15 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from climb_assets.config_file import load_config
 from climb_assets.config_yaml import read_yaml
 from climb_assets.errors import ConfigError
 
-NAMES = ("search", "mixture", "tasks", "objectives", "proxy", "iterations", "tokens", "profile", "corpus", "raw")
 BOMB = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n"
 
 
@@ -90,31 +85,3 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         read_yaml(tmp_path / "climb.yaml", "give another")
     with pytest.raises(ConfigError, match="is no path; give another"):
         read_yaml(tmp_path / "a\0b", "give another")
-
-
-SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), st.sampled_from(NAMES))
-TREES = st.recursive(
-    SCALARS,
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=4) | st.integers(), inner, max_size=4)
-    ),
-    max_leaves=12,
-)
-TEXTS = st.lists(
-    st.sampled_from(
-        [*NAMES, ": ", "\n", "  ", "- ", "[", "]", "{", "}", "&a ", "*a", "!!int ", '"', "\\0", "1e999", "|"]
-    ),
-    max_size=14,
-).map("".join)
-
-
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(written=TREES.map(lambda tree: yaml.safe_dump(tree, allow_unicode=False)) | TEXTS | st.binary(max_size=40))
-def test_whatever_stands_in_the_file_is_a_configuration_or_a_sentence(tmp_path: Path, written: str | bytes) -> None:
-    path = tmp_path / "climb.yaml"
-    path.write_bytes(written if isinstance(written, bytes) else written.encode("utf-8", "surrogatepass"))
-    try:
-        load_config(path)
-    except ConfigError as error:
-        assert str(error).isprintable()

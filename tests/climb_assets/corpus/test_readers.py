@@ -258,6 +258,12 @@ def test_a_column_name_that_is_not_utf8_is_told(tmp_path: Path) -> None:
     assert isinstance(item, Fault) and item.reason in ("wrong_columns", "corrupt")
 
 
+def test_what_is_told_of_a_file_is_one_line_and_harmless_to_a_terminal(tmp_path: Path) -> None:
+    write_arrow(pa.table({"a\x1b[2J\u202e": ["b"], "c\nd": ["e"]}), tmp_path / "a.parquet")
+    (item,) = read_records(tmp_path / "a.parquet", SMALL)
+    assert item == Fault(-1, "wrong_columns", r"needs one column text of text, has a\x1b[2J\u202e string, c\nd string")
+
+
 @pytest.mark.parametrize("name", ["a.parquet", "a.arrow", "stream.arrow"])
 def test_any_flipped_byte_is_a_fault_or_a_record_and_never_an_error(tmp_path: Path, name: str) -> None:
     path = tmp_path / name

@@ -2,13 +2,15 @@
 
 import os
 import signal
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from climb_assets.errors import ConfigError
 from climb_assets.executor.executor import UnitError
-from climb_assets.executor.trial import try_in_child
+from climb_assets.executor.trial import FACTOR, ROOM, try_in_child
 from climb_assets.executor.worker import WorkerDied
 from tests.climb_assets.executor.units import Echo
 
@@ -27,18 +29,40 @@ class End:
         os.kill(os.getpid(), self.number)
 
 
+@dataclass(frozen=True)
+class TakeMemory:
+    """Take so many bytes."""
+
+    bytes: int
+    name: str = "take memory"
+
+    def run(self) -> int:
+        return len(b"x" * self.bytes)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems bound no memory of one process")
+def test_memory_is_bounded_by_the_file(tmp_path: Path) -> None:
+    small, large = tmp_path / "small", tmp_path / "large"
+    small.touch()
+    large.write_bytes(bytes(ROOM // FACTOR))
+    need = TakeMemory(ROOM + ROOM // 4)
+    with pytest.raises(UnitError, match="MemoryError"):
+        try_in_child(need, small)
+    assert try_in_child(need, large) is None
+
+
 def test_what_can_be_run_raises_nothing() -> None:
-    assert try_in_child(Echo(1)) is None
+    assert try_in_child(Echo(1), Path(__file__)) is None
 
 
 @pytest.mark.parametrize("number", [signal.SIGFPE, signal.SIGABRT, signal.SIGSEGV, signal.SIGKILL])
 def test_a_process_that_ends_is_an_error_here(number: int) -> None:
     with pytest.raises(WorkerDied):
-        try_in_child(End(number))
+        try_in_child(End(number), Path(__file__))
 
 
 def test_what_it_raises_is_raised_here() -> None:
     with pytest.raises(ConfigError, match="a sentence"):
-        try_in_child(End(error=ConfigError("a sentence")))
+        try_in_child(End(error=ConfigError("a sentence")), Path(__file__))
     with pytest.raises(UnitError, match="ZeroDivisionError"):
-        try_in_child(End(error=ZeroDivisionError()))
+        try_in_child(End(error=ZeroDivisionError()), Path(__file__))

@@ -266,6 +266,32 @@ def test_manifest_with_a_key_missing_or_of_another_kind_is_one_sentence(tmp_path
             assert wrong is None and key == "partition"
 
 
+@pytest.mark.parametrize("key", ["asset", "partition", "inputs", "files", "summary"])
+def test_manifest_without_a_key_is_one_sentence_and_made_again(tmp_path: Path, key: str) -> None:
+    lake = LocalStore(tmp_path)
+    made, _ = lake.put(ORDER, write_two)
+    path = made.path / "manifest.json"
+    rest = json.loads(path.read_text(encoding="utf-8"))
+    del rest[key]
+    path.write_text(json.dumps(rest), encoding="utf-8")
+    with pytest.raises(CorruptArtifact, match=f"its '{key}' is missing"):
+        lake.find("domains", None, ORDER.fingerprint)
+    assert lake.put(ORDER, write_two)[1]
+
+
+@pytest.mark.parametrize("odd", ['{"seed": "\\ud800"}', '{"seed": NaN}', '{"seed": 1e400}'])
+@pytest.mark.parametrize("key", ["config", "summary"])
+def test_manifest_that_could_not_be_hashed_is_one_sentence_and_made_again(tmp_path: Path, key: str, odd: str) -> None:
+    lake = LocalStore(tmp_path)
+    made, _ = lake.put(ORDER, write_two)
+    path = made.path / "manifest.json"
+    rest = json.loads(path.read_text(encoding="utf-8")) | {key: "here"}
+    path.write_text(json.dumps(rest).replace('"here"', odd), encoding="utf-8")
+    with pytest.raises(CorruptArtifact, match="is not JSON"):
+        lake.find("domains", None, ORDER.fingerprint)
+    assert lake.put(ORDER, write_two)[1]
+
+
 @pytest.mark.parametrize("data", [b"\xff\xfe", b"../../x", b"", b"a\x00b", b"x" * 10_000, "é".encode()])
 def test_reference_that_names_nothing_is_one_sentence(tmp_path: Path, data: bytes) -> None:
     lake = LocalStore(tmp_path)
