@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 import numpy as np
 
+from climb_assets.clusters.pruned import NOTABLE_SHARE
 from climb_assets.config import SEARCH_PROXY
 from climb_assets.graph.materializer import Materializer
 from climb_assets.search.proposal import read_candidates
@@ -80,6 +81,14 @@ def _no_pair_crosses(climb: Materializer, made: Sequence[Artifact]) -> Finding:
     facts = made[-1].summary["splits"]
     shown = {f"crossing_{when}": facts[f"crossing_{when}"] for when in ("before", "after")}
     return Finding(facts["crossing_after"] == 0, shown | {"near_duplicates": facts["near_duplicates"]})
+
+
+def _little_is_pruned(climb: Materializer, made: Sequence[Artifact]) -> Finding:
+    facts = made[-1].summary
+    share, advice = facts["pruned_token_share"], facts["pruned_advice"]
+    shown = {key: facts[key] for key in ("clusters_pruned", "pruned_documents", "pruned_tokens", "pruned_token_share")}
+    told = f"{share:.1%} of the tokens that may be trained on are pruned" + (f"; {advice}" if advice else "")
+    return Finding(advice is None, shown, f"{told}.")
 
 
 def _candidates_on_simplex(climb: Materializer, made: Sequence[Artifact]) -> Finding:
@@ -164,6 +173,13 @@ CHECKS = (
         "corpus_manifest",
         "Of no pair of near-duplicates is one document in train and the other held out.",
         _no_pair_crosses,
+    ),
+    Check(
+        "little_is_pruned",
+        "domains",
+        f"At most {NOTABLE_SHARE:.0%} of the tokens that may be trained on are in clusters that are pruned.",
+        _little_is_pruned,
+        blocking=False,
     ),
     Check("weights_on_simplex", "mixture_candidates", "Every candidate's weights sum to 1.", _candidates_on_simplex),
     Check("weights_within_limits", "mixture_candidates", "No candidate breaks a limit.", _candidates_within_limits),

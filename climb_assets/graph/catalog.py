@@ -81,6 +81,7 @@ BASE: dict[str, View] = {
     "cluster_statistics": _whole("cluster_statistics", "clusters.parquet"),
     "cluster_domains": _whole("domains", "clusters.parquet"),
     "domains": _whole("domains", "domains.parquet"),
+    "pruned_clusters": _whole("domains", "pruned.parquet"),
     "candidates": _partitioned("mixture_candidates", "candidates.parquet", "iteration"),
     "proxy_results": _partitioned("proxy_results", "results.parquet", "iteration"),
     "proxy_curves": _partitioned("proxy_results", "curves.parquet", "iteration"),

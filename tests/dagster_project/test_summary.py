@@ -12,7 +12,8 @@ from climb_assets.graph.estimates import Cost
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import Cause, Plan, StaleItem, make_plan
 from dagster_project.plan_summary import describe_plan
-from dagster_project.summary import advice, describe, summarise
+from dagster_project.summary import advice, summarise
+from dagster_project.summary_text import describe
 from tests.dagster_project.conftest import Up
 
 
