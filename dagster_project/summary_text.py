@@ -155,7 +155,7 @@ def _describe_domains(domains: list[dict[str, Any]]) -> str:
 def _describe_pruned(facts: Mapping[str, Any], clusters: Sequence[Mapping[str, Any]]) -> list[str]:
     of = facts["clusters_kept"] + facts["clusters_pruned"]
     told = [
-        f"{name} was not judged in {count} of {of} clusters: most of their documents are in a language, or in code, that "
+        f"{name} was not judged in {count} of {of} clusters: most of their documents are in a language or in code that "
         "its rules do not know."
         for name, count in facts["clusters_not_judged"].items()
     ]

@@ -99,12 +99,12 @@ class Signals:
     @property
     def english(self) -> NDArray[np.bool_]:
         """Whether what knows English may judge it (n,)."""
-        return self.writing == Writing.ENGLISH.value
+        return np.equal(self.writing, Writing.ENGLISH.value)
 
     @property
     def prose(self) -> NDArray[np.bool_]:
         """Whether it is of sentences, whatever the language (n,)."""
-        return self.writing != Writing.CODE.value
+        return np.not_equal(self.writing, Writing.CODE.value)
 
 
 def read_signals(texts: Sequence[str]) -> Signals:
