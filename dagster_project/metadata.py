@@ -41,6 +41,7 @@ MAIN_TABLE = {  # whose columns and number of rows stand for the asset
     "optimal_mixture": "weights.parquet",
     "target_comparison": "comparison.parquet",
 }
+LEAST_WEIGHT = 0.005  # of a member that is named
 ORDER = {  # of a table's rows, where the file's is not what people look for
     "weights": [("weight", "descending")],
     "realised": [("weight", "descending")],
@@ -63,7 +64,9 @@ def describe(climb: Materializer, artifact: Artifact, *, fresh: bool | None = No
     computed = {} if fresh is None else {"computed_now": fresh}
     show, table = SHOWN.get(artifact.asset), MAIN_TABLE.get(artifact.asset)
     columns = table_facts(artifact.file(table), partitioned=artifact.partition is not None) if table else {}
-    return (show(climb, artifact) if show else {}) | facts(artifact) | computed | columns
+    shown = show(climb, artifact) if show else {}
+    others = facts(artifact) | computed | columns
+    return shown | {key: value for key, value in others.items() if key not in shown}
 
 
 def image_metadata(png: bytes) -> dg.MetadataValue:
@@ -134,7 +137,8 @@ def _fitted(families: list[dict[str, Any]]) -> dg.MetadataValue:
     """Return what the predictor of each task is made of, the weightiest member first."""
     members: dict[str, list[str]] = {}
     for row in sorted(families, key=lambda row: (row["task"], -row["weight"])):
-        members.setdefault(row["task"], []).append(f"{row['weight']:.2f} {row['family']}")
+        if row["weight"] >= LEAST_WEIGHT:
+            members.setdefault(row["task"], []).append(f"{row['weight']:.2f} {row['family']}")
     return dg.MetadataValue.md("\n".join(f"- {task}: {' + '.join(parts)}" for task, parts in members.items()))
 
 

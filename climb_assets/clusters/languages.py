@@ -4,15 +4,18 @@ What belongs here: words in any script, and whether rules that know English may 
 for its own sake.
 """
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from enum import Enum
+from itertools import repeat
 
 import regex
 
 from climb_assets.clusters.function_words import CODE, ENGLISH, LATIN_LETTERS
 
 WORD = regex.compile(r"[\p{L}\p{M}]+(?:['\u2019][\p{L}\p{M}]+)*")
+_ASCII_WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)*")  # the same, and faster, where there is nothing else
 _LATIN = regex.compile(r"\p{Latin}")
 _LETTER = regex.compile(r"\p{L}")
 _SIGN = regex.compile(r"[][{}()<>;=_*/\\+|&$%@^~]")
@@ -45,9 +48,9 @@ class Writing(Enum):
 
 def split_words(text: str) -> list[str]:
     """Return the words of a text; where a script writes no spaces, pieces about as long as a word."""
-    words: list[str] = WORD.findall(text)
     if text.isascii():
-        return words
+        return _ASCII_WORD.findall(text)
+    words: list[str] = WORD.findall(text)
     return [piece for word in words for piece in ([word] if word.isascii() else _PIECES.findall(word))]
 
 
@@ -61,15 +64,15 @@ def recognise(text: str, words: Sequence[str]) -> Writing:
     """
     if not text.isascii() and len(_LATIN.findall(text)) < LATIN_SHARE * len(_LETTER.findall(text)):
         return Writing.OTHER
-    counts = Counter(words)
-    if _share(counts, CODE) >= KEYWORD_SHARE and len(_SIGN.findall(text)) >= SIGN_SHARE * len("".join(text.split())):
+    counts, total = Counter(words), len(words) or 1
+
+    def share(vocabulary: frozenset[str]) -> float:
+        return sum(map(counts.get, vocabulary, repeat(0))) / total
+
+    if share(CODE) >= KEYWORD_SHARE and len(_SIGN.findall(text)) >= SIGN_SHARE * len("".join(text.split())):
         return Writing.CODE
-    english = _share(counts, ENGLISH)
-    if max(_share(counts, vocabulary) for vocabulary in LATIN_LETTERS.values()) >= max(FUNCTION_SHARE, english):
+    english = share(ENGLISH)
+    if max(map(share, LATIN_LETTERS.values())) >= max(FUNCTION_SHARE, english):
         return Writing.OTHER
-    accented = sum(count for word, count in counts.items() if not word.isascii()) / (len(words) or 1)
+    accented = sum(count for word, count in counts.items() if not word.isascii()) / total
     return Writing.OTHER if accented >= ACCENTED_SHARE and english < ENGLISH_SHARE else Writing.ENGLISH
-
-
-def _share(counts: Counter[str], vocabulary: frozenset[str]) -> float:
-    return sum(counts[word] for word in vocabulary) / (counts.total() or 1)

@@ -75,8 +75,10 @@ def test_the_kind_of_a_predictor_is_the_configured_one(climb: Materializer, asse
     assert "lightgbm" in asset_options(asset, published)["kinds"]
 
 
-def test_the_page_of_the_domains_tells_what_was_pruned(climb: Materializer) -> None:
+def test_the_page_of_the_domains_has_their_table_and_tells_what_was_pruned(climb: Materializer) -> None:
     page = pages(climb)["domains"]
+    (first, *_) = page["domains"].records  # and not their number, a fact of the same name
+    assert list(first.data)[:2] == ["domain", "name"] and list(first.data)[-2:] == ["terms", "sources"]
     assert {"pruned", "pruned_documents", "pruned_tokens", "pruned_token_share"} <= set(page)
 
 
