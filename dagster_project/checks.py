@@ -12,8 +12,10 @@ from typing import Any
 import dagster as dg
 import numpy as np
 
+from climb_assets.clusters.pruned import NOTABLE_SHARE
 from climb_assets.config import SEARCH_PROXY
 from climb_assets.graph.materializer import Materializer
+from climb_assets.rounding import round_numbers
 from climb_assets.search.proposal import read_candidates
 from climb_assets.search.search_state import read_space
 from climb_assets.store.artifacts import Artifact
@@ -24,11 +26,11 @@ from climb_assets.training.realised_shares import allowed_miss, share_missed
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found: whether it passed, and the figures to show beside."""
+    """What a check found: whether it passed, in one sentence, and the figures to show beside."""
 
     passed: bool
+    description: str
     shown: Mapping[str, Any] = field(default_factory=dict)
-    description: str | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Check:
             passed=finding.passed,
             severity=dg.AssetCheckSeverity.ERROR if self.blocking else dg.AssetCheckSeverity.WARN,
             description=finding.description,
-            metadata=dict(finding.shown),
+            metadata=round_numbers(dict(finding.shown)),
         )
 
 
@@ -73,24 +75,35 @@ def _counts_add_up(climb: Materializer, made: Sequence[Artifact]) -> Finding:
         counts = artifact.summary
         outcomes = counts["kept"] + counts["filtered_short"] + counts["filtered_duplicate"] + counts["quarantined"]
         accounted, read = accounted + outcomes, read + counts["read"]
-    return Finding(accounted == read, {"accounted": accounted})
+    told = f"{accounted:,} of {read:,} records are kept, filtered or quarantined."
+    return Finding(accounted == read, told, {"accounted": accounted})
 
 
 def _no_pair_crosses(climb: Materializer, made: Sequence[Artifact]) -> Finding:
     facts = made[-1].summary["splits"]
     shown = {f"crossing_{when}": facts[f"crossing_{when}"] for when in ("before", "after")}
-    return Finding(facts["crossing_after"] == 0, shown | {"near_duplicates": facts["near_duplicates"]})
+    crossing, pairs = facts["crossing_after"], facts["near_duplicates"]
+    told = f"{crossing} of {pairs} pairs of near-duplicates cross train and held-out text."
+    return Finding(crossing == 0, told, shown | {"near_duplicates": pairs})
+
+
+def _little_is_pruned(climb: Materializer, made: Sequence[Artifact]) -> Finding:
+    facts = made[-1].summary
+    share, advice = facts["pruned_token_share"], facts["pruned_advice"]
+    shown = {key: facts[key] for key in ("clusters_pruned", "pruned_documents", "pruned_tokens", "pruned_token_share")}
+    told = f"{share:.1%} of the tokens that may be trained on are pruned" + (f"; {advice}" if advice else "")
+    return Finding(advice is None, f"{told}.", shown)
 
 
 def _candidates_on_simplex(climb: Materializer, made: Sequence[Artifact]) -> Finding:
     worst = max(float(np.abs(_candidates(artifact).sum(axis=1) - 1).max()) for artifact in made)
-    return Finding(worst < 1e-9)
+    return Finding(worst < 1e-9, f"The sum of a candidate's weights is at most {worst:.1e} away from 1.")
 
 
 def _candidates_within_limits(climb: Materializer, made: Sequence[Artifact]) -> Finding:
     limits = read_space(climb).limits
     beyond = sum(int((~limits.kept_by(_candidates(artifact))).sum()) for artifact in made)
-    return Finding(beyond == 0, {"beyond": beyond})
+    return Finding(beyond == 0, f"{beyond} candidates break a limit.", {"beyond": beyond})
 
 
 def _candidates(artifact: Artifact) -> np.ndarray:
@@ -102,7 +115,9 @@ def _unflagged_losses_finite(climb: Materializer, made: Sequence[Artifact]) -> F
     for artifact in made:
         results = read_table(artifact.file("results.parquet"))
         unsound += int(np.sum(~np.isfinite(results["loss"].to_numpy()) & ~results["diverged"].to_numpy()))
-    return Finding(unsound == 0, {"diverged": sum(artifact.summary["diverged"] for artifact in made)})
+    diverged = sum(artifact.summary["diverged"] for artifact in made)
+    told = f"{unsound} losses are no numbers and not flagged; {diverged} proxies are flagged as diverged."
+    return Finding(unsound == 0, told, {"diverged": diverged})
 
 
 def _realised_shares_as_asked(climb: Materializer, made: Sequence[Artifact]) -> Finding:
@@ -110,14 +125,17 @@ def _realised_shares_as_asked(climb: Materializer, made: Sequence[Artifact]) -> 
         share_missed(read_table(artifact.file("realised.parquet")), read_table(artifact.file("results.parquet")))
         for artifact in made
     )
-    return Finding(missed <= allowed_miss(climb.config.proxy), {"largest difference of a domain's share": missed})
+    allowed = allowed_miss(climb.config.proxy)
+    told = f"What a proxy read of a domain is at most {missed:.2g} away from its weight; {allowed:.2g} is allowed."
+    return Finding(missed <= allowed, told, {"largest difference of a domain's share": missed})
 
 
 def _predictor_skill(climb: Materializer, made: Sequence[Artifact]) -> Finding:
     skill = made[-1].summary["out_of_fold_spearman"]
-    return Finding(
-        any((value or 0) > 0 for value in skill.values()), {name: str(value) for name, value in skill.items()}
-    )
+    shown = {name: "none yet" if value is None else f"{value:.2f}" for name, value in skill.items()}
+    told = ", ".join(f"{name} {value}" for name, value in shown.items())
+    passed = any((value or 0) > 0 for value in skill.values())
+    return Finding(passed, f"Rank correlation of left-out predictions and measurements: {told}.", shown)
 
 
 def _proxy_ranks_hold(climb: Materializer, made: Sequence[Artifact]) -> Finding:
@@ -129,17 +147,24 @@ def _proxy_ranks_hold(climb: Materializer, made: Sequence[Artifact]) -> Finding:
         for name, row in own.items()
     }
     passed = bool(own) and all((row.spearman or 0) >= settings.wanted for row in own.values())
-    return Finding(passed, shown, None if settings.mixtures else "not asked for: fidelity.mixtures is 0")
+    told = "; ".join(f"{name}: {text}" for name, text in shown.items()) or "nothing was measured"
+    if not settings.mixtures:
+        told = "not asked for: fidelity.mixtures is 0"
+    return Finding(
+        passed, f"Rank correlation of proxies and target models, {settings.wanted:g} is wanted: {told}.", shown
+    )
 
 
 def _answer_on_simplex(climb: Materializer, made: Sequence[Artifact]) -> Finding:
     answers = [_answer(artifact) for artifact in made]
-    return Finding(all(bool(np.isclose(shares.sum(), 1) and (shares >= 0).all()) for shares in answers))
+    passed = all(bool(np.isclose(shares.sum(), 1) and (shares >= 0).all()) for shares in answers)
+    return Finding(passed, f"The weights sum to {', '.join(f'{shares.sum():.6g}' for shares in answers)}.")
 
 
 def _answer_within_limits(climb: Materializer, made: Sequence[Artifact]) -> Finding:
     limits = read_space(climb).limits
-    return Finding(all(bool(limits.kept_by(_answer(artifact))) for artifact in made))
+    broken = sum(not limits.kept_by(_answer(artifact)) for artifact in made)
+    return Finding(broken == 0, f"{broken} of {len(made)} answers break a limit.")
 
 
 def _answer(artifact: Artifact) -> np.ndarray:
@@ -154,22 +179,55 @@ def _within_plan(climb: Materializer, made: Sequence[Artifact]) -> Finding:
         wanted, tokens = realised["planned"].to_numpy(), realised["tokens"].to_numpy()
         passed &= bool((tokens <= wanted).all())
         planned, kept = planned + int(wanted.sum()), kept + int(tokens.sum())
-    return Finding(passed, {"planned": planned, "tokens": kept})
+    told = f"{kept:,} of {planned:,} planned tokens are in the data set."
+    return Finding(passed, told, {"planned": planned, "tokens": kept})
 
 
 CHECKS = (
-    Check("counts_add_up", "corpus_shards", "kept + filtered + quarantined = read", _counts_add_up),
+    Check(
+        "counts_add_up", "corpus_shards", "Every record that was read is kept, filtered or quarantined.", _counts_add_up
+    ),
     Check(
         "no_near_duplicates_across_splits",
         "corpus_manifest",
         "Of no pair of near-duplicates is one document in train and the other held out.",
         _no_pair_crosses,
     ),
-    Check("weights_on_simplex", "mixture_candidates", "Every candidate's weights sum to 1.", _candidates_on_simplex),
-    Check("weights_within_limits", "mixture_candidates", "No candidate breaks a limit.", _candidates_within_limits),
-    Check("unflagged_losses_finite", "proxy_results", "What is not flagged is a number.", _unflagged_losses_finite),
-    Check("realised_shares_as_asked", "proxy_results", "Proxies saw what was asked.", _realised_shares_as_asked),
-    Check("predictor_skill", "predictor_state", "Reported; it never stops a search.", _predictor_skill, blocking=False),
+    Check(
+        "little_is_pruned",
+        "domains",
+        f"At most {NOTABLE_SHARE:.0%} of the tokens that may be trained on are in clusters that are pruned.",
+        _little_is_pruned,
+        blocking=False,
+    ),
+    Check(
+        "weights_on_simplex", "mixture_candidates", "The weights of every candidate sum to 1.", _candidates_on_simplex
+    ),
+    Check(
+        "weights_within_limits",
+        "mixture_candidates",
+        "No candidate breaks a floor, a ceiling or an epoch cap.",
+        _candidates_within_limits,
+    ),
+    Check(
+        "unflagged_losses_finite",
+        "proxy_results",
+        "A loss that is no number is flagged as diverged.",
+        _unflagged_losses_finite,
+    ),
+    Check(
+        "realised_shares_as_asked",
+        "proxy_results",
+        "What each proxy read of a domain is what its weight asks for.",
+        _realised_shares_as_asked,
+    ),
+    Check(
+        "predictor_skill",
+        "predictor_state",
+        "Left-out predictions rank mixtures as measurements do; reported, and never stops a search.",
+        _predictor_skill,
+        blocking=False,
+    ),
     Check(
         "proxy_ranks_hold",
         "proxy_fidelity",
@@ -177,9 +235,19 @@ CHECKS = (
         _proxy_ranks_hold,
         blocking=False,
     ),
-    Check("weights_on_simplex", "optimal_mixture", "The answer's weights are shares of 1.", _answer_on_simplex),
-    Check("weights_within_limits", "optimal_mixture", "The answer breaks no limit.", _answer_within_limits),
-    Check("within_plan", "mixed_corpus", "No domain exceeds its planned tokens.", _within_plan),
+    Check(
+        "weights_on_simplex",
+        "optimal_mixture",
+        "The answer's weights are not negative and sum to 1.",
+        _answer_on_simplex,
+    ),
+    Check(
+        "weights_within_limits",
+        "optimal_mixture",
+        "The answer breaks no floor, ceiling or epoch cap.",
+        _answer_within_limits,
+    ),
+    Check("within_plan", "mixed_corpus", "No domain has more tokens in the data set than planned.", _within_plan),
 )
 
 

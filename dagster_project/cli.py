@@ -108,7 +108,7 @@ def _objective(config: Config, objective: str) -> str:
 def up(to: str | None, profile: str | None, yes: bool) -> None:
     """Materialise what is stale, in order; the second time it does nothing and says so."""
     from dagster_project.progress import Reporter
-    from dagster_project.summary import describe
+    from dagster_project.summary_text import describe
 
     config = _load(profile)
     with Reporter() as reporter:
@@ -166,7 +166,8 @@ def plan(to: str | None, profile: str | None, as_json: bool) -> None:
 @json_option
 def status(profile: str | None, as_json: bool) -> None:
     """Show shards, domains, iterations and the best mixture so far."""
-    from dagster_project.summary import describe, summarise
+    from dagster_project.summary import summarise
+    from dagster_project.summary_text import describe
 
     materializer = Materializer(_load(profile))
     click.echo(to_json(summarise(materializer)) if as_json else printable_lines(describe(materializer)))
@@ -176,7 +177,7 @@ def status(profile: str | None, as_json: bool) -> None:
 @click.argument("query")
 @json_option
 def sql(query: str, as_json: bool) -> None:
-    """Ask DuckDB about the lake, read-only; docs/queries.md shows the views and twelve queries."""
+    """Ask DuckDB about the lake, read-only; docs/queries.md shows the views and thirteen queries."""
     from climb_assets.graph.catalog import artefacts_read, as_rows, query_lake
     from dagster_project.generations import look_at_generations
 

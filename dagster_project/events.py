@@ -17,7 +17,7 @@ from dagster_project.event_tags import (
     INPUT_DATA_VERSION,
     INPUT_EVENT_POINTER,
 )
-from dagster_project.metadata import facts
+from dagster_project.metadata_tables import facts
 from dagster_project.partitions import code_version
 
 
@@ -42,5 +42,5 @@ def event_of(
         tags[f"{INPUT_DATA_VERSION}{asset}"] = versions[asset]
         tags[f"{INPUT_EVENT_POINTER}{asset}"] = str(events[0].storage_id) if events else "NULL"
     return dg.AssetMaterialization(
-        artifact.asset, partition=artifact.partition, tags=tags, metadata=facts(artifact) | dict(metadata or {})
+        artifact.asset, partition=artifact.partition, tags=tags, metadata=dict(metadata or facts(artifact))
     )

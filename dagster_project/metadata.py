@@ -9,7 +9,6 @@ from typing import Any
 
 import dagster as dg
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from climb_assets.clusters.figures import cluster_map
@@ -21,8 +20,10 @@ from climb_assets.search.proposal import read_candidates
 from climb_assets.search.search_state import read_knowledge, read_space
 from climb_assets.store.artifacts import Artifact
 from climb_assets.tables import read_table
+from climb_assets.training.fidelity import in_words
 from climb_assets.training.figures import loss_curves
 from dagster_project.column_schema import table_facts
+from dagster_project.metadata_tables import facts, table_metadata
 
 MAIN_TABLE = {  # whose columns and number of rows stand for the asset
     "corpus_shards": "documents.parquet",
@@ -40,13 +41,20 @@ MAIN_TABLE = {  # whose columns and number of rows stand for the asset
     "optimal_mixture": "weights.parquet",
     "target_comparison": "comparison.parquet",
 }
-TABLE_ROWS = 50  # larger tables make the event log and the UI slow
+LEAST_WEIGHT = 0.005  # of a member that is named
+ORDER = {  # of a table's rows, where the file's is not what people look for
+    "weights": [("weight", "descending")],
+    "realised": [("weight", "descending")],
+    "families": [("task", "ascending"), ("weight", "descending")],
+    "clusters": [("tokens", "descending")],
+    "pairs": [("similarity", "descending")],
+}
 
 Shown = dict[str, dg.MetadataValue]
 
 
 def describe(climb: Materializer, artifact: Artifact, *, fresh: bool | None = None) -> dict[str, Any]:
-    """Return everything that the UI shows of an artefact.
+    """Return everything that the UI shows of an artefact, what matters first.
 
     Parameters
     ----------
@@ -56,35 +64,9 @@ def describe(climb: Materializer, artifact: Artifact, *, fresh: bool | None = No
     computed = {} if fresh is None else {"computed_now": fresh}
     show, table = SHOWN.get(artifact.asset), MAIN_TABLE.get(artifact.asset)
     columns = table_facts(artifact.file(table), partitioned=artifact.partition is not None) if table else {}
-    return facts(artifact) | computed | columns | (show(climb, artifact) if show else {})
-
-
-def facts(artifact: Artifact) -> dict[str, Any]:
-    """Return what an artefact's manifest says that people want to see."""
-    plain = {key: value for key, value in artifact.summary.items() if isinstance(value, int | float | str)}
-    nested = {key: dg.JsonMetadataValue(value) for key, value in artifact.summary.items() if key not in plain}
-    run = {key: value for key, value in artifact.run.items() if isinstance(value, int | float | str)}
-    where = {"dagster/uri": str(artifact.path), "fingerprint": artifact.fingerprint}
-    return plain | nested | run | where
-
-
-def table_metadata(table: pa.Table) -> dg.MetadataValue:
-    """Return the head of a table as Dagster metadata; nested values become text."""
-    records = [
-        dg.TableRecord({key: _plain(value) for key, value in row.items()})
-        for row in table.slice(0, TABLE_ROWS).to_pylist()
-    ]
-    if not records:
-        return dg.MetadataValue.text("no rows")
-    kinds = {int: "int", float: "float", bool: "bool"}
-    columns = [dg.TableColumn(key, kinds.get(type(value), "string")) for key, value in records[0].data.items()]
-    return dg.MetadataValue.table(records, schema=dg.TableSchema(columns))
-
-
-def _plain(value: Any) -> int | float | str | bool:
-    if value is None:
-        return ""
-    return value if isinstance(value, int | float | str | bool) else str(value)
+    shown = show(climb, artifact) if show else {}
+    others = facts(artifact) | computed | columns
+    return shown | {key: value for key, value in others.items() if key not in shown}
 
 
 def image_metadata(png: bytes) -> dg.MetadataValue:
@@ -95,7 +77,7 @@ def image_metadata(png: bytes) -> dg.MetadataValue:
 def _tables(*names: str) -> Callable[[Materializer, Artifact], Shown]:
     """Return what shows some tables of an artefact, each under its name."""
     return lambda climb, artifact: {
-        name: table_metadata(read_table(artifact.file(f"{name}.parquet"))) for name in names
+        name: table_metadata(read_table(artifact.file(f"{name}.parquet")), ORDER.get(name, ())) for name in names
     }
 
 
@@ -103,7 +85,11 @@ def _show_domains(climb: Materializer, artifact: Artifact) -> Shown:
     centroids = read_centroids(climb.get("cluster_model").file("centroids.npy"))
     table = read_table(artifact.file("domains.parquet"))
     drawn = cluster_map(centroids, read_table(artifact.file("clusters.parquet")), table)
-    return {"domains": table_metadata(table), "cluster_map": image_metadata(drawn)}
+    return {
+        "domains": table_metadata(table),
+        "pruned": table_metadata(read_table(artifact.file("pruned.parquet"))),
+        "cluster_map": image_metadata(drawn),
+    }
 
 
 def _show_candidates(climb: Materializer, artifact: Artifact) -> Shown:
@@ -140,14 +126,38 @@ def _show_predictors(climb: Materializer, artifact: Artifact) -> Shown:
         )
         for name, predict in known.predict.items()
     }
-    return fits | {
+    families = read_table(artifact.file("families.parquet"))
+    return {"predictor": _fitted(families.to_pylist()), **fits} | {
         "noise": table_metadata(noise) if noise.num_rows else dg.MetadataValue.text("noise not measured"),
-        "families": table_metadata(read_table(artifact.file("families.parquet"))),
+        "families": table_metadata(families, ORDER["families"]),
     }
 
 
+def _fitted(families: list[dict[str, Any]]) -> dg.MetadataValue:
+    """Return what the predictor of each task is made of, the weightiest member first."""
+    members: dict[str, list[str]] = {}
+    for row in sorted(families, key=lambda row: (row["task"], -row["weight"])):
+        if row["weight"] >= LEAST_WEIGHT:
+            members.setdefault(row["task"], []).append(f"{row['weight']:.2f} {row['family']}")
+    return dg.MetadataValue.md("\n".join(f"- {task}: {' + '.join(parts)}" for task, parts in members.items()))
+
+
 def _show_fidelity(climb: Materializer, artifact: Artifact) -> Shown:
-    return _tables("fidelity")(climb, artifact) | {"answer": dg.MetadataValue.json(artifact.json("answer.json"))}
+    lines = []
+    for objective, found in artifact.json("answer.json").items():
+        cheapest, best = (_setting(found[key]) for key in ("reached", "best"))
+        reached = (
+            f"cheapest with {found['wanted']:g} or more: {cheapest}" if cheapest else f"none has {found['wanted']:g}"
+        )
+        lines.append(f"- {objective}: {reached}; best: {best or 'not known'}")
+    told = {"answer": dg.MetadataValue.md("\n".join(lines))} if lines else {}
+    return told | _tables("fidelity")(climb, artifact)
+
+
+def _setting(row: Mapping[str, Any] | None) -> str | None:
+    if row is None:
+        return None
+    return f"{row['setting']}, {in_words(row['mixtures'], row['spearman'], row['low'], row['high'])}"
 
 
 def _show_answer(climb: Materializer, artifact: Artifact) -> Shown:
@@ -157,10 +167,36 @@ def _show_answer(climb: Materializer, artifact: Artifact) -> Shown:
     front = {"pareto_front": table_metadata(read_table(state.file("front.parquet")))}
     bars = mixture_bars(history.weights, history.iteration, space.names)
     return (
-        _tables("weights")(climb, artifact)
+        {"verdict": dg.MetadataValue.text(_verdict(artifact))}
+        | _tables("weights")(climb, artifact)
         | (front if len(climb.config.objectives) > 1 else {})
         | {"mixtures_by_iteration": image_metadata(bars)}
     )
+
+
+def _verdict(artifact: Artifact) -> str:
+    """Return what may be said of the answer against the best baseline, in one sentence."""
+    selection = artifact.json("selection.json")
+    evidence = selection["evidence"]
+    if evidence is None:
+        return f"{selection['origin'][0].upper()}{selection['origin'][1:]}."
+    low, high = evidence["interval"]
+    return (
+        f"{evidence['conclusion'][0].upper()}{evidence['conclusion'][1:]}. Its own loss is {evidence['mean']:.4f} "
+        f"({low:.4f} to {high:.4f}) over {evidence['seeds']} fresh seeds. Where it comes from: {selection['origin']}."
+    )
+
+
+def _show_comparison(climb: Materializer, artifact: Artifact) -> Shown:
+    table = read_table(artifact.file("comparison.parquet"))
+    told = [
+        f"- on {row['measure']} {row['verdict']} against {row['arm']}: {row['difference']:+.4f} "
+        f"({row['low']:+.4f} to {row['high']:+.4f})"
+        for row in table.to_pylist()
+        if row["family"] == "primary"
+    ]
+    verdict = {"verdict": dg.MetadataValue.md("\n".join(told))} if told else {}
+    return verdict | {"comparison": table_metadata(table, [("family", "ascending"), ("difference", "ascending")])}
 
 
 def _show_report(climb: Materializer, artifact: Artifact) -> Shown:
@@ -181,7 +217,7 @@ SHOWN: Mapping[str, Callable[[Materializer, Artifact], Shown]] = {
     "baseline_mixtures": _tables("baselines"),
     "confirmation_results": _tables("shortlist", "results"),
     "optimal_mixture": _show_answer,
-    "target_comparison": _tables("comparison"),
+    "target_comparison": _show_comparison,
     "mixed_corpus": _tables("realised"),
     "audit_bundle": _show_report,
 }

@@ -10,7 +10,7 @@ import dagster as dg
 from climb_assets.config import Config
 from climb_assets.graph.assets import SPEC
 from climb_assets.graph.code_identity import code_of
-from climb_assets.graph.spec import Input, Spec, iteration_key, iteration_keys
+from climb_assets.graph.spec import PREDICTOR, Input, Spec, iteration_key, iteration_keys
 from climb_assets.store.artifacts import canonical_json, sha256_text
 from dagster_project.code_references import code_reference
 from dagster_project.freshness import freshness_of
@@ -68,7 +68,7 @@ def asset_options(asset: str, config: Config) -> dict[str, Any]:
         "deps": [_dependency(entry) for entry in spec.inputs if entry.drawn],
         "group_name": spec.stage,
         "code_version": code_version(asset),
-        "kinds": set(spec.kinds),
+        "kinds": {config.search.predictor.kind if kind == PREDICTOR else kind for kind in spec.kinds},
         "owners": list(config.dagster.owners),
         "tags": dict(config.dagster.tags),
         "freshness_policy": freshness_of(asset, config),

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from climb_assets.clusters.agreement import measure_agreement
 from climb_assets.clusters.domain_names import name_domains
+from climb_assets.clusters.pruned import sum_up_pruned, tabulate_pruned
 from climb_assets.clusters.shards import ScoredShard
-from climb_assets.clusters.statistics import COUNTS, SOURCES, tally_clusters, top_sources
-from climb_assets.clusters.terms import domain_terms
+from climb_assets.clusters.statistics import COUNTS, SOURCES, add_up, mean_scores, tally_clusters, top_sources
+from climb_assets.clusters.terms import characteristic_terms, sample_texts
 from climb_assets.config import Clusters
 from climb_assets.errors import ComputeError, ConfigError
 from climb_assets.store.artifacts import canonical_json
@@ -66,8 +67,9 @@ def form_domains(statistics: pa.Table, centroids: NDArray[np.float32], settings:
     """Prune and merge clusters.
 
     A cluster is pruned when it holds no train document or when its mean score is below ``clusters.prune`` in any
-    dimension. The centroids of the others are merged by Ward linkage, unweighted as in NVIDIA's recipe, up to a
-    distance or to a number of domains. Domains are numbered by their tokens, most first.
+    dimension; a dimension that could not judge its documents prunes nothing. The centroids of the others are merged by
+    Ward linkage, unweighted as in NVIDIA's recipe, up to a distance or to a number of domains. Domains are numbered by
+    their tokens, most first.
 
     Raises
     ------
@@ -100,13 +102,15 @@ def _prune(statistics: pa.Table, clusters: int, thresholds: dict[str, float]) ->
             known = [name.removeprefix("mean_") for name in statistics.column_names if name.startswith("mean_")]
             raise ConfigError(f"clusters.prune names {dimension!r}, which is not scored; known: {', '.join(known)}")
     for row in statistics.to_pylist():
-        failed = [name for name, least in sorted(thresholds.items()) if row[f"mean_{name}"] < least]
+        means = {name: row[f"mean_{name}"] for name in sorted(thresholds)}
+        failed = [name for name, mean in means.items() if mean is not None and mean < thresholds[name]]
         reasons[row["cluster"]] = ", ".join(failed) or None
     return reasons
 
 
 def _explain_pruned(statistics: pa.Table, thresholds: dict[str, float]) -> str:
-    best = {name: max(statistics[f"mean_{name}"].to_pylist()) for name in sorted(thresholds)}
+    means = {name: statistics[f"mean_{name}"].drop_null().to_pylist() for name in sorted(thresholds)}
+    best = {name: max(values) for name, values in means.items() if values}
     strictest = min(best, key=lambda name: best[name] - thresholds[name])
     return (
         f"every cluster is pruned; lower clusters.prune.{strictest}, now {thresholds[strictest]}: "
@@ -162,59 +166,58 @@ def _number_by_supply(labels: NDArray[np.int64], tokens: NDArray[np.int64]) -> N
 
 
 def write_domains(inputs: DomainInputs, settings: Clusters, out: Path) -> dict[str, Any]:
-    """Form the domains and write ``clusters.parquet``, ``domains.parquet``, ``centroids.npy`` and ``agreement.json``.
+    """Form the domains and write them.
 
-    A domain's prior is its share of the tokens of all domains; its centroid is the mean of its clusters', weighted by
+    Files: ``clusters.parquet``, ``domains.parquet``, ``pruned.parquet``, ``centroids.npy`` and ``agreement.json``. A
+    domain's prior is its share of the tokens of all domains; its centroid is the mean of its clusters', weighted by
     documents.
 
     Returns
     -------
-    Facts: domains, kept and pruned clusters, and the token share that is pruned.
+    Facts: domains, clusters that are kept, pruned and empty, what is pruned, and how many clusters each dimension could
+    not judge.
     """
     statistics = read_table(inputs.statistics)
     partition = form_domains(statistics, inputs.centroids, settings)
     tally = tally_clusters(inputs.shards, inputs.splits)
-    terms = domain_terms(inputs.shards, inputs.splits, partition.domain_of, settings.terms)
-    table = _describe(statistics, tally, partition, terms)
+    samples = sample_texts(inputs.shards, inputs.splits, partition.domain_of)
+    texts = ["\n".join(of_domain) for of_domain in samples]
+    pruned = tabulate_pruned(statistics, partition.pruned_by, inputs.shards, inputs.splits, texts, settings.terms)
     _write_clusters(partition, out)
-    write_table(out / "domains.parquet", table)
+    write_table(out / "domains.parquet", _describe(tally, partition, characteristic_terms(texts, settings.terms)))
+    write_table(out / "pruned.parquet", pruned)
     weights = np.zeros(len(inputs.centroids))
     weights[statistics["cluster"].to_numpy()] = statistics["documents"].to_numpy()
     write_array(out / "centroids.npy", _mean_centroids(inputs.centroids, weights, partition))
     agreement = measure_agreement(tally, partition.domain_of)
     write_atomically(out / "agreement.json", canonical_json(agreement).encode())
-    kept = partition.domain_of >= 0
-    tokens = sum(statistics["tokens"].to_pylist())
+    not_judged = {name: statistics[f"mean_{name}"].null_count for name in sorted(settings.prune)}
     return {
         "domains": partition.domains,
-        "clusters_kept": int(kept.sum()),
-        "clusters_pruned": int((~kept).sum()),
-        "pruned_token_share": round(1 - sum(table["tokens"].to_pylist()) / tokens, 6),
+        "clusters_kept": int((partition.domain_of >= 0).sum()),
+        "clusters_pruned": pruned.num_rows,
+        "clusters_empty": partition.pruned_by.count(EMPTY),
+        **sum_up_pruned(pruned, settings.prune),
+        "clusters_not_judged": {name: count for name, count in not_judged.items() if count},
     }
 
 
-def _describe(statistics: pa.Table, tally: pa.Table, partition: Partition, terms: list[list[str]]) -> pa.Table:
+def _describe(tally: pa.Table, partition: Partition, terms: list[list[str]]) -> pa.Table:
     """Return domains.parquet's table: counts, prior, mean scores and sources of each domain."""
-    group = partition.domain_of[statistics["cluster"].to_numpy()]
-    kept = group >= 0
-
-    def summed(values: NDArray[Any]) -> NDArray[Any]:
-        return np.bincount(group[kept], weights=values[kept], minlength=partition.domains)
-
-    counts = {name: summed(statistics[name].to_numpy()).astype(np.int64) for name in COUNTS}
-    documents = statistics["documents"].to_numpy()
-    means = [name for name in statistics.column_names if name.startswith("mean_")]
-    sources = top_sources(tally, partition.domain_of[tally["cluster"].to_numpy()].tolist())
+    group = partition.domain_of[tally["cluster"].to_numpy()]
+    sources = top_sources(tally, group.tolist())
+    sums = add_up(tally.append_column("domain", pa.array(group)).filter(pa.array(group >= 0)), ["domain"])
     domains = range(partition.domains)
+    tokens = sums["tokens"].to_numpy()
     return pa.table(
         {
             "domain": pa.array(domains, pa.int32()),
             "name": name_domains(terms),
             "terms": pa.array(terms, pa.list_(pa.string())),
-            "clusters": pa.array(np.bincount(group[kept], minlength=partition.domains), pa.int32()),
-            **counts,
-            "prior": counts["tokens"] / counts["tokens"].sum(),
-            **{name: summed(statistics[name].to_numpy() * documents) / counts["documents"] for name in means},
+            "clusters": pa.array(np.bincount(partition.domain_of[partition.domain_of >= 0]), pa.int32()),
+            **{name: sums[name] for name in COUNTS},
+            "prior": tokens / tokens.sum(),
+            **mean_scores(sums),
             "sources": pa.array([sources[i] for i in domains], SOURCES),
         }
     )

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -31,6 +31,7 @@ from climb_assets.executor.worker import WorkerDied
 from climb_assets.tables import iterate_batches, write_table
 
 DIMENSIONS = ("quality", "educational_value", "informational_value", "advertisement")
+LEAST_CONDITIONS = 2  # of a dimension that must be able to judge a text; one alone says too little
 
 
 class QualityScorer(Protocol):
@@ -42,7 +43,10 @@ class QualityScorer(Protocol):
         ...
 
     def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return scores (texts, dimensions), 0 to 5, higher is better (advertisement: 5 = no promotion at all)."""
+        """Return scores (texts, dimensions), 0 to 5, higher is better (advertisement: 5 = no promotion at all).
+
+        NaN where the scorer cannot judge the text.
+        """
         ...
 
 
@@ -51,64 +55,87 @@ def _ramp(values: NDArray[np.float64], none: float, full: float) -> NDArray[np.f
     return np.clip((values - none) / (full - none), 0, 1)
 
 
+class Condition(NamedTuple):
+    """How far n texts meet a condition, 0 to 1 (n,), and which of them it can judge (n,)."""
+
+    met: NDArray[np.float64]
+    judged: NDArray[np.bool_]
+
+
 class RuleScorer:
     """Transparent rules: five conditions a dimension, one point each, partly met conditions count in part.
 
     The signals are those of Gopher (arXiv 2112.11446, appendix A), C4 and FineWeb; the ramps were set so that
     encyclopaedic prose scores 3 to 5 and unsolicited mail fails the advertisement dimension.
+
+    A condition that knows English judges no text in another language, and one that asks for sentences no code. The
+    others then give the score by themselves, as a share of 5; where only one is left there is no score.
     """
 
     dimensions = DIMENSIONS
 
     def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return scores (texts, 4)."""
+        """Return scores (texts, 4); NaN where the rules cannot judge."""
         signals = read_signals(texts)
         rules = (self._quality, self._education, self._information, self._advertisement)
-        return np.stack([np.sum(rule(signals), axis=0) for rule in rules], axis=1).astype(np.float32)
+        return np.stack([_combine(rule(signals)) for rule in rules], axis=1)
 
     @staticmethod
-    def _quality(s: Signals) -> list[NDArray[np.float64]]:
+    def _quality(s: Signals) -> list[Condition]:
         """Is it coherent natural language?"""
+        sentences = _ramp(s.sentence_words, 3, 10) * _ramp(s.sentence_words, 80, 40)
+        varied = np.where(s.prose, _ramp(s.distinct_share, 0.20, 0.40), 1)  # code says the same names again and again
+        repetition = _ramp(s.repeated_lines, 0.30, 0.05) * varied
         return [
-            _ramp(s.words, 20, 100),  # Gopher: at least 50 words
-            _ramp(s.stop_share, 0.10, 0.30),  # function words hold sentences together; lists and tables lack them
-            _ramp(s.letter_share, 0.65, 0.90),  # Gopher: four words in five have a letter
-            _ramp(s.sentence_words, 3, 10) * _ramp(s.sentence_words, 80, 40),  # C4: sentences that end
-            _ramp(s.repeated_lines, 0.30, 0.05) * _ramp(s.distinct_share, 0.20, 0.40),  # Gopher: repetition
+            Condition(_ramp(s.words, 20, 100), s.any),  # Gopher: at least 50 words
+            Condition(_ramp(s.stop_share, 0.10, 0.30), s.english),  # function words hold sentences together
+            Condition(_ramp(s.letter_share, 0.65, 0.90), s.prose),  # Gopher: four words in five have a letter
+            Condition(sentences, s.prose),  # C4: sentences that end
+            Condition(repetition, s.any),  # Gopher
         ]
 
     @staticmethod
-    def _education(s: Signals) -> list[NDArray[np.float64]]:
+    def _education(s: Signals) -> list[Condition]:
         """Could somebody learn a subject from it?"""
         return [
-            _ramp(s.reasoning, 0.2, 1.5),  # per 100 words: because, therefore, for example
-            _ramp(s.definitions, 0.1, 1.0),  # per 100 words: is a, refers to, known as
-            _ramp(s.teaching, 0.1, 1.5),  # per 100 words: theory, method, explain, introduction
-            _ramp(s.personal_share, 0.08, 0.02),  # a text on a subject speaks little of I and you
-            _ramp(s.sentence_words, 5, 15),  # explanations need full sentences
+            Condition(_ramp(s.reasoning, 0.2, 1.5), s.english),  # per 100 words: because, therefore, for example
+            Condition(_ramp(s.definitions, 0.1, 1.0), s.english),  # per 100 words: is a, refers to, known as
+            Condition(_ramp(s.teaching, 0.1, 1.5), s.english),  # per 100 words: theory, method, explain, introduction
+            Condition(_ramp(s.personal_share, 0.08, 0.02), s.english),  # a text on a subject speaks little of I and you
+            Condition(_ramp(s.sentence_words, 5, 15), s.prose),  # explanations need full sentences
         ]
 
     @staticmethod
-    def _information(s: Signals) -> list[NDArray[np.float64]]:
+    def _information(s: Signals) -> list[Condition]:
         """Does it hold much that is specific?"""
         return [
-            _ramp(s.stop_share, 0.60, 0.45),  # share of content words
-            _ramp(s.distinct_share, 0.35, 0.60),
-            _ramp(s.long_share, 0.10, 0.25),
-            _ramp(s.numbers + s.names, 0.5, 6.0),  # per 100 words
-            _ramp(s.words, 30, 200),  # enough room to say something
+            Condition(_ramp(s.stop_share, 0.60, 0.45), s.english),  # share of content words
+            Condition(_ramp(s.distinct_share, 0.35, 0.60), s.prose),
+            Condition(_ramp(s.long_share, 0.10, 0.25), s.english),
+            Condition(_ramp(s.numbers + s.names, 0.5, 6.0), s.english),  # per 100 words; few scripts have capitals
+            Condition(_ramp(s.words, 30, 200), s.any),  # enough room to say something
         ]
 
     @staticmethod
-    def _advertisement(s: Signals) -> list[NDArray[np.float64]]:
+    def _advertisement(s: Signals) -> list[Condition]:
         """Is it free of promotion?"""
         return [
-            _ramp(s.selling, 2.0, 0.2),  # per 100 words: buy, discount, guarantee
-            _ramp(s.urging, 0.5, 0.0),  # per 100 words: click here, order now, limited time
-            _ramp(s.shouting, 4.0, 0.5),  # per 100 words: exclamation marks and capitals
-            _ramp(s.links, 1.5, 0.1),  # per 100 words: addresses of sites and people
-            _ramp(s.money, 1.5, 0.1),  # per 100 words: sums of money
+            Condition(_ramp(s.selling, 2.0, 0.2), s.english),  # per 100 words: buy, discount, guarantee
+            Condition(_ramp(s.urging, 0.5, 0.0), s.english),  # per 100 words: click here, order now, limited time
+            Condition(_ramp(s.shouting, 4.0, 0.5), s.prose),  # per 100 words: exclamation marks and capitals
+            Condition(_ramp(s.links, 1.5, 0.1), s.any),  # per 100 words: addresses of sites and people
+            Condition(_ramp(s.money, 1.5, 0.1), s.prose),  # per 100 words: sums of money; $1 is a variable
         ]
+
+
+def _combine(conditions: Sequence[Condition]) -> NDArray[np.float32]:
+    """Return scores 0 to 5 (n,): a point for each condition, over those that can judge; NaN with fewer than two."""
+    judged = np.array([condition.judged for condition in conditions])
+    points = np.sum([condition.met for condition in conditions], axis=0, where=judged)
+    count = judged.sum(axis=0)
+    return np.where(count >= LEAST_CONDITIONS, points * (len(conditions) / np.maximum(count, 1)), np.nan).astype(
+        np.float32
+    )
 
 
 NEWLINE = "<newline>"
@@ -226,23 +253,30 @@ def load_scorer(settings: Quality) -> QualityScorer:
 
 
 def score_shard(documents: Path, scorer: QualityScorer, part_documents: int, out: Path) -> dict[str, Any]:
-    """Write ``scores.parquet``: id and one float32 column per dimension, in document order.
+    """Write ``scores.parquet``: id and one float32 column per dimension, in document order; null where not judged.
 
     Returns
     -------
-    Facts: documents and the mean of each dimension.
+    Facts: documents, the mean of each dimension, and how many documents it could not judge.
     """
     schema = pa.schema([("id", pa.string())] + [(name, pa.float32()) for name in scorer.dimensions])
-    total = np.zeros(len(scorer.dimensions))
+    total, judged = np.zeros(len(scorer.dimensions)), np.zeros(len(scorer.dimensions), np.int64)
 
     def batches() -> Iterator[pa.RecordBatch]:
         for batch in iterate_batches(documents, part_documents, ["id", "text"]):
             scores = scorer.score(batch.column("text").to_pylist())
-            if not np.isfinite(scores).all():
+            if np.isinf(scores).any():
                 raise ComputeError(f"a quality score in {documents} is not finite; check quality.models")
-            total[:] += scores.sum(axis=0, dtype=np.float64)
-            yield pa.RecordBatch.from_arrays([batch.column("id"), *map(pa.array, scores.T)], schema=schema)
+            known = ~np.isnan(scores)
+            total[:] += scores.sum(axis=0, dtype=np.float64, where=known)
+            judged[:] += known.sum(axis=0)
+            columns = [pa.array(column, pa.float32(), from_pandas=True) for column in scores.T]  # NaN becomes null
+            yield pa.RecordBatch.from_arrays([batch.column("id"), *columns], schema=schema)
 
     rows = write_table(out / "scores.parquet", batches(), schema)
-    means = dict(zip(scorer.dimensions, (round(float(value) / max(rows, 1), 4) for value in total), strict=True))
-    return {"documents": rows, "means": means}
+    means = {
+        name: round(float(sum_ / count), 4) if count else None
+        for name, sum_, count in zip(scorer.dimensions, total, judged, strict=True)
+    }
+    not_judged = {name: rows - int(count) for name, count in zip(scorer.dimensions, judged, strict=True)}
+    return {"documents": rows, "means": means, "not_judged": not_judged}

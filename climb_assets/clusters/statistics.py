@@ -18,13 +18,16 @@ from climb_assets.tables import write_table
 TOP_SOURCES = 5
 SOURCES = pa.list_(pa.struct([("source", pa.string()), ("documents", pa.int64())]))
 COUNTS = ("documents", "tokens", "bytes")
+JUDGED = "judged:"  # begins the name of a column of the tally: how many documents have a score of the dimension
+LEAST_JUDGED = 0.5  # of the documents; where fewer have a score, their mean does not speak for all
 
 # Means come from sums of decimals, which unlike sums of floats do not depend on the order that threads add in.
 # The columns of the scores are taken as they are in the file, so that no name is pasted into the query.
-TALLY = """
+TALLY = r"""
     SELECT a.cluster, d.source, count(*) AS documents, sum(t.tokens)::BIGINT AS tokens, sum(d.bytes)::BIGINT AS bytes,
            sum(a.distance::DECIMAL(18, 9)) AS distance,
-           sum(COLUMNS(s.* EXCLUDE (id))::DECIMAL(18, 9))
+           sum(COLUMNS(s.* EXCLUDE (id))::DECIMAL(18, 9)),
+           count(COLUMNS(s.* EXCLUDE (id))) AS 'judged:\0'
     FROM read_parquet($documents, hive_partitioning = false) d
     JOIN read_parquet($assignments, hive_partitioning = false) a ON a.id = d.id
     JOIN read_parquet($tokens, hive_partitioning = false) t ON t.id = d.id
@@ -36,7 +39,11 @@ TALLY = """
 
 
 def tally_clusters(shards: Sequence[ScoredShard], splits: Path) -> pa.Table:
-    """Return one row per cluster and source: documents, tokens, bytes, and the sums of distance and scores."""
+    """Return one row per cluster and source.
+
+    Columns: documents, tokens, bytes, the sums of distance and scores (null where no document has a score), and for
+    each dimension, under its name after `JUDGED`, how many documents have a score.
+    """
     import duckdb
 
     tallies = []
@@ -49,12 +56,12 @@ def tally_clusters(shards: Sequence[ScoredShard], splits: Path) -> pa.Table:
         raise ComputeError(
             "the corpus has no train document; add raw files or lower corpus.search_eval and report_eval"
         )
-    return _summed(pa.concat_tables(tallies), ["cluster", "source"])
+    return add_up(pa.concat_tables(tallies), ["cluster", "source"])
 
 
-def _summed(tally: pa.Table, by: list[str]) -> pa.Table:
-    """Add up the rows that are equal in `by`, in the order of `by`."""
-    sums = [name for name in tally.column_names if name not in ("cluster", "source")]
+def add_up(tally: pa.Table, by: list[str]) -> pa.Table:
+    """Add up the rows of a tally that are equal in `by`, in the order of `by`; other labels are left out."""
+    sums = [name for name in tally.column_names if name not in (*by, "cluster", "source")]
     summed = tally.group_by(by, use_threads=False).aggregate([(name, "sum") for name in sums])
     return summed.rename_columns([*by, *sums]).sort_by([(name, "ascending") for name in by])
 
@@ -75,6 +82,21 @@ def top_sources(tally: pa.Table, group: Sequence[int]) -> dict[int, list[dict[st
     }
 
 
+def mean_scores(sums: pa.Table) -> dict[str, pa.Array]:
+    """Return the mean distance and the mean scores, as columns ``mean_*``, of rows that add up what a tally holds.
+
+    A mean is null where fewer than `LEAST_JUDGED` of the documents have a score.
+    """
+    documents = sums["documents"].to_numpy()
+    means: dict[str, pa.Array] = {}
+    for name in sums.column_names[sums.column_names.index("distance") :]:
+        if not name.startswith(JUDGED):
+            judged = sums[f"{JUDGED}{name}"].to_numpy() if name != "distance" else documents
+            added = np.array([value or 0 for value in sums[name].to_pylist()], np.float64)
+            means[f"mean_{name}"] = pa.array(added / np.maximum(judged, 1), mask=judged < LEAST_JUDGED * documents)
+    return means
+
+
 def compute_statistics(shards: Sequence[ScoredShard], splits: Path, out: Path) -> dict[str, Any]:
     """Write ``clusters.parquet``: one row per cluster that holds a train document, by cluster.
 
@@ -88,12 +110,10 @@ def compute_statistics(shards: Sequence[ScoredShard], splits: Path, out: Path) -
     Facts: clusters, documents, tokens, bytes.
     """
     tally = tally_clusters(shards, splits)
-    clusters = _summed(tally.drop_columns("source"), ["cluster"])
+    clusters = add_up(tally, ["cluster"])
     sources = top_sources(tally, tally["cluster"].to_pylist())
     columns: dict[str, Any] = {"cluster": clusters["cluster"]} | {name: clusters[name] for name in COUNTS}
-    documents = clusters["documents"].to_numpy()
-    for name in clusters.column_names[1 + len(COUNTS) :]:
-        columns[f"mean_{name}"] = np.array(clusters[name].to_pylist(), np.float64) / documents
+    columns |= mean_scores(clusters)
     columns["sources"] = pa.array([sources[cluster] for cluster in clusters["cluster"].to_pylist()], SOURCES)
     write_table(out / "clusters.parquet", pa.table(columns))
     return {"clusters": clusters.num_rows} | {name: pc.sum(clusters[name]).as_py() for name in COUNTS}

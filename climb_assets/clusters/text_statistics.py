@@ -1,7 +1,7 @@
 """What can be counted in a text that says something of its quality.
 
-What belongs here: one pass over a text, giving plain numbers. What they are worth is for `quality` to say.
-English, as the paper's corpus is.
+What belongs here: one pass over a text, giving plain numbers. What they are worth is for `quality` to say, and which
+of them may be used: vocabularies and capitals say something of English alone, as the paper's corpus is.
 """
 
 import re
@@ -11,10 +11,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from climb_assets.clusters.function_words import ENGLISH
+from climb_assets.clusters.languages import Writing, recognise, split_words
+
 OPENING = 200  # words in which distinct ones are counted: their share falls with the length of a text
 
-WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
-SENTENCE_END = re.compile(r"[.!?:;][\"')\]\u201d]*(?:\s|$)")
+# Of the scripts of the world the commonest signs that end a sentence; those of Chinese and Japanese need no space.
+SENTENCE_END = re.compile(
+    r"[.!?:;\u0589\u061f\u06d4\u0964\u1362\u104b\u17d4][\"')\]\u201d\u00bb]*(?:\s|$)|[\u3002\uff01\uff1f\uff1a\uff1b]"
+)
+SHOUT = re.compile(r"[!\uff01]")
 NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
 NAME = re.compile(r"[a-z,] [A-Z][a-z]")  # a capital inside a sentence
 CAPITALS = re.compile(r"[A-Z]{4,}")
@@ -39,13 +45,6 @@ URGING = _phrases("""
     subscribe, limited time, risk[- ]free, money[- ]back, no obligation, free trial, free gift, free shipping,
     free quote, free copy, unsubscribe, opt[- ]out, be removed, special offer, visit our, our products?, our
     customers, our services, our mailing list, our web ?site, toll[- ]free, contact us, don't miss, best price
-""")
-STOP = _words("""
-    a about after all also an and any are as at be because been before being between both but by can could did
-    do does each for from had has have he her here him his how i if in into is it its may me more most my no nor
-    not now of on one only or other our out over own same she should so some such than that the their them then
-    there these they this those through to too under up us very was we were what when where which while who whom
-    why will with would you your
 """)
 PERSONAL = _words("i i'm i've i'll i'd me my mine you you're you've you'll you'd your yours we'll let's")
 REASONING = _words("""
@@ -72,6 +71,7 @@ SELLING = _words("""
 class Signals:
     """Numbers of n texts, each (n,). Shares are of words, lines or characters; rates are per 100 words."""
 
+    writing: NDArray[np.float64]  # the value of a `Writing`
     words: NDArray[np.float64]
     stop_share: NDArray[np.float64]
     letter_share: NDArray[np.float64]  # characters in words, of all but white space
@@ -91,6 +91,21 @@ class Signals:
     links: NDArray[np.float64]
     money: NDArray[np.float64]
 
+    @property
+    def any(self) -> NDArray[np.bool_]:
+        """All of them (n,)."""
+        return np.ones(self.writing.shape, np.bool_)
+
+    @property
+    def english(self) -> NDArray[np.bool_]:
+        """Whether what knows English may judge it (n,)."""
+        return np.equal(self.writing, Writing.ENGLISH.value)
+
+    @property
+    def prose(self) -> NDArray[np.bool_]:
+        """Whether it is of sentences, whatever the language (n,)."""
+        return np.not_equal(self.writing, Writing.CODE.value)
+
 
 def read_signals(texts: Sequence[str]) -> Signals:
     """Count in each text."""
@@ -101,10 +116,13 @@ def read_signals(texts: Sequence[str]) -> Signals:
 def _count(text: str) -> tuple[float, ...]:
     """Return the numbers of one text in the order of `Signals`."""
     lowered = text.lower()
-    words = WORD.findall(lowered)
+    words = split_words(lowered)
+    writing = recognise(lowered, words)
     count = len(words) or 1
     opening = words[:OPENING]
     lines = [line for line in map(str.strip, text.split("\n")) if line]
+    if writing is Writing.CODE:  # whose brackets have lines of their own
+        lines = [line for line in lines if any(map(str.isalpha, line))]
     visible = len("".join(text.split())) or 1
 
     def share(vocabulary: frozenset[str]) -> float:
@@ -114,8 +132,9 @@ def _count(text: str) -> tuple[float, ...]:
         return 100 * len(pattern.findall(where)) / count
 
     return (
+        writing.value,
         len(words),
-        share(STOP),
+        share(ENGLISH),
         sum(map(len, words)) / visible,
         sum(len(word) > 7 for word in words) / count,
         len(set(opening)) / (len(opening) or 1),
@@ -129,7 +148,7 @@ def _count(text: str) -> tuple[float, ...]:
         100 * share(TEACHING),
         100 * share(SELLING),
         rate(URGING, lowered),
-        100 * text.count("!") / count + rate(CAPITALS, text),
+        rate(SHOUT, text) + rate(CAPITALS, text),
         100 * (text.count("://") + text.count("www.")) / count + rate(ADDRESS, text),
         rate(MONEY, text),
     )

@@ -34,7 +34,7 @@ from climb_assets.graph.hashed_settings import (
     training_settings,
     values_of,
 )
-from climb_assets.graph.spec import Input, Spec, hidden
+from climb_assets.graph.spec import PREDICTOR, Input, Spec, hidden
 
 SPECS: tuple[Spec, ...] = (
     Spec(
@@ -183,7 +183,7 @@ SPECS: tuple[Spec, ...] = (
         settings=search_settings,
         files=evidence_files,
         check="climb_assets.search.search_state:check_evidence",
-        kinds=("python", "lightgbm"),
+        kinds=("python", PREDICTOR),
     ),
     Spec(
         "proxy_results",
@@ -218,7 +218,7 @@ SPECS: tuple[Spec, ...] = (
             "objectives": config.objectives,
         },
         files=evidence_files,
-        kinds=("python", "lightgbm"),
+        kinds=("python", PREDICTOR),
     ),
     Spec(
         "baseline_mixtures",
@@ -281,7 +281,7 @@ SPECS: tuple[Spec, ...] = (
             Input("confirmation_results"),
         ),
         settings=choice_settings,
-        kinds=("python", "lightgbm"),
+        kinds=("python", PREDICTOR),
     ),
     Spec(
         "target_comparison",

@@ -16,9 +16,11 @@ import pyarrow.dataset as ds
 from climb_assets.config import Sql
 from climb_assets.errors import ConfigError, MissingArtifact
 from climb_assets.graph.spec import iteration_key
+from climb_assets.rounding import round_table
 from climb_assets.store.artifacts import Artifact
 from climb_assets.store.store import Store
 
+SHOWN_DIGITS = 6  # significant ones, of a table as text; as JSON it has all
 LOCKED_DOWN = """
 SET temp_directory = '';
 SET python_enable_replacements = false;
@@ -81,6 +83,7 @@ BASE: dict[str, View] = {
     "cluster_statistics": _whole("cluster_statistics", "clusters.parquet"),
     "cluster_domains": _whole("domains", "clusters.parquet"),
     "domains": _whole("domains", "domains.parquet"),
+    "pruned_clusters": _whole("domains", "pruned.parquet"),
     "candidates": _partitioned("mixture_candidates", "candidates.parquet", "iteration"),
     "proxy_results": _partitioned("proxy_results", "results.parquet", "iteration"),
     "proxy_curves": _partitioned("proxy_results", "curves.parquet", "iteration"),
@@ -119,7 +122,7 @@ def view_names() -> list[str]:
 
 @dataclass(frozen=True)
 class Answer:
-    """The rows that a query gave; `cut` where there were more than `sql.rows`. As text it is a table."""
+    """The rows that a query gave; `cut` where there were more than `sql.rows`. As text it is a table of few digits."""
 
     table: pa.Table
     cut: bool
@@ -128,7 +131,7 @@ class Answer:
         import duckdb
 
         with duckdb.connect(":memory:") as connection:
-            return str(connection.from_arrow(self.table))
+            return str(connection.from_arrow(round_table(self.table, SHOWN_DIGITS)))
 
 
 def query_lake(store: Store, query: str, limits: Sql | None = None) -> Answer:

@@ -39,6 +39,9 @@ class Input:
     drawn: bool = True
 
 
+PREDICTOR = "predictor"
+
+
 @dataclass(frozen=True)
 class Spec:
     """How one asset comes about, apart from the computing itself: the function of its name in its stage's `assets`.
@@ -53,6 +56,8 @@ class Spec:
         Files or folders outside the lake whose content it uses, by name.
     faithful
         Whether its content changes whenever an input's does, so that what lies behind it is certain too.
+    kinds
+        What it is made with; `PREDICTOR` stands for the kind of predictor that the configuration asks for.
     resumable
         Whether its function trusts the finished files in the folder of a maker that died.
     precision

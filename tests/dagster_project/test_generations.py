@@ -12,7 +12,8 @@ from climb_assets.graph.catalog import artefacts_read
 from climb_assets.graph.materializer import Materializer
 from dagster_project.cli import main
 from dagster_project.generations import look_at_generations, require_current
-from dagster_project.summary import describe, summarise
+from dagster_project.summary import summarise
+from dagster_project.summary_text import describe
 from tests.dagster_project.conftest import Up
 
 

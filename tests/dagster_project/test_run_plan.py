@@ -22,7 +22,7 @@ from climb_assets.store.local import LocalStore
 from climb_assets.tables import read_table
 from climb_assets.training.proxy_orders import MODELS
 from dagster_project.run_plan import Run, bring_up_to_date, next_runs
-from dagster_project.summary import describe
+from dagster_project.summary_text import describe
 from tests.conftest import FINISHED, write_source
 from tests.dagster_project.conftest import Up
 

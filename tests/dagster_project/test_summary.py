@@ -3,13 +3,16 @@
 import json
 from pathlib import Path
 
+import dagster as dg
 import pytest
 import yaml
 
 from climb_assets.config_file import load_config
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import Plan, make_plan
-from dagster_project.summary import advice, describe, summarise
+from dagster_project.strict_json import to_json
+from dagster_project.summary import advice, summarise
+from dagster_project.summary_text import describe
 from tests.dagster_project.conftest import Up
 
 
@@ -97,3 +100,28 @@ def test_what_was_made_from_an_earlier_answer_is_not_shown_beside_the_new_one(pr
     assert describe(materializer).count("No target model was trained on it yet") == 2
     assert "target_comparison[general]" in summarise(materializer)["stale"]
     assert describe(materializer).splitlines()[-1].startswith("Stale: proxy_fidelity, target_comparison[general], ")
+
+
+@pytest.mark.slow
+def test_what_was_pruned_is_told_and_a_check_warns(project: Path, up: Up, instance: dg.DagsterInstance) -> None:
+    path = project / "climb.yaml"
+    settings = yaml.safe_load(path.read_text()) | {"clusters": {"prune": {"quality": 1.2, "advertisement": 1.0}}}
+    path.write_text(yaml.safe_dump(settings))
+    junk = [{"text": f"\x1b[31m| {row} | {row * 7} % | -- | ### |\n" * 60, "source": "sheets"} for row in range(90)]
+    (project / "data_lake" / "raw" / "sheets.jsonl").write_text("\n".join(map(json.dumps, junk)))
+    up("domains")
+    materializer = Materializer(load_config(path))
+    pruned = summarise(materializer)["pruned"]
+    assert pruned["facts"]["pruned_mostly_by"] == "quality"
+    assert {row["sources"][0]["source"] for row in pruned["clusters"]} == {"sheets"}
+    text = describe(materializer)
+    assert f"Pruned: {len(pruned['clusters'])} of " in text and "mostly for low quality." in text
+    assert "That is much: lower clusters.prune.quality from 1.2 to " in text
+    assert "a document begins" in text and "| -- | ###" in text and "\x1b" not in text
+    assert '"pruned"' in to_json(summarise(materializer))
+    (record,) = instance.event_log_storage.get_asset_check_execution_history(
+        dg.AssetCheckKey(dg.AssetKey("domains"), "little_is_pruned"), limit=1
+    )
+    evaluation = record.event.dagster_event.asset_check_evaluation_data
+    assert not evaluation.passed and evaluation.severity == dg.AssetCheckSeverity.WARN
+    assert "lower clusters.prune.quality" in evaluation.description

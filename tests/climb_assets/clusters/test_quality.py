@@ -19,6 +19,7 @@ from climb_assets.clusters.quality import (
 from climb_assets.config import Quality
 from climb_assets.errors import ConfigError
 from climb_assets.tables import read_table, write_table
+from tests.climb_assets.clusters.samples import CODE, JUNK, PROSE
 
 LESSON = """
 A glacier is a persistent body of dense ice that moves under its own weight. Glaciers form where the
@@ -62,13 +63,52 @@ def test_a_lesson_beats_repetition(scored, dimension: str) -> None:
     assert scored["lesson"][dimension] > scored["repeated"][dimension] + 0.5
 
 
-@settings(max_examples=200)
+def rules(text: str) -> dict[str, float]:
+    """Return the scores of the rules, by dimension."""
+    return dict(zip(DIMENSIONS, RuleScorer().score([text])[0].tolist(), strict=True))
+
+
+@pytest.mark.parametrize("language", [name for name in PROSE if name != "English"])
+def test_good_text_is_not_poor_for_being_in_another_language(language: str) -> None:
+    scores = rules(PROSE[language])
+    assert np.isnan(scores.pop("educational_value"))  # asks for English phrases: not judged
+    assert min(scores.values()) > 3.0
+
+
+def test_code_is_not_judged_as_prose() -> None:
+    scores = rules(CODE)
+    assert scores["quality"] > 3.5
+    assert all(np.isnan(scores[name]) for name in DIMENSIONS[1:])
+
+
+@pytest.mark.parametrize("junk", JUNK)
+def test_junk_is_poor_in_any_language(junk: str) -> None:
+    assert rules(JUNK[junk])["quality"] < 2.5
+
+
+def test_promotion_shows_in_other_languages_too() -> None:
+    offer = "Купите прямо сейчас!!! Скидка 50 %! Всего $9! Пишите на sale@shop.example, https://shop.example !!! " * 4
+    assert rules(PROSE["Russian"])["advertisement"] > 4.5
+    assert rules(offer)["advertisement"] < 1.0
+
+
+def test_what_is_not_judged_is_null_and_counted(tmp_path: Path) -> None:
+    documents = tmp_path / "documents.parquet"
+    write_table(documents, pa.table({"id": ["a", "b"], "text": [LESSON, PROSE["Japanese"]]}))
+    facts = score_shard(documents, RuleScorer(), 8, tmp_path)
+    scores = read_table(tmp_path / "scores.parquet")
+    assert scores["educational_value"].is_null().to_pylist() == [False, True]
+    assert facts["not_judged"] == dict.fromkeys(DIMENSIONS, 0) | {"educational_value": 1}
+    assert facts["means"]["educational_value"] == pytest.approx(scores["educational_value"][0].as_py(), abs=1e-3)
+
+
+@settings(max_examples=200, deadline=None)
 @given(texts=st.lists(st.text(max_size=200), max_size=4))
 def test_any_text_has_scores_from_0_to_5(texts: list[str]) -> None:
     scores = RuleScorer().score(texts)
     assert scores.shape == (len(texts), 4)
     assert scores.dtype == np.float32
-    assert ((scores >= 0) & (scores <= 5)).all()
+    assert (np.isnan(scores) | ((scores >= 0) & (scores <= 5))).all()
 
 
 def test_scores_do_not_depend_on_the_batch(tmp_path: Path) -> None:

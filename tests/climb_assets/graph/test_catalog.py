@@ -24,8 +24,8 @@ def lake(finished_once: Path) -> LocalStore:
     return LocalStore(finished_once / "data_lake")
 
 
-def test_the_page_has_twelve_queries_and_names_every_view() -> None:
-    assert len(QUERIES) == 12
+def test_the_page_has_thirteen_queries_and_names_every_view() -> None:
+    assert len(QUERIES) == 13
     named = set(re.findall(r"`(\w+)`", PAGE.read_text().partition("## 1.")[0]))
     assert set(view_names()) - named <= {"cluster_statistics", "cluster_domains"}  # `clusters` joins the two
 
@@ -33,13 +33,21 @@ def test_the_page_has_twelve_queries_and_names_every_view() -> None:
 @pytest.mark.parametrize("query", QUERIES, ids=range(1, len(QUERIES) + 1))
 def test_each_documented_query_answers(lake: LocalStore, query: str) -> None:
     rows = as_rows(query_lake(lake, query))
-    assert rows or "quarantine" in query  # nothing was quarantined here
+    assert rows or "quarantine" in query or "pruned" in query  # nothing was quarantined or pruned here
 
 
 @pytest.mark.parametrize("view", view_names())
 def test_each_view_can_be_read(lake: LocalStore, view: str) -> None:
     rows = as_rows(query_lake(lake, f"FROM {view}"))
-    may_be_empty = ("duplicates", "quarantine", "near_duplicates", "families", "changed_splits", "contamination")
+    may_be_empty = (
+        "duplicates",
+        "quarantine",
+        "near_duplicates",
+        "families",
+        "changed_splits",
+        "contamination",
+        "pruned_clusters",
+    )
     assert rows or view in may_be_empty
 
 

@@ -1,0 +1,78 @@
+"""Facts and tables of an artefact as Dagster's metadata: few digits, and first what is short.
+
+What belongs here: turning values into metadata that can be read at a glance. Which of them a page shows is chosen in
+`dagster_project.metadata`; all digits stand in the artefact.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+from climb_assets.printable import printable
+from climb_assets.rounding import round_number, round_numbers
+from climb_assets.store.artifacts import Artifact
+
+TABLE_ROWS = 50  # larger tables make the event log and the UI slow
+TEXT_CHARACTERS = 120  # of a value
+LIST_CHARACTERS = 80
+
+
+def facts(artifact: Artifact) -> dict[str, Any]:
+    """Return what an artefact's manifest says that people want to see."""
+    known = {key: value for key, value in round_numbers(artifact.summary).items() if value is not None}
+    plain = {key: value for key, value in known.items() if isinstance(value, int | float | str)}
+    nested = {key: dg.JsonMetadataValue(value) for key, value in known.items() if key not in plain}
+    run = {key: value for key, value in round_numbers(artifact.run).items() if isinstance(value, int | float | str)}
+    where = {"dagster/uri": str(artifact.path), "fingerprint": artifact.fingerprint}
+    return plain | nested | run | where
+
+
+def table_metadata(table: pa.Table, order: Sequence[tuple[str, str]] = ()) -> dg.MetadataValue:
+    """Return the head of a table as Dagster metadata; lists become short texts and stand at the end.
+
+    Parameters
+    ----------
+    order
+        Columns to sort by, each with ``ascending`` or ``descending``.
+    """
+    if not table.num_rows:
+        return dg.MetadataValue.text("no rows")
+    head = (table.sort_by(list(order)) if order else table).slice(0, TABLE_ROWS)
+    fields = sorted(head.schema, key=lambda field: pa.types.is_nested(field.type))  # stable: else as in the file
+    records = [dg.TableRecord({field.name: _plain(row[field.name]) for field in fields}) for row in head.to_pylist()]
+    columns = [dg.TableColumn(field.name, _kind(field.type)) for field in fields]
+    return dg.MetadataValue.table(records, schema=dg.TableSchema(columns))
+
+
+def _kind(kind: pa.DataType) -> str:
+    if pa.types.is_boolean(kind):
+        return "bool"
+    if pa.types.is_integer(kind):
+        return "int"
+    return "float" if pa.types.is_floating(kind) else "string"
+
+
+def _plain(value: Any) -> int | float | str | bool | None:
+    match value:
+        case None | bool() | int():
+            return value
+        case float():
+            return round_number(value)
+        case list():
+            return printable(", ".join(map(_in_words, value)), LIST_CHARACTERS)
+        case _:
+            return printable(_in_words(value), TEXT_CHARACTERS)
+
+
+def _in_words(value: Any) -> str:
+    """Return an entry of a list as text: of a record its values, the first by itself, the others in brackets."""
+    match value:
+        case float():
+            return f"{round_number(value):g}"
+        case Mapping():
+            first, *others = map(_in_words, value.values())
+            return f"{first} ({', '.join(others)})" if others else first
+        case _:
+            return str(value)
