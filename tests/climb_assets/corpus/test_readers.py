@@ -304,7 +304,9 @@ def test_text_files_are_one_record(tmp_path: Path) -> None:
     assert outcome(read(tmp_path / "a.txt", "\ufeffé\n\nb".encode())) == [(0, "é\n\nb")]
     assert outcome(read(tmp_path / "b.txt", b"a" * 1025)) == [(0, "record_too_long")]
     assert outcome(read(tmp_path / "c.txt", b"\xff")) == [(0, "bad_utf8")]
-    assert outcome(read(tmp_path / "d.txt.gz", gzip.compress(os.urandom(600).hex().encode())[:-300])) == [(-1, "truncated")]
+    assert outcome(read(tmp_path / "d.txt.gz", gzip.compress(os.urandom(600).hex().encode())[:-300])) == [
+        (-1, "truncated")
+    ]
 
 
 @pytest.mark.parametrize("suffix", PACKS)
