@@ -185,6 +185,7 @@ def _read_text(read: Callable[[], Iterator[bytes]], settings: Corpus) -> Iterato
     except UnicodeDecodeError as error:
         yield Fault(0, "bad_utf8", f"byte {error.start}: {error.reason}")
         return
+    pieces: Iterator[str]
     if by_length:
         pieces = (piece for piece in cut_text(_decode(read()), settings.text_characters) if piece.strip())
     else:
