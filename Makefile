@@ -38,12 +38,13 @@ screenshot: install ## docs/screenshot.png, taken from the running project with 
 	@exec $(BIN)/python docs/take_screenshot.py --port $(PORT)
 
 sbom: install ## sbom.json: what is installed, with licences, in CycloneDX
-	@exec $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt cyclonedx-bom
-	@exec $(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-file sbom.json $(BIN)/python
+	@exec $(PYTHON) -m venv $(VENV)/sbom # of its own, or the list would hold what makes the list
+	@exec $(VENV)/sbom/bin/python -m pip install --quiet --disable-pip-version-check cyclonedx-bom
+	@exec $(VENV)/sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --output-file sbom.json $(BIN)/python
 
 lock: install ## locked.txt: the pinned versions with hashes of this platform's files, for pip install --require-hashes
 	@exec $(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH_OPTIONS) --dry-run --ignore-installed --no-deps --requirement constraints.txt --report $(VENV)/report.json
-	@exec $(BIN)/python docs/write_lock.py $(VENV)/report.json > locked.txt
+	@exec $(BIN)/python docs/write_lock.py $(VENV)/report.json locked.txt
 
 install: $(INSTALLED)
 

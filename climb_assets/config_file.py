@@ -60,18 +60,20 @@ def load_config(path: Path | None = None, profile: str | None = None) -> Config:
 
 
 def _check_folders(config: Config, path: Path) -> None:
-    """Refuse a raw folder that the lake's own files lie in, or that lies among them."""
-    raw, lake = config.corpus.raw, config.lake
-    if lake.is_relative_to(raw):
-        raise ConfigError(
-            f"{path}: corpus.raw ({raw}) holds the lake ({lake}), so every run would read its own results; set lake to "
-            "a folder elsewhere, or corpus.raw to the folder of your files alone"
-        )
-    if raw.is_relative_to(lake) and raw.relative_to(lake).parts[0] != RAW:
-        raise ConfigError(
-            f"{path}: corpus.raw ({raw}) lies among the files of the lake ({lake}); set it to {lake / RAW} or to a "
-            "folder elsewhere"
-        )
+    """Refuse folders of raw files that the lake's own files lie in, or that lie among them."""
+    roots = [("corpus.raw", config.corpus.raw), *(("corpus.link_roots", root) for root in config.corpus.link_roots)]
+    lake = config.lake
+    for key, root in roots:
+        if lake.is_relative_to(root):
+            raise ConfigError(
+                f"{path}: {key} ({root}) holds the lake ({lake}), so every run would read its own results; set lake to "
+                f"a folder elsewhere, or {key} to the folder of your files alone"
+            )
+        if root.is_relative_to(lake) and root.relative_to(lake).parts[0] != RAW:
+            raise ConfigError(
+                f"{path}: {key} ({root}) lies among the files of the lake ({lake}); set it to {lake / RAW} or to a "
+                "folder elsewhere"
+            )
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

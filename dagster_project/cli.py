@@ -22,7 +22,7 @@ from climb_assets.graph.planner import Plan, make_plan
 from climb_assets.graph.spec import iteration_keys
 from climb_assets.mixture.export import Format
 from climb_assets.printable import MOST_OF_A_SENTENCE, printable, printable_lines
-from dagster_project.interrupts import run_interruptibly
+from dagster_project.interrupts import ended_after, run_interruptibly
 from dagster_project.locales import survive_any_locale, use_utf8
 from dagster_project.strict_json import to_json
 
@@ -30,6 +30,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # FAISS' threads would spin
 
 ROOT = Path(__file__).parents[1]
 CHECK_FAILED, TO_PUT_RIGHT = 1, 2
+GRACE = 2.0  # seconds in which DuckDB may heed that a query is interrupted; inside one function call it does not
 
 
 class OneSentence(click.Group):
@@ -183,7 +184,11 @@ def sql(query: str, as_json: bool) -> None:
 
     materializer = Materializer(_load())
     limits = materializer.config.sql
-    found = query_lake(materializer.store, query, limits)
+    deaf = (
+        f"the query took longer than {limits.seconds:g} s and heeds no request to stop; narrow it or raise sql.seconds"
+    )
+    with ended_after(limits.seconds + GRACE, deaf, TO_PUT_RIGHT):
+        found = query_lake(materializer.store, query, limits)
     complaint = look_at_generations(materializer).complaint(artefacts_read(materializer.store, query))
     if complaint is not None:
         _notice(complaint)
@@ -263,6 +268,8 @@ def export(objective: str, form: Format, out: Path | None, stale_too: bool) -> N
 
     config = _load()
     folder = out or config.lake / "export" / f"{_objective(config, objective)}-{form}"
+    if folder.resolve().is_relative_to(config.corpus.raw):
+        raise click.BadParameter(f"{folder} lies in corpus.raw, so it would be read as a shard; name another folder")
     materializer = Materializer(config)
     corpus = materializer.get("mixed_corpus", objective)
     node = ("mixed_corpus", objective)

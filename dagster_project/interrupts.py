@@ -1,8 +1,8 @@
 """Ctrl-C and SIGTERM: a command ends at once and says how to go on.
 
-What belongs here: hearing the two signals while a command works. What is finished lies whole in the lake and what is
-not is resumed by the next command, as after a kill, so nothing has to be brought to an end first; workers die with this
-process.
+What belongs here: hearing the two signals while a command works, and ending what hears nothing. What is finished lies
+whole in the lake and what is not is resumed by the next command, as after a kill, so nothing has to be brought to an
+end first; workers die with this process.
 """
 
 import os
@@ -48,9 +48,21 @@ def run_interruptibly(work: Callable[[], Value], advice: str) -> Value:
             threading.Thread(target=do, name="command", daemon=True).start()
             return outcome.result()
         except KeyboardInterrupt:
-            _end(signal.SIGINT, "interrupted", advice)
+            _end_by(signal.SIGINT, "interrupted", advice)
         except Terminated:
-            _end(signal.SIGTERM, "terminated", advice)
+            _end_by(signal.SIGTERM, "terminated", advice)
+
+
+@contextmanager
+def ended_after(seconds: float, sentence: str, code: int) -> Iterator[None]:
+    """End this process with one line and an exit code where the block takes longer: also one that heeds no request."""
+    alarm = threading.Timer(seconds, _end, (sentence, code))
+    alarm.daemon = True
+    alarm.start()
+    try:
+        yield
+    finally:
+        alarm.cancel()
 
 
 @contextmanager
@@ -65,13 +77,18 @@ def _hearing_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _end(number: signal.Signals, what: str, advice: str) -> NoReturn:
-    """End this process as a shell expects of one that a signal ended, without waiting for any thread."""
+def _end_by(number: signal.Signals, what: str, advice: str) -> NoReturn:
+    """End this process as a shell expects of one that a signal ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C
+    _end(f"{what}; {advice}", 128 + number)
+
+
+def _end(sentence: str, code: int) -> NoReturn:
+    """End this process without waiting for any thread."""
     try:
         sys.stdout.flush()
         start = "\r\x1b[K" if sys.stderr.isatty() else ""  # over what a progress bar has left
-        sys.stderr.write(f"{start}climb: {what}; {advice}\n")
+        sys.stderr.write(f"{start}climb: {sentence}\n")
         sys.stderr.flush()
     finally:
-        os._exit(128 + number)
+        os._exit(code)

@@ -1,6 +1,6 @@
 """Writes the pinned packages of this platform with their hashes, for ``pip install --require-hashes``.
 
-    python docs/write_lock.py REPORT > locked.txt
+    python docs/write_lock.py REPORT LOCK
 
 REPORT is what ``pip install --dry-run --report REPORT -r constraints.txt`` writes; it names files and hashes. No
 address of an index is taken over, so the lock holds for any mirror. `make lock` does both.
@@ -30,4 +30,4 @@ def render(report: Path) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(render(Path(sys.argv[1])))
+    Path(sys.argv[2]).write_text(render(Path(sys.argv[1])), encoding="utf-8")

@@ -74,7 +74,7 @@ def read_rows(rows: Iterator[dict[str, Any]], allowed: int, settings: Corpus) ->
         if allowed < 0:
             raise BrokenFileError("bomb", f"unpacks to more than {settings.max_expansion} times its size")
         if size > settings.max_record_bytes:
-            yield Fault(row, "record_too_long", f"more than {settings.max_record_bytes} bytes")
+            yield Fault(row, "record_too_long", f"more than corpus.max_record_bytes, {settings.max_record_bytes}")
         else:
             yield _decode_row(row, cells, settings.text_column)
 

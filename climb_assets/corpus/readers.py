@@ -7,8 +7,10 @@ duplicates) is `documents` and `ingest`.
 """
 
 import codecs
+import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,10 +20,9 @@ from climb_assets.corpus.json_lines import parse_json
 from climb_assets.corpus.parquet import read_parquet
 from climb_assets.corpus.records import WHOLE_FILE, BrokenFileError, Fault, Record
 from climb_assets.corpus.regular_file import IrregularFileError, open_regular
-from climb_assets.corpus.text_pieces import split_text
+from climb_assets.corpus.text_pieces import cut_text, split_text
 from climb_assets.corpus.unpacking import PACKINGS, check_rows, read_packed, read_plain
 from climb_assets.printable import printable
-from climb_assets.store.artifacts import sha256_text
 
 JSON_LINES = (".jsonl", ".ndjson", ".json")
 TABLES = {".parquet": read_parquet, ".arrow": read_arrow, ".feather": read_arrow}
@@ -87,10 +88,14 @@ def read_records(path: Path, settings: Corpus, name: str | None = None) -> Itera
 def _read_kind(stream: BinaryIO, kind: str, packing: str | None, settings: Corpus) -> Iterator[Record | Fault]:
     if kind in TABLES:
         return TABLES[kind](stream, settings)
-    chunks = read_plain(stream) if packing is None else read_packed(stream, packing, settings)
+
+    def read() -> Iterator[bytes]:
+        stream.seek(0)
+        return read_plain(stream) if packing is None else read_packed(stream, packing, settings)
+
     if kind == ".txt":
-        return _read_text(chunks, settings)
-    return _read_lines(chunks, os.fstat(stream.fileno()).st_size, settings, whole_json=kind == ".json")
+        return _read_text(read, settings)
+    return _read_lines(read(), os.fstat(stream.fileno()).st_size, settings, whole_json=kind == ".json")
 
 
 def _lines(chunks: Iterable[bytes], size: int, settings: Corpus) -> Iterator[tuple[int, bytes | None]]:
@@ -141,7 +146,7 @@ def _read_lines(chunks: Iterable[bytes], size: int, settings: Corpus, *, whole_j
     first = True
     for row, line in _lines(chunks, size, settings):
         if line is None:
-            yield Fault(row, "record_too_long", f"more than {settings.max_record_bytes} bytes")
+            yield Fault(row, "record_too_long", f"more than corpus.max_record_bytes, {settings.max_record_bytes}")
             first = False
             continue
         if row == 1:
@@ -154,19 +159,62 @@ def _read_lines(chunks: Iterable[bytes], size: int, settings: Corpus, *, whole_j
             yield parse_json(row, line, settings)
 
 
-def _read_text(chunks: Iterable[bytes], settings: Corpus) -> Iterator[Record | Fault]:
-    content = bytearray()
-    for chunk in chunks:
-        content += chunk
-        if len(content) > settings.max_record_bytes:
-            yield Fault(0, "record_too_long", f"more than {settings.max_record_bytes} bytes")
-            return
+def _read_text(read: Callable[[], Iterator[bytes]], settings: Corpus) -> Iterator[Record | Fault]:
+    """Yield the pieces of a text file.
+
+    Cut by length it is never held whole, so it may have any size; it is then read twice, as its pieces bear the hash of
+    the whole.
+
+    Parameters
+    ----------
+    read
+        Begins the file anew.
+    """
+    by_length = settings.text_files == "length"
+    digest, content, size = hashlib.sha256(), list[str](), 0
     try:
-        text = content.decode("utf-8-sig")
+        for text in _decode(read()):
+            encoded = text.encode()
+            digest.update(encoded)
+            size += len(encoded)
+            if not by_length:
+                content.append(text)
+                if size > settings.max_record_bytes:
+                    limit = f"more than corpus.max_record_bytes, {settings.max_record_bytes}"
+                    yield Fault(0, "record_too_long", f"{limit}; or part it: corpus.text_files: length")
+                    return
     except UnicodeDecodeError as error:
         yield Fault(0, "bad_utf8", f"byte {error.start}: {error.reason}")
         return
-    pieces = split_text(text, settings.text_files, settings.text_characters)
-    article = f"text {sha256_text(text)[:32]}" if len(pieces) > 1 else None
-    for row, piece in enumerate(pieces):
-        yield Record(row, piece, article=article)
+    pieces: Iterator[str]
+    if by_length:
+        pieces = (piece for piece in cut_text(_decode(read()), settings.text_characters) if piece.strip())
+    else:
+        pieces = iter(split_text("".join(content), settings.text_files, settings.text_characters))
+    first, second = next(pieces, ""), next(pieces, None)
+    article = None if second is None else f"text {digest.hexdigest()[:32]}"
+    for row, piece in enumerate(chain([first] if second is None else [first, second], pieces)):
+        if len(piece.encode()) > settings.max_record_bytes:
+            yield Fault(row, "record_too_long", f"more than corpus.max_record_bytes, {settings.max_record_bytes}")
+        else:
+            yield Record(row, piece, article=article)
+
+
+def _decode(chunks: Iterable[bytes]) -> Iterator[str]:
+    """Yield the text of chunks of UTF-8, without a byte order mark.
+
+    Raises
+    ------
+    UnicodeDecodeError
+        It is none; `start` counts the bytes before.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8-sig")()
+    taken = 0
+    for chunk in chain(chunks, [None]):
+        pending = len(decoder.getstate()[0])
+        try:
+            yield decoder.decode(chunk or b"", final=chunk is None)
+        except UnicodeDecodeError as error:
+            error.start += taken - pending
+            raise
+        taken += len(chunk or b"")

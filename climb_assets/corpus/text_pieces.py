@@ -4,7 +4,7 @@ What belongs here: the rules of `corpus.text_files`. Reading the file is `reader
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 _BLANK_LINES = re.compile(r"\n[^\S\n]*\n\s*")
 _CUTS = ("\n\n", "\n", " ")  # where a piece may end, the best first
@@ -20,25 +20,41 @@ def split_text(text: str, rule: str, characters: int) -> list[str]:
         ``length``: of at most `characters`, each cut at its last blank line, else at its last line, else at its last
         space.
     """
-    text = text.replace("\r\n", "\n") if rule in ("blank_lines", "length") else text
     match rule:
         case "form_feed":
             pieces = text.split("\f")
         case "blank_lines":
-            pieces = _BLANK_LINES.split(text)
+            pieces = _BLANK_LINES.split(text.replace("\r\n", "\n"))
         case "length":
-            pieces = list(_cut(text, characters))
+            pieces = list(cut_text([text], characters))
         case _:
             pieces = [text]
     return [piece for piece in pieces if piece.strip()] or [text]
 
 
-def _cut(text: str, characters: int) -> Iterator[str]:
-    start = 0
-    while len(text) - start > characters:
-        window = start + characters
-        found = (text.rfind(cut, start, window) + len(cut) for cut in _CUTS if text.rfind(cut, start, window) > start)
-        end = next(found, window)
-        yield text[start:end]
-        start = end
-    yield text[start:]
+def cut_text(texts: Iterable[str], characters: int) -> Iterator[str]:
+    """Yield the pieces of a text that comes in parts, by the rule ``length``, blank ones too; memory holds a part."""
+    held = ""
+    for text in _unite_line_ends(texts):
+        held += text
+        start = 0
+        while len(held) - start > characters:
+            window = start + characters
+            found = (
+                held.rfind(cut, start, window) + len(cut) for cut in _CUTS if held.rfind(cut, start, window) > start
+            )
+            end = next(found, window)
+            yield held[start:end]
+            start = end
+        held = held[start:]
+    yield held
+
+
+def _unite_line_ends(texts: Iterable[str]) -> Iterator[str]:
+    """Yield a text's parts with one line end for two, which may lie in two parts."""
+    held = ""
+    for text in texts:
+        text = held + text
+        held = "\r" if text.endswith("\r") else ""
+        yield text.removesuffix("\r").replace("\r\n", "\n")
+    yield held

@@ -174,6 +174,14 @@ def test_the_raw_folder_and_the_lake_do_not_hold_each_other(tmp_path: Path, raw:
             load(tmp_path, settings)
 
 
+@pytest.mark.parametrize("root", [".", "data_lake", "data_lake/artifacts", "link"])
+def test_links_do_not_lead_into_what_the_lake_holds(tmp_path: Path, root: str) -> None:
+    (tmp_path / "data_lake" / "refs").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "data_lake" / "refs")
+    with pytest.raises(ConfigError, match=r"climb\.yaml: corpus\.link_roots .*lake"):
+        load(tmp_path, {"lake": "data_lake", "corpus": {"raw": "raw", "link_roots": ["hub", root]}})
+
+
 def test_a_hub_name_is_kept(tmp_path: Path) -> None:
     assert load(tmp_path, {"encoder": {"model": "owner/encoder"}}).encoder.model == "owner/encoder"
 

@@ -125,6 +125,12 @@ class TestFinished:
         assert result.exit_code == 0, result.output
         assert list((tmp_path / "out").rglob("*.parquet"))
 
+    def test_export_into_the_raw_folder_is_refused(self, project: Path) -> None:
+        folder = project / "data_lake" / "raw" / "mixed"
+        result = climb(project, "export", "general", "--out", str(folder))
+        assert result.exit_code == 2 and "would be read as a shard; name another folder" in result.stderr
+        assert not folder.exists()
+
     def test_exported_swarm_is_read_back_as_the_same_history(self, project: Path, tmp_path: Path) -> None:
         result = climb(project, "export-swarm", str(tmp_path / "deep" / "swarm"))
         assert (result.exit_code, result.stdout) == (0, f"8 mixtures in {tmp_path / 'deep' / 'swarm'}\n")

@@ -44,6 +44,19 @@ def test_up_ends_at_once_and_says_how_to_go_on(project: Path, number: signal.Sig
 
 
 @pytest.mark.slow
+def test_a_query_that_heeds_no_request_is_ended_when_its_time_is_up(project: Path) -> None:
+    with (project / "climb.yaml").open("a", encoding="utf-8") as stream:
+        stream.write("sql: {seconds: 1}\n")
+    started = climb(project, "sql", "SELECT levenshtein(repeat('ab', 200000), repeat('ba', 200000))")
+    try:
+        assert started.finish(60) == 2
+        log = started.log.read_text(encoding="utf-8")
+        assert log.startswith("climb: the query took longer than 1 s and heeds no request") and log.count("\n") == 1
+    finally:
+        started.end_family()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_query_ends_at_once(project: Path, number: signal.Signals) -> None:
     query = "SELECT count(*) FROM range(2000000000) a, range(1000) b"

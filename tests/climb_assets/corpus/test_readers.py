@@ -2,9 +2,11 @@
 
 import bz2
 import gzip
+import hashlib
 import json
 import lzma
 import os
+import tracemalloc
 from pathlib import Path
 
 import pyarrow as pa
@@ -308,7 +310,42 @@ def test_text_files_are_one_record(tmp_path: Path) -> None:
     assert outcome(read(tmp_path / "a.txt", "\ufeffé\n\nb".encode())) == [(0, "é\n\nb")]
     assert outcome(read(tmp_path / "b.txt", b"a" * 1025)) == [(0, "record_too_long")]
     assert outcome(read(tmp_path / "c.txt", b"\xff")) == [(0, "bad_utf8")]
-    assert outcome(read(tmp_path / "d.txt.gz", gzip.compress(os.urandom(600))[:-300])) == [(-1, "truncated")]
+    assert outcome(read(tmp_path / "d.txt.gz", gzip.compress(os.urandom(600).hex().encode())[:-300])) == [
+        (-1, "truncated")
+    ]
+
+
+@pytest.mark.parametrize("suffix", PACKS)
+def test_a_text_of_any_size_is_parted_by_length_in_bounded_memory(tmp_path: Path, suffix: str) -> None:
+    text = "".join(f"étude {number}\r\n" for number in range(300_000))
+    path = tmp_path / f"a.txt{suffix}"
+    path.write_bytes(PACKS[suffix](text.encode()))
+    tracemalloc.start()
+    pieces, articles, characters = 0, set(), 0
+    for row, item in enumerate(read_records(path, Corpus(max_record_bytes=4096, text_characters=1000))):
+        assert isinstance(item, Record) and item.row == row and len(item.text) <= 1000
+        pieces, characters = row + 1, characters + len(item.text)
+        articles.add(item.article)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert pieces > 3000 and characters == len(text.replace("\r\n", "\n"))
+    assert articles == {f"text {hashlib.sha256(text.encode()).hexdigest()[:32]}"}
+    assert peak < 24 * 2**20, "pieces are not kept, whatever the size of the file"
+
+
+@pytest.mark.parametrize("rule", ["whole", "form_feed", "blank_lines"])
+def test_a_text_that_must_be_held_whole_and_is_too_long_says_what_to_set(tmp_path: Path, rule: str) -> None:
+    settings = Corpus(max_record_bytes=1024, text_files=rule)
+    (fault,) = read(tmp_path / "a.txt", b"a\n\n\f" * 400, settings)
+    assert isinstance(fault, Fault) and fault.reason == "record_too_long"
+    assert "corpus.max_record_bytes" in fault.detail and "corpus.text_files: length" in fault.detail
+
+
+def test_bytes_of_a_text_that_are_no_utf8_are_told_by_their_place(tmp_path: Path) -> None:
+    for content, place in ((b"a" * 2**20 + b"\xc3\xa9" + b"\xff b", 2**20 + 2), (b"ab\xc3", 2)):
+        (fault,) = read(tmp_path / "a.txt", content, Corpus())
+        assert isinstance(fault, Fault) and fault.reason == "bad_utf8"
+        assert fault.detail.startswith(f"byte {place}:")
 
 
 def test_parquet_rows(tmp_path: Path) -> None:

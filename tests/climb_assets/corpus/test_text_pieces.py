@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from climb_assets.corpus.text_pieces import split_text
+from climb_assets.corpus.text_pieces import cut_text, split_text
 
 LETTERS = st.text(st.sampled_from("ab \n\r\f\t\u2028"), max_size=200)
 
@@ -34,3 +34,8 @@ def test_no_rule_loses_a_word_or_makes_a_blank_piece(text: str, rule: str) -> No
 )
 def test_rules(rule: str, pieces: list[str]) -> None:
     assert split_text("one\n\ntwo three\n\ffour", rule, 6) == pieces
+
+
+@given(st.lists(LETTERS, max_size=6), st.integers(1, 30))
+def test_the_parts_in_which_a_text_comes_change_no_piece(parts: list[str], characters: int) -> None:
+    assert list(cut_text(parts, characters)) == list(cut_text(["".join(parts)], characters))

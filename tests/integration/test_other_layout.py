@@ -1,0 +1,89 @@
+"""One project made twice, laid out and worked off in other ways: what has one fingerprint has the same bytes."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from climb_assets.config_file import load_config
+from climb_assets.errors import MissingArtifact
+from climb_assets.graph.assets import SHARD_CHAIN, SPECS
+from climb_assets.graph.materializer import Materializer
+from climb_assets.graph.partition_unit import make_partitions
+from tests.conftest import WORDS
+from tests.integration.processes import contents
+
+PROXIES = {"proxy_models", "proxy_scores", "proxy_tasks"}
+
+
+def write_raw(raw: Path) -> None:
+    """Write shards whose documents are longer than the encoder looks, so that each is a batch of its own."""
+    raw.mkdir()
+    for source, words in WORDS.items():
+        random = np.random.default_rng(sorted(WORDS).index(source))
+        texts = [" ".join(random.choice(words, size=70)) + f" {number}." for number in range(80)]
+        lines = [json.dumps({"text": text, "source": source}) for text in texts]
+        (raw / f"{source}.jsonl").write_text("\n".join(lines), encoding="utf-8")
+
+
+def open_lake(folder: Path, encoder: Path, lake: str, *, part_documents: int, workers: int) -> Materializer:
+    """Return the materializer of a lake over the same raw folder."""
+    settings = {
+        "profile": "smoke",
+        "lake": lake,
+        "corpus": {"raw": "raw", "part_documents": part_documents},
+        "encoder": {"model": str(encoder), "max_tokens": 64, "batch_tokens": 64},
+        "search": {"iterations": [3, 1]},
+        "objectives": {"general": {"first_text": 1, "second_text": 1}},
+        "runtime": {"workers": workers},
+    }
+    path = folder / f"{lake}.yaml"
+    path.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    return Materializer(load_config(path))
+
+
+def make_all(climb: Materializer, *, backwards: bool) -> None:
+    """Make everything, whatever can be made first: what stands first in the graph, or what stands last in it."""
+    order = -1 if backwards else 1
+    climb.make("tokenizer")
+    list(make_partitions(climb, SHARD_CHAIN, list(climb.listing().shards)[::order]))
+    waiting = [(spec.asset, key) for spec in SPECS for key in climb.partitions(spec)][::order]
+    while waiting:
+        before = len(waiting)
+        for node in list(waiting):
+            try:
+                climb.make(*node)
+            except MissingArtifact:
+                continue
+            waiting.remove(node)
+        assert len(waiting) < before, f"nothing of {waiting} can be made"
+
+
+def bytes_of(climb: Materializer) -> dict[str, str]:
+    """Return the hash of every file, by its path.
+
+    Embeddings name the parts in their fingerprint and their manifest; the audit bundle records how each input was made,
+    and so the parts too.
+    """
+    found = {}
+    for path, sha256 in contents(climb.store).items():
+        asset, partition, _, *names = path.split("/")
+        if asset == "embeddings" and names != ["manifest.json"]:
+            found["/".join([asset, partition, *names])] = sha256
+        elif asset not in ("embeddings", "audit_bundle"):
+            found[path] = sha256
+    return found
+
+
+@pytest.mark.slow
+def test_other_parts_workers_and_order_give_every_artefact_the_same_bytes(tmp_path: Path, encoder_folder: Path) -> None:
+    write_raw(tmp_path / "raw")
+    usual = open_lake(tmp_path, encoder_folder, "usual", part_documents=64, workers=1)
+    make_all(usual, backwards=False)
+    other = open_lake(tmp_path, encoder_folder, "other", part_documents=7, workers=2)
+    make_all(other, backwards=True)
+    first, second = bytes_of(usual), bytes_of(other)
+    assert {path.split("/")[0] for path in first} == {spec.asset for spec in SPECS} - {"audit_bundle"} | PROXIES
+    assert second == first
