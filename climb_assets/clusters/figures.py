@@ -3,11 +3,11 @@
 What belongs here: drawing. What is drawn is computed elsewhere.
 """
 
-import io
-
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+
+from climb_assets.pictures import encode_png
 
 LEGEND = 20  # domains that are named; as many as the palette has colours
 
@@ -44,9 +44,7 @@ def cluster_map(centroids: NDArray[np.float32], clusters: pa.Table, domains: pa.
     pruned = int((domain_of < 0).sum())
     axes.set(xticks=[], yticks=[], title=f"{len(centroids)} clusters, {domains.num_rows} domains, {pruned} pruned")
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=6, frameon=False)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+    return encode_png(figure)
 
 
 def _principal_axes(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

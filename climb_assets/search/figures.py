@@ -3,13 +3,13 @@
 What belongs here: plots of mixtures and predictions. Where they are shown is Dagster's business.
 """
 
-import io
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from climb_assets.pictures import encode_png
 from climb_assets.simplex.mixtures import FloatArray
 
 INCHES, DOTS_PER_INCH = (8.0, 3.5), 80
@@ -29,7 +29,7 @@ def mixture_bars(weights: FloatArray, iteration: npt.ArrayLike, domains: Sequenc
     axes.set(xlabel="mixture, in order of evaluation", ylabel="share", xlim=(-0.5, len(weights) - 0.5), ylim=(0, 1))
     if len(domains) <= LABELLED_DOMAINS:
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=6, frameon=False)
-    return _png(figure)
+    return encode_png(figure)
 
 
 def predicted_vs_measured(predicted: FloatArray, measured: FloatArray, title: str) -> bytes:
@@ -40,7 +40,7 @@ def predicted_vs_measured(predicted: FloatArray, measured: FloatArray, title: st
         ends = [float(min(measured.min(), predicted.min())), float(max(measured.max(), predicted.max()))]
         axes.plot(ends, ends, color="grey", linewidth=0.8)
     axes.set(xlabel="measured, bits per byte", ylabel="predicted, bits per byte", title=title)
-    return _png(figure)
+    return encode_png(figure)
 
 
 def _figure() -> tuple[Any, Any]:
@@ -50,9 +50,3 @@ def _figure() -> tuple[Any, Any]:
     figure = Figure(figsize=INCHES, dpi=DOTS_PER_INCH, layout="tight")
     FigureCanvasAgg(figure)
     return figure, figure.add_subplot()
-
-
-def _png(figure: Any) -> bytes:
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", metadata={"Software": None})
-    return stream.getvalue()

@@ -3,8 +3,9 @@
 What belongs here: drawing. Numbers come from the artefacts.
 """
 
-import io
 from collections.abc import Mapping, Sequence
+
+from climb_assets.pictures import encode_png
 
 
 def loss_curves(curves: Mapping[str, Sequence[float]]) -> bytes:
@@ -17,6 +18,4 @@ def loss_curves(curves: Mapping[str, Sequence[float]]) -> bytes:
         axes.plot(range(1, len(curve) + 1), curve, linewidth=0.8, alpha=0.7)
     axes.set(xlabel="step", ylabel="training loss (nats per token)", title=f"{len(curves)} proxies")
     axes.spines[["top", "right"]].set_visible(False)
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", metadata={"Software": None})
-    return stream.getvalue()
+    return encode_png(figure)
