@@ -43,11 +43,11 @@ MAIN_TABLE = {  # whose columns and number of rows stand for the asset
 }
 LEAST_WEIGHT = 0.005  # of a member that is named
 ORDER = {  # of a table's rows, where the file's is not what people look for
-    "weights": [("weight", "descending")],
-    "realised": [("weight", "descending")],
-    "families": [("task", "ascending"), ("weight", "descending")],
-    "clusters": [("tokens", "descending")],
-    "pairs": [("similarity", "descending")],
+    ("optimal_mixture", "weights"): [("weight", "descending")],
+    ("mixed_corpus", "realised"): [("weight", "descending")],
+    ("predictor_state", "families"): [("task", "ascending"), ("weight", "descending")],
+    ("cluster_statistics", "clusters"): [("tokens", "descending")],
+    ("near_duplicates", "pairs"): [("similarity", "descending")],
 }
 
 Shown = dict[str, dg.MetadataValue]
@@ -77,7 +77,8 @@ def image_metadata(png: bytes) -> dg.MetadataValue:
 def _tables(*names: str) -> Callable[[Materializer, Artifact], Shown]:
     """Return what shows some tables of an artefact, each under its name."""
     return lambda climb, artifact: {
-        name: table_metadata(read_table(artifact.file(f"{name}.parquet")), ORDER.get(name, ())) for name in names
+        name: table_metadata(read_table(artifact.file(f"{name}.parquet")), ORDER.get((artifact.asset, name), ()))
+        for name in names
     }
 
 
@@ -129,7 +130,7 @@ def _show_predictors(climb: Materializer, artifact: Artifact) -> Shown:
     families = read_table(artifact.file("families.parquet"))
     return {"predictor": _fitted(families.to_pylist()), **fits} | {
         "noise": table_metadata(noise) if noise.num_rows else dg.MetadataValue.text("noise not measured"),
-        "families": table_metadata(families, ORDER["families"]),
+        "families": table_metadata(families, ORDER[artifact.asset, "families"]),
     }
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import re
+import textwrap
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -228,8 +229,10 @@ def test_the_tree_is_frozen(tmp_path: Path) -> None:
 
 def test_the_settings_of_the_readme_are_those_of_one_file(tmp_path: Path) -> None:
     blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) > 1
-    config = load(tmp_path, "profile: demo\n" + "".join(blocks))
+    own_corpus, *others = (textwrap.dedent(block) for block in blocks)
+    assert set(load(tmp_path, f"profile: demo\n{own_corpus}").objectives) == {"general"}
+    assert len(others) > 1
+    config = load(tmp_path, "profile: demo\n" + "".join(others))
     assert (config.mixture.tokens, config.mixture.max_epochs) == (2_000_000_000, 4)
 
 

@@ -98,8 +98,8 @@ class TestFinished:
     def test_status(self, project: Path) -> None:
         state = json.loads(climb(project, "status", "--json").stdout)
         assert set(state) == {
-            *("stale", "states", "corpus", "domains", "evidence", "iterations", "predictors", "noise", "fidelity"),
-            "mixtures",
+            *("stale", "states", "corpus", "domains", "pruned", "evidence", "iterations", "predictors", "noise"),
+            *("fidelity", "mixtures"),
         }
         assert [row["iteration"] for row in state["iterations"]] == ["iteration-01", "iteration-02", "iteration-03"]
         assert set(state["mixtures"]) == {"general", "science"}

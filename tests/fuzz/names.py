@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import unicodedata
 from collections import Counter
 from pathlib import Path
@@ -12,7 +11,7 @@ import pyarrow as pa
 from numpy.random import Generator
 
 from climb_assets.clusters.domain_names import TERM_CHARACTERS, name_domains
-from climb_assets.clusters.terms import WORD
+from climb_assets.clusters.terms import split_terms
 from climb_assets.corpus.labels import LabelError, make_label
 from climb_assets.corpus.records import printable_name
 from climb_assets.printable import MOST, printable, printable_lines
@@ -41,8 +40,7 @@ def run_case(random: Generator, folder: Path) -> Counter[str]:
 
 def _terms(random: Generator) -> list[str]:
     """Return terms as they are found in a text."""
-    text = hostile_text(random, 12).lower()
-    found = re.findall(WORD, text) + ["term", "river", "name", "run"] * chance(random, 0.3)
+    found = split_terms(hostile_text(random, 12)) + ["term", "river", "name", "run"] * chance(random, 0.3)
     return [str(term) for term in random.permutation(found)[:TERMS]]
 
 

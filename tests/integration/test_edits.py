@@ -120,12 +120,17 @@ def assert_stale(stale: list[dict[str, Any]], edit: Edit) -> None:
     assert {item["asset"] for item in stale} == edit.decided | edit.behind
 
 
-@pytest.mark.parametrize("edit", [BATCHES, DIVERGED, STEPS], ids=["batches", "diverged", "steps"])
-def test_an_edit_of_training_reuses_no_model(project: Project, edit: Edit) -> None:
-    before = project.models()
+@pytest.mark.parametrize("edit", [BATCHES, DIVERGED, BODY], ids=["batches", "diverged", "body of an asset"])
+def test_an_edit_makes_stale_what_it_decides(project: Project, edit: Edit) -> None:
     project.apply(edit)
+    assert_stale(project.plan(), edit)
+
+
+def test_an_edit_of_training_reuses_no_model(project: Project) -> None:
+    before = project.models()
+    project.apply(STEPS)
     stale = project.plan()
-    assert_stale(stale, edit)
+    assert_stale(stale, STEPS)
     assert ("mixture_candidates", "iteration-01") not in [(item["asset"], item["partition"]) for item in stale]
     project.climb("up", "--to", "proxy_results")
     after = project.models()
@@ -145,8 +150,3 @@ def test_an_edit_of_the_fit_reuses_every_model(project: Project) -> None:
     after = project.models()
     assert before.keys() & after.keys()
     assert {key: after[key] for key in before.keys() & after.keys()}.items() <= before.items()
-
-
-def test_an_edit_of_the_body_of_an_asset(project: Project) -> None:
-    project.apply(BODY)
-    assert_stale(project.plan(), BODY)
