@@ -99,7 +99,8 @@ def _harness_files() -> tuple[Path, ...]:
 
 
 def _yaml_files(folder: Path) -> tuple[Path, ...]:
-    return tuple(file for file in folder.rglob("*") if file.suffix in (".yaml", ".yml"))
+    """Return the files of tasks, and those that they include, which in the harness' own folder have no suffix."""
+    return tuple(file for file in folder.rglob("*") if file.suffix in (".yaml", ".yml", ""))
 
 
 def _name_task(files: Collection[Path], task: str) -> bool:

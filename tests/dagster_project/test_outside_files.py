@@ -242,6 +242,9 @@ def test_a_harness_task_is_looked_for(project: Path) -> None:
     refused(project, r"^climb: tasks\.quiz\.task: .*/tasks has no task 'local'; `lm_eval ls tasks`")
     (project / "tasks" / "any.yaml").write_text("group: both\ntask: [local, local_other]\n")
     assert climb(project, "plan").exit_code == 0
+    (project / "tasks" / "any.yaml").write_text("include: _template\ntask: local_other\n")
+    (project / "tasks" / "_template").write_text("tag: local\n")
+    assert climb(project, "plan").exit_code == 0
 
 
 def test_the_first_step_of_a_run_says_what_the_last_one_could_not_use(project: Path) -> None:
