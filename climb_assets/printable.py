@@ -1,7 +1,7 @@
 """Text that comes from data, made fit to be shown: in a terminal, a table, an error, a page.
 
-What belongs here: escaping and cutting. Whoever shows a name, a label or a message that the user's files hold calls it;
-what is computed or stored never goes through it.
+What belongs here: escaping and cutting. Whoever shows a name, a label or a message that the user's files hold calls it.
+Of what is stored only the details of the quarantine go through it, so it is part of what makes `corpus_shards`.
 """
 
 import unicodedata

@@ -52,7 +52,6 @@ LEFT_OUT: dict[str, str] = {
     "graph.spec:Spec": "says what an asset is made from, which enters by versions and values",
     "mixture.export": "copies what was made to where a user wants it",
     "pictures": "draws",
-    "printable": "shows what is there",
     "rounding": "shows what is there",
     "search.figures": "draws",
     "search.replay": "repeats searches over tables of runs, for a benchmark",

@@ -55,6 +55,10 @@ def test_no_module_that_counts_does_anything_when_it_is_imported() -> None:
     assert [name for name in counted for definition in package.modules[name].definitions if definition.always] == []
 
 
+def test_what_words_the_details_of_the_quarantine_counts() -> None:
+    assert "printable" in code_of("climb_assets.corpus.assets:corpus_shards")
+
+
 @pytest.mark.parametrize("stage", ["corpus", "embeddings", "clusters"])
 def test_what_makes_domains_rests_on_no_code_of_the_search(stage) -> None:
     functions = [function for function in asset_functions() if f".{stage}.assets:" in function]
