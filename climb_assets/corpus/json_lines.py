@@ -12,7 +12,8 @@ from climb_assets.config import Corpus
 from climb_assets.corpus.records import Fault, Record, make_record
 from climb_assets.printable import printable
 
-_STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+# One that nothing ends reaches to the end of the line: else each quote in it would be tried as the start of another.
+_STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 _BYTES = np.arange(256)
 _STEPS = np.isin(_BYTES, list(b"[{")).astype(np.int64) - np.isin(_BYTES, list(b"]}"))  # of depth, by byte
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import lzma
 import os
+import time
 import tracemalloc
 from pathlib import Path
 
@@ -286,6 +287,14 @@ def test_any_flipped_byte_is_a_fault_or_a_record_and_never_an_error(tmp_path: Pa
 def test_a_line_that_would_be_dear_is_not_parsed(tmp_path: Path, line: bytes, reason: str) -> None:
     dear = b'{"text": "a", "meta": ' + line + b"}"
     assert outcome(read(tmp_path / "a.jsonl", dear + b'\n{"text": "b"}', Corpus())) == [(1, reason), (2, "b")]
+
+
+@pytest.mark.parametrize("end", [b"", b"\\"])
+def test_a_string_that_never_ends_is_looked_through_once(tmp_path: Path, end: bytes) -> None:
+    line = b"[" * 101 + b'"' + rb"\"" * 300_000 + end
+    started = time.monotonic()
+    assert outcome(read(tmp_path / "a.jsonl", line + b'\n{"text": "b"}', Corpus())) == [(1, "too_deep"), (2, "b")]
+    assert time.monotonic() - started < 10  # tried from each quote it would take hours
 
 
 def test_brackets_in_a_text_cost_nothing(tmp_path: Path) -> None:
