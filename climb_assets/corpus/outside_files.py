@@ -95,8 +95,8 @@ def check_model_folder(folder: Path, key: str, cure: str) -> dict[str, Any]:
 
 
 def _weights(folder: Path, key: str, cure: str) -> list[Path]:
-    """Return the files of a model's weights: one, or those that an index names."""
-    if not (folder / WEIGHTS_INDEX).exists():
+    """Return the files of a model's weights: the one that `transformers` prefers, or those that an index names."""
+    if (folder / WEIGHTS).exists() or not (folder / WEIGHTS_INDEX).exists():
         return [folder / WEIGHTS]
     index = read_json(folder / WEIGHTS_INDEX, key, cure)
     files = index.get("weight_map") if isinstance(index, dict) else None

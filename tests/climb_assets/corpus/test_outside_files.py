@@ -61,6 +61,17 @@ def test_weights_of_another_length_are_not_whole(tmp_path: Path, data: st.DataOb
             check_safetensors(path, "proxy.start", "give another")
 
 
+def test_one_file_of_weights_goes_before_an_index_as_the_library_has_it(tmp_path: Path) -> None:
+    folder = write_model_folder(tmp_path / "model")
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"a": "of-an-earlier-save.safetensors"}}))
+    check_model_folder(folder, "proxy.start", "give another")
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    with pytest.raises(ConfigError, match=r"model\.safetensors is no whole safetensors file"):
+        check_model_folder(folder, "proxy.start", "give another")
+
+
 def test_every_file_of_an_index_is_looked_at(tmp_path: Path) -> None:
     folder = write_model_folder(tmp_path / "model")
     (folder / "model.safetensors").rename(folder / "one.safetensors")
