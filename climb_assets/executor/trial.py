@@ -13,7 +13,8 @@ from typing import Any
 from climb_assets.executor.executor import Unit
 from climb_assets.executor.worker import Worker, WorkerDied
 
-PATIENCE = 60.0  # seconds; loading a file takes a few
+PATIENCE = 60.0  # seconds; loading a small file takes a few
+SLOWEST = 10 * 2**20  # bytes that a disk behind a network gives in a second; classifiers have gigabytes
 ROOM, FACTOR = 2**30, 20  # bytes of memory, and for each byte of the file; a JSON file costs some ten times its size
 
 
@@ -23,21 +24,22 @@ def try_in_child(unit: Unit, file: Path) -> None:
     Parameters
     ----------
     file
-        What it loads; its size bounds the memory that the unit may take (on Linux).
+        What it loads; its size bounds the time and (on Linux) the memory that the unit may take.
 
     Raises
     ------
     WorkerDied
-        The process ended, or was ended after `PATIENCE`, before it answered.
+        The process ended, or was ended because it took too long, before it answered.
     ClimbError
         What the unit raised.
     UnitError
         The unit raised anything else, such as for want of memory.
     """
+    size = file.stat().st_size if file.is_file() else 0
     worker = Worker(1)
     try:
-        worker.hand_over(_Bounded(unit, ROOM + FACTOR * (file.stat().st_size if file.is_file() else 0)))
-        if not worker.line.poll(PATIENCE):
+        worker.hand_over(_Bounded(unit, ROOM + FACTOR * size))
+        if not worker.line.poll(PATIENCE + size / SLOWEST):
             raise WorkerDied
         worker.answer()
     finally:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from climb_assets.errors import ConfigError
+from climb_assets.executor import trial
 from climb_assets.executor.executor import UnitError
 from climb_assets.executor.trial import FACTOR, ROOM, try_in_child
 from climb_assets.executor.worker import WorkerDied
@@ -49,6 +50,17 @@ def test_memory_is_bounded_by_the_file(tmp_path: Path) -> None:
     with pytest.raises(UnitError, match="MemoryError"):
         try_in_child(need, small)
     assert try_in_child(need, large) is None
+
+
+def test_a_large_file_has_more_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "PATIENCE", 0.0)
+    small, large = tmp_path / "small", tmp_path / "large"
+    small.touch()
+    with large.open("wb") as stream:
+        stream.truncate(60 * trial.SLOWEST)  # which takes no room
+    with pytest.raises(WorkerDied):
+        trial.try_in_child(Echo(1), small)
+    assert trial.try_in_child(Echo(1), large) is None
 
 
 def test_what_can_be_run_raises_nothing() -> None:
