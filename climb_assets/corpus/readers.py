@@ -190,7 +190,7 @@ def _read_text(read: Callable[[], Iterator[bytes]], settings: Corpus) -> Iterato
     if by_length:
         pieces = (piece for piece in cut_text(_decode(read()), settings.text_characters) if piece.strip())
     else:
-        pieces = iter(split_text("".join(content), settings.text_files, settings.text_characters))
+        pieces = iter(split_text("".join(content), settings.text_files))
     first, second = next(pieces, ""), next(pieces, None)
     article = None if second is None else f"text {digest.hexdigest()[:32]}"
     for row, piece in enumerate(chain([first] if second is None else [first, second], pieces)):

@@ -10,30 +10,30 @@ _BLANK_LINES = re.compile(r"\n[^\S\n]*\n\s*")
 _CUTS = ("\n\n", "\n", " ")  # where a piece may end, the best first
 
 
-def split_text(text: str, rule: str, characters: int) -> list[str]:
+def split_text(text: str, rule: str) -> list[str]:
     """Return the pieces of a text file in order; at least one, and where there are more none is blank.
 
     Parameters
     ----------
     rule
-        ``whole``: one piece. ``form_feed``: parted at form feeds. ``blank_lines``: each paragraph is one.
-        ``length``: of at most `characters`, each cut at its last blank line, else at its last line, else at its last
-        space.
+        ``whole``: one piece. ``form_feed``: parted at form feeds. ``blank_lines``: each paragraph is one. For
+        ``length``, which need not hold the text, see `cut_text`.
     """
     match rule:
         case "form_feed":
             pieces = text.split("\f")
         case "blank_lines":
             pieces = _BLANK_LINES.split(text.replace("\r\n", "\n"))
-        case "length":
-            pieces = list(cut_text([text], characters))
         case _:
             pieces = [text]
     return [piece for piece in pieces if piece.strip()] or [text]
 
 
 def cut_text(texts: Iterable[str], characters: int) -> Iterator[str]:
-    """Yield the pieces of a text that comes in parts, by the rule ``length``, blank ones too; memory holds a part."""
+    """Yield the pieces of a text that comes in parts, by the rule ``length``, blank ones too; memory holds a part.
+
+    Each has at most so many characters and ends at its last blank line, else at its last line, else at its last space.
+    """
     held = ""
     for text in _unite_line_ends(texts):
         held += text
