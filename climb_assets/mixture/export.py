@@ -21,6 +21,7 @@ import yaml
 
 from climb_assets.errors import ComputeError
 from climb_assets.printable import printable
+from climb_assets.store.files import atomic_folder, make_folder, remove_unfinished
 from climb_assets.tables import count_rows, iterate_batches, read_table
 
 Format = Literal["hf", "nanochat", "megatron"]
@@ -71,6 +72,8 @@ def export_mixture(
     ------
     ComputeError
         The folder is not empty, the form is unknown, the corpus has no documents, or rows were lost on the way.
+    OSError
+        Another export into this folder began meanwhile.
     """
     writers: dict[str, Callable[[Sequence[Path], list[dict[str, Any]], Path, str], Exported]] = {
         "hf": _write_hf,
@@ -79,26 +82,21 @@ def export_mixture(
     }
     if form not in writers:
         raise ComputeError(f"format {form!r} is not known; choose one of {', '.join(writers)}")
+    out = out.absolute()  # "." has no name beside which anything can be written
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ComputeError(f"{out} is not an empty folder; name another or empty it")
     if not parts:
         raise ComputeError("the mixed corpus holds no documents; make it again")
     domains = read_table(realised).to_pylist()
-    unfinished = out.with_name(f".{out.name}.partial")
-    if unfinished.exists():
-        shutil.rmtree(unfinished)
-    unfinished.mkdir(parents=True)
-    try:
+    make_folder(out.parent)
+    remove_unfinished(out)
+    with atomic_folder(out) as unfinished:
         exported = writers[form](parts, domains, unfinished, title)
         rows = sum(count_rows(part) for part in parts)
         if exported.training + exported.validation + exported.left_out != rows:
             raise ComputeError(f"the mixed corpus has {rows} rows and not these: {exported}; run `climb verify`")
         with (unfinished / "README.md").open("a", encoding="utf-8") as card:
             card.writelines(f"\n{note}\n" for note in (exported.in_words(), *notes))
-        unfinished.replace(out)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
     return exported
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -52,6 +53,13 @@ def test_hugging_face_gets_the_rows_and_a_card(mixed, tmp_path):
         assert f"| {row['tokens']} |" in body
     assert "| CC0 |" in body
     assert "| not stated |" in body
+
+
+def test_the_folder_of_the_process_can_be_written(mixed, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    export(mixed, "hf", Path(), "my mixture")
+    assert (tmp_path / "here" / "README.md").is_file()
 
 
 def test_labels_of_the_corpus_are_text_in_the_card_and_cut(mixed, tmp_path):
