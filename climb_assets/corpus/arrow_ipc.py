@@ -10,8 +10,8 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from climb_assets.config import Corpus
-from climb_assets.corpus.columns import BATCH_BYTES, BATCH_ROWS, FAULTS, batch_rows, choose_columns, read_rows
-from climb_assets.corpus.records import BrokenFileError, Fault, Record
+from climb_assets.corpus.columns import BATCH_BYTES, BATCH_ROWS, batch_rows, choose_columns, damage_as_fault, read_rows
+from climb_assets.corpus.records import Fault, Record
 from climb_assets.corpus.unpacking import check_rows
 
 MAGIC = b"ARROW1"  # begins the file format; a stream begins with a message
@@ -24,17 +24,13 @@ def read_arrow(stream: BinaryIO, settings: Corpus) -> Iterator[Record | Fault]:
     ------
     BrokenFileError
         The file is damaged, a bomb, or has other columns.
+    TransientError
+        This machine lacks the memory that the file needs.
     OSError
         The device failed.
     """
-    try:
+    with damage_as_fault(stream, settings):
         yield from _read(stream, settings)
-    except FAULTS as error:
-        raise BrokenFileError("corrupt", str(error)) from None
-    except OSError as error:  # Arrow reports damaged bytes so too, but without an error number
-        if error.errno is not None:
-            raise
-        raise BrokenFileError("corrupt", str(error)) from None
 
 
 def _read(stream: BinaryIO, settings: Corpus) -> Iterator[Record | Fault]:

@@ -4,20 +4,65 @@ What belongs here: what Parquet and Arrow IPC share. Whether a column holds text
 strings and bytes of any width, views, dictionaries and extension types of them all do.
 """
 
+import os
+import re
 from collections.abc import Iterator
-from typing import Any
+from contextlib import contextmanager
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from climb_assets.config import Corpus
 from climb_assets.corpus.records import LABEL_KEYS, BrokenFileError, Fault, Record, make_record
+from climb_assets.errors import TransientError
 
 BATCH_ROWS = 1024
 BATCH_BYTES = 2**28
 # What Arrow and Python raise for damaged files and for values that Python cannot hold; a time zone that is not known
 # is a LookupError.
-FAULTS = (pa.ArrowException, ValueError, ArithmeticError, LookupError, TypeError, NotImplementedError, MemoryError)
+FAULTS = (pa.ArrowException, ValueError, ArithmeticError, LookupError, TypeError, NotImplementedError)
+_ASKED_FOR = re.compile(r"size (\d+)")  # in Arrow's message when memory is refused
+
+
+@contextmanager
+def damage_as_fault(stream: BinaryIO, settings: Corpus) -> Iterator[None]:
+    """Let what Arrow and Python raise over a damaged file be a fault of the file, and nothing else.
+
+    Raises
+    ------
+    BrokenFileError
+        The file is damaged.
+    TransientError
+        This machine lacks the memory that the file needs.
+    OSError
+        The device failed.
+    """
+    try:
+        yield
+    except MemoryError as error:
+        allowed = os.fstat(stream.fileno()).st_size * settings.max_expansion
+        asked = _ASKED_FOR.search(str(error))
+        if int(asked[1]) <= allowed if asked else not _can_have(allowed):  # no sound file of this size needs more
+            raise TransientError(
+                "there is too little memory to read a table of the corpus; end other processes, or lower "
+                "runtime.workers, and run again"
+            ) from error
+        raise BrokenFileError("corrupt", f"asks for more than {allowed:,} bytes of memory") from None
+    except FAULTS as error:
+        raise BrokenFileError("corrupt", str(error)) from None
+    except OSError as error:  # Arrow reports damaged bytes so too, but without an error number
+        if error.errno is not None:
+            raise
+        raise BrokenFileError("corrupt", str(error)) from None
+
+
+def _can_have(size: int) -> bool:
+    try:
+        bytearray(size)
+    except MemoryError:
+        return False
+    return True
 
 
 class _NoValue:

@@ -67,9 +67,8 @@ def make_record(row: int, value: dict[str, Any], text_key: str) -> Record | Faul
     labels: dict[str, str | None] = {}
     dropped = []
     for name, keys in LABEL_KEYS.items():
-        given = next((value[key] for key in keys if value.get(key) is not None), None)
         try:
-            labels[name] = make_label(given)
+            labels[name] = next((label for key in keys if (label := make_label(value.get(key))) is not None), None)
         except LabelError:
             labels[name] = None
             dropped.append(name)

@@ -33,6 +33,7 @@ LEFT_OUT: dict[str, str] = {
     "config_faults": "says what is wrong with a configuration",
     "config_file": "reads the configuration, which enters by its values",
     "config_yaml": "reads the configuration, which enters by its values",
+    "corpus.quarantine": "says why nothing of a corpus can be used",
     "demo.*": "makes raw files and a model, which enter by their content",
     "device_faults": "says what went wrong with a device",
     "errors": "names what went wrong; whether something did is the code that raises it",

@@ -62,7 +62,7 @@ def test_deep_json_is_a_fault(tmp_path: Path) -> None:
 
 
 def test_labels_are_optional_and_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
-    row = {"text": "a", "source": "wiki", "license": "MIT", "article": 7}
+    row = {"text": "a", "source": "wiki", "licence": " ", "license": "MIT", "article": 7}
     odd = {"text": "b", "source": {"no": "label"}, "licence": "GPL", "license": "MIT", "article": True}
     items = read(tmp_path / "a.jsonl", b"\xef\xbb\xbf" + json.dumps(row).encode() + b"\r\n" + json.dumps(odd).encode())
     assert items == [
