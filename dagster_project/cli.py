@@ -96,6 +96,14 @@ def _asset(context: click.Context, parameter: click.Parameter, value: str | None
     return value
 
 
+def _require_outside(folder: Path, config: Config) -> None:
+    """Check that what is written into a folder takes the place of nothing that the lake is made from."""
+    if folder.resolve().is_relative_to(config.corpus.raw):
+        raise click.BadParameter(f"{folder} lies in corpus.raw, so it would be read as a shard; name another folder")
+    if config.search.evidence is not None and folder.resolve() == config.search.evidence.resolve():
+        raise click.BadParameter(f"{folder} is search.evidence, which this search began with; name another folder")
+
+
 def _objective(config: Config, objective: str) -> str:
     if objective not in config.objectives:
         raise click.BadParameter(f"{objective!r} is no objective; choose one of {', '.join(config.objectives)}")
@@ -268,8 +276,7 @@ def export(objective: str, form: Format, out: Path | None, stale_too: bool) -> N
 
     config = _load()
     folder = out or config.lake / "export" / f"{_objective(config, objective)}-{form}"
-    if folder.resolve().is_relative_to(config.corpus.raw):
-        raise click.BadParameter(f"{folder} lies in corpus.raw, so it would be read as a shard; name another folder")
+    _require_outside(folder, config)
     materializer = Materializer(config)
     corpus = materializer.get("mixed_corpus", objective)
     node = ("mixed_corpus", objective)
@@ -292,6 +299,7 @@ def export_swarm(folder: Path, stale_too: bool) -> None:
     from dagster_project.generations import look_at_generations, require_current
 
     materializer = Materializer(_load())
+    _require_outside(folder, materializer.config)
     made = [materializer.store.current("predictor_state", key) for key in iteration_keys(materializer.config)]
     states = [state for state in made if state is not None]
     if not states:

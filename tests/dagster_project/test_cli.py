@@ -131,6 +131,16 @@ class TestFinished:
         assert result.exit_code == 2 and "would be read as a shard; name another folder" in result.stderr
         assert not folder.exists()
 
+    def test_a_swarm_takes_the_place_of_nothing_that_the_lake_is_made_from(self, project: Path) -> None:
+        raw, evidence = project / "data_lake" / "raw" / "swarm", project / "evidence"
+        result = climb(project, "export-swarm", str(raw))
+        assert result.exit_code == 2 and "would be read as a shard" in result.stderr and not raw.exists()
+        settings = (project / "climb.yaml").read_text()
+        change_setting(project, search={"evidence": str(evidence)})
+        result = climb(project, "export-swarm", str(evidence))
+        (project / "climb.yaml").write_text(settings)
+        assert result.exit_code == 2 and "is search.evidence" in result.stderr and not evidence.exists()
+
     def test_exported_swarm_is_read_back_as_the_same_history(self, project: Path, tmp_path: Path) -> None:
         result = climb(project, "export-swarm", str(tmp_path / "deep" / "swarm"))
         assert (result.exit_code, result.stdout) == (0, f"8 mixtures in {tmp_path / 'deep' / 'swarm'}\n")
