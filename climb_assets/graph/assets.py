@@ -325,7 +325,7 @@ SPECS: tuple[Spec, ...] = (
         "audit",
         "objective",
         inputs=(Input("mixed_corpus"), Input("target_comparison")),
-        kinds=("python",),
+        lineage=True,
     ),
 )
 

@@ -159,7 +159,17 @@ class Materializer:
             versions[f"raw:{partition}"] = digest_shard(corpus.raw, partition, self.digests, corpus.link_roots).digest
         if any(entry.asset == "raw_corpus" for entry in spec.inputs):
             versions["raw_corpus"] = self.corpus_version()
+        if spec.lineage:
+            versions["lineage:fingerprints"] = self._lineage(spec, partition)
         return versions
+
+    def _lineage(self, spec: Spec, partition: str | None) -> str:
+        """Return a hash over how everything that a partition rests on was made, whatever came out."""
+        found: dict[str, str | None] = {}
+        for asset in sorted(ancestors(spec.asset) - {spec.asset}):
+            keys = [partition] if SPEC[asset].dimension == spec.dimension else self.partitions(SPEC[asset])
+            found |= {artefact_name(asset, key): self.store.reference(asset, key) for key in keys}
+        return sha256_text(canonical_json(found))[:32]
 
     def digest(self, path: Path) -> str:
         """Return a hash over the contents of a file or folder outside the lake, as last seen."""
@@ -284,3 +294,15 @@ class Materializer:
         if artifact.data_version != data_version:
             raise MissingArtifact(f"{asset}[{partition}] has changed since it was counted; run `climb up`")
         return artifact
+
+
+def ancestors(asset: str) -> set[str]:
+    """Return an asset and everything that it is made from, by name."""
+    found: set[str] = set()
+    waiting = [asset]
+    while waiting:
+        name = waiting.pop()
+        if name in SPEC and name not in found:
+            found.add(name)
+            waiting.extend(entry.asset for entry in SPEC[name].inputs)
+    return found

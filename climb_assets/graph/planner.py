@@ -15,7 +15,7 @@ from climb_assets.environment import Difference, differences
 from climb_assets.errors import ConfigError
 from climb_assets.graph.assets import SEARCH, SPEC, SPECS, check_outside_files
 from climb_assets.graph.estimates import Cost, Estimates, Node, add_up
-from climb_assets.graph.materializer import Materializer
+from climb_assets.graph.materializer import Materializer, ancestors
 from climb_assets.store.artifacts import Artifact, Order
 
 Kind = Literal["code", "config", "data", "environment", "missing"]
@@ -114,7 +114,7 @@ def make_plan(materializer: Materializer, to: str | None = None) -> Plan:
     if to is not None and to not in SPEC:
         raise ConfigError(f"{to!r} is no asset; choose one of {', '.join(SPEC)}")
     materializer.refresh()
-    wanted = _ancestors(to) if to else {spec.asset for spec in SPECS}
+    wanted = ancestors(to) if to else {spec.asset for spec in SPECS}
     check_outside_files(materializer.config, wanted)
     current = {node: _find(materializer, node) for node in _nodes(materializer, wanted)}
     stale: dict[Node, StaleItem] = {}
@@ -163,18 +163,6 @@ def _find(materializer: Materializer, node: Node) -> Artifact | None:
     """Return the current artefact of a partition; one that lost a file is not there."""
     artifact = materializer.store.current(*node)
     return artifact if artifact is not None and artifact.is_complete() else None
-
-
-def _ancestors(asset: str) -> set[str]:
-    specs = {spec.asset: spec for spec in SPECS}
-    found: set[str] = set()
-    waiting = [asset]
-    while waiting:
-        name = waiting.pop()
-        if name in specs and name not in found:
-            found.add(name)
-            waiting.extend(entry.asset for entry in specs[name].inputs)
-    return found
 
 
 def _removed(materializer: Materializer, wanted: set[str]) -> list[Node]:

@@ -58,6 +58,9 @@ class Spec:
         Whether its content changes whenever an input's does, so that what lies behind it is certain too.
     kinds
         What it is made with; `PREDICTOR` stands for the kind of predictor that the configuration asks for.
+    lineage
+        Whether it tells how all that it rests on was made, and so is made again where that was made otherwise, by other
+        settings or code, even if the same came out.
     resumable
         Whether its function trusts the finished files in the folder of a maker that died.
     precision
@@ -79,6 +82,7 @@ class Spec:
     files: Callable[[Config], dict[str, Path]] = lambda config: {}
     kinds: tuple[str, ...] = ("python",)
     faithful: bool = False
+    lineage: bool = False
     resumable: bool = False
     precision: Callable[[Config, str], str] | None = None
     commit: Callable[[Config], str | None] = lambda config: None

@@ -73,9 +73,21 @@ def test_raw_change_that_no_document_shows_spreads_no_further(up: Up, project: P
     path = project / "data_lake" / "raw" / "first.jsonl"
     path.write_text(path.read_text().replace('", "', '" ,  "'))
     before = versions(lake, "corpus_shards")
-    assert up().made == 2
-    assert up.lines == ["raw_shards, corpus_shards [first.jsonl]"]
+    assert up().made == 4
+    audits = ["audit_bundle [general]", "audit_bundle [science]"]  # which have the hash of the raw file
+    assert up.lines == ["raw_shards, corpus_shards [first.jsonl]", *audits]
     assert versions(lake, "corpus_shards") == before
+
+
+def test_an_audit_tells_the_settings_that_were_used_also_where_they_changed_nothing(
+    up: Up, project: Path, lake: LocalStore
+) -> None:
+    change_setting(project, clusters={"prune": {"quality": 0.0}})
+    assert up().made == 3
+    assert up.lines == ["domains", "audit_bundle [general]", "audit_bundle [science]"]
+    for objective in ("general", "science"):
+        told = json.loads(lake.get("audit_bundle", objective).file("parameters.json").read_text())
+        assert told["domains"]["clusters"]["prune"] == {"quality": 0.0}
 
 
 @pytest.mark.slow

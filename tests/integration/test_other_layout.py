@@ -64,8 +64,8 @@ def make_all(climb: Materializer, *, backwards: bool) -> None:
 def bytes_of(climb: Materializer) -> dict[str, str]:
     """Return the hash of every file, by its path.
 
-    Embeddings name the parts in their fingerprint and their manifest; the audit bundle records how each input was made,
-    and so the parts too.
+    Embeddings name the parts in their fingerprint and their manifest, and so does the audit bundle, which tells how
+    each input was made.
     """
     found = {}
     for path, sha256 in contents(climb.store).items():
