@@ -65,7 +65,8 @@ def launch(command: Sequence[str | Path], log: Path) -> Launch:
     mark = uuid.uuid4().hex
     with log.open("ab") as stream:
         process = subprocess.Popen(
-            [str(word) for word in command],
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a script's background ignores it
+            args=[str(word) for word in command],
             cwd=ROOT,
             env={**os.environ, MARK: mark},
             stdin=subprocess.DEVNULL,
