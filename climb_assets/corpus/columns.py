@@ -6,7 +6,7 @@ strings and bytes of any width, views, dictionaries and extension types of them 
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
@@ -19,10 +19,49 @@ from climb_assets.errors import TransientError
 
 BATCH_ROWS = 1024
 BATCH_BYTES = 2**28
-# What Arrow and Python raise for damaged files and for values that Python cannot hold; a time zone that is not known
-# is a LookupError.
-FAULTS = (pa.ArrowException, ValueError, ArithmeticError, LookupError, TypeError, NotImplementedError)
+DAMAGE = (pa.ArrowException, ValueError)  # what Arrow raises over damaged bytes; a name that is no UTF-8 is the latter
+# What it raises over a value that Python cannot hold: a date beyond the year 9999, an unknown time zone (LookupError).
+NO_VALUE = (*DAMAGE, ArithmeticError, LookupError)
 _ASKED_FOR = re.compile(r"size (\d+)")  # in Arrow's message when memory is refused
+
+Rows = Iterator[dict[str, Any]]
+
+
+def read_table(
+    stream: BinaryIO, read_rows: Callable[[BinaryIO, Corpus], Rows], settings: Corpus
+) -> Iterator[Record | Fault]:
+    """Yield the record or the fault of each row of an open table, counted from 1.
+
+    Parameters
+    ----------
+    read_rows
+        Yields the rows of the table's format, as `batch_rows` does. What it raises is laid to the file; what is done
+        with its rows here is not.
+
+    Raises
+    ------
+    BrokenFileError
+        The file is damaged, a bomb, or has other columns.
+    TransientError
+        This machine lacks the memory that the file needs.
+    OSError
+        The device failed.
+    """
+    allowed = os.fstat(stream.fileno()).st_size * settings.max_expansion
+    for row, cells in enumerate(_rows_or_damage(stream, read_rows, settings), start=1):
+        size = sum(len(cell) for cell in cells.values() if isinstance(cell, bytes))
+        allowed -= size
+        if allowed < 0:
+            raise BrokenFileError("bomb", f"unpacks to more than {settings.max_expansion} times its size")
+        if size > settings.max_record_bytes:
+            yield Fault(row, "record_too_long", f"more than corpus.max_record_bytes, {settings.max_record_bytes}")
+        else:
+            yield _decode_row(row, cells, settings.text_column)
+
+
+def _rows_or_damage(stream: BinaryIO, read_rows: Callable[[BinaryIO, Corpus], Rows], settings: Corpus) -> Rows:
+    with damage_as_fault(stream, settings):
+        yield from read_rows(stream, settings)
 
 
 @contextmanager
@@ -49,7 +88,7 @@ def damage_as_fault(stream: BinaryIO, settings: Corpus) -> Iterator[None]:
                 "runtime.workers, and run again"
             ) from error
         raise BrokenFileError("corrupt", f"asks for more than {allowed:,} bytes of memory") from None
-    except FAULTS as error:
+    except DAMAGE as error:
         raise BrokenFileError("corrupt", str(error)) from None
     except OSError as error:  # Arrow reports damaged bytes so too, but without an error number
         if error.errno is not None:
@@ -100,31 +139,7 @@ def holds_text(kind: pa.DataType) -> bool:
     return True
 
 
-def read_rows(rows: Iterator[dict[str, Any]], allowed: int, settings: Corpus) -> Iterator[Record | Fault]:
-    """Yield the record or the fault of each row, counted from 1.
-
-    Parameters
-    ----------
-    allowed
-        Bytes of text that the file may unpack to.
-
-    Raises
-    ------
-    BrokenFileError
-        It unpacks to more.
-    """
-    for row, cells in enumerate(rows, start=1):
-        size = sum(len(cell) for cell in cells.values() if isinstance(cell, bytes))
-        allowed -= size
-        if allowed < 0:
-            raise BrokenFileError("bomb", f"unpacks to more than {settings.max_expansion} times its size")
-        if size > settings.max_record_bytes:
-            yield Fault(row, "record_too_long", f"more than corpus.max_record_bytes, {settings.max_record_bytes}")
-        else:
-            yield _decode_row(row, cells, settings.text_column)
-
-
-def batch_rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
+def batch_rows(batch: pa.RecordBatch) -> Rows:
     """Yield the rows of a batch, text as bytes: Arrow does not check that it is UTF-8."""
     values = [column_cells(column) for column in batch.columns]
     for cells in zip(*values, strict=True):
@@ -146,14 +161,14 @@ def column_cells(column: pa.Array) -> list[Any]:
         return [_NoValue() if valid else None for valid in column.is_valid().to_pylist()]
     try:
         return list(column.to_pylist())
-    except FAULTS:
+    except NO_VALUE:
         return [_cell(scalar) for scalar in column]
 
 
 def _cell(scalar: pa.Scalar) -> Any:
     try:
         return scalar.as_py()
-    except FAULTS:
+    except NO_VALUE:
         return _NoValue()
 
 

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from climb_assets.config import Corpus
-from climb_assets.corpus.arrow_ipc import read_arrow
+from climb_assets.corpus.arrow_ipc import read_arrow_rows
+from climb_assets.corpus.columns import read_table
 from climb_assets.corpus.json_lines import parse_json
-from climb_assets.corpus.parquet import read_parquet
+from climb_assets.corpus.parquet import read_parquet_rows
 from climb_assets.corpus.records import WHOLE_FILE, BrokenFileError, Fault, Record
 from climb_assets.corpus.regular_file import IrregularFileError, open_regular
 from climb_assets.corpus.text_pieces import cut_text, split_text
@@ -25,7 +26,7 @@ from climb_assets.corpus.unpacking import PACKINGS, check_rows, read_packed, rea
 from climb_assets.printable import printable
 
 JSON_LINES = (".jsonl", ".ndjson", ".json")
-TABLES = {".parquet": read_parquet, ".arrow": read_arrow, ".feather": read_arrow}
+TABLES = {".parquet": read_parquet_rows, ".arrow": read_arrow_rows, ".feather": read_arrow_rows}
 KINDS = (*TABLES, *JSON_LINES, ".txt")
 WEB_ARCHIVES = tuple(f"{kind}{packing}" for kind in (".warc", ".wet", ".wat") for packing in ("", *PACKINGS))
 WEB_ARCHIVE_ADVICE = "a web archive, not text: extract its text to .jsonl first (trafilatura and datatrove do)"
@@ -87,7 +88,7 @@ def read_records(path: Path, settings: Corpus, name: str | None = None) -> Itera
 
 def _read_kind(stream: BinaryIO, kind: str, packing: str | None, settings: Corpus) -> Iterator[Record | Fault]:
     if kind in TABLES:
-        return TABLES[kind](stream, settings)
+        return read_table(stream, TABLES[kind], settings)
 
     def read() -> Iterator[bytes]:
         stream.seek(0)

@@ -97,10 +97,7 @@ def parquet(random: Generator) -> Content:
         "use_dictionary": chance(random, 0.5),
         "store_schema": chance(random, 0.8),
     }
-    try:
-        pq.write_table(table, buffer, **options)
-    except (pa.ArrowException, NotImplementedError):  # Parquet has no such type
-        pq.write_table(table.select(["text"]).cast(pa.schema([("text", pa.string())]), safe=False), buffer)
+    pq.write_table(table, buffer, **options)
     return Content(".parquet", buffer.getvalue(), table.num_rows)
 
 

@@ -184,15 +184,8 @@ def values(kind: pa.DataType) -> list:
     return [b"a", b"b"] if "binary" in str(kind) else ["a", "b"]
 
 
-TEXTS = [
-    pa.string(),
-    pa.large_string(),
-    pa.string_view(),
-    pa.binary(),
-    pa.large_binary(),
-    pa.binary_view(),
-    pa.binary(1),
-]
+VIEWS = [pa.string_view(), pa.binary_view()]
+TEXTS = [*VIEWS, pa.string(), pa.large_string(), pa.binary(), pa.large_binary(), pa.binary(1)]
 
 
 @pytest.mark.parametrize("kind", TEXTS, ids=str)
@@ -203,10 +196,11 @@ def test_text_is_text_whatever_its_type(tmp_path: Path, kind: pa.DataType, form:
     if form == "dictionary":
         column = pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int8()), column)
     table = pa.table({"text": column, "source": column})
-    try:
-        write_arrow(table, tmp_path / name)
-    except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
-        pytest.skip(f"nobody can write such a file: {error}")
+    if (name, form) == ("a.parquet", "dictionary") and kind in VIEWS:  # a file that nobody can write
+        with pytest.raises(pa.ArrowNotImplementedError):
+            write_arrow(table, tmp_path / name)
+        return
+    write_arrow(table, tmp_path / name)
     items = list(read_records(tmp_path / name, SMALL))
     assert items == [Record(1, "a", "a"), Record(2, "b", "b")]
 
