@@ -129,7 +129,7 @@ def choose_columns(schema: pa.Schema, text: str) -> list[str]:
 def holds_text(kind: pa.DataType) -> bool:
     """Return whether the values of a type are bytes, which may be text."""
     if isinstance(kind, pa.BaseExtensionType):
-        return holds_text(kind.storage_type)
+        return not isinstance(kind, pa.UuidType) and holds_text(kind.storage_type)
     if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
         return holds_text(kind.value_type)
     try:
@@ -148,7 +148,7 @@ def batch_rows(batch: pa.RecordBatch) -> Rows:
 
 def column_cells(column: pa.Array) -> list[Any]:
     """Return a column's values, text as bytes; one that Python cannot hold, or that is nested, is an object of ours."""
-    if isinstance(column, pa.ExtensionArray):
+    if isinstance(column, pa.ExtensionArray) and not isinstance(column, pa.UuidArray):  # whose bytes are no text
         return column_cells(column.storage)
     if isinstance(column, pa.DictionaryArray):
         entries = column_cells(column.dictionary)

@@ -9,6 +9,7 @@ import os
 import time
 import tracemalloc
 from pathlib import Path
+from uuid import UUID
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -245,6 +246,14 @@ def test_a_label_that_cannot_be_text_is_dropped_and_told_and_ends_nothing(tmp_pa
     first, second = read_records(path, SMALL)
     assert isinstance(first, Record) and first.article is None and first.dropped == ("article",)
     assert isinstance(second, Record) and second.dropped == () and second.article in (None, "1970-01-01")
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.arrow"])
+def test_an_article_may_be_a_uuid_as_duckdb_writes_it(tmp_path: Path, name: str) -> None:
+    ids = [UUID(int=10**30), None]
+    column = pa.ExtensionArray.from_storage(pa.uuid(), pa.array([one and one.bytes for one in ids], pa.binary(16)))
+    write_arrow(pa.table({"text": ["a", "b"], "article": column}), tmp_path / name)
+    assert list(read_records(tmp_path / name, SMALL)) == [Record(1, "a", article=str(ids[0])), Record(2, "b")]
 
 
 def test_a_column_name_that_is_not_utf8_is_told(tmp_path: Path) -> None:
