@@ -8,7 +8,6 @@ that multiply can cost more than the text is long.
 import math
 import re
 import unicodedata
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +134,8 @@ def _load(text: str, path: Path) -> Any:
 def _refuse_structure(text: str, path: Path) -> None:
     """Refuse what would make building the tree cost more than the text: depth, anchors; and tags, which name types."""
     level = 0
-    for event in _events(text):
+    event: Any
+    for event in yaml.parse(text, Loader=_Loader):
         line = event.start_mark.line + 1
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
             raise ConfigError(f"{path}, line {line}: anchors and aliases are not read; write the value out")
@@ -144,10 +144,6 @@ def _refuse_structure(text: str, path: Path) -> None:
         level += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if level > MOST_LEVELS:
             raise ConfigError(f"{path}, line {line}: more than {MOST_LEVELS} levels; no setting lies so deep")
-
-
-def _events(text: str) -> Iterator[Any]:
-    yield from yaml.parse(text, Loader=_Loader)
 
 
 def _shown(node: yaml.Node) -> str:

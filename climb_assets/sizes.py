@@ -1,9 +1,15 @@
 """Model sizes by name.
 
-What belongs here: widths of Llamas. How one is trained belongs to the configuration.
+What belongs here: widths of Llamas, and how many parameters they come to. How one is trained belongs to the
+configuration.
 """
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from climb_assets.config import Training
+
+FILE_BYTES = 2  # of a parameter in the files of a model, at least: most are kept in bfloat16
 
 
 class Shape(NamedTuple):
@@ -33,3 +39,13 @@ SIZES = {
     "350M": Shape(960, 32, 15, 2560),
     "1B": Shape(1536, 32, 24, 4352),
 }
+
+
+def estimate_parameters(training: "Training", vocabulary: int) -> int:
+    """Return the parameters of a model before it is there, the embedding counted once and the norms not at all.
+
+    Of one that is continued, as many as its files hold at most.
+    """
+    if training.start is None:
+        return training.shape.parameters + vocabulary * training.shape.hidden
+    return sum(file.stat().st_size for file in training.start.glob("*.safetensors")) // FILE_BYTES

@@ -11,12 +11,15 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import dagster as dg
 import yaml
 
 from climb_assets.errors import ConfigError
 from climb_assets.store.files import atomic_file, make_folder, remove_unfinished, scratch_folder
+
+State = Literal["whole", "without data", "of several versions"]  # the last two are put right
 
 HOME_VARIABLE = "DAGSTER_HOME"
 STORAGE_KEYS = {"storage", "run_storage", "event_log_storage", "schedule_storage"}  # of dagster.yaml
@@ -78,25 +81,25 @@ def heal_databases(home: Path, template: Path) -> list[str]:
         return []
     aside = home / "databases"
     remove_unfinished(aside)
-    broken = {name: has_data for name in HAS_DATA if (has_data := _fault(home, name)) is not None}
+    states = {name: _look_at(home, name) for name in HAS_DATA}
+    broken = {name: state for name, state in states.items() if state != "whole"}
     if not broken:
         return []
     with scratch_folder(aside) as fresh:
         shutil.copyfile(template, fresh / "dagster.yaml")
         make_databases(fresh)
-        for name, has_data in broken.items():
-            if has_data:
+        for name, state in broken.items():
+            if state == "of several versions":
                 _keep_version(home / name, _versions(fresh / name)[0])
             else:
                 _replace(home / name, fresh / name)
     return list(broken)
 
 
-def _fault(home: Path, name: str) -> bool | None:
-    """Return None where a database is whole, else whether it holds data."""
+def _look_at(home: Path, name: str) -> State:
     path = home / name
     if not path.exists():
-        return False
+        return "without data"
     try:
         versions = _versions(path)
         with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
@@ -110,8 +113,8 @@ def _fault(home: Path, name: str) -> bool | None:
             "made anew, and what lies in the lake is reported to it"
         ) from None
     if has_data:
-        return None if len(versions) <= 1 else True
-    return None if len(versions) == 1 and ready else False
+        return "whole" if len(versions) <= 1 else "of several versions"
+    return "whole" if len(versions) == 1 and ready else "without data"
 
 
 def _versions(path: Path) -> list[str]:

@@ -16,12 +16,12 @@ from climb_assets.config import Config, Training
 from climb_assets.environment import resolve_device
 from climb_assets.executor.capacity import measure_capacity
 from climb_assets.graph.hashed_settings import iteration_number
+from climb_assets.sizes import estimate_parameters
 from climb_assets.store.artifacts import Artifact
 from climb_assets.store.store import Store
 
 Node = tuple[str, str | None]
 
-FILE_BYTES = 2  # a parameter of a published model, in bfloat16
 KEPT_BYTES = 4  # a parameter of a kept one, in float32
 SEARCHING, SHARING = {"climb"}, {"regmix", "olmix"}  # baselines with a swarm of their own, and with one for all
 
@@ -36,19 +36,12 @@ class Models:
     def work(self, vocabulary: int) -> float:
         """Return tokens times parameters of all of them."""
         tokens = self.training.steps * self.training.batch * self.training.sequence
-        return float(self.count) * tokens * count_parameters(self.training, vocabulary)
+        return float(self.count) * tokens * estimate_parameters(self.training, vocabulary)
 
     def bytes(self, vocabulary: int) -> int:
         """Return the bytes of their weights on the disk, those at snapshots too."""
         points = 1 + len(self.training.snapshots)
-        return self.count * points * KEPT_BYTES * count_parameters(self.training, vocabulary)
-
-
-def count_parameters(training: Training, vocabulary: int) -> int:
-    """Return the parameters of a model, the embedding counted once and the norms not at all."""
-    if training.start is None:
-        return training.shape.parameters + vocabulary * training.shape.hidden
-    return sum(file.stat().st_size for file in training.start.glob("*.safetensors")) // FILE_BYTES
+        return self.count * points * KEPT_BYTES * estimate_parameters(self.training, vocabulary)
 
 
 def models_of(asset: str, partition: str | None, config: Config) -> list[Models]:

@@ -19,6 +19,7 @@ from climb_assets.environment import resolve_device
 from climb_assets.executor.executor import Executor, Progress, Resources
 from climb_assets.executor.local import LocalExecutor
 from climb_assets.search.item_sampling import ItemLosses, TaskItems
+from climb_assets.sizes import estimate_parameters
 from climb_assets.store.artifacts import Artifact, Order
 from climb_assets.store.store import Store
 from climb_assets.tables import read_table
@@ -34,7 +35,6 @@ from climb_assets.training.proxy_orders import (
 )
 from climb_assets.training.proxy_unit import ProxyUnit
 
-START_BYTES = 2  # of a parameter of a model that is continued, at least: most are kept in bfloat16
 BYTES_PER_PARAMETER = 20  # float32 weight, gradient, two moments of AdamW, and a copy while it is saved
 WORKER_BYTES = 2 * 2**30  # torch and transformers, the activations of a step
 
@@ -136,10 +136,7 @@ class Swarm:
 
     def _resources(self, training: Training) -> Resources:
         """Return what one proxy needs; its threads follow from that, and so do its last bits."""
-        if training.start is None:
-            parameters = training.shape.parameters + self._conditions.vocabulary * training.shape.hidden
-        else:
-            parameters = sum(file.stat().st_size for file in training.start.glob("*.safetensors")) // START_BYTES
+        parameters = estimate_parameters(training, self._conditions.vocabulary)
         gpu = resolve_device(self._conditions.runtime.device) == "cuda"
         return Resources(WORKER_BYTES + BYTES_PER_PARAMETER * parameters, gpu=gpu)
 
