@@ -80,15 +80,15 @@ def _check_harness_task(task: HarnessTask, key: str) -> None:
     harness_version()
     if task.include is not None and not task.include.is_dir():
         raise ConfigError(f"{key}.include: {task.include} is not there or no folder; name a folder of task YAML files")
-    named = _harness_names(task.task) if task.include is None else _name_task(_yaml_files(task.include), task.task)
+    named = _harness_knows(task.task) if task.include is None else _is_named_in(task.task, _yaml_files(task.include))
     if not named:
         where = task.include or "lm-evaluation-harness"
         raise ConfigError(f"{key}.task: {where} has no task {task.task!r}; `lm_eval ls tasks` lists them")
 
 
 @functools.cache
-def _harness_names(task: str) -> bool:
-    return _name_task(_harness_files(), task)
+def _harness_knows(task: str) -> bool:
+    return _is_named_in(task, _harness_files())
 
 
 @functools.cache
@@ -103,8 +103,8 @@ def _yaml_files(folder: Path) -> tuple[Path, ...]:
     return tuple(file for file in folder.rglob("*") if file.suffix in (".yaml", ".yml", ""))
 
 
-def _name_task(files: Collection[Path], task: str) -> bool:
-    """Return whether one of some files is called like a task, or has its name among its words."""
+def _is_named_in(task: str, files: Collection[Path]) -> bool:
+    """Return whether one of some files is called like a task or has its name among its words."""
     if task in {file.stem for file in files}:
         return True
     word = re.compile(rb"(?<![\w-])" + re.escape(task.encode()) + rb"(?![\w-])")
