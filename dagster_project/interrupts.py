@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TextIO, TypeVar
+
+from dagster_project.standard_error import copy_of_stderr
 
 Value = TypeVar("Value")
 
@@ -36,8 +38,12 @@ def run_interruptibly(work: Callable[[], Value], advice: str) -> Value:
     if threading.current_thread() is not threading.main_thread():  # where no signal arrives
         return work()
     outcome: Future[Value] = Future()
+    stderr = copy_of_stderr()
 
     def do() -> None:
+        # Processes that are started here inherit this: a terminal sends its Ctrl-C to them too, and those that Dagster
+        # starts would each print a traceback. They end with this process.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             outcome.set_result(work())
         except BaseException as error:  # `sys.exit` too
@@ -48,15 +54,15 @@ def run_interruptibly(work: Callable[[], Value], advice: str) -> Value:
             threading.Thread(target=do, name="command", daemon=True).start()
             return outcome.result()
         except KeyboardInterrupt:
-            _end_by(signal.SIGINT, "interrupted", advice)
+            _end_by(signal.SIGINT, "interrupted", advice, stderr)
         except Terminated:
-            _end_by(signal.SIGTERM, "terminated", advice)
+            _end_by(signal.SIGTERM, "terminated", advice, stderr)
 
 
 @contextmanager
 def ended_after(seconds: float, sentence: str, code: int) -> Iterator[None]:
     """End this process with one line and an exit code where the block takes longer: also one that heeds no request."""
-    alarm = threading.Timer(seconds, _end, (sentence, code))
+    alarm = threading.Timer(seconds, _end, (sentence, code, sys.stderr))
     alarm.daemon = True
     alarm.start()
     try:
@@ -77,18 +83,18 @@ def _hearing_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _end_by(number: signal.Signals, what: str, advice: str) -> NoReturn:
+def _end_by(number: signal.Signals, what: str, advice: str, stderr: TextIO) -> NoReturn:
     """End this process as a shell expects of one that a signal ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C
-    _end(f"{what}; {advice}", 128 + number)
+    _end(f"{what}; {advice}", 128 + number, stderr)
 
 
-def _end(sentence: str, code: int) -> NoReturn:
+def _end(sentence: str, code: int, stderr: TextIO) -> NoReturn:
     """End this process without waiting for any thread."""
     try:
         sys.stdout.flush()
-        start = "\r\x1b[K" if sys.stderr.isatty() else ""  # over what a progress bar has left
-        sys.stderr.write(f"{start}climb: {sentence}\n")
-        sys.stderr.flush()
+        start = "\r\x1b[K" if stderr.isatty() else ""  # over what a progress bar has left
+        stderr.write(f"{start}climb: {sentence}\n")
+        stderr.flush()
     finally:
         os._exit(code)

@@ -4,17 +4,17 @@ What belongs here: the callback `Materializer.progress` in words, with a rate an
 the compute's matter.
 """
 
-import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Self, TextIO
+from typing import Self
 
 from tqdm import tqdm
 
 from climb_assets.graph.materializer import Materializer
+from dagster_project.standard_error import copy_of_stderr
 
 TICK = 1.0  # seconds between looks at the clock
 SILENCE = 10.0  # seconds without a line where there is no terminal
@@ -53,7 +53,7 @@ class Reporter:
     """
 
     def __init__(self) -> None:
-        self._stream = _copy_of_stderr()
+        self._stream = copy_of_stderr()
         self._terminal = self._stream.isatty()
         self._lock = threading.RLock()
         self._bar: tqdm | None = None
@@ -115,14 +115,6 @@ class Reporter:
                 elif self._shown and now - self._said >= max(SILENCE, SHARE_OF_ELAPSED * (now - self._begun)):
                     self._said = now
                     print(f"  {tqdm.format_interval(now - self._begun)} {self._shown}", file=self._stream, flush=True)
-
-
-def _copy_of_stderr() -> TextIO:
-    try:
-        descriptor = os.dup(sys.stderr.fileno())
-    except OSError:  # it is no file of the operating system: a test's
-        return sys.stderr
-    return os.fdopen(descriptor, "w", encoding=sys.stderr.encoding, errors="backslashreplace", buffering=1)
 
 
 @contextmanager

@@ -56,6 +56,7 @@ def serve(workspace: Path, port: int, *, read_only: bool, hosts: Sequence[str] =
         One of the two ended by itself.
     """
     told = threading.Event()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # which the command that became this had blocked
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: told.set())
     variables = {**os.environ, HOSTS_VARIABLE: ",".join(hosts)}

@@ -16,6 +16,7 @@ from climb_assets.training.fidelity import in_words
 from dagster_project.summary import summarise
 
 PRUNED_SHOWN = 5  # clusters
+EXCERPT = 80  # characters of the beginning of a document
 
 
 def describe(materializer: Materializer) -> str:
@@ -105,12 +106,13 @@ def _ranks(skill: dict[str, float | None]) -> list[str]:
 
 def _describe_corpus(corpus: dict[str, Any] | None) -> str:
     if corpus is None:
-        return "The corpus has not been read yet; run `climb up`."
+        return "The corpus has no manifest yet; run `climb up`."
     counts = {"duplicates": "duplicates across shards", "filtered": "filtered", "quarantined": "quarantined"}
     counts |= {"dropped_labels": "labels are no text"} if corpus.get("dropped_labels") else {}
     left_out = ", ".join(f"{corpus[key]} {words}" for key, words in counts.items())
     return (
         f"{corpus['documents']} documents, {corpus['tokens']:,} tokens in {corpus['shards']} shards ({left_out})."
+        + ('\nWhat was quarantined, and why: `climb sql "FROM quarantine"`.' if corpus["quarantined"] else "")
         + _describe_splits(corpus["splits"])
         + _describe_rejected(corpus["rejected_names"])
     )
@@ -181,7 +183,7 @@ def _describe_pruned(facts: Mapping[str, Any], clusters: Sequence[Mapping[str, A
             row["documents"],
             f"{row['share']:.1%}",
             printable(" ".join(row["terms"]), 60),
-            printable(row["begins"], 80),
+            printable(" ".join(row["begins"].split())[:EXCERPT]),
         ]
         for row in clusters[:PRUNED_SHOWN]
     ]

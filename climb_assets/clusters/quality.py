@@ -68,8 +68,8 @@ class RuleScorer:
     The signals are those of Gopher (arXiv 2112.11446, appendix A), C4 and FineWeb; the ramps were set so that
     encyclopaedic prose scores 3 to 5 and unsolicited mail fails the advertisement dimension.
 
-    A condition that knows English judges no text in another language, and one that asks for sentences no code. The
-    others then give the score by themselves, as a share of 5; where only one is left there is no score.
+    A condition that knows English judges no text in another language, and one that asks for sentences no code. It
+    counts as met then; where only one condition is left there is no score.
     """
 
     dimensions = DIMENSIONS
@@ -129,13 +129,14 @@ class RuleScorer:
 
 
 def _combine(conditions: Sequence[Condition]) -> NDArray[np.float32]:
-    """Return scores 0 to 5 (n,): a point for each condition, over those that can judge; NaN with fewer than two."""
+    """Return scores 0 to 5 (n,): a point for each condition that is met or cannot judge; NaN where fewer than two can.
+
+    What cannot judge holds nothing against a text. Were the others to stand for it, each of their faults would weigh
+    more in a language that the rules do not know than in English.
+    """
     judged = np.array([condition.judged for condition in conditions])
-    points = np.sum([condition.met for condition in conditions], axis=0, where=judged)
-    count = judged.sum(axis=0)
-    return np.where(count >= LEAST_CONDITIONS, points * (len(conditions) / np.maximum(count, 1)), np.nan).astype(
-        np.float32
-    )
+    points = np.where(judged, [condition.met for condition in conditions], 1).sum(axis=0)
+    return np.where(judged.sum(axis=0) >= LEAST_CONDITIONS, points, np.nan).astype(np.float32)
 
 
 NEWLINE = "<newline>"

@@ -109,7 +109,8 @@ class Spec:
         for name, path in self.files(config).items():
             if not path.exists():
                 raise ConfigError(
-                    f"{path} ({name}) is not there; run `climb demo-corpus`, or name another in climb.yaml"
+                    f"{path} ({name}) is not there; name another in climb.yaml, or run `climb demo-corpus` for the "
+                    "demo's"
                 )
 
     def check_files(self, config: Config) -> None:

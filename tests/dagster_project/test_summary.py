@@ -66,7 +66,7 @@ def test_the_text_has_every_part(materializer: Materializer) -> None:
 def test_a_lake_with_nothing_in_it(tmp_path: Path) -> None:
     (tmp_path / "climb.yaml").write_text("profile: smoke\n")
     materializer = Materializer(load_config(tmp_path / "climb.yaml"))
-    assert describe(materializer) == "The corpus has not been read yet; run `climb up`."
+    assert describe(materializer) == "The corpus has no manifest yet; run `climb up`."
     state = summarise(materializer)
     assert state["corpus"] is None and state["domains"] is None and state["iterations"] == []
     assert state["mixtures"] == {"general": None, "science": None}

@@ -1,9 +1,13 @@
 """Ctrl-C and SIGTERM: one line, the exit code that shells expect, and at once; the next command goes on."""
 
+import contextlib
+import fcntl
 import os
+import pty
 import signal
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -41,6 +45,41 @@ def test_up_ends_at_once_and_says_how_to_go_on(project: Path, number: signal.Sig
         started.end_family()
     again = climb(project, "up", "--to", "embeddings")
     assert again.finish(120) == 0, again.log.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_ctrl_c_at_a_terminal_reaches_every_process_and_one_of_them_speaks(project: Path) -> None:
+    command = [sys.executable, "-m", "dagster_project.cli", "--config", project / "climb.yaml", "up", "--to", "domains"]
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        command,
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+        cwd=ROOT,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(follower)
+    try:
+        wait_until(lambda: any((project / "data_lake").glob("artifacts/*/*/.*.partial")), 60, "something is being made")
+        os.write(leader, b"\x03")
+        assert process.wait(AT_ONCE) == 130
+        shown = read_all(leader)
+    finally:
+        process.kill()
+        os.close(leader)
+    assert "Traceback" not in shown and "KeyboardInterrupt" not in shown
+    assert "climb: interrupted; what is finished is kept; give the same command again" in shown.splitlines()[-1]
+
+
+def read_all(terminal: int) -> str:
+    """Return what was printed on a terminal that no process has open any longer."""
+    shown = b""
+    with contextlib.suppress(OSError):  # EIO is the end
+        while piece := os.read(terminal, 65536):
+            shown += piece
+    return shown.decode()
 
 
 @pytest.mark.slow
