@@ -21,11 +21,10 @@ NOT_THE_STORES = {  # what each of them looks at or writes is not in the store, 
     "climb_assets/config_file.py": "lists the profiles inside this package",
     "climb_assets/corpus/raw_files.py": "lists the raw folder, which is the user's",
     "climb_assets/graph/code_identity.py": "lists the source files of this package",
-    "climb_assets/graph/estimates.py": "measures the folder of a model that the user names",
     "climb_assets/graph/partition_unit.py": "measures the folder of a model that the user names",
     "climb_assets/mixture/export.py": "writes a folder that the user names",
     "climb_assets/search/swarm_table.py": "reads a folder of evidence that the user names",
-    "climb_assets/training/swarm.py": "measures the folder of a model that the user names",
+    "climb_assets/sizes.py": "measures the folder of a model that the user names",
     "climb_assets/training/task_files.py": "looks through task files of lm-evaluation-harness or of the user",
 }
 DEMO = "climb_assets/demo/"  # makes the raw folder, before there is a lake
