@@ -56,5 +56,5 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@exec $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(EXTRAS)]'
 	@exec touch $(INSTALLED)
 
-clean: ## what was made, but not the raw files
-	@exec rm -rf data_lake/artifacts data_lake/refs data_lake/locks data_lake/unfinished data_lake/dagster_home data_lake/export
+clean: ## what was made in both lakes, but not the raw files
+	@exec rm -rf $(foreach lake,data_lake data_lake/demo,$(addprefix $(lake)/,artifacts refs locks unfinished dagster_home export))

@@ -77,7 +77,7 @@ def main() -> None:
     """Parse the command line and print one object."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--lake", type=Path, default=Path(__file__).parents[1] / "data_lake")
+    parser.add_argument("--lake", type=Path, default=Path(__file__).parents[1] / "data_lake" / "demo")
     parser.add_argument("--documents", type=int, default=400)
     parser.add_argument("--max-tokens", type=int, default=128)
     parser.add_argument("--repeats", type=int, default=3)

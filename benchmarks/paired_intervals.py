@@ -7,7 +7,7 @@ many differences as `target.seeds` has, from the noise that is pooled over pairs
 it, as on a short list, and the answer and the baselines. What items add is the same for both, and left out.
 
     climb up --to optimal_mixture
-    python benchmarks/paired_intervals.py --lake data_lake [--seeds 6] [--json]
+    python benchmarks/paired_intervals.py --lake data_lake/demo [--seeds 6] [--json]
 
 The lake is only read, and nothing that is trained here is kept. 84 proxies of the demo: minutes on two cores.
 """
@@ -71,7 +71,7 @@ class Run:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--lake", type=Path, default=Path("data_lake"), help="a lake with an answer")
+    parser.add_argument("--lake", type=Path, default=Path("data_lake/demo"), help="a lake with an answer")
     parser.add_argument("--profile", default="demo", help="the profile that the lake was made with")
     parser.add_argument("--seeds", type=int, default=6, help="models of each mixture")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes")

@@ -7,7 +7,7 @@ the processor computes in it; ours is the faster of compiled or not, in the prec
 trains one candidate after the other, so one candidate tells its speed. Starting processes, importing torch and
 compiling is counted on neither side; writing our models to the lake is counted on ours.
 
-    python benchmarks/proxy_training.py --lake data_lake [--size 100k] [--json]
+    python benchmarks/proxy_training.py --lake data_lake/demo [--size 100k] [--json]
 """
 
 import argparse
@@ -37,7 +37,9 @@ PEER_STEPS = 80  # after which a peer's speed is known
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--lake", type=Path, default=Path("data_lake"), help="a lake in which training_tokens was made")
+    parser.add_argument(
+        "--lake", type=Path, default=Path("data_lake/demo"), help="a lake in which training_tokens was made"
+    )
     parser.add_argument("--size", choices=SIZES, default="100k", help="the demo's proxies: 100k")
     parser.add_argument("--tokens", type=int, default=57_344, help="training tokens of a candidate")
     parser.add_argument("--json", action="store_true", help="print one JSON object")

@@ -7,7 +7,7 @@ weights. The answers are trained at the target's size with the seeds of `target.
 seed; intervals are Student's t over search seeds, not corrected for their number.
 
     climb demo-corpus && climb up --to training_tokens
-    python benchmarks/search_comparison.py --lake data_lake [--seeds 5] [--json]
+    python benchmarks/search_comparison.py --lake data_lake/demo [--seeds 5] [--json]
 
 Everything goes through `climb up` and its lake, so what was interrupted goes on and what was done is only read. The
 lake is left with the last seed's search as the current one; `climb up` brings back your own.
@@ -42,7 +42,9 @@ CONFIDENCE = 0.95
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--lake", type=Path, default=Path("data_lake"), help="a lake in which training_tokens was made")
+    parser.add_argument(
+        "--lake", type=Path, default=Path("data_lake/demo"), help="a lake in which training_tokens was made"
+    )
     parser.add_argument("--seeds", type=int, default=5, help="searches, each with a seed of its own")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args()
@@ -61,13 +63,13 @@ def run_seed(lake: Path, seed: int) -> list[dict]:
     settings = {
         "profile": "demo",
         "lake": str(lake),
-        "corpus": {"raw": str(lake / "raw")},
         "search": {"seed": seed},
         "baselines": {"mixtures": list(get_args(Baseline))},
+        "tasks": _tasks_of_the_demo(lake),
     }
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "climb.yaml"
-        path.write_text(yaml.safe_dump(_with_absolute_paths(settings, lake)), encoding="utf-8")
+        path.write_text(yaml.safe_dump(settings), encoding="utf-8")
         command = [
             sys.executable,
             "-m",
@@ -83,15 +85,14 @@ def run_seed(lake: Path, seed: int) -> list[dict]:
         return [row for objective in materializer.config.objectives for row in _read(materializer, objective, seed)]
 
 
-def _with_absolute_paths(settings: dict, lake: Path) -> dict:
-    """Return the settings with the demo's encoder and tasks where the lake has them."""
+def _tasks_of_the_demo(lake: Path) -> dict[str, dict]:
+    """Return the demo's tasks, their files where the lake has them."""
     profile = load_config(profile="demo")
     tasks = {name: task.model_dump(mode="json") for name, task in profile.tasks.items()}
     for task in tasks.values():
         if "path" in task:
             task["path"] = str(lake / "tasks" / Path(task["path"]).name)
-    model = str(lake / "models" / Path(profile.encoder.model).name)
-    return settings | {"tasks": tasks, "encoder": {"model": model}}
+    return tasks
 
 
 def _read(materializer: Materializer, objective: str, seed: int) -> list[dict]:

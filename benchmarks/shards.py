@@ -29,7 +29,7 @@ ONE = {"workers": 1, "threads": 1}
 def bring_up(lake: Path, runtime: dict[str, Any]) -> tuple[float, int, str]:
     """Return the seconds of `climb up --to corpus_manifest` in an empty lake, the shards, the manifest's version."""
     with tempfile.TemporaryDirectory() as folder:
-        own = Path(folder) / "data_lake"
+        own = Path(folder) / "data_lake" / "demo"
         for name in ("raw", "models", "tasks"):
             shutil.copytree(lake / name, own / name)
         (Path(folder) / "climb.yaml").write_text(
@@ -78,7 +78,9 @@ def main() -> None:
     """Parse the command line and print one object."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--lake", type=Path, default=Path("data_lake"), help="a lake with raw/, models/ and tasks/")
+    parser.add_argument(
+        "--lake", type=Path, default=Path("data_lake/demo"), help="a lake with raw/, models/ and tasks/"
+    )
     parser.add_argument("--repeats", type=int, default=2)
     arguments = parser.parse_args()
     found = run(arguments.lake, arguments.repeats)

@@ -17,13 +17,14 @@ from climb_assets.config_search import Search
 from climb_assets.config_tasks import Task
 from climb_assets.sizes import SIZES, Shape
 
+LAKE, RAW, ENCODER = "data_lake", "raw", "models/all-MiniLM-L6-v2"  # the default lake, and places in a lake
 RESERVED = frozenset({"key", "iteration", "weights", "diverged"})
 
 
 class Corpus(Section):
     """How raw files become documents."""
 
-    raw: Path = Path("data_lake/raw")
+    raw: Path = Field(Path(LAKE, RAW), description=f"the folder of the raw files; default: {RAW} in the lake")
     link_roots: tuple[Path, ...] = Field(
         (), description="folders outside raw that links in it may lead into, such as a hub's cache"
     )
@@ -72,8 +73,9 @@ class Encoder(Section):
     """The sentence-transformers model that embeds documents."""
 
     model: str = Field(
-        "data_lake/models/all-MiniLM-L6-v2",
-        description="a folder, or any sentence-transformers name that needs no code of its own (the paper's does)",
+        f"{LAKE}/{ENCODER}",
+        description="a folder, or any sentence-transformers name that needs no code of its own (the paper's does); "
+        f"default: {ENCODER} in the lake, where `climb fetch-encoder` puts it",
     )
     revision: str | None = Field(None, description="commit of a hub model; pin it")
     max_tokens: int = Field(
@@ -290,7 +292,7 @@ class Config(Section):
     """The whole tree."""
 
     profile: Name = "demo"
-    lake: Path = Path("data_lake")
+    lake: Path = Field(Path(LAKE), description="the folder of all that is made; the profile demo has its own")
     corpus: Corpus = Corpus()
     tokenizer: Tokenizer = Tokenizer()
     encoder: Encoder = Encoder()

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from climb_assets.config import Config
+from climb_assets.config import ENCODER, LAKE, RAW, Config
 from climb_assets.config_faults import explain
 from climb_assets.config_yaml import read_yaml
 from climb_assets.errors import ConfigError
@@ -19,7 +19,6 @@ from climb_assets.printable import printable
 CONFIG_VARIABLE = "CLIMB_CONFIG"
 PROFILES = Path(__file__).parent / "profiles"
 MODEL = ({"size"}, {"start"}, {"hidden", "layers", "heads", "intermediate"})  # ways to name a model
-RAW = "raw"  # the one folder in a lake that is the user's
 WHOLE = ("tasks", "objectives")  # replaced as a whole: a user's list of tasks is not added to the profile's
 
 
@@ -44,7 +43,8 @@ def load_config(path: Path | None = None, profile: str | None = None) -> Config:
     known = sorted(p.stem for p in PROFILES.glob("*.yaml"))
     if name not in known:
         raise ConfigError(f"profile {printable(str(name))!r} is not known; choose one of {', '.join(known)}")
-    merged = _merge(read_yaml(PROFILES / f"{name}.yaml", "reinstall the package"), values) | {"profile": name}
+    given = _merge(read_yaml(PROFILES / f"{name}.yaml", "reinstall the package"), values) | {"profile": name}
+    merged = _merge(_places_in(given.get("lake", LAKE)), given)
     try:
         config: Config = _resolve(Config.model_validate(merged), path.parent)
         folder = path.parent / config.encoder.model
@@ -57,6 +57,11 @@ def load_config(path: Path | None = None, profile: str | None = None) -> Config:
     if named:
         return config
     return config.model_copy(update={"encoder": config.encoder.model_copy(update={"model": str(folder.resolve())})})
+
+
+def _places_in(lake: Any) -> dict[str, Any]:
+    """Return where in a lake the raw files and the encoder are looked for unless the configuration says otherwise."""
+    return {"corpus": {"raw": f"{lake}/{RAW}"}, "encoder": {"model": f"{lake}/{ENCODER}"}}
 
 
 def _check_folders(config: Config, path: Path) -> None:

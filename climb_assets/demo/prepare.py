@@ -12,6 +12,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from climb_assets.config import ENCODER, RAW
 from climb_assets.demo.catalogue import DOMAINS, ENCODER_PACKAGES, LARGER_DOMAINS, PACKAGES, TASKS_PACKAGE, Package
 from climb_assets.demo.encoder import WEIGHTS, copy_encoder
 from climb_assets.demo.extract import Extracted, extract_domain
@@ -21,9 +22,8 @@ from climb_assets.errors import CorpusError
 from climb_assets.store.artifacts import sha256_file
 from climb_assets.store.files import write_atomically
 
-MANIFEST = Path("demo/manifest.json")
+MANIFEST = Path("demo.json")
 CACHE = Path("cache/packages")
-ENCODER = Path("models/all-MiniLM-L6-v2")
 PROCESSES = 2
 
 SLOW_DOMAINS = frozenset(["linux_kernel", "python", "music", "mathematics", "networking"])
@@ -39,7 +39,7 @@ def prepare_demo(root: Path, *, documents: int | None, report: Report, refresh: 
     Parameters
     ----------
     root
-        The lake folder (``data_lake``).
+        The demo's own lake (``data_lake/demo``).
     documents
         About how many documents to sample over all domains; None for all.
     report
@@ -50,12 +50,12 @@ def prepare_demo(root: Path, *, documents: int | None, report: Report, refresh: 
 
     Returns
     -------
-    The manifest (``demo/manifest.json``) and ``seconds`` by step, which the file does not hold.
+    The manifest (``demo.json``) and ``seconds`` by step, which the file does not hold.
 
     Raises
     ------
     CorpusError
-        No domain at all could be got.
+        The lake holds a corpus that is not the demo's, or no domain at all could be got.
     """
     started = time.monotonic()
     before = _read_manifest(root)
@@ -65,6 +65,8 @@ def prepare_demo(root: Path, *, documents: int | None, report: Report, refresh: 
         report(f"the demo is prepared: {before['total']} documents in {len(before['raw'])} domains")
         return {**before, "seconds": {"total": time.monotonic() - started}}
 
+    if not before:
+        _refuse_beside_others(root / RAW)
     delivery = _fetch(root / CACHE, report)
     fetched, unavailable = delivery.fetched, delivery.reasons
     fetched_at = time.monotonic()
@@ -103,10 +105,10 @@ def prepare_demo(root: Path, *, documents: int | None, report: Report, refresh: 
     for domain, extracted in counts.items():
         unavailable |= extracted.failures
         if extracted.documents:
-            path = root / "raw" / _file(domain)
+            path = root / RAW / _file(domain)
             facts = {"documents": extracted.documents, "bytes": path.stat().st_size, "sha256": sha256_file(path)}
             raw[path.name] = {"domain": domain, **facts}
-    total = sum(entry["documents"] for name, entry in raw.items() if (root / "raw" / name).exists())
+    total = sum(entry["documents"] for name, entry in raw.items() if (root / RAW / name).exists())
     manifest |= {"raw": dict(sorted(raw.items())), "total": total, "finished": True}
     _write_manifest(root, manifest)
     report(f"{manifest['total']} documents in {len(raw)} domains are under {root / 'raw'}")
@@ -169,11 +171,21 @@ def _is_served(root: Path) -> bool:
     return (root / ENCODER / WEIGHTS).exists() and all((root / "tasks" / f"{name}.jsonl").exists() for name in TASKS)
 
 
+def _refuse_beside_others(raw: Path) -> None:
+    """Refuse to lay the demo's shards among those of somebody's own corpus."""
+    names = sorted(path.name for path in raw.iterdir() if not path.name.startswith(".")) if raw.exists() else []
+    if names:
+        raise CorpusError(
+            f"{raw} holds what is not the demo's ({len(names)} entries, such as {names[0]}); the demo has a lake of "
+            "its own, so take lake out of climb.yaml for this command, or give it another by --config"
+        )
+
+
 def _changes(root: Path, raw: Mapping[str, Any], *, hashes: bool = False) -> dict[str, str]:
     """Return a line for each raw file that is not what the manifest recorded; a crash's half is no change."""
     lines = {}
     for name, entry in raw.items():
-        path = root / "raw" / name
+        path = root / RAW / name
         if "bytes" not in entry:
             continue
         if not path.exists():
@@ -185,7 +197,7 @@ def _changes(root: Path, raw: Mapping[str, Any], *, hashes: bool = False) -> dic
 
 def _foreign(root: Path, raw: Mapping[str, Any]) -> dict[str, str]:
     """Return a line for each file that has a demo file's name but was not put there by the demo."""
-    names = [name for name in map(_file, DOMAINS) if name not in raw and (root / "raw" / name).exists()]
+    names = [name for name in map(_file, DOMAINS) if name not in raw and (root / RAW / name).exists()]
     return {name: f"raw/{name} is not of the demo and is left as it is" for name in names}
 
 
@@ -218,12 +230,12 @@ def _describe(fetched: Mapping[str, Fetched]) -> dict[str, dict[str, Any]]:
 def _extract(
     root: Path, quotas: Mapping[str, int | None], archives: Mapping[str, Path], report: Report
 ) -> dict[str, Extracted]:
-    (root / "raw").mkdir(parents=True, exist_ok=True)
+    (root / RAW).mkdir(parents=True, exist_ok=True)
     order = sorted(quotas, key=lambda domain: domain not in SLOW_DOMAINS)
     counts: dict[str, Extracted] = {}
     with ProcessPoolExecutor(min(PROCESSES, os.cpu_count() or 1), mp_context=get_context("spawn")) as pool:
         futures = {
-            pool.submit(extract_domain, domain, archives, quotas[domain], root / "raw" / _file(domain)): domain
+            pool.submit(extract_domain, domain, archives, quotas[domain], root / RAW / _file(domain)): domain
             for domain in order
         }
         for future in as_completed(futures):

@@ -183,6 +183,29 @@ def test_links_do_not_lead_into_what_the_lake_holds(tmp_path: Path, root: str) -
         load(tmp_path, {"lake": "data_lake", "corpus": {"raw": "raw", "link_roots": ["hub", root]}})
 
 
+@pytest.mark.parametrize(
+    ("settings", "raw", "encoder"),
+    [
+        ({"lake": "mine"}, "mine/raw", "mine/models/all-MiniLM-L6-v2"),
+        ({"profile": "demo"}, "data_lake/demo/raw", "data_lake/demo/models/all-MiniLM-L6-v2"),
+        ({"profile": "demo", "lake": "data_lake"}, "data_lake/raw", "data_lake/models/all-MiniLM-L6-v2"),
+        ({"lake": "mine", "corpus": {"raw": "texts"}}, "texts", "mine/models/all-MiniLM-L6-v2"),
+    ],
+)
+def test_raw_files_and_encoder_are_looked_for_in_the_lake(
+    tmp_path: Path, settings: dict, raw: str, encoder: str
+) -> None:
+    (tmp_path / encoder).mkdir(parents=True)
+    config = load(tmp_path, settings)
+    assert (config.corpus.raw, config.encoder.model) == (tmp_path / raw, str(tmp_path / encoder))
+
+
+def test_the_demo_keeps_to_a_lake_of_its_own(tmp_path: Path) -> None:
+    demo, own = load(tmp_path, {"profile": "demo"}), load(tmp_path, {"profile": "demo", "lake": "data_lake"})
+    assert demo.lake != own.lake and demo.corpus.raw != own.corpus.raw
+    assert all(task.path.is_relative_to(demo.lake) for task in demo.tasks.values() if task.kind == "choice")
+
+
 def test_a_hub_name_is_kept(tmp_path: Path) -> None:
     assert load(tmp_path, {"encoder": {"model": "owner/encoder"}}).encoder.model == "owner/encoder"
 

