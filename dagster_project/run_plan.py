@@ -6,12 +6,15 @@ What belongs here: turning a plan into Dagster runs in this process. `climb up` 
 import json
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import dagster as dg
 
+from climb_assets.config import Config
 from climb_assets.errors import ClimbError, ComputeError
 from climb_assets.graph.assets import SEARCH, SPEC
+from climb_assets.graph.estimates import Cost
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import Plan, make_plan
 from dagster_project.assets import MADE_TOGETHER, build_assets
@@ -50,6 +53,7 @@ def bring_up_to_date(
     to: str | None = None,
     report: Callable[[str], None] = print,
     approve: Callable[[Plan], None] = lambda plan: None,
+    look_ahead: Callable[[Callable[[], Cost]], None] = lambda cost_behind: None,
 ) -> Update:
     """Materialise what is stale, inputs first, stopping where a result comes out unchanged.
 
@@ -59,6 +63,8 @@ def bring_up_to_date(
     ----------
     approve
         Is shown the first plan before anything is begun; what it raises ends the update.
+    look_ahead
+        Is given, whenever a run was reported, what says at any time what all that lies behind that run costs.
 
     Raises
     ------
@@ -88,8 +94,18 @@ def bring_up_to_date(
             return Update(made, reported)
         for run in next_runs(plan):
             report(run.label)
+            look_ahead(partial(cost_behind, run, materializer.config, to))
             _execute(job, instance, run)
             made += len(run.assets) * max(1, len(run.partitions))
+
+
+def cost_behind(run: Run, config: Config, to: str | None) -> Cost:
+    """Return what all that is stale costs besides what a run makes, by all that was measured until now."""
+    made = {(asset, partition) for asset in run.assets for partition in run.partitions or (None,)}
+    plan = make_plan(Materializer(config), to)  # of its own, as the run has the other
+    return replace(plan, stale=tuple(item for item in plan.stale if (item.asset, item.partition) not in made)).cost(
+        config
+    )
 
 
 def asset_job(materializer: Materializer) -> dg.JobDefinition:

@@ -3,8 +3,9 @@
 What belongs here: seconds and bytes from a configuration and from the facts of earlier runs. What is stale belongs to
 `climb_assets.graph.planner`.
 
-Training is by far the most of it and grows with tokens times parameters, so it is scaled by that against the rate of
-the models that were trained here; all else is taken to last as it did, and where its settings changed nobody knows.
+Training and scoring are by far the most of it and grow with tokens times parameters, so they are scaled by that against
+the rate of the models that were trained here; all else is taken to last as it did, and where its settings changed
+nobody knows.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,49 +23,71 @@ from climb_assets.store.store import Store
 
 Node = tuple[str, str | None]
 
+SCORING_TOKENS = "scoring_tokens"  # in the facts of a run of proxy_results; see `Models.work`
 KEPT_BYTES = 4  # a parameter of a kept one, in float32
 SEARCHING, SHARING = {"climb"}, {"regmix", "olmix"}  # baselines with a swarm of their own, and with one for all
 
 
 @dataclass(frozen=True)
 class Models:
-    """Models of one kind that are trained: at most so many, since those that are kept are not trained again."""
+    """Models of one kind that are trained: at most so many, since those that are kept are not trained again.
+
+    Parameters
+    ----------
+    tasks
+        On how many each is scored, at its snapshots and at its end.
+    """
 
     count: int
     training: Training
+    tasks: int
 
-    def work(self, vocabulary: int) -> float:
-        """Return tokens times parameters of all of them."""
+    @property
+    def points(self) -> int:
+        """At how many points of its training a model is scored and kept."""
+        return 1 + len(self.training.snapshots)
+
+    def work(self, vocabulary: int, scoring_tokens: float) -> float:
+        """Return tokens times parameters of all of them, with what scoring them takes.
+
+        Parameters
+        ----------
+        scoring_tokens
+            The tokens that a model is trained on in the time in which it is scored once on one task.
+        """
         tokens = self.training.steps * self.training.batch * self.training.sequence
-        return float(self.count) * tokens * estimate_parameters(self.training, vocabulary)
+        tokens_with_scoring = tokens + self.points * self.tasks * scoring_tokens
+        return self.count * tokens_with_scoring * estimate_parameters(self.training, vocabulary)
 
     def bytes(self, vocabulary: int) -> int:
         """Return the bytes of their weights on the disk, those at snapshots too."""
-        points = 1 + len(self.training.snapshots)
-        return self.count * points * KEPT_BYTES * estimate_parameters(self.training, vocabulary)
+        return self.count * self.points * KEPT_BYTES * estimate_parameters(self.training, vocabulary)
 
 
 def models_of(asset: str, partition: str | None, config: Config) -> list[Models]:
     """Return the models that making a partition trains; none where it trains none."""
     search, baselines, target = config.search, set(config.baselines.mixtures), config.target
+    every = len(config.tasks)
+    deciding = sum(task.split == "search_eval" for task in config.tasks.values())
     match asset:
         case "proxy_results":
             number = iteration_number(str(partition))
             repeated = search.anchors * search.repeats if number == 1 else 0
-            found = [Models(search.iterations[number - 1] + repeated, config.proxy)]
+            found = [Models(search.iterations[number - 1] + repeated, config.proxy, deciding)]
         case "baseline_mixtures":
             swarms = bool(baselines & SHARING) + len(baselines & SEARCHING)
-            found = [Models(swarms * sum(search.iterations) + 2 * ("doremi" in baselines), config.proxy)]
+            found = [Models(swarms * sum(search.iterations), config.proxy, deciding)]
+            found += [Models(2 * ("doremi" in baselines), config.proxy, 0)]
         case "confirmation_results":
             listed = search.choice.measured + 1 + (search.choice.average > 0)
             asked = (listed + len(baselines)) * search.choice.seeds if search.choice.rule == "confirmed" else 0
-            found = [Models(asked, config.proxy)]
+            found = [Models(asked, config.proxy, deciding)]
         case "proxy_fidelity":
             mixtures = config.fidelity.mixtures + 2 if config.fidelity.mixtures else 0  # uniform and proportional too
-            found = [Models(mixtures * config.fidelity.seeds, target.training)]
-            found += [Models(mixtures, training) for training in config.fidelity.settings.values()]
+            found = [Models(mixtures * config.fidelity.seeds, target.training, deciding)]
+            found += [Models(mixtures, training, deciding) for training in config.fidelity.settings.values()]
         case "target_comparison":
-            found = [Models((1 + len(baselines)) * len(target.seeds), target.training)]
+            found = [Models((1 + len(baselines)) * len(target.seeds), target.training, every)]
         case _:
             found = []
     return [models for models in found if models.count]
@@ -103,7 +126,14 @@ class Estimates:
     def _training_seconds(self, models: Iterable[Models]) -> float | None:
         if self._rate is None:
             return None
-        return round(sum(one.work(self.config.tokenizer.vocabulary) for one in models) / self._rate, 1)
+        vocabulary = self.config.tokenizer.vocabulary
+        return round(sum(one.work(vocabulary, self._scoring_tokens) for one in models) / self._rate, 1)
+
+    @cached_property
+    def _scoring_tokens(self) -> float:
+        """Tokens that a proxy is trained on in the time in which it is scored on a task; 0 before that is measured."""
+        results = [item for (asset, _), item in self.current.items() if asset == "proxy_results" and item is not None]
+        return median(float(item.run.get(SCORING_TOKENS, 0.0)) for item in results) if results else 0.0
 
     @cached_property
     def _rate(self) -> float | None:

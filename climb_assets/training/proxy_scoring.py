@@ -5,6 +5,7 @@ is scored on one task is `evaluation`, or `harness`.
 """
 
 import functools
+import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -53,14 +54,17 @@ def score_proxy(store: Store, orders: ProxyOrders, model: Artifact) -> None:
         return
     model.verify()
     found: dict[str, dict[int, Evaluation]] = {name: {} for name in missing}
+    seconds = dict.fromkeys(missing, 0.0)
     loaded = load_model(model.path).to(resolve_device(orders.conditions.runtime.device))  # type: ignore[arg-type]
     for tokens in [int(model.summary["tokens"]), *snapshots_of(model)]:
         if tokens in snapshots_of(model):
             load_snapshot(loaded, model.path, tokens)
         for name in missing:
+            began = time.perf_counter()
             found[name][tokens] = score_task(loaded, orders, orders.tasks[name])
+            seconds[name] += time.perf_counter() - began
     for name, order in missing.items():
-        store.put(order, functools.partial(_write_scores, found=found[name]))
+        store.put(order, functools.partial(_write_scores, found=found[name], seconds=seconds[name]))
 
 
 def score_task(model: "PreTrainedModel", orders: ProxyOrders, task: PreparedTask) -> Evaluation:
@@ -73,8 +77,9 @@ def score_task(model: "PreTrainedModel", orders: ProxyOrders, task: PreparedTask
     return evaluate(model, task.artifact.path, sequence)
 
 
-def _write_scores(draft: Draft, found: Mapping[int, Evaluation]) -> None:
+def _write_scores(draft: Draft, found: Mapping[int, Evaluation], seconds: float) -> None:
     """Write the scores of one model on one task by tokens, and the gold bits and bytes of each item."""
+    draft.run["seconds"] = seconds
     points = sorted(found.items())
     rows = [{"tokens": tokens, **asdict(evaluation.scores)} for tokens, evaluation in points]
     write_rows(draft.path / "scores.parquet", rows, SCORES_SCHEMA)

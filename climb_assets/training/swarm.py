@@ -53,6 +53,8 @@ class ProxyOutcome:
         For each task the losses of its items at the end of the training.
     trained, evaluated
         What of it was done by this call rather than found: the training, and the number of tasks.
+    scoring_seconds
+        How long scoring it on all tasks took, at all points, whenever that was.
     """
 
     proxy: Proxy
@@ -61,6 +63,7 @@ class ProxyOutcome:
     items: TaskItems
     trained: bool
     evaluated: int
+    scoring_seconds: float
 
     @property
     def scores(self) -> Mapping[str, Scores]:
@@ -157,7 +160,8 @@ def _outcome(store: Store, orders: ProxyOrders, kept: int) -> ProxyOutcome:
     end = int(model.summary["tokens"])
     points = {tokens: {name: rows[tokens] for name, rows in read.items()} for tokens in [*snapshots_of(model), end]}
     items = {name: _read_items(artifact, end) for name, artifact in scored.items()}
-    return ProxyOutcome(orders.proxy, model, points, items, kept == 0, len(read) - max(0, kept - 1))
+    scoring = sum(float(artifact.run.get("seconds", 0.0)) for artifact in scored.values())
+    return ProxyOutcome(orders.proxy, model, points, items, kept == 0, len(read) - max(0, kept - 1), scoring)
 
 
 def _done(store: Store, order: Order) -> Artifact:

@@ -10,10 +10,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from climb_assets.graph.estimates import Cost
 from climb_assets.graph.materializer import Materializer
 from dagster_project import progress
 from dagster_project.instance import open_instance
-from dagster_project.progress import Pace, Reporter, telling
+from dagster_project.progress import Ahead, Pace, Reporter, telling
 from tests.conftest import write_project
 
 ROOT = Path(__file__).parents[2]
@@ -22,11 +23,36 @@ ROOT = Path(__file__).parents[2]
 def test_the_pace_counts_only_what_was_made_since(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    pace = Pace("proxies", 10)
-    assert pace.in_words(10, 28) == "proxies: 10 of 28"
+    pace = Pace("proxies", 10, 28)
+    assert pace.in_words() == "proxies: 10 of 28"
     now += 60
-    assert pace.in_words(13, 28) == "proxies: 13 of 28, 3.0 a minute, 05:00 left"
-    assert pace.in_words(28, 28) == "proxies: 28 of 28, 18.0 a minute"
+    assert pace.in_words() == "proxies: 10 of 28" and pace.left is None
+    pace.update(13, 28)
+    assert pace.in_words() == "proxies: 13 of 28, 3.0 a minute, 05:00 left"
+    now += 30  # until the next is done the clock goes on
+    assert pace.in_words() == "proxies: 13 of 28, 3.0 a minute, 04:30 left"
+    now += 1000
+    assert pace.in_words() == "proxies: 13 of 28, 3.0 a minute, 00:00 left"
+    pace.update(28, 28)
+    assert pace.in_words() == "proxies: 28 of 28, 1.0 a minute"
+
+
+def test_what_is_left_of_all_is_looked_at_again_while_it_gets_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, costs = 100.0, iter([Cost(0, ("proxy_results",), 0), Cost(600, ("domains",), 0), Cost(300, (), 0)])
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    ahead = Ahead(lambda: next(costs))
+    assert ahead.in_words(None) == ""
+    ahead.refresh()
+    assert ahead.in_words(None) == "all: not known yet"
+    ahead.refresh()  # at once: nothing is looked at
+    assert ahead.in_words(60.0) == "all: about 60 s or more left"
+    now += 31
+    ahead.refresh()
+    assert ahead.in_words(60.0) == "all: about 11 minutes or more left"
+    now += 31
+    ahead.refresh()
+    assert ahead.in_words(60.0) == "all: about 6 minutes left"
+    assert ahead.in_words(None) == "all: about 5 minutes or more left"
 
 
 def test_without_a_terminal_there_is_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,13 +62,14 @@ def test_without_a_terminal_there_is_a_line_now_and_then(monkeypatch: pytest.Mon
     monkeypatch.setattr(progress, "SILENCE", 0.05)
     with Reporter() as reporter:
         reporter.line("cluster_model")
+        reporter.look_ahead(lambda: Cost(600, (), 0))
         time.sleep(0.3)  # work that tells nothing
         reporter.progress("proxies", 0, 4)
         reporter.progress("proxies", 3, 4)
         time.sleep(0.3)
     lines = stream.getvalue().splitlines()
-    assert any(line.endswith(" cluster_model") for line in lines)
-    assert any("proxies: 3 of 4, " in line and line.endswith(" left") for line in lines)
+    assert any(" cluster_model; all: about 10 minutes or more left" in line for line in lines)
+    assert any("proxies: 3 of 4, " in line and line.endswith("left; all: about 10 minutes left") for line in lines)
     assert len(lines) < 20
 
 

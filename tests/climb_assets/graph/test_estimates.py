@@ -29,8 +29,10 @@ def with_profile(finished: Path, tmp_path: Path, **settings: object) -> Config:
 def test_work_is_tokens_times_parameters_of_whole_steps() -> None:
     training = Training(size="350M", tokens=1001, batch=10, sequence=100, learning_rate=1e-3, snapshots=(0.5,))
     parameters = SIZES["350M"].parameters + 8192 * 960
-    assert Models(3, training).work(8192) == 3 * 2000 * parameters
-    assert Models(3, training).bytes(8192) == 3 * 2 * 4 * parameters
+    models = Models(3, training, tasks=5)
+    assert models.work(8192, 0.0) == 3 * 2000 * parameters
+    assert models.work(8192, 10.0) == 3 * (2000 + 2 * 5 * 10) * parameters  # at the snapshot and at the end
+    assert models.bytes(8192) == 3 * 2 * 4 * parameters
 
 
 def test_the_models_of_the_paper_are_counted(paper: Config) -> None:
@@ -67,9 +69,27 @@ def test_larger_models_cost_what_their_size_says(finished_once: Path, tmp_path: 
         assert seconds is not None
         return seconds
 
-    ratio = models_of(*node, large)[0].work(512) / models_of(*node, small)[0].work(512)
+    ratio = models_of(*node, large)[0].work(512, 0.0) / models_of(*node, small)[0].work(512, 0.0)
     assert estimate(large) > 3600 * 24
     assert estimate(large) / max(estimate(small), 0.05) <= ratio * 2
+
+
+def test_scoring_counts_as_it_was_measured(finished_once: Path) -> None:
+    """Of small proxies it takes most of the time, so that training alone would promise far too little."""
+    materializer = Materializer(load_config(finished_once / "climb.yaml"))
+    config, store = materializer.config, materializer.store
+    node = ("proxy_results", "iteration-01")
+    made = store.current(*node)
+    assert made is not None
+    (models,) = models_of(*node, config)
+    measured = made.run["scoring_tokens"]
+    scored = [item.run["seconds"] for item in store.all_of("proxy_scores")]
+    assert measured > 0 and len(scored) and min(scored) > 0
+    estimate = Estimates(config, store, {node: made}).seconds(node, changed=True)
+    without = Estimates(config, store, {node: None}).seconds(node, changed=True)
+    assert estimate is not None and without is not None
+    shares = models.work(512, measured) / models.work(512, 0.0)
+    assert estimate == pytest.approx(without * shares, abs=0.1 * (1 + shares))
 
 
 def test_a_setting_that_nobody_tried_makes_its_asset_unknown(finished_once: Path) -> None:
