@@ -16,6 +16,7 @@ from climb_assets.config import Config
 from climb_assets.graph.assets import SEARCH, SHARD_CHAIN, SPEC, SPECS, check_outside_files
 from climb_assets.graph.materializer import Made, Materializer
 from climb_assets.graph.partition_unit import make_partitions
+from climb_assets.graph.planner import check_against_lake
 from climb_assets.store.artifacts import Artifact
 from dagster_project.checks import checks_of
 from dagster_project.dead_runs import claim_run
@@ -76,7 +77,7 @@ def _make_one(asset: str) -> Callable[..., dg.MaterializeResult]:
     def make(context: dg.AssetExecutionContext, climb: Climb) -> dg.MaterializeResult:
         _claim(context, climb)
         with failing_plainly(), telling(climb, context.log.info):
-            _check_files(context, climb)
+            _check_run(context, climb)
             return result(climb, climb.make(asset, context.partition_key if context.has_partition_key else None))
 
     return make
@@ -106,7 +107,7 @@ def _make_partitions(assets: tuple[str, ...]) -> Callable[..., Iterator[dg.Mater
         chain, keys = tuple(asset for asset in assets if asset in selected), _wanted_keys(context)
         finished: dict[str, list[Artifact]] = {asset: [] for asset in chain}
         with failing_plainly(), telling(climb, context.log.info):
-            _check_files(context, climb)
+            _check_run(context, climb)
             for made in make_partitions(climb, chain, keys):
                 if context.has_partition_key:
                     yield result(climb, made)
@@ -127,10 +128,11 @@ def _claim(context: dg.AssetExecutionContext, climb: Materializer) -> None:
         claim_run(context.instance, context.run)
 
 
-def _check_files(context: dg.AssetExecutionContext, climb: Materializer) -> None:
-    """Check the files of all assets that the run makes: what the last one needs is said by the first step."""
-    of_the_run = context.job_def.asset_layer.selected_asset_keys
-    check_outside_files(climb.config, {key.to_user_string() for key in of_the_run})
+def _check_run(context: dg.AssetExecutionContext, climb: Materializer) -> None:
+    """Check files, and tasks, of all assets that the run makes: what the last one needs is said by the first step."""
+    of_the_run = {key.to_user_string() for key in context.job_def.asset_layer.selected_asset_keys}
+    check_outside_files(climb.config, of_the_run)
+    check_against_lake(climb.config, of_the_run)
 
 
 def _wanted_keys(context: dg.AssetExecutionContext) -> list[str]:

@@ -13,7 +13,7 @@ import dagster as dg
 
 from climb_assets.config import Config
 from climb_assets.errors import ClimbError, ComputeError
-from climb_assets.graph.assets import SEARCH, SPEC
+from climb_assets.graph.assets import SEARCH, SPEC, checks_against
 from climb_assets.graph.estimates import Cost
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import Plan, make_plan
@@ -135,7 +135,9 @@ def next_runs(plan: Plan) -> Iterator[Run]:
     if dimension == "iteration":  # one operation makes all three, and the next iteration needs them
         yield Run(SEARCH, (str(plan.certain[0].partition),))
         return
-    elsewhere = {item.asset for item in plan.stale if SPEC[item.asset].dimension != dimension}
+    stale = {item.asset for item in plan.stale}
+    elsewhere = {asset for asset in stale if SPEC[asset].dimension != dimension}
+    elsewhere |= stale & {asset for asset, _ in checks_against(stale)}  # what reads it waits until it is looked at
     chains: dict[str | None, list[str]] = {}
     skipped: set[tuple[str, str | None]] = set()
     for item in plan.stale:

@@ -31,6 +31,7 @@ Node = TypeVar("Node", bound=Hashable)
 LEFT_OUT = ("duplicate", "near_duplicate", "contaminated")  # what `split` says of documents that are used nowhere
 OVERRIDES = pa.schema([("shard", pa.string()), ("id", pa.string()), ("split", pa.string())])
 FAMILIES = pa.schema([("family", pa.string()), *OVERRIDES])
+SOURCES = pa.schema([("source", pa.string()), ("split", pa.string()), ("documents", pa.int64())])
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,12 @@ class SplitTables:
 def assign_splits(
     shards: Sequence[SplitTables], pairs: Path, duplicates: Path, settings: Corpus, out: Path
 ) -> dict[str, Any]:
-    """Write ``splits.parquet`` and ``families.parquet`` into `out`.
+    """Write ``splits.parquet``, ``families.parquet`` and ``sources.parquet`` into `out`.
 
     ``splits.parquet`` holds the documents whose split is not the one in their own table: it is that of their family, or
     one of `LEFT_OUT`. Only train documents are left out as near-duplicates or as contaminated, each by its setting.
     ``families.parquet`` holds the documents of families that near-duplicates or shared texts have joined.
+    ``sources.parquet`` counts the documents of each source in each split, each duplicate once.
 
     Parameters
     ----------
@@ -82,6 +84,7 @@ def assign_splits(
         for path, query, schema in (
             (out / "splits.parquet", changed, OVERRIDES),
             (out / "families.parquet", families, FAMILIES),
+            (out / "sources.parquet", _SOURCES, SOURCES),
         ):
             table = connection.sql(query).to_arrow_table().rename_columns(schema.names)
             write_table(path, table.cast(schema))
@@ -106,7 +109,7 @@ def train_mask(shard: str, documents: Path, splits: Path) -> NDArray[np.bool_]:
 
 _TABLES = """
     CREATE MACRO hex(uuid) AS replace(uuid::VARCHAR, '-', '');
-    CREATE TABLE document (shard VARCHAR, id UUID, article VARCHAR, own VARCHAR);
+    CREATE TABLE document (shard VARCHAR, id UUID, source VARCHAR, article VARCHAR, own VARCHAR);
     CREATE TABLE repeat (id UUID, article VARCHAR);
     CREATE TABLE contaminated (id UUID, task VARCHAR);
     CREATE TABLE pair (id UUID, other UUID, similarity FLOAT);
@@ -135,20 +138,25 @@ _KEYS = """
 
 _JOIN_FAMILIES = """
     CREATE TABLE assigned AS
-    SELECT d.shard, d.id, d.own, coalesce(i.family, a.family) AS family, coalesce(i.split, a.split, d.own) AS split
+    SELECT d.shard, d.id, d.source, d.own,
+           coalesce(i.family, a.family) AS family, coalesce(i.split, a.split, d.own) AS split
     FROM document d
     LEFT JOIN family_of_id i ON i.id = d.id LEFT JOIN family_of_article a ON a.article = d.article
 """
 
 _DECIDE = """
     CREATE TABLE decided AS
-    SELECT shard, id, family, own, split AS of_family, CASE
+    SELECT shard, id, source, family, own, split AS of_family, CASE
         WHEN (shard, id) IN (FROM duplicate) THEN 'duplicate'
         WHEN split <> 'train' THEN split
         WHEN $drop_contaminated AND id IN (SELECT id FROM contaminated) THEN 'contaminated'
         WHEN id IN (FROM dropped) THEN 'near_duplicate'
         ELSE split END AS split
     FROM assigned
+"""
+
+_SOURCES = """
+    SELECT source, split, count(*) FROM decided WHERE split <> 'duplicate' GROUP BY source, split ORDER BY source, split
 """
 
 _SIZES = """
@@ -180,7 +188,7 @@ _CONTAMINATED = """
 def _load(connection: "DuckDBPyConnection", shards: Sequence[SplitTables], pairs: Path, duplicates: Path) -> None:
     connection.execute(_TABLES)
     for shard in shards:
-        documents = read_table(shard.documents, ["id", "article", "split"])
+        documents = read_table(shard.documents, ["id", "source", "article", "split"])
         names = pa.array([shard.shard]).take(pa.array(np.zeros(len(documents), np.int8)))
         _insert(connection, "document", documents.add_column(0, "shard", names))
         _insert(connection, "repeat", read_table(shard.repeats, ["id", "article"]))

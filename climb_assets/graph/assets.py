@@ -36,6 +36,8 @@ from climb_assets.graph.hashed_settings import (
 )
 from climb_assets.graph.spec import PREDICTOR, Input, Spec, hidden
 
+SOURCES = ("corpus_manifest", "climb_assets.training.task_files:check_sources")  # of text tasks
+
 SPECS: tuple[Spec, ...] = (
     Spec(
         "tokenizer",
@@ -173,6 +175,7 @@ SPECS: tuple[Spec, ...] = (
             Input("corpus_manifest"),
             *hidden("corpus_shards", "tokenized_shards"),
         ),
+        check_against=SOURCES,
         kinds=("duckdb", "numpy"),
     ),
     Spec(
@@ -198,7 +201,7 @@ SPECS: tuple[Spec, ...] = (
         settings=proxy_settings,
         files=proxy_files,
         check="climb_assets.training.task_files:check_proxies",
-        check_against=("training_tokens", "climb_assets.training.task_files:check_sources"),
+        check_against=SOURCES,
         precision=training_precision,
         kinds=("pytorch", "huggingface"),
     ),
@@ -340,3 +343,8 @@ def check_outside_files(config: Config, assets: Collection[str]) -> None:
     for spec in SPECS:
         if spec.asset in assets:
             spec.check_files(config)
+
+
+def checks_against(assets: Collection[str]) -> frozenset[tuple[str, str]]:
+    """Return what some assets are checked against, and by which function; see `Spec.check_against`."""
+    return frozenset(spec.check_against for spec in SPECS if spec.asset in assets and spec.check_against is not None)

@@ -72,6 +72,7 @@ BASE: dict[str, View] = {
     "duplicates": _whole("corpus_manifest", "duplicates.parquet"),
     "changed_splits": _whole("corpus_manifest", "splits.parquet"),
     "families": _whole("corpus_manifest", "families.parquet"),
+    "sources": _whole("corpus_manifest", "sources.parquet"),
     "near_duplicates": _whole("near_duplicates", "pairs.parquet"),
     "contamination": _partitioned("contamination", "contamination.parquet", "shard"),
     "documents": _partitioned("corpus_shards", "documents.parquet", "shard"),

@@ -66,6 +66,7 @@ LEFT_OUT: dict[str, str] = {
     "training.figures": "draws",
     "training.realised_shares": "refuses what was not trained as asked, and makes nothing",
     "training.task_files": "refuses files before any work, and makes nothing",
+    "training.task_sources": "refuses sources that the corpus lacks, and makes nothing",
 }
 
 

@@ -5,17 +5,18 @@ direct causes only and stops tracking at 100 upstream partitions. Nothing here r
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
 from climb_assets.config import Config
 from climb_assets.environment import Difference, differences
-from climb_assets.errors import ConfigError
-from climb_assets.graph.assets import SEARCH, SPEC, SPECS, check_outside_files
+from climb_assets.errors import ClimbError, ConfigError
+from climb_assets.graph.assets import SEARCH, SPEC, SPECS, check_outside_files, checks_against
 from climb_assets.graph.estimates import Cost, Estimates, Node, add_up
 from climb_assets.graph.materializer import Materializer, ancestors
+from climb_assets.graph.spec import load_function
 from climb_assets.store.artifacts import Artifact, Order
 
 Kind = Literal["code", "config", "data", "environment", "missing"]
@@ -109,7 +110,8 @@ def make_plan(materializer: Materializer, to: str | None = None) -> Plan:
     Raises
     ------
     ClimbError
-        There is no such asset, or a file that the configuration names is not there or not what it should be.
+        There is no such asset, a file that the configuration names is not there or not what it should be, or a task
+        names what a corpus lacks that is known and not stale.
     """
     if to is not None and to not in SPEC:
         raise ConfigError(f"{to!r} is no asset; choose one of {', '.join(SPEC)}")
@@ -126,12 +128,31 @@ def make_plan(materializer: Materializer, to: str | None = None) -> Plan:
             seconds = estimates.seconds(node, changed=changed)
             stale[node] = StaleItem(*node, tuple(causes), seconds, certain)
     fresh = {node: artifact for node, artifact in current.items() if artifact is not None and node not in stale}
-    for spec in SPECS:
-        if spec.asset in wanted:
-            spec.check_input(materializer.config, fresh)
+    for asset, function in checks_against(wanted):
+        if (made := fresh.get((asset, None))) is not None:
+            load_function(function)(materializer.config, made)
     return Plan(
         tuple(stale.values()), tuple(_removed(materializer, wanted)), tuple(_elsewhere(materializer, fresh.values()))
     )
+
+
+def check_against_lake(config: Config, assets: Collection[str]) -> None:
+    """Check the configuration against what some assets will be made from, as far as that is there and not stale.
+
+    Raises
+    ------
+    ClimbError
+        What does not fit; see `Spec.check_against`.
+    """
+    for asset, function in checks_against(assets):
+        materializer = Materializer(config)  # it looks at the raw folder anew, and a run goes on with what it saw
+        try:
+            plan = make_plan(materializer, asset)
+        except ClimbError:  # whether that is stale cannot be said
+            continue
+        made = materializer.store.current(asset)
+        if made is not None and plan.state_of(asset) == "current":
+            load_function(function)(config, made)
 
 
 def _elsewhere(materializer: Materializer, fresh: Iterable[Artifact]) -> Iterator[Elsewhere]:

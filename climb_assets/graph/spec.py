@@ -4,7 +4,7 @@ What belongs here: the words of specs. The specs of all assets are `climb_assets
 """
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +13,6 @@ from climb_assets.config import Config
 from climb_assets.environment import Environment, architecture_class, package_versions, resolve_device
 from climb_assets.errors import ConfigError
 from climb_assets.graph.code_identity import packages_at_start
-from climb_assets.store.artifacts import Artifact
 
 Dimension = Literal["shard", "iteration", "objective"]
 Reach = Literal["same", "all", "first", "last", "previous"]
@@ -70,8 +69,8 @@ class Spec:
     check
         A function of the configuration, as ``module:name``, that says what is wrong with its files before any work.
     check_against
-        An input without partitions, and a function of the configuration and of that, as ``module:name``, that says what
-        does not fit it as soon as there is one.
+        An ancestor without partitions, and a function of the configuration and of that, as ``module:name``, that says
+        what does not fit it as soon as there is one.
     """
 
     asset: str
@@ -96,7 +95,7 @@ class Spec:
 
     def load(self) -> Callable[..., None]:
         """Import the function that makes it: ``(climb, draft)``, with the partition key between where it has one."""
-        return _load(self.function)
+        return load_function(self.function)
 
     def require_files(self, config: Config) -> None:
         """Check that the files that the asset uses are there.
@@ -122,22 +121,8 @@ class Spec:
             What `check` says, or one is not there.
         """
         if self.check is not None:
-            _load(self.check)(config)
+            load_function(self.check)(config)
         self.require_files(config)
-
-    def check_input(self, config: Config, current: Mapping[tuple[str, str | None], Artifact | None]) -> None:
-        """Check the configuration against what there is of an input; errors are those of `check_against`.
-
-        Parameters
-        ----------
-        current
-            The artefacts that are not stale.
-        """
-        if self.check_against is not None:
-            asset, function = self.check_against
-            artifact = current.get((asset, None))
-            if artifact is not None:
-                _load(function)(config, artifact)
 
     def environment(self, config: Config) -> Environment:
         """Return what its numbers depend on besides code, configuration and data, on this machine."""
@@ -163,7 +148,8 @@ def environment_of(
     )
 
 
-def _load(name: str) -> Callable[..., None]:
+def load_function(name: str) -> Callable[..., None]:
+    """Import a function, given as ``module:name``."""
     module, _, function = name.partition(":")
     loaded: Callable[..., None] = getattr(importlib.import_module(module), function)
     return loaded

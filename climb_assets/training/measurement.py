@@ -27,7 +27,8 @@ from climb_assets.tables import read_table, write_rows
 from climb_assets.training.proxy_orders import EVALUATE, TRAIN, Conditions, PreparedTask, Proxy, TrainingData
 from climb_assets.training.realised_shares import require_shares
 from climb_assets.training.swarm import ProxyOutcome, Swarm
-from climb_assets.training.tasks import Part, prepare_choice_task, prepare_text_task, require_sources
+from climb_assets.training.task_sources import count_sources, require_sources
+from climb_assets.training.tasks import Part, prepare_choice_task, prepare_text_task
 from climb_assets.training.token_index import TrainingIndex, load_training_index
 
 TASKS = "proxy_tasks"
@@ -91,7 +92,7 @@ def measure(
     """
     data = training_data(materializer)
     index = load_training_index(data.folder, data.tokens)
-    require_sources(materializer.config.tasks, index.evaluation)
+    require_sources(materializer.config.tasks, count_sources(index.evaluation))
     prepared = {name: _prepare(materializer, name, task, part, data.version, index) for name, task in tasks.items()}
     swarm = Swarm(materializer.store, data, conditions_of(materializer, training))
     outcomes = swarm.run(proxies, training, prepared, lambda done, total: materializer.progress(what, done, total))

@@ -8,7 +8,7 @@ a context and a continuation whose likelihood is wanted. A document is one reque
 multiple-choice item has one request for each choice, one of them gold.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,9 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tokenizers import Tokenizer
 
-from climb_assets.config_tasks import ChoiceTask, Task, TextTask
+from climb_assets.config_tasks import ChoiceTask, TextTask
 from climb_assets.corpus.choice_items import read_choice_items
 from climb_assets.corpus.frozen_tokenizer import end_token, load_tokenizer
+from climb_assets.corpus.labels import make_label
 from climb_assets.errors import ConfigError
 from climb_assets.store.files import write_array
 from climb_assets.tables import write_table
@@ -86,33 +87,9 @@ def choose_part(available: int, wanted: int, split: str, part: Part, what: str) 
     return slice(0, each) if part == "search" else slice(each, 2 * each)
 
 
-def require_sources(tasks: Mapping[str, Task], evaluation: pa.Table) -> None:
-    """Check that each text task finds enough of its sources, those too that are first read after the search.
-
-    Parameters
-    ----------
-    evaluation
-        `split` and `source` of each held-out document.
-
-    Raises
-    ------
-    ConfigError
-        A source has no document in its task's split, or too few for two parts.
-    """
-    counted = evaluation.group_by(["split", "source"]).aggregate([([], "count_all")]).to_pylist()
-    held_out = {(row["split"], row["source"]): row["count_all"] for row in counted}
-    for name, task in tasks.items():
-        if not isinstance(task, TextTask):
-            continue
-        for source in task.sources:
-            documents = held_out.get((task.split, source), 0)
-            if not documents:
-                known = ", ".join(sorted(str(other) for split, other in held_out if split == task.split))
-                raise ConfigError(
-                    f"tasks.{name}.sources: {task.split} holds no text of source {source!r}; "
-                    f"choose among those it holds ({known}), or add such texts to the corpus"
-                )
-            choose_part(documents, task.documents, task.split, "search", f"tasks.{name}.sources: source {source!r}")
+def named_sources(task: TextTask) -> list[str]:
+    """Return the sources of a task in the normal form that labels have in the corpus, each once."""
+    return list(dict.fromkeys(make_label(source) or source for source in task.sources))
 
 
 def prepare_text_task(task: TextTask, name: str, index: TrainingIndex, part: Part, out: Path) -> dict[str, int]:
@@ -127,7 +104,7 @@ def prepare_text_task(task: TextTask, name: str, index: TrainingIndex, part: Par
     """
     held_out = index.evaluation.filter(pc.equal(index.evaluation["split"], task.split))
     requests: list[Request] = []
-    for source in task.sources:
+    for source in named_sources(task):
         documents = held_out.filter(pc.equal(held_out["source"], source)).sort_by("id")
         what = f"task {name!r}: source {source!r}"
         chosen = choose_part(documents.num_rows, task.documents, task.split, part, what)

@@ -19,7 +19,7 @@ from climb_assets.errors import ComputeError, CorpusError
 from climb_assets.tables import read_table, write_rows
 
 SHORT_DOCUMENTS = pa.schema(
-    [("id", pa.string()), ("bytes", pa.int64()), ("article", pa.string()), ("split", pa.string())]
+    [(name, pa.int64() if name == "bytes" else pa.string()) for name in ("id", "bytes", "source", "article", "split")]
 )
 
 
@@ -27,7 +27,8 @@ def shard(folder: Path, name: str, texts: list[str], tokens_of: list[str] | None
     """The tables of one shard; a text of n characters has n bytes and n + 1 tokens."""
     out = folder / name
     out.mkdir(exist_ok=True)
-    documents = [{"id": document_id(text), "bytes": len(text), "article": None, "split": "train"} for text in texts]
+    fixed = {"source": "web", "article": None, "split": "train"}
+    documents = [{"id": document_id(text), "bytes": len(text), **fixed} for text in texts]
     spans = [
         {"id": document_id(t), "start": 0, "tokens": len(t) + 1} for t in (texts if tokens_of is None else tokens_of)
     ]
@@ -71,6 +72,8 @@ def test_a_document_counts_in_the_first_shard_that_has_it(tmp_path: Path) -> Non
     splits = facts.pop("splits")
     assert facts == {"shards": 3, **totals}
     assert splits["by_split"]["train"] == 3
+    counted = read_table(tmp_path / "sources.parquet").to_pylist()
+    assert counted == [{"source": "web", "split": "train", "documents": 3}]
     left_out = read_table(tmp_path / "splits.parquet").to_pylist()
     assert {(row["shard"], row["id"], row["split"]) for row in left_out} == {(*row[:2], "duplicate") for row in found}
 

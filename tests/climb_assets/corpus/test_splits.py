@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +69,14 @@ def splits_of(
     for table in tables:
         for row in read_table(table.documents).to_pylist():
             found[table.shard, row["text"]] = overrides.get((table.shard, row["id"]), row["split"])
+    counted = Counter(
+        (row["source"], found[table.shard, row["text"]])
+        for table in tables
+        for row in read_table(table.documents).to_pylist()
+        if found[table.shard, row["text"]] != "duplicate"
+    )
+    rows = read_table(folder / "sources.parquet").to_pylist()
+    assert {(row["source"], row["split"]): row["documents"] for row in rows} == counted
     return found, facts
 
 

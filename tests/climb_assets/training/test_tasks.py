@@ -1,13 +1,16 @@
 import json
+import unicodedata
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from climb_assets.config_tasks import ChoiceTask, TextTask
 from climb_assets.errors import ConfigError
 from climb_assets.tables import read_table
-from climb_assets.training.tasks import Part, prepare_choice_task, prepare_text_task, require_sources
+from climb_assets.training.tasks import Part, prepare_choice_task, prepare_text_task
 from climb_assets.training.token_index import TrainingIndex
 
 GOOD = {"context": "A question?", "choices": [" é", " no"], "gold": 0}
@@ -31,11 +34,13 @@ def test_a_document_follows_an_end_mark_and_does_not_predict_its_own(index: Trai
     assert read_table(tmp_path / "items.parquet")["bytes"].to_pylist() == [100] * 2
 
 
-def test_a_source_without_text_names_those_that_have_some(index: TrainingIndex) -> None:
-    good, bad = (TextTask(kind="text", sources=("source0", name)) for name in ("source2", "sauce"))
-    require_sources({"good": good}, index.evaluation)
-    with pytest.raises(ConfigError, match=r"tasks.bad.sources: .*'sauce'.*source0.*source2"):
-        require_sources({"good": good, "bad": bad}, index.evaluation)
+def test_a_source_is_found_in_any_of_its_unicode_forms_and_once(index: TrainingIndex, tmp_path: Path) -> None:
+    plain, wide = (unicodedata.normalize(form, "source\u00e9") for form in ("NFC", "NFD"))
+    sources = pa.array([plain] * index.evaluation.num_rows)
+    place = index.evaluation.schema.get_field_index("source")
+    renamed = replace(index, evaluation=index.evaluation.set_column(place, "source", sources))
+    task = TextTask(kind="text", sources=(wide, plain, f" {wide}"), documents=1)
+    assert prepare_text_task(task, "t", renamed, "search", tmp_path)["items"] == 1
 
 
 def test_choices_are_tokenised_after_their_context(tokenizer: Path, tmp_path: Path) -> None:
