@@ -147,8 +147,8 @@ def test_a_run_of_the_ui_ends_before_it_computes(
     assert re.search(BOTH, failed.step_failure_data.user_failure_data.description)
 
 
-def test_a_run_of_the_ui_is_let_go_while_a_shard_is_new(finished_project: Path) -> None:
+def test_a_run_of_the_ui_is_let_go_while_a_shard_is_stale(finished_project: Path) -> None:
     add_tasks(finished_project, GHOSTS)
-    write_shard(finished_project, "new.jsonl", "frist")
-    outcome = run(finished_project, {"cluster_statistics"})
-    assert outcome.success
+    with (finished_project / "data_lake" / "raw" / "third.jsonl").open("a") as stream:
+        stream.write(json.dumps({"text": "more " * 30, "source": "frist"}) + "\n")
+    assert run(finished_project, {"training_tokens"}).success
