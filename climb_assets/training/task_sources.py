@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from climb_assets.config_tasks import Task, TextTask
 from climb_assets.errors import ConfigError
@@ -33,9 +34,11 @@ def require_sources(tasks: Mapping[str, Task], sources: pa.Table) -> None:
     ConfigError
         A source has no document in its task's split, or too few for two parts. All such sources are named.
     """
-    held = Counter({(row["source"], row["split"]): row["documents"] for row in sources.to_pylist()})
     texts = {name: task for name, task in tasks.items() if isinstance(task, TextTask)}
-    faults = [fault for name, task in texts.items() for fault in _find_faults(name, task, held)]
+    named = sorted({source for task in texts.values() for source in named_sources(task)})
+    rows = sources.filter(pc.is_in(sources["source"], pa.array(named, pa.string()))).to_pylist()
+    held = Counter({(row["source"], row["split"]): row["documents"] for row in rows})
+    faults = [fault for name, task in texts.items() for fault in _find_faults(name, task, held, sources)]
     if faults:
         more = f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
         raise ConfigError(f'{"; ".join(faults[:SHOWN])}{more}; `climb sql "FROM sources"` lists what there is')
@@ -47,7 +50,7 @@ def count_sources(documents: pa.Table) -> pa.Table:
     return counted.rename_columns(["source", "split", "documents"])
 
 
-def _find_faults(name: str, task: TextTask, held: Counter[tuple[str, str]]) -> Iterator[str]:
+def _find_faults(name: str, task: TextTask, held: Counter[tuple[str, str]], sources: pa.Table) -> Iterator[str]:
     key = f"tasks.{printable(name, LONGEST)}.sources"
     for source in named_sources(task):
         shown, documents = repr(printable(source, LONGEST)), held[source, task.split]
@@ -62,16 +65,16 @@ def _find_faults(name: str, task: TextTask, held: Counter[tuple[str, str]]) -> I
                 f"raise corpus.{task.split}"
             )
         else:
-            cure = f"choose {near}" if (near := _nearest(source, task.split, held)) else "choose another"
+            cure = f"choose {near}" if (near := _nearest(source, task.split, sources)) else "choose another"
             yield f"{key}: {task.split} holds no text of source {shown}; {cure}, or add such texts to the corpus"
 
 
-def _nearest(source: str, split: str, held: Counter[tuple[str, str]]) -> str:
+def _nearest(source: str, split: str, sources: pa.Table) -> str:
     """Return the sources of a split whose names are most like one, as text; case makes no difference."""
-    commonest = [(name, count) for (name, of), count in held.items() if of == split and count]
-    commonest = sorted(commonest, key=lambda entry: (-entry[1], entry[0]))[:COMPARED]
+    of_split = sources.filter(pc.equal(sources["split"], split))
+    commonest = of_split.sort_by([("documents", "descending"), ("source", "ascending")]).slice(0, COMPARED)
     names: dict[str, list[str]] = {}
-    for name, _ in commonest:
+    for name in commonest["source"].to_pylist():
         names.setdefault(name.casefold(), []).append(name)
     near = get_close_matches(source.casefold(), names, NEAREST)
     alike = [name for folded in near for name in names[folded]][:NEAREST]
