@@ -214,20 +214,19 @@ def sql(query: str, as_json: bool) -> None:
 @click.option("--port", default=3000, show_default=True, help="Port on the loopback address.")
 @click.option("--read-only", is_flag=True, help="Show, and start or change nothing; no daemon runs.")
 @click.option("--host", "hosts", multiple=True, help="Further name of the server, where a proxy stands before it.")
-def ui(port: int, read_only: bool, hosts: tuple[str, ...]) -> None:
-    """Serve Dagster's web UI and daemon on loopback, until interrupted."""
-    from dagster_project.databases import HOME_VARIABLE
-    from dagster_project.dead_runs import close_dead_runs
-    from dagster_project.instance import open_instance, prepare_home, synchronise_shards
-    from dagster_project.server import ADDRESS, become_server
+@click.option("--token", "make_token", is_flag=True, help="Let in only who opens the address with the printed token.")
+def ui(port: int, read_only: bool, hosts: tuple[str, ...], make_token: bool) -> None:
+    """Serve Dagster's web UI and daemon on loopback, until interrupted.
 
-    config = _load()
-    with open_instance(config.lake, _notice) as instance:
-        close_dead_runs(instance)  # those that the last server left would hold places in the queue
-        synchronise_shards(instance, Materializer(config))
-    click.echo(f"Dagster UI on http://{ADDRESS}:{port} (interrupt with Ctrl-C)")
-    home = {HOME_VARIABLE: str(prepare_home(config.lake))}
-    become_server(ROOT / "workspace.yaml", port, home, read_only=read_only, hosts=hosts)
+    CLIMB_UI_TOKEN in the environment is a token of your own.
+    """
+    from dagster_project.server import ADDRESS, become_server, prepare_lake
+    from dagster_project.ui_token import address_to_open, choose_token
+
+    token = choose_token(make=make_token)
+    environment = prepare_lake(_load(), _notice)
+    click.echo(f"Dagster UI on {address_to_open(f'http://{ADDRESS}:{port}', token)} (interrupt with Ctrl-C)")
+    become_server(ROOT / "workspace.yaml", port, environment, token=token, read_only=read_only, hosts=hosts)
 
 
 @main.command(**_example("climb audit general"))
