@@ -25,6 +25,7 @@ from climb_assets.printable import MOST_OF_A_SENTENCE, printable, printable_line
 from dagster_project.cli_demo import demo_corpus, fetch_encoder
 from dagster_project.interrupts import ended_after, run_interruptibly
 from dagster_project.locales import survive_any_locale, use_utf8
+from dagster_project.private_files import keep_private
 from dagster_project.strict_json import to_json
 
 if TYPE_CHECKING:
@@ -92,7 +93,10 @@ objective_argument = click.argument("objective")
 
 def _load(profile: str | None = None) -> Config:
     """Load the configuration; the profile reaches the runs of the web server by the file alone."""
-    return load_config(profile=profile)
+    config = load_config(profile=profile)
+    for advice in keep_private(config):
+        _notice(advice)
+    return config
 
 
 def _asset(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -214,12 +218,9 @@ def sql(query: str, as_json: bool) -> None:
 @click.option("--port", default=3000, show_default=True, help="Port on the loopback address.")
 @click.option("--read-only", is_flag=True, help="Show, and start or change nothing; no daemon runs.")
 @click.option("--host", "hosts", multiple=True, help="Further name of the server, where a proxy stands before it.")
-@click.option("--token", "make_token", is_flag=True, help="Let in only who opens the address with the printed token.")
+@click.option("--token", "make_token", is_flag=True, help="Let in only who has the printed token, or $CLIMB_UI_TOKEN.")
 def ui(port: int, read_only: bool, hosts: tuple[str, ...], make_token: bool) -> None:
-    """Serve Dagster's web UI and daemon on loopback, until interrupted.
-
-    CLIMB_UI_TOKEN in the environment is a token of your own.
-    """
+    """Serve Dagster's web UI and daemon on loopback, until interrupted."""
     from dagster_project.server import ADDRESS, become_server, prepare_lake
     from dagster_project.ui_token import address_to_open, choose_token
 

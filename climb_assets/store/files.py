@@ -8,6 +8,7 @@ import contextlib
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,16 @@ def make_folder(path: Path) -> None:
         if not folder.is_dir():
             folder.mkdir(exist_ok=True)
             sync_folder(folder.parent)
+
+
+def give_usual_mode(path: Path) -> None:
+    """Give a file the mode that any new one has; safetensors writes for its own account alone, whatever the umask."""
+    probe = _unfinished(path)  # since asking for the umask sets it, for other threads too
+    try:
+        probe.touch()
+        path.chmod(stat.S_IMODE(probe.stat().st_mode))
+    finally:
+        probe.unlink(missing_ok=True)
 
 
 def sync_file(path: Path) -> None:
