@@ -40,9 +40,11 @@ class TokenOnly:
         connection = HTTPConnection(scope)
         cookie = f"climb_ui_{scope['server'][1]}"  # servers on two ports of a host share their cookies
         opens_page = scope["type"] == "http" and scope["method"] == "GET"
-        if opens_page and _same(connection.query_params.get(PARAMETER), self._token):
-            page = connection.url.remove_query_params(PARAMETER)
+        given, page = connection.query_params.get(PARAMETER), connection.url
+        if given is not None:
+            page = page.remove_query_params(PARAMETER)
             scope["query_string"] = page.query.encode()  # which is what uvicorn logs
+        if opens_page and _same(given, self._token):
             welcome = RedirectResponse(page, status_code=303)
             secure = page.scheme == "https"
             welcome.set_cookie(cookie, self._session, httponly=True, samesite="strict", secure=secure)
