@@ -1,6 +1,7 @@
 """`runtime.private` in real processes: what they write, and the sockets that they listen on, are for one account."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ OTHERS = 0o077
 
 
 @pytest.fixture(autouse=True)
-def usual_umask() -> object:
+def usual_umask() -> Iterator[None]:
     """Begin with the umask that most accounts have."""
     before = os.umask(0o022)
     yield
