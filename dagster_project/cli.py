@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from climb_assets.config import Config
-from climb_assets.config_file import CONFIG_VARIABLE, load_config
+from climb_assets.config_file import CONFIG_VARIABLE
 from climb_assets.device_faults import device_fault
 from climb_assets.errors import ClimbError, MissingArtifact
 from climb_assets.graph.assets import SPEC
@@ -25,7 +25,7 @@ from climb_assets.printable import MOST_OF_A_SENTENCE, printable, printable_line
 from dagster_project.cli_demo import demo_corpus, fetch_encoder
 from dagster_project.interrupts import ended_after, run_interruptibly
 from dagster_project.locales import survive_any_locale, use_utf8
-from dagster_project.private_files import keep_private
+from dagster_project.private_files import load_privately
 from dagster_project.strict_json import to_json
 
 if TYPE_CHECKING:
@@ -93,10 +93,7 @@ objective_argument = click.argument("objective")
 
 def _load(profile: str | None = None) -> Config:
     """Load the configuration; the profile reaches the runs of the web server by the file alone."""
-    config = load_config(profile=profile)
-    for advice in keep_private(config):
-        _notice(advice)
-    return config
+    return load_privately(profile, _notice)
 
 
 def _asset(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:

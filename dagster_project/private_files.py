@@ -7,11 +7,28 @@ there is never changed: somebody may have opened it on purpose.
 import os
 import shlex
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from climb_assets.config import Config
+from climb_assets.config_file import load_config
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+def load_privately(profile: str | None = None, notice: Callable[[str], None] | None = None) -> Config:
+    """Load the configuration, as every process does that writes, and heed its `runtime.private`.
+
+    Parameters
+    ----------
+    notice
+        Is told of folders that other accounts can open.
+    """
+    config = load_config(profile=profile)
+    for advice in keep_private(config):
+        if notice is not None:
+            notice(advice)
+    return config
 
 
 def keep_private(config: Config) -> list[str]:

@@ -9,6 +9,7 @@ import yaml
 
 from climb_assets.config import Config
 from climb_assets.config_file import load_config
+from dagster_project import private_files
 from dagster_project.databases import HOME_VARIABLE
 from dagster_project.private_files import keep_private
 
@@ -38,6 +39,12 @@ def test_it_tightens_the_umask_and_never_loosens_it(
     umask(before)
     assert keep_private(configured(tmp_path / "lake", private=private)) == []
     assert umask(0o022) == after
+
+
+def test_whoever_loads_the_configuration_of_a_person_heeds_it() -> None:
+    package = Path(private_files.__file__).parent
+    loading = {file.name for file in package.glob("*.py") if "import load_config" in file.read_text(encoding="utf-8")}
+    assert loading == {"private_files.py"}
 
 
 def test_a_folder_that_is_open_already_is_told_of_and_left(
