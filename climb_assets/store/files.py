@@ -101,11 +101,13 @@ def make_folder(path: Path) -> None:
 
 
 def give_usual_mode(path: Path) -> None:
-    """Give a file the mode that any new one has; safetensors writes for its own account alone, whatever the umask."""
-    probe = _unfinished(path)  # since asking for the umask sets it, for other threads too
+    """Give a file, or each file in a folder, the mode of any new one; safetensors writes for one account alone."""
+    files = [file for file in path.iterdir() if file.is_file()] if path.is_dir() else [path]
+    probe = _unfinished(path / "probe" if path.is_dir() else path)  # asking for the umask sets it, in other threads too
     try:
         probe.touch()
-        path.chmod(stat.S_IMODE(probe.stat().st_mode))
+        for file in files:
+            file.chmod(stat.S_IMODE(probe.stat().st_mode))
     finally:
         probe.unlink(missing_ok=True)
 

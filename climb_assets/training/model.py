@@ -93,8 +93,7 @@ def count_parameters(model: "PreTrainedModel") -> int:
 def save_model(model: "PreTrainedModel", tokenizer: Path, out: Path) -> None:
     """Write a folder that plain `transformers` loads, tokenizer included (safetensors, no pickle)."""
     model.save_pretrained(out)
-    for weights in out.glob("*.safetensors"):
-        give_usual_mode(weights)
+    give_usual_mode(out)
     shutil.copyfile(tokenizer, out / "tokenizer.json")
     frozen = load_tokenizer(tokenizer)
     end = frozen.id_to_token(end_token(frozen))
