@@ -278,6 +278,7 @@ class Runtime(Section):
         description="what a change of packages or processor does: warn tells of it, stale computes again; "
         "a change of device or precision always computes vectors and models again",
     )
+    private: bool = Field(False, description="new files and sockets are for this account alone, as under umask 077")
 
 
 class Sql(Section):

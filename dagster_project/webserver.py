@@ -2,7 +2,8 @@
 
 What belongs here: looking at a request's Host and Origin. Dagster's server has no accounts; without these checks a
 page of any site that a browser shows could launch runs and wipe assets here, by its own name or by one that it lets
-point to this machine (DNS rebinding). Who may reach the address at all is up to what stands before it.
+point to this machine (DNS rebinding). Which people may is `dagster_project.ui_token`, where a token is wanted, or up
+to what stands before the server.
 """
 
 import os
@@ -15,6 +16,8 @@ from starlette.datastructures import Headers, QueryParams
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from dagster_project.ui_token import TOKEN_VARIABLE, TokenOnly, token_in_environment
 
 HOSTS_VARIABLE = "CLIMB_UI_HOSTS"  # further names of this server, separated by commas
 LOOPBACK = ("127.0.0.1", "localhost")
@@ -46,8 +49,10 @@ def _queries_by_get(scope: Scope) -> bool:
     return asks and "query" in QueryParams(scope["query_string"])
 
 
-def guard(app: Starlette, hosts: tuple[str, ...]) -> Starlette:
-    """Let an app answer under some host names only, and only pages of its own."""
+def guard(app: Starlette, hosts: tuple[str, ...], token: str | None = None) -> Starlette:
+    """Let an app answer under some host names only, only pages of its own, and only who has its token if any."""
+    if token is not None:
+        app.add_middleware(TokenOnly, token=token)
     app.add_middleware(OwnPagesOnly)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)
     return app
@@ -56,10 +61,12 @@ def guard(app: Starlette, hosts: tuple[str, ...]) -> Starlette:
 def main() -> None:
     """Serve as ``dagster-webserver`` does, guarded."""
     further = tuple(filter(None, os.environ.get(HOSTS_VARIABLE, "").split(",")))
+    token = token_in_environment()
+    os.environ.pop(TOKEN_VARIABLE, None)  # the code that this server loads, and its runs, inherit the environment
     create = getattr(dagster_cli, CREATE_APP)
 
     def create_guarded(*arguments: Any, **options: Any) -> Starlette:
-        return guard(create(*arguments, **options), (*LOOPBACK, *further))
+        return guard(create(*arguments, **options), (*LOOPBACK, *further), token)
 
     setattr(dagster_cli, CREATE_APP, create_guarded)
     dagster_cli.main()

@@ -8,6 +8,7 @@ import contextlib
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,18 @@ def make_folder(path: Path) -> None:
         if not folder.is_dir():
             folder.mkdir(exist_ok=True)
             sync_folder(folder.parent)
+
+
+def give_usual_mode(path: Path) -> None:
+    """Give a file, or each file in a folder, the mode of any new one; safetensors writes for one account alone."""
+    files = [file for file in path.iterdir() if file.is_file()] if path.is_dir() else [path]
+    probe = _unfinished(path / "probe" if path.is_dir() else path)  # asking for the umask sets it, in other threads too
+    try:
+        probe.touch()
+        for file in files:
+            file.chmod(stat.S_IMODE(probe.stat().st_mode))
+    finally:
+        probe.unlink(missing_ok=True)
 
 
 def sync_file(path: Path) -> None:

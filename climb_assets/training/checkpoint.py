@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from climb_assets.store.files import atomic_file
+from climb_assets.store.files import atomic_file, give_usual_mode
 
 if TYPE_CHECKING:
     import torch
@@ -102,6 +102,7 @@ def _write(path: Path, tensors: Mapping[str, "torch.Tensor"]) -> None:
 
     with atomic_file(path) as temporary:
         save_file({name: tensor.cpu() for name, tensor in tensors.items()}, temporary)
+        give_usual_mode(temporary)
 
 
 def load_snapshot(model: "PreTrainedModel", folder: Path, tokens: int) -> None:

@@ -11,7 +11,7 @@ from climb_assets.config import Training
 from climb_assets.corpus.frozen_tokenizer import end_token, load_foreign_tokenizer, load_tokenizer
 from climb_assets.errors import ConfigError
 from climb_assets.store.artifacts import canonical_json
-from climb_assets.store.files import write_atomically
+from climb_assets.store.files import give_usual_mode, write_atomically
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedModel
@@ -93,6 +93,7 @@ def count_parameters(model: "PreTrainedModel") -> int:
 def save_model(model: "PreTrainedModel", tokenizer: Path, out: Path) -> None:
     """Write a folder that plain `transformers` loads, tokenizer included (safetensors, no pickle)."""
     model.save_pretrained(out)
+    give_usual_mode(out)
     shutil.copyfile(tokenizer, out / "tokenizer.json")
     frozen = load_tokenizer(tokenizer)
     end = frozen.id_to_token(end_token(frozen))

@@ -5,12 +5,13 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
-from starlette.testclient import TestClient
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.testclient import TestClient, WebSocketDenialResponse
+from starlette.websockets import WebSocket
 
 from dagster_project.webserver import LOOPBACK, guard
 
 OWN = "http://127.0.0.1:3000"
+SOCKET = "ws://127.0.0.1:3000/graphql"  # the test client has another host for a path
 MUTATION = "/graphql?query=mutation{wipeAssets}"
 
 
@@ -46,8 +47,14 @@ def test_other_names_are_refused(client: TestClient, host: str) -> None:
 @pytest.mark.parametrize("origin", ["http://evil.example", "http://127.0.0.1:8080", "https://localhost:3000", "null"])
 def test_pages_of_others_are_refused(client: TestClient, origin: str) -> None:
     assert client.post("/graphql", headers={"origin": origin}).status_code == 403
-    with pytest.raises(WebSocketDisconnect), client.websocket_connect("/graphql", headers={"origin": origin}):
+    with (
+        pytest.raises(WebSocketDenialResponse) as refused,
+        client.websocket_connect(SOCKET, headers={"origin": origin}),
+    ):
         pass
+    assert refused.value.status_code == 403
+    with client.websocket_connect(SOCKET, headers={"origin": OWN}) as socket:
+        assert socket.receive_text() == "done"
 
 
 def test_no_picture_of_a_page_is_a_query(client: TestClient) -> None:

@@ -30,18 +30,21 @@ STATUS = "query($id: String!) {partitionBackfillOrError(backfillId: $id) {... on
 class Server:
     """`climb ui` on a free port."""
 
-    def __init__(self, project: Path) -> None:
+    token: str | None = None  # where the server wants one
+
+    def __init__(self, project: Path, *options: str) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
-        self.launch: Launch = climb(project, "ui", "--port", str(self.port))
+        self.launch: Launch = climb(project, "ui", "--port", str(self.port), *options)
 
     def ask(self, query: str, **variables: Any) -> Any:
         """Send a query to the web server, as the page does."""
         body = json.dumps({"query": query, "variables": variables}).encode()
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}/graphql", body, {"Content-Type": "application/json"}
-        )
+        headers = {"Content-Type": "application/json"}
+        if self.token is not None:
+            headers["Authorization"] = f"Bearer {self.token}"
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/graphql", body, headers)
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)["data"]
 

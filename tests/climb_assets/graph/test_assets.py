@@ -88,6 +88,7 @@ def users(before: Config, after: Config) -> set[str]:
         ("mixture", {"max_epochs": 3.0}, {"mixture_candidates", "baseline_mixtures", "mixed_corpus"} | CHOSEN),
         ("mixture", {"tokens": 1}, {"mixture_candidates", "baseline_mixtures", "mixed_corpus"} | CHOSEN | TRAINED),
         ("runtime", {"workers": 2}, set()),
+        ("runtime", {"private": True}, set()),
     ],
 )  # fmt: skip
 def test_a_setting_concerns_exactly_the_assets_that_use_it(config, section, values, expected) -> None:

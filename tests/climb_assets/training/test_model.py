@@ -1,4 +1,5 @@
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from transformers import (
 from climb_assets.config import Training
 from climb_assets.errors import ConfigError
 from climb_assets.sizes import SIZES
+from climb_assets.training.checkpoint import save_snapshot, snapshot_name
 from climb_assets.training.model import build_model, continue_model, count_parameters, load_model, save_model
 
 
@@ -45,6 +47,23 @@ def test_saving_twice_gives_the_same_bytes(
         save_model(build_model(make_training(), 300, seed=1), tokenizer, tmp_path / name)
     for path in (tmp_path / "one").iterdir():
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes(), path.name
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_weights_are_as_readable_as_any_other_file(
+    make_training: Callable[..., Training], tokenizer: Path, tmp_path: Path, umask: int, mode: int
+) -> None:
+    out = tmp_path / "model"
+    before = os.umask(umask)
+    try:
+        model = build_model(make_training(), 300, seed=1)
+        save_model(model, tokenizer, out)
+        save_snapshot(model, out, 7)
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in out.iterdir()}
+    assert {"model.safetensors", snapshot_name(7), "config.json"} <= modes.keys()
+    assert set(modes.values()) == {mode}
 
 
 def test_the_seed_decides_the_weights_and_leaks_no_state(make_training: Callable[..., Training]) -> None:
