@@ -132,7 +132,7 @@ def write_project(folder: Path, encoder: Path) -> Path:
     raw.mkdir(parents=True)
     for source in WORDS:
         write_source(raw / f"{source}.jsonl", source)
-    settings = {"profile": "smoke", "encoder": {"model": str(encoder)}}
+    settings = {"profile": "smoke", "lake": "data_lake", "encoder": {"model": str(encoder)}}
     (folder / "climb.yaml").write_text(yaml.safe_dump(settings))
     return folder
 

@@ -13,12 +13,14 @@ import yaml
 from click.testing import CliRunner, Result
 
 from climb_assets.config_file import load_config
+from climb_assets.executor.local import end_idle_workers
 from climb_assets.graph.materializer import Materializer
 from climb_assets.search.iteration import History
 from climb_assets.search.search_state import read_space
 from climb_assets.search.swarm_table import as_history, read_swarm
 from dagster_project.cli import main
 from tests.conftest import write_project, write_source
+from tests.integration.modes import open_to_others, usual_umask
 
 Climb = Callable[..., Result]
 COMMANDS = sorted(main.commands)
@@ -223,11 +225,32 @@ def test_a_home_of_the_user_is_used_instead_of_the_lakes(
     monkeypatch.setenv("DAGSTER_HOME", str(theirs))
     result = climb(finished_project, "up")
     assert result.exit_code == 0, result.output
-    assert len(result.stderr.splitlines()) == 1 and str(theirs) in result.stderr
+    (notice,) = [line for line in result.stderr.splitlines() if line.startswith("climb: ")]
+    assert str(theirs) in notice
     assert not (finished_project / "data_lake" / "dagster_home").exists()
     assert any(theirs.iterdir()) and not (theirs / "dagster.yaml").exists()
     monkeypatch.setenv("DAGSTER_HOME", str(theirs / "nowhere"))
     refused(climb(finished_project, "up"), "DAGSTER_HOME=.*nowhere is no absolute path of a folder")
+
+
+@pytest.mark.slow
+def test_nothing_that_a_search_leaves_is_open_to_others_where_it_is_private(fresh_project: Path) -> None:
+    change_setting(fresh_project, runtime={"private": True, "workers": 1}, search={"iterations": [4]})
+    change_setting(fresh_project, fidelity={"mixtures": 0}, objectives={"general": {"first_text": 1}})
+    lake = fresh_project / "data_lake"
+    with usual_umask():
+        end_idle_workers()  # those of other tests have another umask
+        done = climb(fresh_project, "up")
+        end_idle_workers()
+        assert done.exit_code == 0, done.output
+        assert f"chmod go= {lake}" in done.stderr  # which a person made before
+        assert climb(fresh_project, "export", "general").exit_code == climb(fresh_project, "audit", "general").exit_code
+    assert {"artifacts", "refs", "dagster_home", "export"} <= {path.name for path in lake.iterdir()}
+    assert list(lake.rglob("model.safetensors")) and open_to_others(lake, without=frozenset({"raw"})) == []
+    assert open_to_others(lake / "raw")  # of the person who laid them there
+    lake.chmod(0o700)
+    with usual_umask():
+        assert "chmod" not in climb(fresh_project, "plan").stderr
 
 
 def test_audit_writes_the_bundle(finished_project: Path) -> None:

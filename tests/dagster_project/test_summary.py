@@ -80,7 +80,8 @@ def test_what_was_not_measured_is_said(project: Path, up: Up) -> None:
     path = project / "climb.yaml"
     settings = yaml.safe_load(path.read_text()) | {"search": {"repeats": 0}, "fidelity": {"mixtures": 0}}
     path.write_text(yaml.safe_dump(settings))
-    up()
+    up(to="predictor_state")
+    up(to="proxy_fidelity")
     text = describe(Materializer(load_config(path)))
     assert "general: noise not measured" in text
     assert "science: whether proxies rank mixtures as targets do was not asked for" in text

@@ -38,16 +38,6 @@ def proxies_training(lake: Path, started: Launch) -> bool:
     return len(trained(lake)) >= 2
 
 
-def between_runs(lake: Path, started: Launch) -> bool:
-    """An iteration is finished and said so."""
-    return (lake / "refs" / "predictor_state" / "iteration-01").exists()
-
-
-def confirming(lake: Path, started: Launch) -> bool:
-    """The search is finished, and a mixture is trained again with a fresh seed."""
-    return (lake / "refs" / "predictor_state" / "iteration-03").exists() and models_of_width(lake, 16) > 14
-
-
 def targets_training(lake: Path, started: Launch) -> bool:
     """An answer is there, and a target model that the report of fidelity did not need."""
     return (lake / "refs" / "optimal_mixture" / "general").exists() and models_of_width(lake, 32) > 4
@@ -64,8 +54,6 @@ MOMENTS: list[Callable[[Path, Launch], bool]] = [
     embedding,
     workers_starting,
     proxies_training,
-    between_runs,
-    confirming,
     targets_training,
 ]
 

@@ -9,7 +9,7 @@ import pytest
 from dagster_project.instance import open_instance
 from tests.integration.processes import ROOT
 
-KILLS, TOGETHER = 6, 4
+KILLS, TOGETHER = 4, 3
 
 
 @pytest.mark.slow

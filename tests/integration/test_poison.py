@@ -83,7 +83,7 @@ def poisoned(project: Path) -> Path:
 
 @pytest.mark.slow
 def test_bad_input_is_accounted_for_and_good_input_arrives(poisoned: Path) -> None:
-    started = climb(poisoned, "up")
+    started = climb(poisoned, "up", "--to", "cluster_assignments")
     try:
         _, status, usage = os.wait4(started.process.pid, 0)
         started.process.returncode = os.waitstatus_to_exitcode(status)

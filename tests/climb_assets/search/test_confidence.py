@@ -192,7 +192,7 @@ def simulated():
     found = {}
     for world, truth_of in WORLDS.items():
         draw, claims = rng(3), []
-        for trial in range(400):
+        for trial in range(250):
             truth = dict(zip(OURS + THEIRS, truth_of(draw).tolist(), strict=True))
             anchors = anchored(float(np.sqrt(draw.chisquare(4) / 4)), 4)
             seeds = table(truth, noise=1.0, common=0.3, anchors=anchors, seed=trial)
@@ -207,7 +207,7 @@ def simulated():
 
 def test_the_interval_to_the_best_baseline_holds_whatever_was_chosen(simulated):
     for claims in simulated.values():
-        assert claims[:, 2].mean() >= 0.95 - 0.02  # two standard errors of the simulation
+        assert claims[:, 2].mean() >= 0.95 - 0.028  # two standard errors of the simulation
 
 
 def test_where_nothing_is_better_claims_are_rarer_than_allowed(simulated):
@@ -270,11 +270,11 @@ SOURCES = {
 @pytest.mark.parametrize("source", SOURCES)
 def test_the_interval_of_a_difference_holds_whether_seeds_or_items_decide(source):
     draw, held = rng(1), []
-    for _ in range(500):
+    for _ in range(300):
         pair = items_of(draw, {"answer": 0.0, "uniform": 0.0}, **SOURCES[source])
         (found,) = compare_with_all(pair, "answer", ["uniform"], 0.95, draw).values()
         held.append(found.low <= 0 <= found.high)
-    assert 0.93 <= np.mean(held) <= 0.985  # two standard errors of the simulation around 0.95, and a little more above
+    assert 0.925 <= np.mean(held) <= 0.985  # two standard errors of the simulation around 0.95, and more above
 
 
 def test_the_interval_of_a_loss_holds_whether_seeds_or_items_decide():

@@ -67,8 +67,14 @@ def one_worker(conditions: Conditions, **runtime: float | str) -> Conditions:
 
 
 @pytest.fixture
-def swarm(lake: LocalStore, data: TrainingData, conditions: Conditions) -> Iterator[Swarm]:
-    yield Swarm(lake, data, conditions)
+def swarm(lake: LocalStore, data: TrainingData, conditions: Conditions) -> Swarm:
+    return Swarm(lake, data, conditions)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def workers() -> Iterator[None]:
+    """Share the workers, each of which takes seconds to import torch, and end them after the last test."""
+    yield
     end_idle_workers()
 
 
@@ -179,7 +185,7 @@ def test_workers_die_with_a_killed_parent_and_finished_work_stays(
     parent = subprocess.Popen([sys.executable, str(script)], env=os.environ | {"PYTHONPATH": str(Path.cwd())})
     store = lake.root / "artifacts" / "proxy_models" / "_"
     try:
-        _wait(lambda: len(_finished(store)) >= 2, 60)
+        _wait(lambda: len(_finished(store)) >= 2, 240)
         workers = _children(parent.pid)
     finally:
         parent.send_signal(signal.SIGKILL)
@@ -190,7 +196,6 @@ def test_workers_die_with_a_killed_parent_and_finished_work_stays(
 
     proxies = [Proxy((0.5, 0.3, 0.2), repeat) for repeat in range(len(kept) + 1)]
     outcomes = Swarm(lake, data, one_worker(conditions)).run(proxies, training, {})
-    end_idle_workers()
     assert sum(outcome.trained for outcome in outcomes) == 1
     assert all((store / name).stat().st_mtime_ns == time for name, time in kept.items())
 
@@ -204,7 +209,7 @@ def test_a_killed_worker_is_replaced_and_its_training_goes_on(
     killed: list[int] = []
 
     def kill() -> None:
-        _wait(lambda: any((lake.root / "unfinished").glob(f"*/{STATE}")), 60)
+        _wait(lambda: any((lake.root / "unfinished").glob(f"*/{STATE}")), 240)
         killed.extend(_children(os.getpid()))
         for pid in killed:
             os.kill(pid, signal.SIGKILL)
@@ -216,7 +221,6 @@ def test_a_killed_worker_is_replaced_and_its_training_goes_on(
     assert killed
     assert outcome.model.run["resumed_at_step"] > 0
     (undisturbed,) = Swarm(LocalStore(tmp_path / "other"), data, conditions).run([ONE], training, {})
-    end_idle_workers()
     assert undisturbed.model.run["resumed_at_step"] == 0
     assert outcome.model.data_version == undisturbed.model.data_version
 
@@ -226,7 +230,6 @@ def test_the_bits_do_not_depend_on_the_workers(
 ) -> None:
     two = swarm.run([ONE, TWO], make_training(), {})
     one = Swarm(LocalStore(tmp_path / "one worker"), data, one_worker(conditions)).run([TWO, ONE], make_training(), {})
-    end_idle_workers()
     versions = [{outcome.proxy: outcome.model.data_version for outcome in outcomes} for outcomes in (one, two)]
     assert versions[0] == versions[1]
 
@@ -270,7 +273,6 @@ def test_one_compiled_step_serves_every_proxy(
     compiled = one_worker(conditions, compile="always")
     ours = Swarm(lake, data, compiled).run([ONE, TWO], make_training(), {})
     plain = Swarm(LocalStore(tmp_path / "plain"), data, one_worker(conditions)).run([ONE, TWO], make_training(), {})
-    end_idle_workers()
     exact = 2e-2 if ours[0].model.run["precision"] == "bfloat16" else 1e-3
     for one, other in zip(ours, plain, strict=True):
         curves = [read_table(outcome.model.file("curve.parquet"))["loss"].to_pylist() for outcome in (one, other)]
