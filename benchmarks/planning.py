@@ -17,13 +17,17 @@ import warnings
 from pathlib import Path
 
 import dagster as dg
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 # The peer itself: Dagster has no public name for its resolver.
 from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.loader import LoadingContextForTest
+from transformers import BertConfig, BertModel
 
 from climb_assets.config_file import load_config
+from climb_assets.config_tasks import TextTask
 from climb_assets.graph.assets import SEARCH, SPECS
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import make_plan
@@ -39,8 +43,9 @@ def finish_lake(folder: Path, shards: int) -> Materializer:
     (folder / "raw").mkdir()
     for number in range(shards):
         (folder / "raw" / f"shard-{number:05d}.txt").write_text(f"text of shard {number}", encoding="utf-8")
-    (folder / "encoder").mkdir()
-    (folder / "encoder" / "model.bin").write_bytes(b"weights")
+    BertModel(BertConfig(vocab_size=300, hidden_size=16, num_hidden_layers=1, num_attention_heads=1)).save_pretrained(
+        folder / "encoder"
+    )
     (folder / "climb.yaml").write_text(
         "profile: smoke\nlake: .\ncorpus: {raw: raw}\nencoder: {model: encoder}\n", encoding="utf-8"
     )
@@ -50,6 +55,14 @@ def finish_lake(folder: Path, shards: int) -> Materializer:
         draft = rest[-1]
         assert isinstance(draft, Draft)
         (draft.path / "data.json").write_text(f'"{draft.path.parent}"', encoding="utf-8")
+        if draft.path.parent.parent.name == "corpus_manifest":  # what text tasks are checked against
+            held = [
+                {"source": source, "split": task.split, "documents": 2 * task.documents}
+                for task in climb.config.tasks.values()
+                if isinstance(task, TextTask)
+                for source in task.sources
+            ]
+            pq.write_table(pa.Table.from_pylist(held), draft.path / "sources.parquet")
 
     walked = [spec for spec in SPECS if spec.asset in SEARCH]
     for spec in SPECS:
