@@ -65,7 +65,6 @@ def run_seed(lake: Path, seed: int) -> list[dict]:
         "lake": str(lake),
         "search": {"seed": seed},
         "baselines": {"mixtures": list(get_args(Baseline))},
-        "tasks": _tasks_of_the_demo(lake),
     }
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "climb.yaml"
@@ -83,16 +82,6 @@ def run_seed(lake: Path, seed: int) -> list[dict]:
         subprocess.run(command, check=True, stdout=sys.stderr)
         materializer = Materializer(load_config(path))
         return [row for objective in materializer.config.objectives for row in _read(materializer, objective, seed)]
-
-
-def _tasks_of_the_demo(lake: Path) -> dict[str, dict]:
-    """Return the demo's tasks, their files where the lake has them."""
-    profile = load_config(profile="demo")
-    tasks = {name: task.model_dump(mode="json") for name, task in profile.tasks.items()}
-    for task in tasks.values():
-        if "path" in task:
-            task["path"] = str(lake / "tasks" / Path(task["path"]).name)
-    return tasks
 
 
 def _read(materializer: Materializer, objective: str, seed: int) -> list[dict]:

@@ -17,7 +17,8 @@ from climb_assets.config_search import Search
 from climb_assets.config_tasks import Task
 from climb_assets.sizes import SIZES, Shape
 
-LAKE, RAW, ENCODER = "data_lake", "raw", "models/all-MiniLM-L6-v2"  # the default lake, and places in a lake
+LAKE = "data_lake"  # unless the configuration names another
+RAW, ENCODER, TASK_FILES = "raw", "models/all-MiniLM-L6-v2", "tasks"  # places in a lake
 RESERVED = frozenset({"key", "iteration", "weights", "diverged"})
 
 

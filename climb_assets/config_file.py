@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from climb_assets.config import ENCODER, LAKE, RAW, Config
+from climb_assets.config import ENCODER, LAKE, RAW, TASK_FILES, Config
 from climb_assets.config_faults import explain
 from climb_assets.config_yaml import read_yaml
 from climb_assets.errors import ConfigError
@@ -43,8 +43,9 @@ def load_config(path: Path | None = None, profile: str | None = None) -> Config:
     known = sorted(p.stem for p in PROFILES.glob("*.yaml"))
     if name not in known:
         raise ConfigError(f"profile {printable(str(name))!r} is not known; choose one of {', '.join(known)}")
-    given = _merge(read_yaml(PROFILES / f"{name}.yaml", "reinstall the package"), values) | {"profile": name}
-    merged = _merge(_places_in(given.get("lake", LAKE)), given)
+    base = read_yaml(PROFILES / f"{name}.yaml", "reinstall the package")
+    lake = Path(str(values.get("lake", base.get("lake", LAKE))))
+    merged = _merge(_merge(_places_in(lake, base), base), values) | {"profile": name}
     try:
         config: Config = _resolve(Config.model_validate(merged), path.parent)
         folder = path.parent / config.encoder.model
@@ -59,9 +60,12 @@ def load_config(path: Path | None = None, profile: str | None = None) -> Config:
     return config.model_copy(update={"encoder": config.encoder.model_copy(update={"model": str(folder.resolve())})})
 
 
-def _places_in(lake: Any) -> dict[str, Any]:
-    """Return where in a lake the raw files and the encoder are looked for unless the configuration says otherwise."""
-    return {"corpus": {"raw": f"{lake}/{RAW}"}, "encoder": {"model": f"{lake}/{ENCODER}"}}
+def _places_in(lake: Path, profile: dict[str, Any]) -> dict[str, Any]:
+    """Return where in a lake raw files and the encoder are looked for, and put the tasks of a profile there."""
+    for task in profile["tasks"].values():
+        if "path" in task:
+            task["path"] = str(lake / TASK_FILES / task["path"])
+    return {"corpus": {"raw": str(lake / RAW)}, "encoder": {"model": str(lake / ENCODER)}}
 
 
 def _check_folders(config: Config, path: Path) -> None:

@@ -22,7 +22,7 @@ from climb_assets.graph.planner import Plan, make_plan
 from climb_assets.graph.spec import iteration_keys
 from climb_assets.mixture.export import Format
 from climb_assets.printable import MOST_OF_A_SENTENCE, printable, printable_lines
-from dagster_project.cli_demo import demo_corpus, fetch_encoder
+from dagster_project.cli_demo import demo_corpus, fetch_encoder, fetch_tasks
 from dagster_project.interrupts import ended_after, run_interruptibly
 from dagster_project.locales import survive_any_locale, use_utf8
 from dagster_project.private_files import load_privately
@@ -131,7 +131,8 @@ def up(to: str | None, profile: str | None, yes: bool) -> None:
         update = _bring_up_to_date(materializer, to, reporter, yes=yes)
     if update.reported:
         click.echo(f"{update.reported} artefact(s) were reported to Dagster again; their events were missing.")
-    click.echo(f"{update.made} partition(s) materialised." if update.made else "Nothing is stale.")
+    nothing = "Nothing is stale." if to is None else f"Nothing is stale up to {to}."
+    click.echo(f"{update.made} partition(s) materialised." if update.made else nothing)
     click.echo(printable_lines(describe(materializer)))
 
 
@@ -157,7 +158,7 @@ def _bring_up_to_date(materializer: Materializer, to: str | None, reporter: "Rep
             require_consent(cost, materializer.config.runtime, click.confirm if sys.stdin.isatty() else None)
 
     with open_instance(materializer.config.lake, _notice) as instance:
-        return bring_up_to_date(instance, materializer, to, reporter.line, approve, reporter.look_ahead)
+        return bring_up_to_date(instance, materializer, to, reporter.line, approve, reporter.show_outlook)
 
 
 @main.command(**_example("climb plan --json"))
@@ -218,12 +219,16 @@ def sql(query: str, as_json: bool) -> None:
 @click.option("--token", "make_token", is_flag=True, help="Let in only who has the printed token, or $CLIMB_UI_TOKEN.")
 def ui(port: int, read_only: bool, hosts: tuple[str, ...], make_token: bool) -> None:
     """Serve Dagster's web UI and daemon on loopback, until interrupted."""
-    from dagster_project.server import ADDRESS, become_server, prepare_lake
+    from dagster_project.server import ADDRESS, become_server, prepare_lake, require_free
     from dagster_project.ui_token import address_to_open, choose_token
 
     token = choose_token(make=make_token)
+    require_free(port)
     environment = prepare_lake(_load(), _notice)
-    click.echo(f"Dagster UI on {address_to_open(f'http://{ADDRESS}:{port}', token)} (interrupt with Ctrl-C)")
+    address = address_to_open(f"http://{ADDRESS}:{port}", token)
+    click.echo(
+        f"Starting the Dagster UI, which takes most of a minute; then it answers on {address} (end it with Ctrl-C)"
+    )
     become_server(ROOT / "workspace.yaml", port, environment, token=token, read_only=read_only, hosts=hosts)
 
 
@@ -324,6 +329,7 @@ def export_swarm(folder: Path, stale_too: bool) -> None:
 
 main.add_command(demo_corpus)
 main.add_command(fetch_encoder)
+main.add_command(fetch_tasks)
 
 if __name__ == "__main__":
     main()

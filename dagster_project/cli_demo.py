@@ -37,3 +37,12 @@ def fetch_encoder() -> None:
     from climb_assets.demo.prepare import fetch_encoder as fetch
 
     click.echo(f"{fetch(_lake(), click.echo)}")
+
+
+@click.command("fetch-tasks", epilog="Example: climb fetch-tasks")
+def fetch_tasks() -> None:
+    """Fetch the benchmark items alone, for a corpus of your own: PIQA, ARC, HellaSwag and others."""
+    from climb_assets.demo.prepare import fetch_tasks as fetch
+
+    for path in fetch(_lake(), click.echo):
+        click.echo(f"{path}")

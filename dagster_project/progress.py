@@ -1,7 +1,7 @@
 """How far long work is: what a person sees while `climb up` works, and what stands in the log of a run.
 
 What belongs here: the callback `Materializer.progress` in words, with a rate and the time that is left, of a piece of
-work and of all that is behind it. Who calls it is the compute's matter, what lies behind it the plan's.
+work and of all that comes after it. Who calls it is the compute's matter, what comes after it the plan's.
 """
 
 import sys
@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Self
 
 from tqdm import tqdm
@@ -21,8 +20,8 @@ from dagster_project.standard_error import copy_of_stderr
 TICK = 1.0  # seconds between looks at the clock
 SILENCE = 10.0  # seconds without a line where there is no terminal
 SHARE_OF_ELAPSED = 0.02  # a run of days has a line now and then
-LOOK_AHEAD = 30.0  # seconds between looks at what lies behind, whose estimates get better while models are trained
-SHARE_OF_LOOKING = 0.01  # of the time, at most, is spent on that
+LOOK_AHEAD = 30.0  # seconds between looks at what comes after a run: estimates get better while models are trained
+SHARE_OF_LOOKING = 0.01  # of a long run's time, at most, is spent on that
 
 
 class Pace:
@@ -32,8 +31,8 @@ class Pace:
     ----------
     what
         Names the work.
-    done
-        How much was done before the clock was started.
+    done, total
+        How much was done before the clock was started, and how much there is.
     """
 
     def __init__(self, what: str, done: int, total: int) -> None:
@@ -50,48 +49,55 @@ class Pace:
         made = self._done - self._before
         if made <= 0:
             return None
-        each = (self._at - self._started) / made
-        return max(0.0, (self._total - self._done) * each - (time.monotonic() - self._at))
+        each, waited = (self._at - self._started) / made, time.monotonic() - self._at
+        return (self._total - self._done) * each - min(waited, each if self._done < self._total else 0.0)
+
+    @property
+    def speed(self) -> str:
+        """The rate and the time that is left, as people say them; empty until something was made."""
+        left, elapsed = self.left, self._at - self._started
+        if left is None or elapsed <= 0:
+            return ""
+        minutes = 60 * (self._done - self._before) / elapsed
+        rate = f"{minutes:.1f} a minute" if minutes < 600 else f"{minutes / 60:.0f} a second"
+        return rate + (f", {tqdm.format_interval(left)} left" if self._done < self._total else "")
 
     def in_words(self) -> str:
         """Return how far it is, its rate and the time that is left, as far as these are known."""
-        text, left, elapsed = f"{self.what}: {self._done} of {self._total}", self.left, self._at - self._started
-        if left is None or elapsed <= 0:
-            return text
-        minutes = 60 * (self._done - self._before) / elapsed
-        rate = f"{minutes:.1f} a minute" if minutes < 600 else f"{minutes / 60:.0f} a second"
-        return f"{text}, {rate}" + (f", {tqdm.format_interval(left)} left" if self._done < self._total else "")
+        return ", ".join(filter(None, [f"{self.what}: {self._done} of {self._total}", self.speed]))
 
 
-@dataclass
-class Ahead:
-    """What lies behind the work that goes on, looked at again now and then.
+class Outlook:
+    """What is left of all: of the run that goes on, and of what comes after it.
 
     Parameters
     ----------
+    estimate_s
+        Seconds that the run takes by the plan; None: not known.
     look
-        Returns what it costs; None where there is nothing to look at.
+        Returns what all that comes after it costs.
     """
 
-    look: Callable[[], Cost] | None = None
-    _cost: Cost | None = None
-    _next: float = 0.0
+    def __init__(self, estimate_s: float | None, look: Callable[[], Cost]) -> None:
+        self._estimate, self._look, self._begun = estimate_s, look, time.monotonic()
+        self._rest: Cost | None = None
 
-    def refresh(self) -> None:
-        """Look at it again, if it is time to."""
-        began = time.monotonic()
-        if self.look is not None and began >= self._next:
-            self._cost = self.look()
-            ended = time.monotonic()
-            self._next = ended + max(LOOK_AHEAD, (ended - began) / SHARE_OF_LOOKING)
+    def look(self) -> None:
+        """Look at what comes after the run. An error is the run's own to tell: its next plan meets the same one."""
+        try:
+            self._rest = self._look()
+        except Exception:
+            self._rest = None
 
-    def in_words(self, left: float | None) -> str:
-        """Return what is left of all; `left` is what is left of the work that goes on, None: not known."""
-        if self._cost is None:
-            return ""
-        known = (left or 0.0) + self._cost.seconds
-        more = " or more" if left is None or self._cost.unknown else ""
-        return f"all: about {in_hours(known)}{more} left" if known else "all: not known yet"
+    def in_words(self, pace: Pace | None) -> str:
+        """Return what is left of all; a run may have pieces of work after the one whose pace is known."""
+        if self._rest is None or (self._rest.unknown and not self._rest.seconds):
+            return "" if self._rest is None else "all: not known yet"
+        by_plan = None if self._estimate is None else self._estimate - (time.monotonic() - self._begun)
+        known = [seconds for seconds in (by_plan, pace.left if pace else None) if seconds is not None]
+        seconds = max(known, default=0.0) + self._rest.seconds
+        more = "" if known and not self._rest.unknown else " or more"
+        return f"all: about {in_hours(seconds)}{more} left" if seconds > 0 else ""
 
 
 class Reporter:
@@ -106,14 +112,16 @@ class Reporter:
         self._lock = threading.RLock()
         self._bar: tqdm | None = None
         self._pace: Pace | None = None
-        self._ahead = Ahead()
+        self._outlook: Outlook | None = None
         self._title = ""
         self._begun = self._said = time.monotonic()
         self._ended = threading.Event()
         self._clock = threading.Thread(target=self._watch, name="show progress", daemon=True)
+        self._scout = threading.Thread(target=self._look_ahead, name="look ahead", daemon=True)
 
     def __enter__(self) -> Self:
         self._clock.start()
+        self._scout.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -129,7 +137,7 @@ class Reporter:
         with self._lock:
             self._take_bar_away()
             print(text, flush=True)
-            self._title, self._pace, self._ahead = text, None, Ahead()
+            self._title, self._pace, self._outlook = text, None, None
             self._begun = self._said = time.monotonic()
             if self._terminal:
                 self._bar = self._open_bar(f"  {text}"[:60], None, 0)
@@ -146,13 +154,14 @@ class Reporter:
                 self._bar.update(done - self._bar.n)
             self._pace.update(done, total)
 
-    def look_ahead(self, look: Callable[[], Cost]) -> None:
-        """Show what lies behind the work whose line was printed last, by a function that says what it costs."""
+    def show_outlook(self, estimate_s: float | None, look: Callable[[], Cost]) -> None:
+        """Show what is left of all beside the run whose line was printed last; see `Outlook`."""
         with self._lock:
-            self._ahead = Ahead(look)
+            self._outlook = Outlook(estimate_s, look)
 
     def _open_bar(self, title: str, total: int | None, done: int) -> tqdm:
-        form = "{desc} [{elapsed}{postfix}]" if total is None else None  # there is nothing to count
+        counted = "" if total is None else " {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}"
+        form = f"{{desc}}{counted} [{{elapsed}}{{postfix}}]"  # the rate and what is left are those of the pace
         return tqdm(total=total, initial=done, desc=title, leave=False, file=self._stream, bar_format=form)
 
     def _take_bar_away(self) -> None:
@@ -162,18 +171,31 @@ class Reporter:
 
     def _watch(self) -> None:
         while not self._ended.wait(TICK):
-            ahead = self._ahead
-            ahead.refresh()  # outside the lock, as the work must not wait for it
             with self._lock:
-                now = time.monotonic()
-                words = self._pace.in_words() if self._pace is not None else self._title
-                of_all = ahead.in_words(self._pace.left if self._pace is not None else None)
+                now, pace = time.monotonic(), self._pace
+                of_all = self._outlook.in_words(pace) if self._outlook is not None else ""
+                words = pace.in_words() if pace is not None else self._title
                 if self._bar is not None:
-                    self._bar.set_postfix_str(of_all)
+                    self._bar.set_postfix_str("; ".join(filter(None, [pace.speed if pace else "", of_all])))
                 elif words and now - self._said >= max(SILENCE, SHARE_OF_ELAPSED * (now - self._begun)):
                     self._said = now
                     told = "; ".join(filter(None, [words, of_all]))
                     print(f"  {tqdm.format_interval(now - self._begun)} {told}", file=self._stream, flush=True)
+
+    def _look_ahead(self) -> None:
+        """Look at what comes after the run, at its beginning and again while estimates get better; nobody waits."""
+        looked: Outlook | None = None
+        pause = 0.0
+        while not self._ended.wait(TICK):
+            pause -= TICK
+            outlook = self._outlook
+            if outlook is None or (outlook is looked and pause > 0):
+                continue
+            began = time.monotonic()
+            outlook.look()
+            took = time.monotonic() - began
+            looked, pause = outlook, max(LOOK_AHEAD, took / SHARE_OF_LOOKING)
+            self._ended.wait(took)  # where runs are short, half of the time at most
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from climb_assets.errors import ClimbError, ComputeError
 from climb_assets.graph.assets import SEARCH, SPEC, checks_against
 from climb_assets.graph.estimates import Cost
 from climb_assets.graph.materializer import Materializer
-from climb_assets.graph.planner import Plan, make_plan
+from climb_assets.graph.planner import Plan, StaleItem, make_plan
 from dagster_project.assets import MADE_TOGETHER, build_assets
 from dagster_project.dead_runs import close_dead_runs, process_tags
 from dagster_project.event_tags import PARTITIONS, RANGE_END, RANGE_START
@@ -46,6 +46,10 @@ class Run:
         several = f"{len(self.partitions)} partitions" if len(self.partitions) > 1 else "".join(self.partitions)
         return ", ".join(self.assets) + (f" [{several}]" if several else "")
 
+    def makes(self, item: StaleItem) -> bool:
+        """Return whether it makes what an item of a plan names."""
+        return item.asset in self.assets and (item.partition is None or item.partition in self.partitions)
+
 
 def bring_up_to_date(
     instance: dg.DagsterInstance,
@@ -53,7 +57,7 @@ def bring_up_to_date(
     to: str | None = None,
     report: Callable[[str], None] = print,
     approve: Callable[[Plan], None] = lambda plan: None,
-    look_ahead: Callable[[Callable[[], Cost]], None] = lambda cost_behind: None,
+    show_outlook: Callable[[float | None, Callable[[], Cost]], None] = lambda estimate_s, look: None,
 ) -> Update:
     """Materialise what is stale, inputs first, stopping where a result comes out unchanged.
 
@@ -63,8 +67,9 @@ def bring_up_to_date(
     ----------
     approve
         Is shown the first plan before anything is begun; what it raises ends the update.
-    look_ahead
-        Is given, whenever a run was reported, what says at any time what all that lies behind that run costs.
+    show_outlook
+        Is given, whenever a run was reported, the seconds that it takes by the plan (None: not known), and what says at
+        any time what all that comes after it costs.
 
     Raises
     ------
@@ -94,18 +99,22 @@ def bring_up_to_date(
             return Update(made, reported)
         for run in next_runs(plan):
             report(run.label)
-            look_ahead(partial(cost_behind, run, materializer.config, to))
+            show_outlook(_estimate(run, plan), partial(cost_after, run, materializer.config, to))
             _execute(job, instance, run)
             made += len(run.assets) * max(1, len(run.partitions))
 
 
-def cost_behind(run: Run, config: Config, to: str | None) -> Cost:
+def cost_after(run: Run, config: Config, to: str | None) -> Cost:
     """Return what all that is stale costs besides what a run makes, by all that was measured until now."""
-    made = {(asset, partition) for asset in run.assets for partition in run.partitions or (None,)}
     plan = make_plan(Materializer(config), to)  # of its own, as the run has the other
-    return replace(plan, stale=tuple(item for item in plan.stale if (item.asset, item.partition) not in made)).cost(
-        config
-    )
+    return replace(plan, stale=tuple(item for item in plan.stale if not run.makes(item))).cost(config)
+
+
+def _estimate(run: Run, plan: Plan) -> float | None:
+    """Return the seconds that a run takes by a plan; None where the plan does not know it of each partition."""
+    seconds = [item.estimate_s for item in plan.stale if run.makes(item)]
+    known = [value for value in seconds if value is not None]
+    return sum(known) if len(known) == len(seconds) else None
 
 
 def asset_job(materializer: Materializer) -> dg.JobDefinition:

@@ -7,6 +7,7 @@ What belongs here: starting, watching and ending the two. What the web server le
 import ctypes
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -44,6 +45,26 @@ def prepare_lake(config: Config, notice: Callable[[str], None]) -> dict[str, str
         close_dead_runs(instance)  # those that the last server left would hold places in the queue
         synchronise_shards(instance, Materializer(config))
     return {HOME_VARIABLE: str(prepare_home(config.lake))}
+
+
+def require_free(port: int) -> None:
+    """Check that nothing listens on a port yet: a second daemon beside the first would disturb it.
+
+    Raises
+    ------
+    ConfigError
+        Something does.
+    """
+    if _is_taken(port):
+        raise ConfigError(
+            f"something listens on port {port} already, perhaps another `climb ui`; give another by --port"
+        )
+
+
+def _is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex((ADDRESS, port)) == 0
 
 
 def become_server(
@@ -89,9 +110,9 @@ def serve(workspace: Path, port: int, *, read_only: bool, hosts: Sequence[str] =
         One of the two ended by itself.
     """
     told = threading.Event()
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # which the command that became this had blocked
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: told.set())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # which the command that became this had blocked
     public = {name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE}
     of_web_server = {**os.environ, HOSTS_VARIABLE: ",".join(hosts)}
     children: dict[str, subprocess.Popen[bytes]] = {}
@@ -99,7 +120,10 @@ def serve(workspace: Path, port: int, *, read_only: bool, hosts: Sequence[str] =
         for name, command in _commands(workspace, port, read_only=read_only).items():
             variables = of_web_server if name == WEB_SERVER else public
             children[name] = subprocess.Popen(command, env=variables, preexec_fn=_begin_child(os.getpid()))
+        answers = False
         while not told.wait(0.5):
+            if not answers and (answers := _is_taken(port)):
+                click.echo("The Dagster UI answers.")
             for name, child in children.items():
                 if child.poll() is not None:
                     raise ConfigError(

@@ -17,7 +17,23 @@ from climb_assets.errors import ConfigError
 
 TOKEN_VARIABLE = "CLIMB_UI_TOKEN"
 PARAMETER = "token"  # of an address, as Jupyter has it
+GIVEN = "climb_ui_token"  # in a request's scope: the token of its address, or None
 _TOKEN = re.compile(r"[A-Za-z0-9._~-]{16,}")  # what an address can hold unquoted
+
+
+class TokenAside:
+    """Takes the token out of an address, which is logged whoever refuses the request, and hands it on in the scope."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on without its token."""
+        if scope["type"] in ("http", "websocket"):
+            asked = HTTPConnection(scope)
+            scope[GIVEN] = asked.query_params.get(PARAMETER)
+            scope["query_string"] = asked.url.remove_query_params(PARAMETER).query.encode()
+        await self._app(scope, receive, send)
 
 
 class TokenOnly:
@@ -40,13 +56,9 @@ class TokenOnly:
         connection = HTTPConnection(scope)
         cookie = f"climb_ui_{scope['server'][1]}"  # servers on two ports of a host share their cookies
         opens_page = scope["type"] == "http" and scope["method"] == "GET"
-        given, page = connection.query_params.get(PARAMETER), connection.url
-        if given is not None:
-            page = page.remove_query_params(PARAMETER)
-            scope["query_string"] = page.query.encode()  # which is what uvicorn logs
-        if opens_page and _same(given, self._token):
-            welcome = RedirectResponse(page, status_code=303)
-            secure = page.scheme == "https"
+        if opens_page and _same(scope[GIVEN], self._token):
+            welcome = RedirectResponse(connection.url, status_code=303)
+            secure = connection.url.scheme == "https"
             welcome.set_cookie(cookie, self._session, httponly=True, samesite="strict", secure=secure)
             await welcome(scope, receive, send)
         elif _same(connection.cookies.get(cookie), self._session) or _same(_bearer(connection.headers), self._token):

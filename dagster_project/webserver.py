@@ -17,7 +17,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from dagster_project.ui_token import TOKEN_VARIABLE, TokenOnly, token_in_environment
+from dagster_project.ui_token import TOKEN_VARIABLE, TokenAside, TokenOnly, token_in_environment
 
 HOSTS_VARIABLE = "CLIMB_UI_HOSTS"  # further names of this server, separated by commas
 LOOPBACK = ("127.0.0.1", "localhost")
@@ -55,6 +55,7 @@ def guard(app: Starlette, hosts: tuple[str, ...], token: str | None = None) -> S
         app.add_middleware(TokenOnly, token=token)
     app.add_middleware(OwnPagesOnly)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)
+    app.add_middleware(TokenAside)  # the first that a request meets
     return app
 
 

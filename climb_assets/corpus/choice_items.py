@@ -84,7 +84,7 @@ def _count_items(path: Path, task: str, _stamp: tuple[int, int, int]) -> int:
 def _iterate_items(path: Path, task: str) -> Iterator[ChoiceItem]:
     where = f"tasks.{task}.path: {path}"
     with open_named(
-        path, f"tasks.{task}.path", "name another in climb.yaml, or run `climb demo-corpus` for the demo's"
+        path, f"tasks.{task}.path", "name another in climb.yaml, or run `climb fetch-tasks` for the demo's"
     ) as stream:
         head = stream.peek(4)[:4]
         if head.startswith(OTHER_ENCODINGS) or b"\0" in head:

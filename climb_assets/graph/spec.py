@@ -108,8 +108,8 @@ class Spec:
         for name, path in self.files(config).items():
             if not path.exists():
                 raise ConfigError(
-                    f"{path} ({name}) is not there; name another in climb.yaml, or run `climb demo-corpus` for the "
-                    "demo's"
+                    f"{path} ({name}) is not there; name another in climb.yaml, or run `climb fetch-tasks` for "
+                    "the demo's"
                 )
 
     def check_files(self, config: Config) -> None:

@@ -3,7 +3,7 @@
 What belongs here: one function an asset, which hands inputs to the compute beside and writes into the draft.
 """
 
-from climb_assets.graph.estimates import SCORING_TOKENS
+from climb_assets.graph.estimates import measure_scoring
 from climb_assets.graph.hashed_settings import iteration_number
 from climb_assets.graph.materializer import Materializer
 from climb_assets.search.baselines import write_baselines
@@ -14,7 +14,7 @@ from climb_assets.store.files import write_atomically
 from climb_assets.training.baseline_runs import train_baselines
 from climb_assets.training.fidelity import answer, write_fidelity
 from climb_assets.training.fidelity_runs import compare_settings
-from climb_assets.training.measurement import measure, scoring_tokens, summarise_outcomes, write_outcomes
+from climb_assets.training.measurement import measure, summarise_outcomes, write_outcomes
 from climb_assets.training.proxy_orders import Proxy
 from climb_assets.training.token_index import ShardSpans, build_training_index
 
@@ -49,7 +49,9 @@ def proxy_results(climb: Materializer, key: str, draft: Draft) -> None:
     write_outcomes(outcomes, draft.path)
     draft.summary |= summarise_outcomes(outcomes, config.proxy, key)
     draft.run |= {"trained_now": sum(outcome.trained for outcome in outcomes)}
-    draft.run |= {SCORING_TOKENS: scoring_tokens(outcomes)}
+    draft.run |= measure_scoring(
+        (outcome.scoring_seconds, outcome.model.run, len(outcome.points) * len(outcome.items)) for outcome in outcomes
+    )
 
 
 def baseline_mixtures(climb: Materializer, objective: str, draft: Draft) -> None:

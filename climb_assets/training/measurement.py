@@ -8,7 +8,6 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from statistics import median
 
 import pyarrow as pa
 
@@ -198,16 +197,6 @@ def summarise_outcomes(outcomes: Sequence[ProxyOutcome], training: Training, wha
         raise ComputeError(f"every proxy of {what} diverged; lower proxy.learning_rate")
     tokens = training.steps * training.batch * training.sequence
     return {"proxies": len(outcomes), "diverged": diverged, "tokens_per_proxy": tokens}
-
-
-def scoring_tokens(outcomes: Iterable[ProxyOutcome]) -> float:
-    """Return the tokens that a model is trained on in the time in which it is scored once on one task (median)."""
-    return median(
-        outcome.scoring_seconds
-        * float(outcome.model.run.get("tokens_per_second", 0.0))
-        / (len(outcome.points) * len(outcome.items))
-        for outcome in outcomes
-    )
 
 
 def write_outcomes(outcomes: Iterable[ProxyOutcome], out: Path) -> None:

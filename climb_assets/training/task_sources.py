@@ -17,6 +17,7 @@ from climb_assets.training.tasks import choose_part, named_sources
 
 SHOWN = 5  # faults in one sentence
 NEAREST = 2  # sources with a name like one that is not there
+ALIKE = 0.75  # of difflib; a typo has more, and two names that only end alike have less
 COMPARED = 2000  # sources, those with most documents, whose names are looked through for it
 LONGEST = 60  # characters that are shown of a name
 
@@ -76,6 +77,6 @@ def _nearest(source: str, split: str, sources: pa.Table) -> str:
     names: dict[str, list[str]] = {}
     for name in commonest["source"].to_pylist():
         names.setdefault(name.casefold(), []).append(name)
-    near = get_close_matches(source.casefold(), names, NEAREST)
+    near = get_close_matches(source.casefold(), names, NEAREST, ALIKE)
     alike = [name for folded in near for name in names[folded]][:NEAREST]
     return " or ".join(repr(printable(name, LONGEST)) for name in alike)

@@ -114,7 +114,7 @@ def test_a_bad_record_is_said_with_key_file_and_line(project: Path, record: obje
         (lambda path: path.write_text(LINES[0] * 9), "has 1 items, too few .*report_eval"),
         (lambda path: (path.unlink(), path.mkdir()), "is a folder; name a file"),
         (lambda path: (path.unlink(), os.mkfifo(path)), "is no regular file; name a file"),
-        (lambda path: path.unlink(), "is not there; name another in climb.yaml, or run `climb demo-corpus`"),
+        (lambda path: path.unlink(), "is not there; name another in climb.yaml, or run `climb fetch-tasks`"),
         (lambda path: (path.unlink(), path.symlink_to(path.name)), "cannot be|can be|cannot"),
     ],
     ids=["utf-16", "utf-16-le", "utf-32", "latin-1", "blank", "one item", "folder", "fifo", "gone", "link to itself"],

@@ -1,5 +1,7 @@
 """A server with a token: who has it is let in, by every way in, and nobody else by any."""
 
+import asyncio
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -148,6 +150,22 @@ def test_pages_of_others_are_refused_with_the_token_too(client: TestClient) -> N
     foreign = {"Origin": "http://evil.example"}
     assert client.post("/graphql", headers=BEARER | foreign).status_code == 403
     assert client.get(f"/?token={TOKEN}", headers={"Host": "evil.example"}).status_code == 400
+
+
+def test_a_refused_request_is_not_logged_with_its_token() -> None:
+    async def ask() -> dict[str, object]:
+        async def receive() -> dict[str, object]:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: object) -> None:
+            pass
+
+        request = {"type": "http", "method": "GET", "path": "/", "scheme": "http", "server": ("127.0.0.1", 3000)}
+        request |= {"query_string": f"a=1&token={TOKEN}".encode(), "headers": [(b"host", b"evil.example")]}
+        await guard(Starlette(), ("127.0.0.1",), TOKEN)(request, receive, send)
+        return request
+
+    assert asyncio.run(ask())["query_string"] == b"a=1"
 
 
 def test_a_token_is_made_where_one_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,6 +38,11 @@ def proxies_training(lake: Path, started: Launch) -> bool:
     return len(trained(lake)) >= 2
 
 
+def confirming(lake: Path, started: Launch) -> bool:
+    """The search is finished, and a mixture is trained again with a fresh seed."""
+    return (lake / "refs" / "predictor_state" / "iteration-03").exists() and models_of_width(lake, 16) > 14
+
+
 def targets_training(lake: Path, started: Launch) -> bool:
     """An answer is there, and a target model that the report of fidelity did not need."""
     return (lake / "refs" / "optimal_mixture" / "general").exists() and models_of_width(lake, 32) > 4
@@ -54,6 +59,7 @@ MOMENTS: list[Callable[[Path, Launch], bool]] = [
     embedding,
     workers_starting,
     proxies_training,
+    confirming,
     targets_training,
 ]
 
@@ -109,7 +115,7 @@ def _kill_at_each_moment(project: Path) -> dict[str, int]:
         try:
             wait_until(
                 lambda started=started, moment=moment: moment(lake, started) or started.process.poll() is not None,
-                120,
+                300,
                 moment.__name__,
             )
             assert started.process.poll() is None, f"it ended before {moment.__name__}: {started.log.read_text()}"

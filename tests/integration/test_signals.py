@@ -43,7 +43,7 @@ def test_up_ends_at_once_and_says_how_to_go_on(project: Path, number: signal.Sig
         assert log.splitlines()[-1].startswith(f"climb: {word}; what is finished is kept; give the same command again")
     finally:
         started.end_family()
-    again = climb(project, "up", "--to", "corpus_shards")
+    again = climb(project, "up", "--to", "embeddings")
     assert again.finish(120) == 0, again.log.read_text(encoding="utf-8")
 
 

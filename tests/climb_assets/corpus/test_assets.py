@@ -23,7 +23,8 @@ def find(project: Path, lake: str = "data_lake", **corpus: object) -> Made:
     path = project / "climb.yaml"
     settings = yaml.safe_load(path.read_text())
     other = path.with_name(f"{lake}.yaml")
-    other.write_text(yaml.safe_dump(settings | {"lake": lake, "corpus": settings.get("corpus", {}) | corpus}))
+    of_corpus = {"raw": str(project / "data_lake" / "raw")} | settings.get("corpus", {}) | corpus
+    other.write_text(yaml.safe_dump(settings | {"lake": lake, "corpus": of_corpus}))
     climb = Materializer(load_config(other))
     for shard in climb.listing().shards:
         for asset in ("raw_shards", "corpus_shards", "document_signatures"):
@@ -51,7 +52,8 @@ def make_shards(project: Path, lake: str, *, backwards: bool, **corpus: object) 
     path = project / "climb.yaml"
     settings = yaml.safe_load(path.read_text())
     other = path.with_name(f"{lake}.yaml")
-    other.write_text(yaml.safe_dump(settings | {"lake": lake, "corpus": settings.get("corpus", {}) | corpus}))
+    of_corpus = {"raw": str(project / "data_lake" / "raw")} | settings.get("corpus", {}) | corpus
+    other.write_text(yaml.safe_dump(settings | {"lake": lake, "corpus": of_corpus}))
     climb = Materializer(load_config(other))
     climb.make("tokenizer")
     shards = list(climb.listing().shards)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import zstandard
 
-from climb_assets.demo.prepare import fetch_encoder, prepare_demo, sample_sizes
+from climb_assets.demo.prepare import fetch_encoder, fetch_tasks, prepare_demo, sample_sizes
 from climb_assets.errors import CorpusError
 
 pytestmark = pytest.mark.usefixtures("small_catalogue")
@@ -94,9 +94,16 @@ def test_it_is_not_laid_among_a_corpus_of_somebodys_own(make_lake: MakeLake, tmp
     root = make_lake(tmp_path)
     (root / "raw").mkdir()
     (root / "raw" / "letters.txt").write_text("Dear all, ")
-    with pytest.raises(CorpusError, match=r"not the demo's \(1 entries, such as letters\.txt\)"):
+    with pytest.raises(CorpusError, match=r"not the demo's, such as letters\.txt"):
         prepare(root)
     assert [path.name for path in (root / "raw").iterdir()] == ["letters.txt"]
+
+
+def test_the_items_can_be_had_alone(make_lake: MakeLake, tmp_path: Path) -> None:
+    root = make_lake(tmp_path)
+    files = fetch_tasks(root, lambda line: None)
+    assert root / "tasks" / "piqa.jsonl" in files and all(path.exists() for path in files)
+    assert not (root / "raw").exists()
 
 
 def test_a_run_after_a_crash_writes_its_own_files_again(make_lake: MakeLake, tmp_path: Path) -> None:

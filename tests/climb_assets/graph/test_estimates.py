@@ -7,7 +7,7 @@ import yaml
 
 from climb_assets.config import Config, Training
 from climb_assets.config_file import load_config
-from climb_assets.graph.estimates import Cost, Estimates, Models, add_up, models_of
+from climb_assets.graph.estimates import Cost, Estimates, Models, add_up, measure_scoring, models_of
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import make_plan
 from climb_assets.sizes import SIZES
@@ -72,6 +72,12 @@ def test_larger_models_cost_what_their_size_says(finished_once: Path, tmp_path: 
     ratio = models_of(*node, large)[0].work(512, 0.0) / models_of(*node, small)[0].work(512, 0.0)
     assert estimate(large) > 3600 * 24
     assert estimate(large) / max(estimate(small), 0.05) <= ratio * 2
+
+
+def test_scoring_is_measured_in_tokens_of_training_for_one_task_at_one_point() -> None:
+    run = {"tokens_per_second": 1000.0}
+    assert measure_scoring([(12.0, run, 6)]) == {"scoring_tokens": 2000.0}  # three tasks at two points
+    assert measure_scoring([(12.0, run, 6), (0.0, {}, 6), (18.0, run, 6)]) == {"scoring_tokens": 2000.0}
 
 
 def test_scoring_counts_as_it_was_measured(finished_once: Path) -> None:
