@@ -4,6 +4,9 @@ import json
 import os
 import re
 import shutil
+import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -252,6 +255,21 @@ def test_nothing_that_a_search_leaves_is_open_to_others_where_it_is_private(fres
     lake.chmod(0o700)
     with usual_umask():
         assert "chmod" not in climb(fresh_project, "plan").stderr
+
+
+def test_a_port_that_is_taken_is_said_before_anything_is_started(fresh_project: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        result = climb(fresh_project, "ui", "--port", str(other.getsockname()[1]))
+    refused(result, "something listens on port .* already")
+    assert not (fresh_project / "data_lake" / "dagster_home").exists()
+
+
+def test_a_closed_standard_error_stops_nothing(fresh_project: Path) -> None:
+    command = f"{sys.executable} -m dagster_project.cli --config {fresh_project}/climb.yaml plan 2>&-"
+    done = subprocess.run(["sh", "-c", command], stdout=subprocess.PIPE, text=True, timeout=120)
+    assert done.returncode == 0 and "raw_shards" in done.stdout
 
 
 def test_audit_writes_the_bundle(finished_project: Path) -> None:
