@@ -224,11 +224,11 @@ def ui(port: int, read_only: bool, hosts: tuple[str, ...], make_token: bool) -> 
 
     token = choose_token(make=make_token)
     require_free(port)
-    environment = prepare_lake(_load(), _notice)
-    address = address_to_open(f"http://{ADDRESS}:{port}", token)
+    config, address = _load(), address_to_open(f"http://{ADDRESS}:{port}", token)
     click.echo(
         f"Starting the Dagster UI, which takes most of a minute; then it answers on {address} (end it with Ctrl-C)"
     )
+    environment = prepare_lake(config, _notice)
     become_server(ROOT / "workspace.yaml", port, environment, token=token, read_only=read_only, hosts=hosts)
 
 

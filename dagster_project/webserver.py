@@ -10,7 +10,6 @@ import os
 from typing import Any
 from urllib.parse import urlsplit
 
-import dagster_webserver.cli as dagster_cli
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, QueryParams
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -61,6 +60,8 @@ def guard(app: Starlette, hosts: tuple[str, ...], token: str | None = None) -> S
 
 def main() -> None:
     """Serve as ``dagster-webserver`` does, guarded."""
+    import dagster_webserver.cli as dagster_cli
+
     further = tuple(filter(None, os.environ.get(HOSTS_VARIABLE, "").split(",")))
     token = token_in_environment()
     os.environ.pop(TOKEN_VARIABLE, None)  # the code that this server loads, and its runs, inherit the environment
