@@ -5,6 +5,7 @@ import os
 import shutil
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 import yaml
@@ -17,6 +18,9 @@ os.environ.pop("DAGSTER_HOME", None)  # an instance of whoever runs the tests is
 from climb_assets.config import Config
 from climb_assets.config_file import load_config
 from climb_assets.graph.materializer import Materializer
+
+hypothesis.settings.register_profile("climb", deadline=None)  # how fast a machine is fails no test
+hypothesis.settings.load_profile("climb")
 
 FINISHED = "finished"  # a file that says that the project beside it is whole, and how many partitions were made
 WORDS = {
