@@ -160,7 +160,7 @@ class Reporter:
             self._outlook = Outlook(estimate_s, look)
 
     def _open_bar(self, title: str, total: int | None, done: int) -> tqdm:
-        counted = "" if total is None else " {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}"
+        counted = "" if total is None else ": {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}"
         form = f"{{desc}}{counted} [{{elapsed}}{{postfix}}]"  # the rate and what is left are those of the pace
         return tqdm(total=total, initial=done, desc=title, leave=False, file=self._stream, bar_format=form)
 
