@@ -132,9 +132,10 @@ def holds_text(kind: pa.DataType) -> bool:
         return not isinstance(kind, pa.UuidType) and holds_text(kind.storage_type)
     if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
         return holds_text(kind.value_type)
+    none_of_them = pa.nulls(0, kind)
     try:
-        pc.cast(pa.nulls(0, kind), pa.large_binary())
-    except pa.ArrowNotImplementedError:
+        pc.cast(none_of_them, pa.large_binary())
+    except pa.ArrowNotImplementedError:  # the one way in which Arrow says that there is no such cast
         return False
     return True
 

@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import hashlib
+import itertools
 import json
 import lzma
 import os
@@ -187,20 +188,19 @@ def values(kind: pa.DataType) -> list:
 
 VIEWS = [pa.string_view(), pa.binary_view()]
 TEXTS = [*VIEWS, pa.string(), pa.large_string(), pa.binary(), pa.large_binary(), pa.binary(1)]
+WRITTEN = [
+    (name, form, kind)
+    for name, form, kind in itertools.product(("a.parquet", "a.arrow", "stream.arrow"), ("plain", "dictionary"), TEXTS)
+    if (name, form) != ("a.parquet", "dictionary") or kind not in VIEWS  # Arrow writes no dictionary of views
+]
 
 
-@pytest.mark.parametrize("kind", TEXTS, ids=str)
-@pytest.mark.parametrize("form", ["plain", "dictionary"])
-@pytest.mark.parametrize("name", ["a.parquet", "a.arrow", "stream.arrow"])
-def test_text_is_text_whatever_its_type(tmp_path: Path, kind: pa.DataType, form: str, name: str) -> None:
+@pytest.mark.parametrize(("name", "form", "kind"), WRITTEN, ids=str)
+def test_text_is_text_whatever_its_type(tmp_path: Path, name: str, form: str, kind: pa.DataType) -> None:
     column = pa.array(values(kind), kind)
     if form == "dictionary":
         column = pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int8()), column)
     table = pa.table({"text": column, "source": column})
-    if (name, form) == ("a.parquet", "dictionary") and kind in VIEWS:  # a file that nobody can write
-        with pytest.raises(pa.ArrowNotImplementedError):
-            write_arrow(table, tmp_path / name)
-        return
     write_arrow(table, tmp_path / name)
     items = list(read_records(tmp_path / name, SMALL))
     assert items == [Record(1, "a", "a"), Record(2, "b", "b")]
