@@ -44,8 +44,8 @@ def load_config(path: Path | None = None, profile: str | None = None) -> Config:
     if name not in known:
         raise ConfigError(f"profile {printable(str(name))!r} is not known; choose one of {', '.join(known)}")
     base = read_yaml(PROFILES / f"{name}.yaml", "reinstall the package")
-    lake = Path(str(values.get("lake", base.get("lake", LAKE))))
-    merged = _merge(_merge(_places_in(lake, base), base), values) | {"profile": name}
+    lake = values.get("lake", base.get("lake", LAKE))
+    merged = _merge(_lay_in_lake(base, Path(str(lake))), values) | {"profile": name}
     try:
         config: Config = _resolve(Config.model_validate(merged), path.parent)
         folder = path.parent / config.encoder.model
@@ -60,12 +60,14 @@ def load_config(path: Path | None = None, profile: str | None = None) -> Config:
     return config.model_copy(update={"encoder": config.encoder.model_copy(update={"model": str(folder.resolve())})})
 
 
-def _places_in(lake: Path, profile: dict[str, Any]) -> dict[str, Any]:
-    """Return where in a lake raw files and the encoder are looked for, and put the tasks of a profile there."""
-    for task in profile["tasks"].values():
-        if "path" in task:
-            task["path"] = str(lake / TASK_FILES / task["path"])
-    return {"corpus": {"raw": str(lake / RAW)}, "encoder": {"model": str(lake / ENCODER)}}
+def _lay_in_lake(profile: dict[str, Any], lake: Path) -> dict[str, Any]:
+    """Return a profile whose task files, and raw files and encoder unless it names others, lie in a lake."""
+    places = {"corpus": {"raw": str(lake / RAW)}, "encoder": {"model": str(lake / ENCODER)}}
+    tasks = {
+        name: task | {"path": str(lake / TASK_FILES / task["path"])} if "path" in task else task
+        for name, task in profile["tasks"].items()
+    }
+    return _merge(places, profile | {"tasks": tasks})
 
 
 def _check_folders(config: Config, path: Path) -> None:

@@ -224,7 +224,8 @@ def ui(port: int, read_only: bool, hosts: tuple[str, ...], make_token: bool) -> 
 
     token = choose_token(make=make_token)
     require_free(port)
-    config, address = _load(), address_to_open(f"http://{ADDRESS}:{port}", token)
+    config = _load()
+    address = address_to_open(f"http://{ADDRESS}:{port}", token)
     click.echo(
         f"Starting the Dagster UI, which takes most of a minute; then it answers on {address} (end it with Ctrl-C)"
     )

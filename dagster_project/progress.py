@@ -13,6 +13,8 @@ from typing import Self
 
 from tqdm import tqdm
 
+from climb_assets.device_faults import device_fault
+from climb_assets.errors import ClimbError
 from climb_assets.graph.estimates import Cost, in_hours
 from climb_assets.graph.materializer import Materializer
 from dagster_project.standard_error import copy_of_stderr
@@ -49,8 +51,8 @@ class Pace:
         made = self._done - self._before
         if made <= 0:
             return None
-        each, waited = (self._at - self._started) / made, time.monotonic() - self._at
-        return (self._total - self._done) * each - min(waited, each if self._done < self._total else 0.0)
+        each, waited, waiting = (self._at - self._started) / made, time.monotonic() - self._at, self._total - self._done
+        return waiting * each - min(waited, each) if waiting else 0.0
 
     @property
     def speed(self) -> str:
@@ -84,15 +86,19 @@ class Outlook:
 
     def look(self) -> None:
         """Look at what comes after the run. An error is the run's own to tell: its next plan meets the same one."""
+        self._rest = None
         try:
             self._rest = self._look()
-        except Exception:
-            self._rest = None
+        except Exception as error:
+            if not isinstance(error, ClimbError) and device_fault(error) is None:
+                raise
 
     def in_words(self, pace: Pace | None) -> str:
         """Return what is left of all; a run may have pieces of work after the one whose pace is known."""
-        if self._rest is None or (self._rest.unknown and not self._rest.seconds):
-            return "" if self._rest is None else "all: not known yet"
+        if self._rest is None:
+            return ""
+        if self._rest.unknown and not self._rest.seconds:
+            return "all: not known yet"
         by_plan = None if self._estimate is None else self._estimate - (time.monotonic() - self._begun)
         known = [seconds for seconds in (by_plan, pace.left if pace else None) if seconds is not None]
         seconds = max(known, default=0.0) + self._rest.seconds
@@ -116,17 +122,17 @@ class Reporter:
         self._title = ""
         self._begun = self._said = time.monotonic()
         self._ended = threading.Event()
-        self._clock = threading.Thread(target=self._watch, name="show progress", daemon=True)
-        self._scout = threading.Thread(target=self._look_ahead, name="look ahead", daemon=True)
+        self._showing = threading.Thread(target=self._show, name="show progress", daemon=True)
+        self._looking = threading.Thread(target=self._look_ahead, name="look ahead", daemon=True)
 
     def __enter__(self) -> Self:
-        self._clock.start()
-        self._scout.start()
+        self._showing.start()
+        self._looking.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._ended.set()
-        self._clock.join()
+        self._showing.join()
         with self._lock:
             self._take_bar_away()
             if self._stream is not sys.stderr:
@@ -169,7 +175,7 @@ class Reporter:
             self._bar.close()
             self._bar = None
 
-    def _watch(self) -> None:
+    def _show(self) -> None:
         while not self._ended.wait(TICK):
             with self._lock:
                 now, pace = time.monotonic(), self._pace

@@ -7,8 +7,9 @@ read by its own account alone, arguments by every account of the machine, so a t
 import os
 import re
 import secrets
+from urllib.parse import urlencode
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, QueryParams
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -22,7 +23,10 @@ _TOKEN = re.compile(r"[A-Za-z0-9._~-]{16,}")  # what an address can hold unquote
 
 
 class TokenAside:
-    """Takes the token out of an address, which is logged whoever refuses the request, and hands it on in the scope."""
+    """Takes the token out of an address, which is logged whoever refuses the request, and hands it on in the scope.
+
+    It stands before what looks at Host, so it looks at the query alone.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -30,9 +34,11 @@ class TokenAside:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on without its token."""
         if scope["type"] in ("http", "websocket"):
-            asked = HTTPConnection(scope)
-            scope[GIVEN] = asked.query_params.get(PARAMETER)
-            scope["query_string"] = asked.url.remove_query_params(PARAMETER).query.encode()
+            query = QueryParams(scope["query_string"])
+            scope[GIVEN] = query.get(PARAMETER)
+            if PARAMETER in query:
+                others = [(name, value) for name, value in query.multi_items() if name != PARAMETER]
+                scope["query_string"] = urlencode(others).encode()
         await self._app(scope, receive, send)
 
 

@@ -54,7 +54,8 @@ def guard(app: Starlette, hosts: tuple[str, ...], token: str | None = None) -> S
         app.add_middleware(TokenOnly, token=token)
     app.add_middleware(OwnPagesOnly)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)
-    app.add_middleware(TokenAside)  # the first that a request meets
+    if token is not None:
+        app.add_middleware(TokenAside)  # the first that a request meets
     return app
 
 

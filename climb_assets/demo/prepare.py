@@ -117,14 +117,7 @@ def prepare_demo(root: Path, *, documents: int | None, report: Report, refresh: 
 
 
 def fetch_encoder(root: Path, report: Report) -> Path:
-    """Fetch the encoder alone, for a corpus that is not the demo's, and lay it down under `root`; return its folder.
-
-    Parameters
-    ----------
-    root
-        The lake folder (``data_lake``).
-    report
-        Gets one line of progress at a time.
+    """Fetch the encoder alone for the lake `root`, of a corpus that is not the demo's; return its folder.
 
     Raises
     ------
@@ -144,14 +137,7 @@ def fetch_encoder(root: Path, report: Report) -> Path:
 
 
 def fetch_tasks(root: Path, report: Report) -> list[Path]:
-    """Fetch the benchmark items alone, for a corpus that is not the demo's; return their files under `root`.
-
-    Parameters
-    ----------
-    root
-        The lake folder (``data_lake``).
-    report
-        Gets one line of progress at a time.
+    """Fetch the benchmark items alone for the lake `root`; return their files, of which those that were there stay.
 
     Raises
     ------

@@ -36,7 +36,7 @@ from climb_assets.graph.hashed_settings import (
 )
 from climb_assets.graph.spec import PREDICTOR, Input, Spec, hidden
 
-SOURCES = ("corpus_manifest", "climb_assets.training.task_files:check_sources")  # of text tasks
+SOURCES_OF_TASKS = ("corpus_manifest", "climb_assets.training.task_files:check_sources")
 
 SPECS: tuple[Spec, ...] = (
     Spec(
@@ -175,7 +175,7 @@ SPECS: tuple[Spec, ...] = (
             Input("corpus_manifest"),
             *hidden("corpus_shards", "tokenized_shards"),
         ),
-        check_against=SOURCES,
+        check_against=SOURCES_OF_TASKS,
         kinds=("duckdb", "numpy"),
     ),
     Spec(
@@ -201,7 +201,7 @@ SPECS: tuple[Spec, ...] = (
         settings=proxy_settings,
         files=proxy_files,
         check="climb_assets.training.task_files:check_proxies",
-        check_against=SOURCES,
+        check_against=SOURCES_OF_TASKS,
         precision=training_precision,
         kinds=("pytorch", "huggingface"),
     ),

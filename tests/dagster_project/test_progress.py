@@ -1,11 +1,13 @@
 """What a person sees while long work goes on: in a terminal, in a file, in the log of a run."""
 
+import errno
 import io
 import os
 import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import dagster as dg
@@ -22,31 +24,41 @@ from tests.conftest import write_project
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_pace_counts_only_what_was_made_since(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def wait(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Return what lets seconds pass, of a clock that else stands still."""
     now = 100.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
+
+    def pass_by(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    return pass_by
+
+
+def test_the_pace_counts_only_what_was_made_since(wait: Callable[[float], None]) -> None:
     pace = Pace("proxies", 10, 28)
     assert pace.in_words() == "proxies: 10 of 28"
-    now += 60
+    wait(60)
     assert pace.in_words() == "proxies: 10 of 28" and pace.left is None
     pace.update(13, 28)
     assert pace.in_words() == "proxies: 13 of 28, 3.0 a minute, 05:00 left"
-    now += 10  # until the next is done the clock goes on
+    wait(10)  # until the next is done the clock goes on
     assert pace.in_words() == "proxies: 13 of 28, 3.0 a minute, 04:50 left"
-    now += 1000  # one that takes ten times as long as the others is still one
+    wait(1000)  # one that takes ten times as long as the others is still one
     assert pace.in_words() == "proxies: 13 of 28, 3.0 a minute, 04:40 left"
     pace.update(28, 28)
     assert pace.in_words() == "proxies: 28 of 28, 1.0 a minute"
 
 
-def test_what_is_left_of_all_gets_known_and_never_promises_what_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    now, costs = 100.0, iter([Cost(0, ("proxy_results",), 0), Cost(600, ("domains",), 0), Cost(300, (), 0)])
-    monkeypatch.setattr(time, "monotonic", lambda: now)
+def test_what_is_left_of_all_gets_known_and_never_promises_what_is_not(wait: Callable[[float], None]) -> None:
+    costs = iter([Cost(0, ("proxy_results",), 0), Cost(600, ("domains",), 0), Cost(300, (), 0)])
     outlook = Outlook(None, lambda: next(costs))
     assert outlook.in_words(None) == ""
     outlook.look()
     pace = Pace("proxies", 0, 4)
-    now += 60
+    wait(60)
     pace.update(2, 4)
     assert outlook.in_words(pace) == "all: not known yet"  # what comes may take hours
     outlook.look()
@@ -56,24 +68,23 @@ def test_what_is_left_of_all_gets_known_and_never_promises_what_is_not(monkeypat
     assert outlook.in_words(None) == "all: about 5 minutes or more left"
 
 
-def test_the_plans_estimate_holds_for_pieces_whose_pace_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 100.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
+def test_the_plans_estimate_holds_for_pieces_whose_pace_is_not_known(wait: Callable[[float], None]) -> None:
     outlook = Outlook(1200.0, lambda: Cost(0, (), 0))
     outlook.look()
     assert outlook.in_words(None) == "all: about 20 minutes left"
     pace = Pace("confirmation", 0, 2)
-    now += 60
+    wait(60)
     pace.update(1, 2)  # by it there is a minute left; the targets of the same run come after
     assert outlook.in_words(pace) == "all: about 19 minutes left"
-    now += 3000
+    wait(3000)
     pace.update(2, 2)
     assert outlook.in_words(pace) == ""
 
 
-def test_what_cannot_be_looked_at_ends_no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [ConfigError("a file was moved"), OSError(errno.EIO, "Input/output error")])
+def test_what_cannot_be_looked_at_ends_no_progress(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def look() -> Cost:
-        raise ConfigError("a file was moved")
+        raise error
 
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)

@@ -152,7 +152,8 @@ def test_pages_of_others_are_refused_with_the_token_too(client: TestClient) -> N
     assert client.get(f"/?token={TOKEN}", headers={"Host": "evil.example"}).status_code == 400
 
 
-def test_a_refused_request_is_not_logged_with_its_token() -> None:
+@pytest.mark.parametrize("host", ["evil.example", "[", "127.0.0.1:x"])
+def test_a_refused_request_is_not_logged_with_its_token(host: str) -> None:
     async def ask() -> dict[str, object]:
         async def receive() -> dict[str, object]:
             return {"type": "http.request", "body": b"", "more_body": False}
@@ -161,7 +162,7 @@ def test_a_refused_request_is_not_logged_with_its_token() -> None:
             pass
 
         request = {"type": "http", "method": "GET", "path": "/", "scheme": "http", "server": ("127.0.0.1", 3000)}
-        request |= {"query_string": f"a=1&token={TOKEN}".encode(), "headers": [(b"host", b"evil.example")]}
+        request |= {"query_string": f"a=1&token={TOKEN}".encode(), "headers": [(b"host", host.encode())]}
         await guard(Starlette(), ("127.0.0.1",), TOKEN)(request, receive, send)
         return request
 
