@@ -13,7 +13,9 @@ from climb_assets.graph.assets import SHARD_CHAIN, SPECS
 from climb_assets.graph.catalog import BASE, as_rows, query_lake
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.partition_unit import make_partitions
-from tests.conftest import WORDS
+from dagster_project.instance import open_instance
+from dagster_project.run_plan import bring_up_to_date
+from tests.conftest import WORDS, write_project
 from tests.integration.processes import contents
 
 ODD = Path("source=second", "domain=7", "split=report_eval", "_id=3 [a-z]*{x}'\"é 日 %#~")  # a place of the other lake
@@ -95,3 +97,15 @@ def test_another_place_other_parts_workers_and_order_give_every_artefact_the_sam
     for view in BASE.keys() - {"proxy_models"}:  # which tells the folders of the models
         query = f"FROM {view} ORDER BY ALL"
         assert as_rows(query_lake(usual.store, query)) == as_rows(query_lake(other.store, query)), view
+
+
+@pytest.mark.slow
+def test_dagsters_history_lies_in_any_place_too(tmp_path: Path, encoder_folder: Path) -> None:
+    (tmp_path / ODD).mkdir(parents=True)
+    project = write_project(tmp_path / ODD, encoder_folder)
+    materializer = Materializer(load_config(project / "climb.yaml"))
+    with open_instance(materializer.config.lake) as instance:
+        assert bring_up_to_date(instance, materializer, "raw_shards", lambda line: None).made == len(WORDS)
+    with open_instance(materializer.config.lake) as instance:
+        assert set(instance.get_dynamic_partitions("shard")) == set(materializer.listing().shards)
+        assert instance.get_runs_count() == 1
