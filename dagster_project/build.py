@@ -9,7 +9,7 @@ from climb_assets.graph.materializer import Materializer
 from dagster_project.assets import build_assets
 from dagster_project.executors import find_executor
 from dagster_project.failure_webhook import failure_sensor
-from dagster_project.jobs import refresh_corpus, search_job
+from dagster_project.jobs import refresh_corpus, renewal_jobs, search_job
 from dagster_project.schedules import daily_refresh
 from dagster_project.sensors import corpus_sensor
 
@@ -19,7 +19,7 @@ def build_definitions(materializer: Materializer) -> dg.Definitions:
     return dg.Definitions(
         assets=build_assets(materializer.config),
         resources={"climb": materializer},
-        jobs=[refresh_corpus, search_job],
+        jobs=[refresh_corpus, search_job, *renewal_jobs],
         schedules=[daily_refresh(materializer.config)],
         sensors=[corpus_sensor, failure_sensor()],
         executor=find_executor(materializer.config.dagster.executor),

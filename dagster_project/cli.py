@@ -17,6 +17,8 @@ from climb_assets.config_file import CONFIG_VARIABLE
 from climb_assets.device_faults import device_fault
 from climb_assets.errors import ClimbError, MissingArtifact
 from climb_assets.graph.assets import SPEC
+from climb_assets.graph.kept import GROUPS
+from climb_assets.graph.kept import renew as ask_to_renew
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import Plan, make_plan
 from climb_assets.graph.spec import iteration_keys
@@ -175,6 +177,14 @@ def plan(to: str | None, profile: str | None, as_json: bool) -> None:
     made = make_plan(materializer, to)
     text = describe_plan(made, advice(materializer, made), made.cost(config))
     click.echo(to_json(made.as_json()) if as_json else printable_lines(text))
+
+
+@main.command(**_example("climb renew taxonomy && climb up"))
+@click.argument("group", type=click.Choice(GROUPS))
+def renew(group: str) -> None:
+    """Ask for what is kept over changes of the corpus to be made anew; the next `climb up` does it."""
+    generation = ask_to_renew(Materializer(_load()).store, group)
+    click.echo(f"The {group} will be of generation {generation}; `climb plan` shows what that costs.")
 
 
 @main.command(**_example("climb status"))

@@ -24,19 +24,24 @@ class Generations:
     reason: str = ""
 
     def state_of(self, asset: str, partition: str | None = None) -> str:
-        """Return ``current``, ``perhaps stale``, ``stale`` or ``unknown``."""
+        """Return ``current``, ``kept``, ``perhaps stale``, ``stale`` or ``unknown``."""
         return "unknown" if self.plan is None else self.plan.state_of(asset, partition)
 
     def as_json(self) -> list[str] | str:
         """Return the names of what is stale, or the reason why that cannot be said."""
         return self.reason if self.plan is None else [item.name for item in self.plan.stale]
 
+    @property
+    def kept(self) -> list[str]:
+        """What is kept over changes of the corpus, each group in one line."""
+        return [] if self.plan is None else [group.in_words() for group in self.plan.kept]
+
     def complaint(self, nodes: Iterable[Node]) -> str | None:
         """Return one sentence if some artefacts are not of the current graph, or if nobody can say; else None."""
         if self.plan is None:
             return f"whether this is of the current graph cannot be said: {self.reason}"
         states = {artefact_name(*node): self.plan.state_of(*node) for node in nodes}
-        old = [f"{name} is {state}" for name, state in states.items() if state != "current"]
+        old = [f"{name} is {state}" for name, state in states.items() if state not in ("current", "kept")]
         if not old:
             return None
         more = f" and {len(old) - 3} more" if len(old) > 3 else ""

@@ -19,7 +19,7 @@ from climb_assets.graph.materializer import Materializer
 from climb_assets.store.files import atomic_folder, remove_unfinished, write_atomically
 from climb_assets.store.local import LocalStore
 from dagster_project.databases import HOME_VARIABLE, heal_databases, home_in_environment, make_databases
-from dagster_project.event_tags import DATA_VERSION
+from dagster_project.event_tags import DATA_VERSION, INPUT_DATA_VERSION
 from dagster_project.event_versions import data_version_of, latest_versions
 from dagster_project.events import event_of
 
@@ -141,4 +141,22 @@ def report_missing_events(instance: dg.DagsterInstance, materializer: Materializ
             if known.get(partition) != artifact.data_version:
                 instance.report_runless_asset_event(event_of(artifact, instance))
                 reported += 1
+        if spec.kept is not None:
+            reaffirm_kept(instance, materializer, spec.asset)
     return reported
+
+
+def reaffirm_kept(instance: dg.DagsterInstance, materializer: Materializer, asset: str) -> None:
+    """Report a kept asset again where its inputs have moved on, so that Dagster does not call it stale by them."""
+    try:
+        artifact = materializer.kept(asset)
+    except ConfigError:  # of a file that this asset needs; whoever plans it is told
+        return
+    if artifact is None:
+        return
+    latest = instance.fetch_materializations(dg.AssetKey(asset), limit=1).records
+    known = (latest[0].asset_materialization.tags if latest and latest[0].asset_materialization else None) or {}
+    event = event_of(artifact, instance)
+    inputs = {tag: version for tag, version in (event.tags or {}).items() if tag.startswith(INPUT_DATA_VERSION)}
+    if any(known.get(tag) != version for tag, version in inputs.items()):
+        instance.report_runless_asset_event(event)

@@ -58,7 +58,7 @@ def _dependency(entry: Input) -> dg.AssetDep:
 
 def code_version(asset: str) -> str:
     """Return one hash over the code of an asset."""
-    return sha256_text(canonical_json(code_of(SPEC[asset].function)))[:16]
+    return sha256_text(canonical_json(code_of(*SPEC[asset].functions)))[:16]
 
 
 def asset_options(asset: str, config: Config) -> dict[str, Any]:

@@ -67,6 +67,7 @@ def describe_plan(plan: Plan, advice: Mapping[str, str], cost: Cost) -> str:
     The advice decides nothing: it is for whoever sets `search.iterations`.
     """
     told = [_describe_elsewhere(one) for one in plan.elsewhere]
+    told += [f"{group.in_words()}." for group in plan.kept]
     told += [f"Another iteration for {objective}? {sentence}." for objective, sentence in advice.items()]
     if not plan.stale:
         return "\n".join(["Nothing is stale.", *told])

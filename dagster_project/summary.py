@@ -28,7 +28,8 @@ def summarise(materializer: Materializer) -> dict[str, Any]:
         "stale": generations.as_json(),
         "states": _states(materializer.config, generations),
         "corpus": _corpus(materializer),
-        "domains": _table(materializer, "domains", None, "domains.parquet"),
+        "kept": generations.kept,
+        "domains": _table(materializer, "domain_supply", None, "supply.parquet"),
         "pruned": _pruned(materializer),
         "evidence": _evidence(materializer),
         "iterations": _iterations(materializer),
@@ -45,7 +46,8 @@ def _states(config: Config, generations: Generations) -> dict[str, Any]:
     iterations, state_of = iteration_keys(config), generations.state_of
     return {
         "corpus": state_of("corpus_manifest"),
-        "domains": state_of("domains"),
+        "taxonomy": state_of("domains"),
+        "domains": state_of("domain_supply"),
         "evidence": state_of("predictor_state", iterations[0]),
         "iterations": {key: state_of("predictor_state", key) for key in iterations},
         "predictors": state_of("predictor_state", iterations[-1]),

@@ -24,6 +24,7 @@ def describe(materializer: Materializer) -> str:
     state = summarise(materializer)
     marks = {key: _mark(value) for key, value in state["states"].items() if isinstance(value, str)}
     lines = [_describe_corpus(state["corpus"]) + (marks["corpus"] if state["corpus"] else "")]
+    lines += [f"{line[0].upper()}{line[1:]}." for line in state["kept"]]
     if state["domains"]:
         lines += ["", f"{len(state['domains'])} domains{marks['domains']}:", _describe_domains(state["domains"])]
     if state["pruned"]:

@@ -83,7 +83,13 @@ def _raw_files(artefacts: Mapping[str, Artifact]) -> list[dict[str, Any]]:
 def _describe(lineage: Lineage, proxies: Sequence[Artifact]) -> dict[str, Any]:
     nodes = {name: _node(artifact) for name, artifact in lineage.artefacts.items()}
     models = [_node(model) for model in sorted(proxies, key=lambda model: model.fingerprint)]
-    return {"nodes": nodes, "edges": lineage.edges, "outside": lineage.outside, "proxy_models": models}
+    described = {"nodes": nodes, "edges": lineage.edges, "outside": lineage.outside, "proxy_models": models}
+    return described | {"fits": {name: _describe_fit(fit) for name, fit in sorted(lineage.fits.items())}}
+
+
+def _describe_fit(fit: Lineage) -> dict[str, Any]:
+    """Return what a kept artefact was fitted on, and what of it the lake no longer holds."""
+    return _describe(fit, ()) | {"gone": fit.gone, "raw_files": _raw_files(fit.artefacts)}
 
 
 def _node(artifact: Artifact) -> dict[str, Any]:

@@ -3,10 +3,12 @@
 What belongs here: walking manifests. Whether bytes are still what a manifest says is `verification`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from climb_assets.errors import MissingArtifact
+from climb_assets.graph.assets import SPEC
+from climb_assets.graph.kept import deciding
 from climb_assets.store.artifacts import Artifact
 from climb_assets.store.store import Store
 from climb_assets.tables import read_table
@@ -28,11 +30,23 @@ class Lineage:
         (input, made from it), both by name.
     outside
         Versions of what is no artefact: raw files, the listing, model folders, task files.
+    fits
+        Of each kept artefact, the lineage of what it was fitted on, which may be an earlier state of the corpus.
+    gone
+        Versions of what something was made from and the lake no longer holds; only in a fit.
     """
 
     artefacts: dict[str, Artifact] = field(default_factory=dict)
     edges: list[tuple[str, str]] = field(default_factory=list)
     outside: dict[str, str] = field(default_factory=dict)
+    fits: dict[str, "Lineage"] = field(default_factory=dict)
+    gone: dict[str, str] = field(default_factory=dict)
+
+    def everything(self) -> Iterator[Artifact]:
+        """Yield every artefact, those of the fits too."""
+        yield from self.artefacts.values()
+        for fit in self.fits.values():
+            yield from fit.everything()
 
 
 def name_of(artifact: Artifact) -> str:
@@ -40,8 +54,16 @@ def name_of(artifact: Artifact) -> str:
     return artifact.asset if artifact.partition is None else f"{artifact.asset}@{artifact.partition}"
 
 
-def trace(store: Store, roots: Iterable[Artifact]) -> Lineage:
+def trace(store: Store, roots: Iterable[Artifact], *, fit: bool = False) -> Lineage:
     """Walk from some artefacts to everything they were made from.
+
+    What is kept stays the one to use when the state of the corpus that it was fitted on has gone, so that state is a
+    lineage of its own, under `Lineage.fits`.
+
+    Parameters
+    ----------
+    fit
+        Whether what is no longer there is noted instead of refused.
 
     Raises
     ------
@@ -56,22 +78,40 @@ def trace(store: Store, roots: Iterable[Artifact]) -> Lineage:
         if name in lineage.artefacts:
             continue
         lineage.artefacts[name] = artifact
-        for needed, version in artifact.manifest["inputs"].items():
+        inputs = artifact.manifest["inputs"]
+        spec = SPEC.get(artifact.asset)
+        decided = inputs if spec is None else deciding(spec, inputs)
+        for needed, version in decided.items():
             lineage.edges.append((needed, name))
             if ":" in needed or needed == "raw_corpus":
                 lineage.outside[needed] = version
+            elif (found := _find(store, needed, version)) is not None:
+                waiting.append(found)
+            elif fit:
+                lineage.gone[needed] = version
             else:
-                waiting.append(_holding(store, needed, version, name))
+                raise MissingArtifact(
+                    f"{name} was made from {needed} in version {version}, which the lake does not hold"
+                )
+        if inputs.keys() - decided.keys():
+            others = {needed: version for needed, version in inputs.items() if needed not in decided}
+            lineage.fits[name] = _trace_fit(store, name, others)
     lineage.edges.sort()
     return lineage
 
 
-def _holding(store: Store, name: str, version: str, wanted_by: str) -> Artifact:
+def _trace_fit(store: Store, name: str, inputs: Mapping[str, str]) -> Lineage:
+    """Return the lineage of what a kept artefact was fitted on, as far as the lake still holds it."""
+    found = {needed: _find(store, needed, version) for needed, version in inputs.items()}
+    fit = trace(store, [artifact for artifact in found.values() if artifact is not None], fit=True)
+    fit.edges[:] = sorted([*fit.edges, *((needed, name) for needed in inputs)])
+    fit.gone.update({needed: inputs[needed] for needed, artifact in found.items() if artifact is None})
+    return fit
+
+
+def _find(store: Store, name: str, version: str) -> Artifact | None:
     asset, _, partition = name.partition("@")
-    artifact = store.with_data_version(asset, partition or None, version)
-    if artifact is None:
-        raise MissingArtifact(f"{wanted_by} was made from {name} in version {version}, which the lake does not hold")
-    return artifact
+    return store.with_data_version(asset, partition or None, version)
 
 
 def trained_models(store: Store, lineage: Lineage) -> list[Artifact]:

@@ -59,7 +59,7 @@ def verify_lake(materializer: Materializer) -> Verification:
             stored += lake.all_of(name)
         except ClimbError as error:
             differences.append(str(error))
-    everything = {artifact.path: artifact for artifact in [*current, *lineage.artefacts.values(), *stored]}
+    everything = {artifact.path: artifact for artifact in [*current, *lineage.everything(), *stored]}
     if not everything and not differences:
         raise MissingArtifact(f"{materializer.config.lake} holds no artefact to verify; run `climb up`")
     not_made = _not_made(materializer, differences)

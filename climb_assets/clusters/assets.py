@@ -1,4 +1,4 @@
-"""How the assets of the clusters come about: quality, k-means, assignments, statistics, domains.
+"""How the assets of the clusters come about: quality, k-means, assignments, statistics, domains, supply.
 
 What belongs here: one function an asset, which hands inputs to the compute beside and writes into the draft.
 """
@@ -8,6 +8,7 @@ from climb_assets.clusters.kmeans import ShardVectors, assign_shard, fit_centroi
 from climb_assets.clusters.quality import load_scorer, score_shard
 from climb_assets.clusters.shards import scored_shards
 from climb_assets.clusters.statistics import compute_statistics
+from climb_assets.clusters.supply import write_supply
 from climb_assets.environment import resolve_device
 from climb_assets.graph.materializer import Materializer
 from climb_assets.store.artifacts import Draft
@@ -60,3 +61,9 @@ def domains(climb: Materializer, draft: Draft) -> None:
         splits=climb.get("corpus_manifest").file("splits.parquet"),
     )
     draft.summary = write_domains(inputs, climb.config.clusters, draft.path)
+
+
+def domain_supply(climb: Materializer, draft: Draft) -> None:
+    """What each domain holds today: documents, tokens, quality, sources, and its share of the corpus."""
+    made, tally = climb.get("domains"), climb.get("cluster_statistics").file("tally.parquet")
+    draft.summary = write_supply(made.file("domains.parquet"), made.file("clusters.parquet"), tally, draft.path)

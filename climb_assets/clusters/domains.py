@@ -1,6 +1,7 @@
 """From clusters to domains: poor clusters are pruned, near ones merged (paper section 3.1, NVIDIA's 3_prune.py).
 
-What belongs here: the decision which cluster is part of which domain, and what a domain is then said to hold.
+What belongs here: the decision which cluster is part of which domain, and what a domain is called. What it holds
+is `supply`: it follows the corpus, and this does not.
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from climb_assets.clusters.agreement import measure_agreement
 from climb_assets.clusters.domain_names import name_domains
 from climb_assets.clusters.pruned import sum_up_pruned, tabulate_pruned
 from climb_assets.clusters.shards import ScoredShard
-from climb_assets.clusters.statistics import COUNTS, SOURCES, add_up, mean_scores, tally_clusters, top_sources
+from climb_assets.clusters.statistics import tally_clusters
 from climb_assets.clusters.terms import characteristic_terms, sample_texts
 from climb_assets.config import Clusters
 from climb_assets.errors import ComputeError, ConfigError
@@ -169,8 +170,7 @@ def write_domains(inputs: DomainInputs, settings: Clusters, out: Path) -> dict[s
     """Form the domains and write them.
 
     Files: ``clusters.parquet``, ``domains.parquet``, ``pruned.parquet``, ``centroids.npy`` and ``agreement.json``. A
-    domain's prior is its share of the tokens of all domains; its centroid is the mean of its clusters', weighted by
-    documents.
+    domain's centroid is the mean of its clusters', weighted by documents.
 
     Returns
     -------
@@ -184,7 +184,7 @@ def write_domains(inputs: DomainInputs, settings: Clusters, out: Path) -> dict[s
     texts = ["\n".join(of_domain) for of_domain in samples]
     pruned = tabulate_pruned(statistics, partition.pruned_by, inputs.shards, inputs.splits, texts, settings.terms)
     _write_clusters(partition, out)
-    write_table(out / "domains.parquet", _describe(tally, partition, characteristic_terms(texts, settings.terms)))
+    write_table(out / "domains.parquet", _describe(partition, characteristic_terms(texts, settings.terms)))
     write_table(out / "pruned.parquet", pruned)
     weights = np.zeros(len(inputs.centroids))
     weights[statistics["cluster"].to_numpy()] = statistics["documents"].to_numpy()
@@ -202,23 +202,14 @@ def write_domains(inputs: DomainInputs, settings: Clusters, out: Path) -> dict[s
     }
 
 
-def _describe(tally: pa.Table, partition: Partition, terms: list[list[str]]) -> pa.Table:
-    """Return domains.parquet's table: counts, prior, mean scores and sources of each domain."""
-    group = partition.domain_of[tally["cluster"].to_numpy()]
-    sources = top_sources(tally, group.tolist())
-    sums = add_up(tally.append_column("domain", pa.array(group)).filter(pa.array(group >= 0)), ["domain"])
-    domains = range(partition.domains)
-    tokens = sums["tokens"].to_numpy()
+def _describe(partition: Partition, terms: list[list[str]]) -> pa.Table:
+    """Return domains.parquet's table: number, name, terms and number of clusters of each domain."""
     return pa.table(
         {
-            "domain": pa.array(domains, pa.int32()),
+            "domain": pa.array(range(partition.domains), pa.int32()),
             "name": name_domains(terms),
             "terms": pa.array(terms, pa.list_(pa.string())),
             "clusters": pa.array(np.bincount(partition.domain_of[partition.domain_of >= 0]), pa.int32()),
-            **{name: sums[name] for name in COUNTS},
-            "prior": tokens / tokens.sum(),
-            **mean_scores(sums),
-            "sources": pa.array([sources[i] for i in domains], SOURCES),
         }
     )
 

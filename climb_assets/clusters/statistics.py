@@ -98,7 +98,9 @@ def mean_scores(sums: pa.Table) -> dict[str, pa.Array]:
 
 
 def compute_statistics(shards: Sequence[ScoredShard], splits: Path, out: Path) -> dict[str, Any]:
-    """Write ``clusters.parquet``: one row per cluster that holds a train document, by cluster.
+    """Write ``clusters.parquet``: one row per cluster that holds a train document, by cluster; and ``tally.parquet``.
+
+    The tally has a row per cluster and source, with sums from which the means of any cells follow: `tally_clusters`.
 
     Parameters
     ----------
@@ -116,4 +118,5 @@ def compute_statistics(shards: Sequence[ScoredShard], splits: Path, out: Path) -
     columns |= mean_scores(clusters)
     columns["sources"] = pa.array([sources[cluster] for cluster in clusters["cluster"].to_pylist()], SOURCES)
     write_table(out / "clusters.parquet", pa.table(columns))
+    write_table(out / "tally.parquet", tally)
     return {"clusters": clusters.num_rows} | {name: pc.sum(clusters[name]).as_py() for name in COUNTS}

@@ -7,14 +7,17 @@ are read off these, so they cannot disagree. How an asset is made is the functio
 from collections.abc import Collection
 
 from climb_assets.config import Config
-from climb_assets.environment import resolve_precision, resolve_revision
+from climb_assets.environment import resolve_precision
 from climb_assets.graph.hashed_settings import (
     baseline_files,
     baseline_settings,
+    centroid_settings,
     choice_files,
     choice_settings,
     confirmation_settings,
     contamination_settings,
+    domain_settings,
+    encoder_commit,
     encoder_files,
     encoder_settings,
     evidence_files,
@@ -24,6 +27,8 @@ from climb_assets.graph.hashed_settings import (
     manifest_settings,
     proxy_files,
     proxy_settings,
+    score_files,
+    score_settings,
     search_settings,
     signature_settings,
     start_files,
@@ -38,12 +43,15 @@ from climb_assets.graph.spec import PREDICTOR, Input, Spec, hidden
 
 SOURCES_OF_TASKS = ("corpus_manifest", "climb_assets.training.task_files:check_sources")
 
+TAXONOMY = "taxonomy"  # centroids, and which of them form which domain
+
 SPECS: tuple[Spec, ...] = (
     Spec(
         "tokenizer",
         "corpus",
         settings=lambda config, key: {"tokenizer": values_of(config.tokenizer, "path")},
         files=tokenizer_files,
+        kept="tokenizer",
         check="climb_assets.corpus.tokenizer:check_tokenizer_file",
         kinds=("python", "huggingface"),
     ),
@@ -56,13 +64,7 @@ SPECS: tuple[Spec, ...] = (
         settings=ingest_settings,
         kinds=("python", "parquet"),
     ),
-    Spec(
-        "document_signatures",
-        "corpus",
-        "shard",
-        inputs=(Input("corpus_shards"),),
-        settings=signature_settings,
-    ),
+    Spec("document_signatures", "corpus", "shard", inputs=(Input("corpus_shards"),), settings=signature_settings),
     Spec(
         "contamination",
         "corpus",
@@ -79,11 +81,7 @@ SPECS: tuple[Spec, ...] = (
         settings=lambda config, key: {"threshold": config.corpus.near_duplicates.threshold},
     ),
     Spec(
-        "tokenized_shards",
-        "corpus",
-        "shard",
-        inputs=(Input("corpus_shards"), Input("tokenizer")),
-        kinds=("python", "numpy"),
+        "tokenized_shards", "corpus", "shard", (Input("corpus_shards"), Input("tokenizer")), kinds=("python", "numpy")
     ),
     Spec(
         "embeddings",
@@ -95,7 +93,7 @@ SPECS: tuple[Spec, ...] = (
         check="climb_assets.embeddings.encoder:check_encoder_folder",
         resumable=True,
         precision=lambda config, device: resolve_precision(config.encoder.precision, device),
-        commit=lambda config: resolve_revision(config.encoder.model, config.encoder.revision),
+        commit=encoder_commit,
         kinds=("pytorch", "huggingface"),
     ),
     Spec(
@@ -103,8 +101,8 @@ SPECS: tuple[Spec, ...] = (
         "clusters",
         "shard",
         inputs=(Input("corpus_shards"),),
-        settings=lambda config, key: {"quality": values_of(config.quality, "models")},
-        files=lambda config: {f"quality-{name}": path for name, path in config.quality.models.items()},
+        settings=score_settings,
+        files=score_files,
         check="climb_assets.clusters.quality:check_quality",
         kinds=("python", "parquet"),
     ),
@@ -127,10 +125,12 @@ SPECS: tuple[Spec, ...] = (
         "cluster_model",
         "clusters",
         inputs=(Input("corpus_manifest"), *hidden("corpus_shards", "embeddings")),
-        settings=lambda config, key: {
-            "clusters": values_of(config.clusters, "prune", "merge_distance", "domains", "terms")
-        },
+        settings=centroid_settings,
+        files=encoder_files,
+        kept=TAXONOMY,
+        methods=("climb_assets.embeddings.assets:embeddings",),
         precision=lambda config, device: "float32",  # of FAISS, on a GPU too
+        commit=encoder_commit,
         kinds=("python", "faiss"),
     ),
     Spec(
@@ -159,13 +159,13 @@ SPECS: tuple[Spec, ...] = (
             Input("corpus_manifest", drawn=False),
             *hidden("corpus_shards", "tokenized_shards", "quality_scores", "cluster_assignments"),
         ),
-        settings=lambda config, key: {
-            "clusters": {
-                name: getattr(config.clusters, name) for name in ("prune", "merge_distance", "domains", "terms")
-            }
-        },
+        settings=domain_settings,
+        files=score_files,
+        kept=TAXONOMY,
+        methods=("climb_assets.clusters.assets:quality_scores",),
         kinds=("python", "scikitlearn"),
     ),
+    Spec("domain_supply", "clusters", inputs=(Input("domains"), Input("cluster_statistics"))),
     Spec(
         "training_tokens",
         "training",
@@ -182,7 +182,7 @@ SPECS: tuple[Spec, ...] = (
         "mixture_candidates",
         "search",
         "iteration",
-        inputs=(Input("domains"), Input("predictor_state", "previous", drawn=False)),
+        inputs=(Input("domain_supply"), Input("predictor_state", "previous", drawn=False)),
         settings=search_settings,
         files=evidence_files,
         check="climb_assets.search.search_state:check_evidence",
@@ -210,7 +210,7 @@ SPECS: tuple[Spec, ...] = (
         "search",
         "iteration",
         inputs=(
-            Input("domains", drawn=False),
+            Input("domain_supply", drawn=False),
             Input("mixture_candidates", drawn=False),
             Input("proxy_results"),
             Input("predictor_state", "previous"),
@@ -228,7 +228,7 @@ SPECS: tuple[Spec, ...] = (
         "training",
         "objective",
         inputs=(
-            Input("domains"),
+            Input("domain_supply"),
             Input("training_tokens"),
             Input("tokenizer", drawn=False),
             Input("proxy_results", "all"),
@@ -243,7 +243,7 @@ SPECS: tuple[Spec, ...] = (
         "proxy_fidelity",
         "training",
         inputs=(
-            Input("domains"),
+            Input("domain_supply"),
             Input("mixture_candidates", "first"),
             Input("training_tokens"),
             Input("tokenizer", drawn=False),
@@ -263,7 +263,7 @@ SPECS: tuple[Spec, ...] = (
             Input("predictor_state", "last"),
             Input("baseline_mixtures"),
             Input("training_tokens"),
-            Input("domains", drawn=False),
+            Input("domain_supply", drawn=False),
             Input("tokenizer", drawn=False),
             *hidden("tokenized_shards"),
         ),
@@ -277,7 +277,7 @@ SPECS: tuple[Spec, ...] = (
         "mixture",
         "objective",
         inputs=(
-            Input("domains", drawn=False),
+            Input("domain_supply", drawn=False),
             Input("predictor_state", "last"),
             Input("proxy_results", "all"),
             Input("baseline_mixtures", drawn=False),
@@ -316,6 +316,7 @@ SPECS: tuple[Spec, ...] = (
         inputs=(
             Input("optimal_mixture"),
             Input("domains"),
+            Input("domain_supply"),
             Input("corpus_shards", "all"),
             Input("corpus_manifest", drawn=False),
             *hidden("tokenized_shards", "cluster_assignments"),
@@ -323,13 +324,7 @@ SPECS: tuple[Spec, ...] = (
         settings=lambda config, key: {"mixture": values_of(config.mixture)},
         kinds=("duckdb", "parquet"),
     ),
-    Spec(
-        "audit_bundle",
-        "audit",
-        "objective",
-        inputs=(Input("mixed_corpus"), Input("target_comparison")),
-        lineage=True,
-    ),
+    Spec("audit_bundle", "audit", "objective", (Input("mixed_corpus"), Input("target_comparison")), lineage=True),
 )
 
 OF_TEXTS = ("document_signatures", "contamination", "tokenized_shards", "embeddings", "quality_scores")

@@ -83,7 +83,7 @@ BASE: dict[str, View] = {
     "assignments": _partitioned("cluster_assignments", "assignments.parquet", "shard"),
     "cluster_statistics": _whole("cluster_statistics", "clusters.parquet"),
     "cluster_domains": _whole("domains", "clusters.parquet"),
-    "domains": _whole("domains", "domains.parquet"),
+    "domains": _whole("domain_supply", "supply.parquet"),
     "pruned_clusters": _whole("domains", "pruned.parquet"),
     "candidates": _partitioned("mixture_candidates", "candidates.parquet", "iteration"),
     "proxy_results": _partitioned("proxy_results", "results.parquet", "iteration"),

@@ -43,6 +43,7 @@ LEFT_OUT: dict[str, str] = {
     "graph.code_identity": "makes the hashes",
     "graph.definitions": "makes the hashes",
     "graph.estimates": "says what work will cost",
+    "graph.kept": "says what is to be made anew",
     "graph.materializer": "finds inputs and settings, which enter by their versions and values",
     "graph.normal_form": "makes the hashes",
     "graph.partition_unit": "who makes a partition; what is made comes with it",
@@ -191,12 +192,12 @@ def code_of(*functions: str) -> dict[str, str]:
 
 
 @functools.cache
-def code_at_start(function: str) -> dict[str, str]:
-    """Return the code of a function as it was when this process first asked.
+def code_at_start(*functions: str) -> dict[str, str]:
+    """Return the code of functions as it was when this process first asked.
 
     A process goes on running the code that it has imported, so a later look at the disk would lie.
     """
-    return code_of(function)
+    return code_of(*functions)
 
 
 @functools.cache

@@ -12,9 +12,10 @@ from typing import Any
 from climb_assets.config import Config, Training
 from climb_assets.config_base import Section
 from climb_assets.config_tasks import ChoiceTask, HarnessTask
-from climb_assets.environment import resolve_precision
+from climb_assets.environment import resolve_precision, resolve_revision
 from climb_assets.errors import ConfigError
 
+DOMAINS = ("prune", "merge_distance", "domains", "terms")  # of `clusters`: what comes after the centroids
 REPEATED = ("anchors", "repeats")  # of `search`: what is trained again, which changes no candidate
 TRAINED_BASELINES = frozenset({"regmix", "olmix", "climb", "doremi"})
 
@@ -66,10 +67,42 @@ def manifest_settings(config: Config, key: str | None) -> dict[str, Any]:
 
 def encoder_settings(config: Config, key: str | None) -> dict[str, Any]:
     """Return what embeddings depend on: a model folder counts by its content, a hub model by name and revision."""
-    local = Path(config.encoder.model).is_dir()
-    settings = values_of(config.encoder, *(("model", "revision") if local else ()))
+    settings = values_of(config.encoder, *_elsewhere(config))
     # Parts decide which documents share a batch, and so the last bits of a vector.
     return {"encoder": settings, "part_documents": config.corpus.part_documents}
+
+
+def _elsewhere(config: Config) -> tuple[str, ...]:
+    """Return the settings of the encoder that its folder stands for."""
+    return ("model", "revision") if Path(config.encoder.model).is_dir() else ()
+
+
+def centroid_settings(config: Config, key: str | None) -> dict[str, Any]:
+    """Return what centroids depend on; of the encoder what makes another space, and not the last bits of a vector."""
+    return {
+        "clusters": values_of(config.clusters, *DOMAINS),
+        "encoder": values_of(config.encoder, "batch_tokens", "precision", *_elsewhere(config)),
+    }
+
+
+def domain_settings(config: Config, key: str | None) -> dict[str, Any]:
+    """Return what is pruned and merged by, and how the scores came about that it is pruned by."""
+    return {"clusters": {name: getattr(config.clusters, name) for name in DOMAINS}} | score_settings(config, key)
+
+
+def score_settings(config: Config, key: str | None) -> dict[str, Any]:
+    """Return what the scores of documents depend on; a model counts by its content."""
+    return {"quality": values_of(config.quality, "models")}
+
+
+def score_files(config: Config) -> dict[str, Path]:
+    """Return the models that score documents."""
+    return {f"quality-{name}": path for name, path in config.quality.models.items()}
+
+
+def encoder_commit(config: Config) -> str | None:
+    """Return the commit of the model at a hub, as far as it is on this machine."""
+    return resolve_revision(config.encoder.model, config.encoder.revision)
 
 
 def encoder_files(config: Config) -> dict[str, Path]:

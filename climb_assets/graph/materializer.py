@@ -4,7 +4,6 @@ What belongs here: resolving a spec against the lake (which partitions, which in
 fingerprint), calling its function and committing what that wrote. It knows neither Dagster nor what a stage computes.
 """
 
-import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from climb_assets.environment import Environment, counted
 from climb_assets.errors import ComputeError, CorruptArtifact, MissingArtifact, TransientError
 from climb_assets.graph.assets import SPEC
 from climb_assets.graph.code_identity import code_at_start, code_of
+from climb_assets.graph.kept import GENERATION, decides, deciding, generation_of
 from climb_assets.graph.spec import Input, Spec, artefact_name, iteration_keys
 from climb_assets.store.artifacts import Artifact, Draft, Order, canonical_json, sha256_text
 from climb_assets.store.local import LocalStore
@@ -137,11 +137,32 @@ class Materializer:
             asset=spec.asset,
             partition=partition,
             inputs=inputs | self._outside(spec, partition),
-            config=spec.settings(self.config, partition),
-            code=code_at_start(spec.function),
+            config=dict(spec.settings(self.config, partition)) | self._generation(spec),
+            code=code_at_start(*spec.functions),
             environment=environment.as_record(),
             counted=counted(environment, self.config.runtime.environment),
         )
+
+    def _generation(self, spec: Spec) -> dict[str, int]:
+        return {} if spec.kept is None else {GENERATION: generation_of(self.store, spec.kept)}
+
+    def kept(self, asset: str, partition: str | None = None) -> Artifact | None:
+        """Return the current artefact of a kept asset if it is still the one to use; None where it is to be made.
+
+        Its inputs may have moved on; what decides of them, and all else that it is made from, is as it was.
+        """
+        spec, current = SPEC[asset], self.store.current(asset, partition)
+        if spec.kept is None or current is None or not current.is_complete():
+            return None
+        recorded = current.manifest["inputs"]
+        inputs = {name: version for name, version in recorded.items() if not decides(spec, name)}
+        for entry, key in self.input_keys(spec, partition):
+            name = artefact_name(entry.asset, key)
+            if decides(spec, name):
+                upstream = self.store.current(entry.asset, key)
+                inputs[name] = "" if upstream is None else upstream.data_version
+        order = self.order_from(spec, partition, inputs)
+        return current if current.answers(replace(order, inputs=inputs | deciding(spec, order.inputs))) else None
 
     def environment(self, spec: Spec) -> Environment:
         """Return what an asset's numbers depend on besides code, configuration and data, as first seen."""
@@ -206,6 +227,9 @@ class Materializer:
         ClimbError
             What the function says.
         """
+        kept = self.kept(asset, partition)
+        if kept is not None and _is_sound(kept):
+            return Made(kept, False)
         replaced = self.store.reference(asset, partition)
         spec, order = SPEC[asset], self.order(asset, partition)
 
@@ -216,15 +240,13 @@ class Materializer:
                 function(self, draft) if partition is None else function(self, partition, draft)
             finally:
                 self._order = None
-            if code_of(spec.function) != order.code:
+            if code_of(*spec.functions) != order.code:
                 raise ComputeError(f"the source code of {asset} was changed while it was made; start again")
             draft.run["seconds"] = round(time.perf_counter() - start, 3)
 
         current = self.store.current(asset, partition)
-        if current is not None and current.is_complete() and current.answers(order):  # by another policy's name
-            with contextlib.suppress(CorruptArtifact):  # a damaged one is made again
-                current.verify()
-                return Made(current, False)
+        if current is not None and current.is_complete() and current.answers(order) and _is_sound(current):
+            return Made(current, False)  # by another policy's name
         artifact, fresh = self.store.put(order, write, resumable=spec.resumable)
         self._point(artifact, replaced)
         return Made(artifact, fresh)
@@ -276,11 +298,7 @@ class Materializer:
         artifact = self.store.current(order.asset, order.partition)
         if artifact is None or not artifact.answers(replace(order, inputs=artifact.manifest["inputs"])):
             return None
-        try:
-            artifact.verify()
-        except CorruptArtifact:
-            return None
-        return artifact
+        return artifact if _is_sound(artifact) else None
 
     def version_named(self, asset: str, partition: str | None, data_version: str) -> Artifact:
         """Return what `get` returns, which must have this data version.
@@ -294,6 +312,15 @@ class Materializer:
         if artifact.data_version != data_version:
             raise MissingArtifact(f"{asset}[{partition}] has changed since it was counted; run `climb up`")
         return artifact
+
+
+def _is_sound(artifact: Artifact) -> bool:
+    """Return whether the bytes of an artefact are those that were put down; a damaged one is made again."""
+    try:
+        artifact.verify()
+    except CorruptArtifact:
+        return False
+    return True
 
 
 def ancestors(asset: str) -> set[str]:

@@ -54,7 +54,7 @@ class MakePartition:
             The source code is no longer the one that the work was planned with.
         """
         for asset, planned in self.code.items():
-            if code_at_start(SPEC[asset].function) != planned:
+            if code_at_start(*SPEC[asset].functions) != planned:
                 raise ComputeError(f"the source code of {asset} was changed while shards are made; start again")
         climb = Materializer(self.config)
         climb.see(self.listing)
@@ -81,7 +81,7 @@ def make_partitions(climb: Materializer, assets: tuple[str, ...], keys: Sequence
         return
     share = runtime.model_copy(update={"threads": runtime.threads or layout.threads})
     config = climb.config.model_copy(update={"runtime": share})
-    code = {asset: code_at_start(SPEC[asset].function) for asset in assets}
+    code = {asset: code_at_start(*SPEC[asset].functions) for asset in assets}
     units = [MakePartition(config, climb.listing(), code, key) for key in keys]
     tell = partial(climb.progress, ", ".join(assets))
     tell(0, len(units))

@@ -15,12 +15,13 @@ from climb_assets.environment import Difference, differences
 from climb_assets.errors import ClimbError, ConfigError
 from climb_assets.graph.assets import SEARCH, SPEC, SPECS, check_outside_files, checks_against
 from climb_assets.graph.estimates import Cost, Estimates, Node, add_up
+from climb_assets.graph.kept import FITTED_ON, GENERATION, GROUPS, KeptGroup, compare_with_fit, decides, deciding
 from climb_assets.graph.materializer import Materializer, ancestors
-from climb_assets.graph.spec import load_function
+from climb_assets.graph.spec import Spec, artefact_name, load_function
 from climb_assets.store.artifacts import Artifact, Order
 
 Kind = Literal["code", "config", "data", "environment", "missing"]
-State = Literal["current", "perhaps stale", "stale"]
+State = Literal["current", "kept", "perhaps stale", "stale"]
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,12 @@ class Elsewhere:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that is stale, inputs before what is made from them, and what another environment made."""
+    """Everything that is stale, inputs before what is made from them; what another environment made; what is kept."""
 
     stale: tuple[StaleItem, ...]
     removed: tuple[Node, ...] = field(default=())
     elsewhere: tuple[Elsewhere, ...] = field(default=())
+    kept: tuple[KeptGroup, ...] = field(default=())
 
     @property
     def certain(self) -> tuple[StaleItem, ...]:
@@ -79,11 +81,16 @@ class Plan:
         return tuple(item for item in self.stale if item.certain)
 
     def state_of(self, asset: str, partition: str | None = None) -> State:
-        """Return whether what there is of a partition is of the current graph; one that is gone from it is stale."""
+        """Return whether what there is of a partition is of the current graph; one that is gone from it is stale.
+
+        What is kept over changes of the corpus is of the current graph too, and is called `kept` once there was one.
+        """
         item = self._by_node.get((asset, partition))
         if item is not None:
             return "stale" if item.certain else "perhaps stale"
-        return "stale" if (asset, partition) in self.removed else "current"
+        if (asset, partition) in self.removed:
+            return "stale"
+        return "kept" if any(asset in group.assets and group.since for group in self.kept) else "current"
 
     @cached_property
     def _by_node(self) -> Mapping[Node, StaleItem]:
@@ -96,7 +103,8 @@ class Plan:
     def as_json(self) -> dict[str, Any]:
         """Return the plan in the form that `climb plan --json` prints."""
         elsewhere = [{**asdict(one.difference), "partitions": dict(one.partitions)} for one in self.elsewhere]
-        return {"stale": [asdict(item) for item in self.stale], "environment": elsewhere}
+        kept = [asdict(group) for group in self.kept]
+        return {"stale": [asdict(item) for item in self.stale], "environment": elsewhere, "kept": kept}
 
 
 def make_plan(materializer: Materializer, to: str | None = None) -> Plan:
@@ -124,7 +132,7 @@ def make_plan(materializer: Materializer, to: str | None = None) -> Plan:
     for node in current:
         causes, certain = _compare(materializer, node, current, stale)
         if causes:
-            changed = any(cause.kind in ("config", "environment") for cause in causes)
+            changed = any(cause.kind in ("config", "environment") and cause.input != GENERATION for cause in causes)
             seconds = estimates.seconds(node, changed=changed)
             stale[node] = StaleItem(*node, tuple(causes), seconds, certain)
     fresh = {node: artifact for node, artifact in current.items() if artifact is not None and node not in stale}
@@ -132,7 +140,10 @@ def make_plan(materializer: Materializer, to: str | None = None) -> Plan:
         if (made := fresh.get((asset, None))) is not None:
             load_function(function)(materializer.config, made)
     return Plan(
-        tuple(stale.values()), tuple(_removed(materializer, wanted)), tuple(_elsewhere(materializer, fresh.values()))
+        tuple(stale.values()),
+        tuple(_removed(materializer, wanted)),
+        tuple(_elsewhere(materializer, fresh.values())),
+        tuple(_kept(materializer, current, stale, fresh)),
     )
 
 
@@ -151,7 +162,7 @@ def check_against_lake(config: Config, assets: Collection[str]) -> None:
         except ClimbError:  # whether that is stale cannot be said
             continue
         made = materializer.store.current(asset)
-        if made is not None and plan.state_of(asset) == "current":
+        if made is not None and plan.state_of(asset) in ("current", "kept"):
             load_function(function)(config, made)
 
 
@@ -164,6 +175,24 @@ def _elsewhere(materializer: Materializer, fresh: Iterable[Artifact]) -> Iterato
             for difference in differences(before, now):
                 found.setdefault(difference, Counter())[artifact.asset] += 1
     yield from (Elsewhere(difference, partitions) for difference, partitions in found.items())
+
+
+def _kept(
+    materializer: Materializer,
+    current: Mapping[Node, Artifact | None],
+    stale: Mapping[Node, StaleItem],
+    fresh: Mapping[Node, Artifact],
+) -> Iterator[KeptGroup]:
+    """Yield the groups that are kept, with what has come since they were fitted on documents."""
+    for group in GROUPS:
+        members = [spec for spec in SPECS if spec.kept == group]
+        fitted = [fresh.get((spec.asset, None)) for spec in members if FITTED_ON in {one.asset for one in spec.inputs}]
+        if fitted and fitted[0] is not None and all((spec.asset, None) not in stale for spec in members):
+            versions: dict[str, str | None] = {}
+            for shard in materializer.listing().shards:
+                made, item = current[FITTED_ON, shard], stale.get((FITTED_ON, shard))
+                versions[shard] = None if made is None or (item is not None and item.certain) else made.data_version
+            yield compare_with_fit(group, fitted[0], versions)
 
 
 def _nodes(materializer: Materializer, wanted: set[str]) -> list[Node]:
@@ -207,7 +236,9 @@ def _compare(
     redone: list[str] = []
     changing: list[str] = []
     for entry, key in materializer.input_keys(spec, partition):
-        name = entry.asset if key is None else f"{entry.asset}@{key}"
+        name = artefact_name(entry.asset, key)
+        if not decides(spec, name):
+            continue
         item = stale.get((entry.asset, key))
         if item is not None:
             certainly = SPEC[entry.asset].faithful and any(cause.kind == "data" for cause in item.causes)
@@ -216,13 +247,13 @@ def _compare(
         if upstream is not None:
             versions[name] = upstream.data_version
     order = materializer.order_from(spec, partition, versions)
-    certain = _differences(artifact, order, redone + changing) + [Cause("data", name) for name in changing]
+    certain = _differences(spec, artifact, order, redone + changing) + [Cause("data", name) for name in changing]
     if certain:
         return certain, True
     return [Cause("data", name) for name in redone], False
 
 
-def _differences(artifact: Artifact, order: Order, redone: list[str]) -> list[Cause]:
+def _differences(spec: Spec, artifact: Artifact, order: Order, redone: list[str]) -> list[Cause]:
     """Return what differs for certain; inputs that will be redone are left out, they may come out unchanged."""
     manifest = artifact.manifest
     causes = [Cause("code", name) for name in _changed(manifest["code"], order.code)]
@@ -233,7 +264,7 @@ def _differences(artifact: Artifact, order: Order, redone: list[str]) -> list[Ca
         for name in sorted(order.counted)
         if before.get(name) != now[name]
     ]
-    had, has = dict(manifest["inputs"]), dict(order.inputs)
+    had, has = deciding(spec, manifest["inputs"]), deciding(spec, order.inputs)
     for name in redone:
         if name in had:  # an input that was not counted before makes a difference whatever it holds
             had.pop(name)

@@ -60,6 +60,12 @@ class Spec:
     lineage
         Whether it tells how all that it rests on was made, and so is made again where that was made otherwise, by other
         settings or code, even if the same came out.
+    kept
+        The group of assets with which it is kept: the data of its inputs are recorded and make it not stale, and it is
+        made anew when its settings, files or code are others or somebody renews the group. None where it is not kept.
+    methods
+        Of a kept asset, functions that made its inputs, as ``module:name``, and whose code renews it too: vectors of
+        another encoder lie in another space.
     resumable
         Whether its function trusts the finished files in the folder of a maker that died.
     precision
@@ -82,6 +88,8 @@ class Spec:
     kinds: tuple[str, ...] = ("python",)
     faithful: bool = False
     lineage: bool = False
+    kept: str | None = None
+    methods: tuple[str, ...] = ()
     resumable: bool = False
     precision: Callable[[Config, str], str] | None = None
     commit: Callable[[Config], str | None] = lambda config: None
@@ -92,6 +100,11 @@ class Spec:
     def function(self) -> str:
         """The function that makes it, as ``module:name``."""
         return f"climb_assets.{self.stage}.assets:{self.asset}"
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """The functions whose code counts as its own: the one that makes it, and its methods."""
+        return (self.function, *self.methods)
 
     def load(self) -> Callable[..., None]:
         """Import the function that makes it: ``(climb, draft)``, with the partition key between where it has one."""

@@ -56,7 +56,7 @@ def target_comparison(climb: Materializer, objective: str, draft: Draft) -> None
 def mixed_corpus(climb: Materializer, objective: str, draft: Draft) -> None:
     """The data set: documents sampled to the token budget by the weights, no domain repeated beyond the cap."""
     settings, made = climb.config.mixture, climb.get("domains")
-    domains = read_table(made.file("domains.parquet"), ["name", "tokens"])
+    domains = read_table(climb.get("domain_supply").file("supply.parquet"), ["name", "tokens"])
     names, supply = domains["name"].to_pylist(), domains["tokens"].to_numpy()
     weights = chosen_weights(climb, objective)
     plan = realise(weights, supply, settings.tokens, settings.max_epochs)

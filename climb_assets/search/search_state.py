@@ -59,7 +59,7 @@ class Space:
 
 
 def read_space(climb: Materializer) -> Space:
-    """Return the search space over the current domains.
+    """Return the search space over the current domains, within the limits of what they hold today.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def read_space(climb: Materializer) -> Space:
         No mixture keeps the limits.
     """
     config = climb.config
-    table = read_table(climb.get("domains").file("domains.parquet"), ["name", "prior", "tokens"])
+    table = read_table(climb.get("domain_supply").file("supply.parquet"), ["name", "prior", "tokens"])
     names = tuple(table["name"].to_pylist())
     prior, supply = table["prior"].to_numpy(), table["tokens"].to_numpy().astype(np.float64)
     limits = find_limits(prior, supply, config.mixture.tokens, config.mixture.max_epochs, config.search, names)

@@ -215,5 +215,5 @@ def _require_text(spans: np.ndarray, domain_of_cluster: Path) -> int:
     column = read_table(domain_of_cluster, ["domain"]).column("domain").drop_null()
     wanted = set(column.to_pylist())
     for domain in sorted(wanted - set(np.unique(spans[:, 0]).tolist())):
-        raise ComputeError(f"domain {domain} has no training text; lower clusters.domains, or add text to the corpus")
+        raise ComputeError(f"domain {domain} has no training text; put it back, or run `climb renew taxonomy`")
     return len(wanted)

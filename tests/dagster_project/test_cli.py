@@ -104,7 +104,7 @@ class TestFinished:
         state = json.loads(climb(project, "status", "--json").stdout)
         assert set(state) == {
             *("stale", "states", "corpus", "domains", "pruned", "evidence", "iterations", "predictors", "noise"),
-            *("fidelity", "mixtures"),
+            *("fidelity", "mixtures", "kept"),
         }
         assert [row["iteration"] for row in state["iterations"]] == ["iteration-01", "iteration-02", "iteration-03"]
         assert set(state["mixtures"]) == {"general", "science"}

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from climb_assets.clusters.domains import DomainInputs, form_domains, write_domains
 from climb_assets.clusters.shards import ScoredShard
 from climb_assets.clusters.statistics import compute_statistics
+from climb_assets.clusters.supply import write_supply
 from climb_assets.config import Clusters
 from climb_assets.errors import ComputeError, ConfigError
 from climb_assets.tables import read_table, write_table
@@ -115,7 +116,8 @@ def test_clusters_say_where_they_went(written: Path) -> None:
 
 
 def test_domains_say_what_they_hold(written: Path) -> None:
-    rows = read_table(written / "domains.parquet").to_pylist()
+    write_supply(written / "domains.parquet", written / "clusters.parquet", written.parent / "tally.parquet", written)
+    rows = read_table(written / "supply.parquet").to_pylist()
     assert [row["domain"] for row in rows] == [0, 1]
     assert set(rows[0]["terms"]) == {"bread", "flour", "butter", "oven"}
     assert set(rows[1]["name"].split()) <= {"proof", "theorem", "lemma", "axiom"}

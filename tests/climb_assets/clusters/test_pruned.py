@@ -13,6 +13,7 @@ from climb_assets.clusters.pruned import NOTABLE_SHARE
 from climb_assets.clusters.quality import RuleScorer, score_shard
 from climb_assets.clusters.shards import ScoredShard
 from climb_assets.clusters.statistics import compute_statistics
+from climb_assets.clusters.supply import write_supply
 from climb_assets.config import Clusters
 from climb_assets.tables import read_table, write_table
 from tests.climb_assets.clusters.samples import CODE, JUNK, PROSE
@@ -56,7 +57,9 @@ def form(inputs: DomainInputs, out: Path, prune: dict[str, float]) -> tuple[dict
 def test_junk_is_pruned_and_languages_and_code_are_kept(tmp_path: Path) -> None:
     facts, pruned = form(write_corpus(tmp_path, TEXTS, {}), tmp_path / "out", THRESHOLDS)
     assert {row["sources"][0]["source"] for row in pruned} == set(JUNK)
-    kept = read_table(tmp_path / "out" / "domains.parquet")
+    out = tmp_path / "out"
+    write_supply(out / "domains.parquet", out / "clusters.parquet", tmp_path / "tally.parquet", out)
+    kept = read_table(out / "supply.parquet")
     assert {row[0]["source"] for row in kept["sources"].to_pylist()} == set(TEXTS) - set(JUNK)
     assert facts["clusters_pruned"] == len(JUNK) and facts["clusters_empty"] == 0
     assert facts["clusters_not_judged"]["educational_value"] == len(TEXTS) - 3  # what is not taken for English

@@ -62,8 +62,9 @@ def users(before: Config, after: Config) -> set[str]:
         ("corpus", {"min_characters": 41}, {"corpus_shards"}),
         ("corpus", {"part_documents": 65}, {"embeddings"}),
         ("tokenizer", {"vocabulary": 600}, {"tokenizer"}),
-        ("encoder", {"max_tokens": 33}, {"embeddings"}),
-        ("quality", {"scorer": "fasttext"}, {"quality_scores"}),
+        ("encoder", {"max_tokens": 33}, {"embeddings", "cluster_model"}),  # another space
+        ("encoder", {"batch_tokens": 65}, {"embeddings"}),
+        ("quality", {"scorer": "fasttext"}, {"quality_scores", "domains"}),
         ("clusters", {"count": 7}, {"cluster_model"}),
         ("clusters", {"domains": 4}, {"domains"}),
         ("search", {"pool": 201}, {"mixture_candidates"} | CHOSEN),

@@ -204,7 +204,7 @@ def test_what_is_not_made_yet_is_named(tmp_path: Path) -> None:
 
 def test_only_the_tables_that_are_named_are_opened_and_those_are_verified(finished_project: Path) -> None:
     lake = LocalStore(finished_project / "data_lake")
-    path = lake.get("domains").path / "domains.parquet"
+    path = lake.get("domain_supply").path / "supply.parquet"
     path.write_bytes(path.read_bytes() + b"x")
     with pytest.raises(CorruptArtifact, match=r"domains\.parquet"):
         query_lake(lake, "SELECT * FROM Domains")

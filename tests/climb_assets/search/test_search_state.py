@@ -60,7 +60,7 @@ def bring(folder, space, mixtures, losses):
 def test_the_space_is_that_of_the_lakes_domains(config):
     materializer = Materializer(config)
     space = read_space(materializer)
-    domains = read_table(materializer.get("domains").file("domains.parquet")).to_pylist()
+    domains = read_table(materializer.get("domain_supply").file("supply.parquet")).to_pylist()
     assert space.names == tuple(row["name"] for row in domains)
     assert space.prior.sum() == pytest.approx(1)
     epochs = config.mixture.max_epochs * space.supply / config.mixture.tokens

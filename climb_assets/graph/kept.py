@@ -1,0 +1,133 @@
+"""Kept assets: made from inputs that have moved on, and still the ones to use until they are renewed.
+
+What belongs here: which inputs of an asset decide whether it is stale, the generations of what is kept, and what has
+come since. What is compared with what is `climb_assets.graph.planner`.
+
+Kept assets come in groups that are renewed together. A group has a generation, 1 at first, which is among the settings
+of its assets: counting it up is what renews them, and the artefact tells of which generation it is.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from climb_assets.errors import ConfigError
+from climb_assets.graph.assets import SPEC, SPECS
+from climb_assets.graph.spec import Spec
+from climb_assets.store.artifacts import Artifact
+from climb_assets.store.store import Store
+
+GENERATIONS = "generations"  # the references that hold them, a group a partition
+GENERATION = "generation"  # the setting of kept assets
+GROUPS = tuple(dict.fromkeys(spec.kept for spec in SPECS if spec.kept is not None))
+FITTED_ON = "corpus_shards"  # whose partitions say which documents a kept artefact was made from
+
+
+def decides(spec: Spec, name: str) -> bool:
+    """Return whether an asset is stale where the version of this input is another.
+
+    Of a kept asset these are files outside the lake, which are settings, and assets of its own group. The others are
+    recorded and not compared.
+
+    Parameters
+    ----------
+    name
+        As a manifest writes it.
+    """
+    if spec.kept is None:
+        return True
+    upstream = SPEC.get(name.partition("@")[0])
+    return name.startswith("file:") or (upstream is not None and upstream.kept == spec.kept)
+
+
+def deciding(spec: Spec, inputs: Mapping[str, str]) -> dict[str, str]:
+    """Return the inputs, with their versions, that decide whether an asset is stale; see `decides`."""
+    return {name: version for name, version in inputs.items() if decides(spec, name)}
+
+
+def generation_of(store: Store, group: str) -> int:
+    """Return the generation that a group should have: one more than its renewals that were asked for."""
+    return int(store.reference(GENERATIONS, group) or 1)
+
+
+def renew(store: Store, group: str) -> int:
+    """Ask for a group to be made anew from what there is now, and return the generation that it will have.
+
+    Where this was asked for before and has not been made yet, nothing changes: asking twice renews once.
+
+    Raises
+    ------
+    ConfigError
+        There is no such group, or nothing of it was made yet.
+    """
+    if group not in GROUPS:
+        raise ConfigError(f"{group!r} is not kept; choose one of {', '.join(GROUPS)}")
+    made = [store.current(spec.asset) for spec in SPECS if spec.kept == group]
+    generations = [artifact.manifest["config"].get(GENERATION, 1) for artifact in made if artifact is not None]
+    if not generations:
+        raise ConfigError(f"there is no {group} to renew yet; run `climb up`")
+    while True:
+        before = store.reference(GENERATIONS, group)
+        now = int(before or 1)
+        if min(generations) < now:
+            return now
+        if store.swap(GENERATIONS, group, before, str(now + 1)):
+            return now + 1
+
+
+@dataclass(frozen=True)
+class KeptGroup:
+    """A group that is kept: what it was made from, and what has come since.
+
+    Parameters
+    ----------
+    assets
+        Those of the group.
+    shards
+        How many shards it was fitted on.
+    came, changed, went
+        The shards that are not what it was fitted on.
+    """
+
+    group: str
+    generation: int
+    assets: tuple[str, ...]
+    shards: int
+    came: tuple[str, ...]
+    changed: tuple[str, ...]
+    went: tuple[str, ...]
+
+    @property
+    def since(self) -> int:
+        """How many shards are not what it was fitted on."""
+        return len(self.came) + len(self.changed) + len(self.went)
+
+    def in_words(self) -> str:
+        """Return it as people read it."""
+        counts = {"came": len(self.came), "changed": len(self.changed), "went": len(self.went)}
+        how = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+        since = f"{self.since} shard{'s' * (self.since != 1)} since ({how})" if self.since else "nothing since"
+        fitted = f"fitted on {self.shards} shard{'s' * (self.shards != 1)}"
+        return f"kept: {self.group} of generation {self.generation}, {fitted}; {since}"
+
+
+def compare_with_fit(group: str, made: Artifact, versions: Mapping[str, str | None]) -> KeptGroup:
+    """Return what has come since a kept artefact was made.
+
+    Parameters
+    ----------
+    made
+        The artefact of the group that was fitted on documents.
+    versions
+        The data version of each shard that there is; None where it is not known, as the shard will be read again.
+    """
+    inputs = made.manifest["inputs"]
+    fitted = {name.partition("@")[2]: version for name, version in inputs.items() if name.startswith(f"{FITTED_ON}@")}
+    return KeptGroup(
+        group,
+        made.manifest["config"][GENERATION],
+        tuple(spec.asset for spec in SPECS if spec.kept == group),
+        len(fitted),
+        tuple(sorted(versions.keys() - fitted)),
+        tuple(sorted(shard for shard in versions.keys() & fitted.keys() if versions[shard] != fitted[shard])),
+        tuple(sorted(fitted.keys() - versions.keys())),
+    )
