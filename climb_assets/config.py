@@ -192,7 +192,7 @@ class Mixture(Section):
 
     tokens: int = Field(ge=1, description="token budget of the target model")
     max_epochs: float = Field(4.0, gt=0, description="a domain is repeated at most this often (Olmix: k = 4)")
-    shard_documents: int = Field(20_000, ge=1, description="documents in one exported Parquet file")
+    shard_documents: int = Field(20_000, ge=1, description="documents in one exported Parquet file, at most about")
     seed: int = 42
 
 

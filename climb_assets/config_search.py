@@ -144,6 +144,13 @@ class Choice(Section):
     average: int = Field(32, ge=0, description="best predicted mixtures whose average is re-run too; 0: none (RegMix)")
     seeds: int = Field(2, ge=2, description="fresh seeds of each mixture of the list; they show the noise too")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="of 'better than the best baseline'")
+    tolerance: float = Field(
+        0.02,
+        ge=0,
+        lt=1,
+        description="total variation by which the limits of today's supply may move an answer without new training; "
+        "as far as two candidates are apart at least",
+    )
     no_regression: dict[str, Annotated[float, Field(ge=0)]] = Field(
         default_factory=dict, description="task: bits per byte that an answer may lose on it against proportional"
     )

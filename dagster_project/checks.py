@@ -17,7 +17,7 @@ from climb_assets.config import SEARCH_PROXY
 from climb_assets.graph.materializer import Materializer
 from climb_assets.rounding import round_numbers
 from climb_assets.search.proposal import read_candidates
-from climb_assets.search.search_state import read_space
+from climb_assets.search.search_state import read_space, read_space_today
 from climb_assets.store.artifacts import Artifact
 from climb_assets.tables import read_table
 from climb_assets.training.fidelity import in_words, of_setting, read_fidelity
@@ -162,7 +162,7 @@ def _answer_on_simplex(climb: Materializer, made: Sequence[Artifact]) -> Finding
 
 
 def _answer_within_limits(climb: Materializer, made: Sequence[Artifact]) -> Finding:
-    limits = read_space(climb).limits
+    limits = read_space_today(climb).limits
     broken = sum(not limits.kept_by(_answer(artifact)) for artifact in made)
     return Finding(broken == 0, f"{broken} of {len(made)} answers break a limit.")
 

@@ -329,12 +329,9 @@ def export_swarm(folder: Path, stale_too: bool) -> None:
     if complaint is not None:
         _notice(complaint)
     history = History.load(state.file("history.parquet"))
-    searched = state.manifest["inputs"]["domains"]
-    domains = materializer.store.with_data_version("domains", None, searched)
-    if domains is None:
-        raise MissingArtifact("the domains that this swarm was searched over are no longer there; run `climb up`")
+    searched = materializer.version_named("training_tokens", None, state.manifest["inputs"]["training_tokens"])
     folder.mkdir(parents=True, exist_ok=True)
-    write_swarm(folder, history, read_table(domains.file("domains.parquet"), ["name"])["name"].to_pylist())
+    write_swarm(folder, history, read_table(searched.file("supply.parquet"), ["name"])["name"].to_pylist())
     click.echo(f"{len(history.keys)} mixtures in {folder}")
 
 

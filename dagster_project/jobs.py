@@ -3,30 +3,45 @@
 import dagster as dg
 
 from climb_assets.graph.assets import SEARCH
-from climb_assets.graph.kept import GROUPS, renew
+from climb_assets.graph.kept import GROUPS, LIVE, renew
+from climb_assets.graph.materializer import ancestors
+from climb_assets.graph.planner import Plan, StaleItem, make_plan
 from dagster_project.assets import Climb
 from dagster_project.dead_runs import claim_run
 from dagster_project.retries import failing_plainly
 from dagster_project.run_plan import bring_up_to_date
 
 
-class Refresh(dg.Config):
-    """How far a refresh goes: to the manifest costs what the new data costs; behind it lies the search."""
+CORPUS, SUPPLY = "corpus_manifest", "domain_supply"  # how far there is no search yet: without domains, and with them
 
-    to: str = "corpus_manifest"
+
+class Refresh(dg.Config):
+    """How far a refresh goes: to this asset; to the end, if a search stands and nothing of it has to be made anew."""
+
+    to: str | None = None
 
 
 @dg.op
 def bring_corpus_up_to_date(context: dg.OpExecutionContext, config: Refresh, climb: Climb) -> None:
-    """Do what `climb up --to` does: read, tokenise, embed and score the shards that changed, and count them."""
+    """Do what `climb up` does with the shards that changed, as far as that needs no search."""
     claim_run(context.instance, context.run)
     with failing_plainly():
-        update = bring_up_to_date(context.instance, climb, config.to, context.log.info)
-    context.add_output_metadata({"partitions_materialised": update.made})
+        to = config.to
+        if to is None and (missing := of_search(make_plan(climb))):
+            context.log.info(f"{missing[0].name} is to be made by a search, which `climb up` begins")
+            to = CORPUS if {item.asset for item in missing} & ancestors(SUPPLY) else SUPPLY
+        update = bring_up_to_date(context.instance, climb, to, context.log.info)
+    context.add_output_metadata({"partitions_materialised": update.made, "moved": update.moved})
+
+
+def of_search(plan: Plan) -> list[StaleItem]:
+    """Return what a plan has of a search: what is kept and is to be made anew, and what follows from that alone."""
+    return [item for item in plan.stale if item.asset not in LIVE]
 
 
 @dg.job(
-    description="Bring the corpus up to date, materialising only what is stale.",
+    description="Bring the corpus up to date, and with it answer, data set and audit, materialising only what is stale. "
+    "It goes no farther than the corpus where a search would have to be made.",
     tags={"climb/kind": "refresh"},
     executor_def=dg.in_process_executor,  # one step, which starts runs of its own in its process
 )

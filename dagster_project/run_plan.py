@@ -5,7 +5,7 @@ What belongs here: turning a plan into Dagster runs in this process. `climb up` 
 
 import json
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -22,15 +22,17 @@ from dagster_project.dead_runs import close_dead_runs, process_tags
 from dagster_project.event_tags import PARTITIONS, RANGE_END, RANGE_START
 from dagster_project.instance import register_shards, report_missing_events
 
+DATA_SET = "mixed_corpus"
 SILENT = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @dataclass(frozen=True)
 class Update:
-    """What an update did: the partitions it made, and the events it reported again."""
+    """What an update did: the partitions it made, the events it reported again, and how each data set has moved."""
 
     made: int
     reported: int
+    moved: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ def bring_up_to_date(
     close_dead_runs(instance)
     job = asset_job(materializer)
     made, before = 0, None
+    moved: dict[str, str] = {}
     while True:
         plan = make_plan(materializer, to)
         came, went = register_shards(instance, materializer)  # a shard may come or go while others are made
@@ -96,18 +99,30 @@ def bring_up_to_date(
         forget_removed(materializer, plan)
         reported = report_missing_events(instance, materializer)
         if not plan.stale:
-            return Update(made, reported)
+            return Update(made, reported, moved)
         for run in next_runs(plan):
             report(run.label)
             show_outlook(_estimate(run, plan), partial(cost_after, run, materializer.config, to))
             _execute(job, instance, run)
             made += len(run.assets) * max(1, len(run.partitions))
+            for objective in run.partitions if DATA_SET in run.assets else ():
+                told = _moved(materializer, objective)
+                moved |= told
+                for sentence in told.values():
+                    report(f"data set of {objective}: {sentence}")
 
 
 def cost_after(run: Run, config: Config, to: str | None) -> Cost:
     """Return what all that is stale costs besides what a run makes, by all that was measured until now."""
     plan = make_plan(Materializer(config), to)  # of its own, as the run has the other
     return replace(plan, stale=tuple(item for item in plan.stale if not run.makes(item))).cost(config)
+
+
+def _moved(materializer: Materializer, objective: str) -> dict[str, str]:
+    """Return how the data set of an objective differs from the one before; nothing where there was none."""
+    made = materializer.store.current(DATA_SET, objective)
+    told = made.run.get("moved") if made is not None else None
+    return {objective: str(told)} if told is not None else {}
 
 
 def _estimate(run: Run, plan: Plan) -> float | None:
@@ -146,7 +161,7 @@ def next_runs(plan: Plan) -> Iterator[Run]:
         return
     stale = {item.asset for item in plan.stale}
     elsewhere = {asset for asset in stale if SPEC[asset].dimension != dimension}
-    elsewhere |= stale & {asset for asset, _ in checks_against(stale)}  # what reads it waits until it is looked at
+    elsewhere |= stale & {asset for _, asset, _ in checks_against(stale)}  # what reads it waits until it is looked at
     chains: dict[str | None, list[str]] = {}
     skipped: set[tuple[str, str | None]] = set()
     for item in plan.stale:

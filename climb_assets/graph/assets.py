@@ -31,6 +31,7 @@ from climb_assets.graph.hashed_settings import (
     score_settings,
     search_settings,
     signature_settings,
+    snapshot_settings,
     start_files,
     task_files,
     task_settings,
@@ -41,9 +42,11 @@ from climb_assets.graph.hashed_settings import (
 )
 from climb_assets.graph.spec import PREDICTOR, Input, Spec, hidden
 
-SOURCES_OF_TASKS = ("corpus_manifest", "climb_assets.training.task_files:check_sources")
+SOURCES_IN_CORPUS = ("corpus_manifest", "climb_assets.training.task_files:check_corpus_sources")
+SOURCES_IN_SNAPSHOT = ("training_tokens", "climb_assets.training.task_files:check_snapshot_sources")
 
 TAXONOMY = "taxonomy"  # centroids, and which of them form which domain
+SNAPSHOT = "search"  # the tokens that all models of a search are trained on, and their supply
 
 SPECS: tuple[Spec, ...] = (
     Spec(
@@ -171,18 +174,23 @@ SPECS: tuple[Spec, ...] = (
         "training",
         inputs=(
             Input("domains"),
+            Input("tokenizer", drawn=False),
             Input("cluster_assignments", "all"),
             Input("corpus_manifest"),
             *hidden("corpus_shards", "tokenized_shards"),
         ),
-        check_against=SOURCES_OF_TASKS,
+        settings=snapshot_settings,
+        files=choice_files,
+        kept=SNAPSHOT,
+        methods=("climb_assets.corpus.assets:tokenized_shards",),
+        check_against=SOURCES_IN_CORPUS,
         kinds=("duckdb", "numpy"),
     ),
     Spec(
         "mixture_candidates",
         "search",
         "iteration",
-        inputs=(Input("domain_supply"), Input("predictor_state", "previous", drawn=False)),
+        inputs=(Input("training_tokens"), Input("predictor_state", "previous", drawn=False)),
         settings=search_settings,
         files=evidence_files,
         check="climb_assets.search.search_state:check_evidence",
@@ -196,12 +204,11 @@ SPECS: tuple[Spec, ...] = (
             Input("mixture_candidates"),
             Input("training_tokens"),
             Input("tokenizer", drawn=False),
-            *hidden("tokenized_shards"),
         ),
         settings=proxy_settings,
         files=proxy_files,
         check="climb_assets.training.task_files:check_proxies",
-        check_against=SOURCES_OF_TASKS,
+        check_against=SOURCES_IN_SNAPSHOT,
         precision=training_precision,
         kinds=("pytorch", "huggingface"),
     ),
@@ -210,7 +217,7 @@ SPECS: tuple[Spec, ...] = (
         "search",
         "iteration",
         inputs=(
-            Input("domain_supply", drawn=False),
+            Input("training_tokens", drawn=False),
             Input("mixture_candidates", drawn=False),
             Input("proxy_results"),
             Input("predictor_state", "previous"),
@@ -228,11 +235,9 @@ SPECS: tuple[Spec, ...] = (
         "training",
         "objective",
         inputs=(
-            Input("domain_supply"),
             Input("training_tokens"),
             Input("tokenizer", drawn=False),
             Input("proxy_results", "all"),
-            *hidden("tokenized_shards"),
         ),
         settings=baseline_settings,
         files=baseline_files,
@@ -243,11 +248,9 @@ SPECS: tuple[Spec, ...] = (
         "proxy_fidelity",
         "training",
         inputs=(
-            Input("domain_supply"),
             Input("mixture_candidates", "first"),
             Input("training_tokens"),
             Input("tokenizer", drawn=False),
-            *hidden("tokenized_shards"),
         ),
         settings=fidelity_settings,
         files=fidelity_files,
@@ -263,9 +266,8 @@ SPECS: tuple[Spec, ...] = (
             Input("predictor_state", "last"),
             Input("baseline_mixtures"),
             Input("training_tokens"),
-            Input("domain_supply", drawn=False),
+            Input("domain_supply"),
             Input("tokenizer", drawn=False),
-            *hidden("tokenized_shards"),
         ),
         settings=confirmation_settings,
         files=proxy_files,
@@ -277,7 +279,8 @@ SPECS: tuple[Spec, ...] = (
         "mixture",
         "objective",
         inputs=(
-            Input("domain_supply", drawn=False),
+            Input("training_tokens", drawn=False),
+            Input("domain_supply"),
             Input("predictor_state", "last"),
             Input("proxy_results", "all"),
             Input("baseline_mixtures", drawn=False),
@@ -295,7 +298,6 @@ SPECS: tuple[Spec, ...] = (
             Input("baseline_mixtures"),
             Input("training_tokens"),
             Input("tokenizer", drawn=False),
-            *hidden("tokenized_shards"),
         ),
         settings=lambda config, key: {
             "target": values_of(config.target, "training")
@@ -316,9 +318,9 @@ SPECS: tuple[Spec, ...] = (
         inputs=(
             Input("optimal_mixture"),
             Input("domains"),
-            Input("domain_supply"),
             Input("corpus_shards", "all"),
             Input("corpus_manifest", drawn=False),
+            Input("training_tokens", drawn=False),
             *hidden("tokenized_shards", "cluster_assignments"),
         ),
         settings=lambda config, key: {"mixture": values_of(config.mixture)},
@@ -340,6 +342,6 @@ def check_outside_files(config: Config, assets: Collection[str]) -> None:
             spec.check_files(config)
 
 
-def checks_against(assets: Collection[str]) -> frozenset[tuple[str, str]]:
-    """Return what some assets are checked against, and by which function; see `Spec.check_against`."""
-    return frozenset(spec.check_against for spec in SPECS if spec.asset in assets and spec.check_against is not None)
+def checks_against(assets: Collection[str]) -> list[tuple[Spec, str, str]]:
+    """Return which of some assets are checked against what, and by which function; see `Spec.check_against`."""
+    return [(spec, *spec.check_against) for spec in SPECS if spec.asset in assets and spec.check_against is not None]

@@ -65,6 +65,11 @@ def manifest_settings(config: Config, key: str | None) -> dict[str, Any]:
     }
 
 
+def snapshot_settings(config: Config, key: str | None) -> dict[str, Any]:
+    """Return what decides which text a search trains on and which it is measured on."""
+    return manifest_settings(config, key) | contamination_settings(config, key)
+
+
 def encoder_settings(config: Config, key: str | None) -> dict[str, Any]:
     """Return what embeddings depend on: a model folder counts by its content, a hub model by name and revision."""
     settings = values_of(config.encoder, *_elsewhere(config))

@@ -25,7 +25,7 @@ FITTED_ON = "corpus_shards"  # whose partitions say which documents a kept artef
 def decides(spec: Spec, name: str) -> bool:
     """Return whether an asset is stale where the version of this input is another.
 
-    Of a kept asset these are files outside the lake, which are settings, and assets of its own group. The others are
+    Of a kept asset these are files outside the lake, which are settings, and what is kept itself. The others are
     recorded and not compared.
 
     Parameters
@@ -36,7 +36,7 @@ def decides(spec: Spec, name: str) -> bool:
     if spec.kept is None:
         return True
     upstream = SPEC.get(name.partition("@")[0])
-    return name.startswith("file:") or (upstream is not None and upstream.kept == spec.kept)
+    return name.startswith("file:") or (upstream is not None and upstream.kept is not None)
 
 
 def deciding(spec: Spec, inputs: Mapping[str, str]) -> dict[str, str]:
@@ -72,6 +72,18 @@ def renew(store: Store, group: str) -> int:
             return now
         if store.swap(GENERATIONS, group, before, str(now + 1)):
             return now + 1
+
+
+def _live() -> frozenset[str]:
+    """Return the assets that follow the corpus: those that are made from raw shards by way of nothing that is kept."""
+    live = {"raw_shards"}
+    for spec in SPECS:  # inputs stand before what is made from them
+        if spec.kept is None and any(entry.asset in live for entry in spec.inputs):
+            live.add(spec.asset)
+    return frozenset(live)
+
+
+LIVE = _live()  # the others are of a search: what is kept, and what follows from that alone
 
 
 @dataclass(frozen=True)

@@ -301,16 +301,20 @@ class Materializer:
         return artifact if _is_sound(artifact) else None
 
     def version_named(self, asset: str, partition: str | None, data_version: str) -> Artifact:
-        """Return what `get` returns, which must have this data version.
+        """Return an artefact that an input names by its data version; it may be of an earlier state of the corpus.
 
         Raises
         ------
         MissingArtifact
-            It has another one: what named it is stale.
+            The lake no longer holds it.
         """
-        artifact = self.get(asset, partition)
-        if artifact.data_version != data_version:
-            raise MissingArtifact(f"{asset}[{partition}] has changed since it was counted; run `climb up`")
+        artifact = self.store.with_data_version(asset, partition, data_version)
+        if artifact is None:
+            name = artefact_name(asset, partition)
+            raise MissingArtifact(
+                f"{name}, which the search was begun with, is no longer there in that version; run "
+                "`climb renew search`, then `climb up`"
+            )
         return artifact
 
 

@@ -136,8 +136,9 @@ def make_plan(materializer: Materializer, to: str | None = None) -> Plan:
             seconds = estimates.seconds(node, changed=changed)
             stale[node] = StaleItem(*node, tuple(causes), seconds, certain)
     fresh = {node: artifact for node, artifact in current.items() if artifact is not None and node not in stale}
-    for asset, function in checks_against(wanted):
-        if (made := fresh.get((asset, None))) is not None:
+    for spec, asset, function in checks_against(wanted):
+        made = fresh.get((asset, None))
+        if made is not None and not (spec.kept and (spec.asset, None) in fresh):
             load_function(function)(materializer.config, made)
     return Plan(
         tuple(stale.values()),
@@ -155,14 +156,14 @@ def check_against_lake(config: Config, assets: Collection[str]) -> None:
     ClimbError
         What does not fit; see `Spec.check_against`.
     """
-    for asset, function in checks_against(assets):
+    for spec, asset, function in checks_against(assets):
         materializer = Materializer(config)  # it looks at the raw folder anew, and a run goes on with what it saw
         try:
-            plan = make_plan(materializer, asset)
+            plan, kept = make_plan(materializer, asset), materializer.kept(spec.asset)
         except ClimbError:  # whether that is stale cannot be said
             continue
         made = materializer.store.current(asset)
-        if made is not None and plan.state_of(asset) in ("current", "kept"):
+        if made is not None and kept is None and plan.state_of(asset) in ("current", "kept"):
             load_function(function)(config, made)
 
 

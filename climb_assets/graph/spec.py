@@ -76,7 +76,7 @@ class Spec:
         A function of the configuration, as ``module:name``, that says what is wrong with its files before any work.
     check_against
         An ancestor without partitions, and a function of the configuration and of that, as ``module:name``, that says
-        what does not fit it as soon as there is one.
+        what does not fit it as soon as there is one. What is kept is made from an earlier one and not checked again.
     """
 
     asset: str

@@ -4,22 +4,25 @@ What belongs here: one function an asset, which hands inputs to the compute besi
 """
 
 from dataclasses import asdict
+from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
 from climb_assets.clusters.shards import shard_tables
+from climb_assets.errors import CorruptArtifact
 from climb_assets.graph.materializer import Materializer
+from climb_assets.mixture.changes import Change, compare_data_sets, in_words
 from climb_assets.mixture.choice import choose
 from climb_assets.mixture.confirmation_runs import confirm
 from climb_assets.mixture.confirmed_choice import write_selection
 from climb_assets.mixture.corpus_writer import write_mixed_corpus, write_realised
-from climb_assets.mixture.realisation import measure, realise, sample_documents
-from climb_assets.mixture.target_runs import CHOSEN, chosen_weights, compare_targets
+from climb_assets.mixture.pool import Withheld, open_pool
+from climb_assets.mixture.realisation import measure, realise
+from climb_assets.mixture.target_runs import CHOSEN, compare_targets
 from climb_assets.search.confirmation import write_shortlist
 from climb_assets.search.item_sampling import write_items
-from climb_assets.search.search_state import read_space
-from climb_assets.store.artifacts import Draft, canonical_json
+from climb_assets.search.search_state import read_space, read_space_today
+from climb_assets.store.artifacts import Artifact, Draft, canonical_json
 from climb_assets.store.files import write_atomically
 from climb_assets.tables import read_table, write_table
 from climb_assets.training.measurement import items_of, write_outcomes
@@ -36,11 +39,12 @@ def confirmation_results(climb: Materializer, objective: str, draft: Draft) -> N
 
 def optimal_mixture(climb: Materializer, objective: str, draft: Draft) -> None:
     """The answer: a mixture, how sure it is, and what may be said of it against the baselines."""
-    space = read_space(climb)
-    selection, advice = choose(climb, space, objective)
-    write_selection(draft.path, selection, space.names, space.prior)
+    today = read_space_today(climb)
+    selection, advice = choose(climb, read_space(climb), today, objective)
+    write_selection(draft.path, selection, today.names, today.prior)
     write_atomically(draft.path / "advice.json", canonical_json(asdict(advice)).encode())
-    draft.summary |= {key: value for key, value in asdict(selection).items() if key not in ("weights", "published")}
+    elsewhere = ("weights", "today", "published")
+    draft.summary |= {key: value for key, value in asdict(selection).items() if key not in elsewhere}
     draft.summary |= {"advice": advice.sentence}
 
 
@@ -55,19 +59,32 @@ def target_comparison(climb: Materializer, objective: str, draft: Draft) -> None
 
 def mixed_corpus(climb: Materializer, objective: str, draft: Draft) -> None:
     """The data set: documents sampled to the token budget by the weights, no domain repeated beyond the cap."""
-    settings, made = climb.config.mixture, climb.get("domains")
-    domains = read_table(climb.get("domain_supply").file("supply.parquet"), ["name", "tokens"])
-    names, supply = domains["name"].to_pylist(), domains["tokens"].to_numpy()
-    weights = chosen_weights(climb, objective)
-    plan = realise(weights, supply, settings.tokens, settings.max_epochs)
-    shards, clusters = shard_tables(climb), made.file("clusters.parquet")
-    splits = climb.get("corpus_manifest").file("splits.parquet")
-    tokens = sample_documents(shards, clusters, splits, plan.tokens, settings.seed, draft.path)
-    written = measure(np.array(weights), tokens, settings.tokens)
+    settings, manifest, made = climb.config.mixture, climb.get("corpus_manifest"), climb.get("domains")
+    answer = read_table(climb.get("optimal_mixture", objective).file("weights.parquet"), ["name", "weight"])
+    names, weights = answer["name"].to_pylist(), answer["weight"].to_numpy()
+    shards, clusters, splits = shard_tables(climb), made.file("clusters.parquet"), manifest.file("splits.parquet")
+    withheld = Withheld(climb.get("training_tokens").file("evaluation.parquet"), manifest.file("families.parquet"))
     sample = draft.path / "sample.parquet"
+    with open_pool(shards, clusters, splits, withheld, len(names), draft.path / ".duckdb") as pool:
+        plan = realise(weights, pool.supply, settings.tokens, settings.max_epochs)
+        tokens = pool.sample(plan.tokens, settings.seed, sample)
+    written = measure(weights, tokens, settings.tokens)
     rows = write_mixed_corpus(sample, shards, names, draft.path, settings.shard_documents, settings.seed)
-    write_realised(draft.path / "realised.parquet", names, np.array(weights), plan, tokens)
+    write_realised(draft.path / "realised.parquet", names, weights, plan, tokens)
     capped = [name for name, at_cap in zip(names, plan.capped, strict=True) if at_cap]
     draft.summary |= {"documents": rows, "tokens": int(tokens.sum()), **asdict(written)}
     draft.summary |= {"planned_distance": plan.distance, "planned_shortfall": plan.shortfall}
-    draft.summary |= {"domains_at_the_epoch_cap": capped}
+    draft.summary |= {"domains_at_the_epoch_cap": capped, "withheld": pool.withheld}
+    if (before := climb.store.current("mixed_corpus", objective)) is not None:
+        changes = _compare_with(before, draft.path)
+        draft.run |= {"moved": in_words(changes), "changes": [asdict(change) for change in changes]}
+
+
+def _compare_with(before: Artifact, folder: Path) -> list[Change]:
+    """Return what changed since a data set; what its files do not tell any more is not told."""
+    names = ("sample.parquet", "realised.parquet")
+    try:
+        files = (before.file(names[0]), before.file(names[1]))
+    except CorruptArtifact:
+        return []
+    return compare_data_sets(files, (folder / names[0], folder / names[1]))

@@ -22,10 +22,18 @@ from climb_assets.search.iteration import read_diagnostics
 from climb_assets.search.noise import losses_of, noise_of_objectives
 from climb_assets.search.objectives import NoRegression
 from climb_assets.search.prediction import Prediction
-from climb_assets.search.search_state import Knowledge, Space, propose_further, read_knowledge, read_space
+from climb_assets.search.search_state import (
+    Knowledge,
+    Space,
+    propose_further,
+    read_knowledge,
+    read_space,
+    read_space_today,
+)
 from climb_assets.search.shadow_prices import shadow_prices
 from climb_assets.search.stop_rule import Advice, advise, last_gain, nothing_left
-from climb_assets.simplex.mixtures import check_simplex, is_among
+from climb_assets.simplex.limits import SLACK, Limits
+from climb_assets.simplex.mixtures import FloatArray, check_simplex, is_among
 from climb_assets.tables import read_table
 from climb_assets.training.proxy_orders import Proxy
 
@@ -38,7 +46,7 @@ def list_for_confirmation(climb: Materializer, objective: str, reference: Mappin
     reference
         Loss of each task on the corpus as it is, which no-regression floors compare with; see `reference_proxy`.
     """
-    config, space = climb.config, read_space(climb)
+    config, space, today = climb.config, read_space(climb), read_space_today(climb)
     if config.search.choice.rule == "published":
         return []
     known, pool = _last_knowledge(climb, space), space.draw()
@@ -52,13 +60,19 @@ def list_for_confirmation(climb: Materializer, objective: str, reference: Mappin
         known.surcharge(objective, known.history.weights),
         known.predict_tasks,
         space.limits,
+        today.limits,
         guard,
         config.search,
     )
 
 
-def choose(climb: Materializer, space: Space, objective: str) -> tuple[Selection, Advice]:
+def choose(climb: Materializer, space: Space, today: Space, objective: str) -> tuple[Selection, Advice]:
     """Return the answer of an objective, with the price of its limits, and the advice whether to search on.
+
+    Parameters
+    ----------
+    space, today
+        The space of the search, and the same within the limits of what the domains hold today.
 
     Raises
     ------
@@ -70,15 +84,16 @@ def choose(climb: Materializer, space: Space, objective: str) -> tuple[Selection
     weights, predict = config.objectives[objective], known.predict[objective]
     noise = noise_of_objectives(state.file("noise.parquet")).get(objective)
     fit = read_diagnostics(state.file("diagnostics.json"))["objectives"][objective]
-    published = choose_published(predict, space.penalty, known.history, weights, pool, space.limits, fit)
+    near = pool[today.limits.excess(pool) <= config.search.choice.tolerance + SLACK]
+    published = choose_published(predict, space.penalty, known.history, weights, near, space.limits, fit)
     if config.search.choice.rule == "published":
         selection = select_published(objective, published, noise)
     else:
-        confirmed = climb.get("confirmation_results", objective)
-        listed = read_shortlist(confirmed.file("shortlist.parquet"))
+        results = climb.get("confirmation_results", objective)
+        listed = read_shortlist(results.file("shortlist.parquet"))
         baselines = read_baselines(climb.get("baseline_mixtures", objective).file("baselines.parquet"))
-        losses = losses_of(read_table(confirmed.file("results.parquet")))
-        items = read_items(confirmed.file("items.parquet"))
+        losses = losses_of(read_table(results.file("results.parquet")))
+        items = read_items(results.file("items.parquet"))
         arms = gather_arms(listed, baselines, losses, items, fresh_seeds(config.search))
         rng = generator(config.search.seed, "verdict", objective)
         added = known.surcharge(objective, np.array([entry.weights for entry in listed]))
@@ -88,9 +103,18 @@ def choose(climb: Materializer, space: Space, objective: str) -> tuple[Selection
         )
     if not space.limits.kept_by(check_simplex(selection.weights, len(space.names))[None]).all():
         raise ComputeError(f"the answer of {objective} breaks a limit, which is a defect; report this")
-    prices = shadow_prices(np.array(selection.weights), space.limits, predict, config.search.min_weight)
+    confirmed = np.array(selection.weights)
+    adapted = adapt(confirmed, today.limits, config.search.min_weight)
+    prices = shadow_prices(adapted, today.limits, predict, config.search.min_weight)
     deviation = noise.within_repeat.deviation if noise else None
-    return replace(selection, prices=tuple(prices)), _advise(known, pool, objective, deviation)
+    moved = float(np.abs(adapted - confirmed).sum() / 2)
+    selection = replace(selection, today=tuple(adapted.tolist()), moved=moved, prices=tuple(prices))
+    return selection, _advise(known, pool, objective, deviation)
+
+
+def adapt(mixture: FloatArray, limits: Limits, min_weight: float) -> FloatArray:
+    """Return a mixture (K,) moved onto limits; one that keeps them stays as it is."""
+    return mixture if limits.kept_by(mixture[None]).all() else limits.round(mixture[None], min_weight)[0]
 
 
 def _advise(known: Knowledge, pool: np.ndarray, objective: str, noise: float | None) -> Advice:

@@ -41,6 +41,7 @@ WEIGHTS = pa.schema(
         pa.field("domain", pa.int32(), nullable=False),
         pa.field("name", pa.string(), nullable=False),
         pa.field("weight", pa.float64(), nullable=False),
+        pa.field("confirmed", pa.float64(), nullable=False),
         pa.field("prior", pa.float64(), nullable=False),
     ]
 )
@@ -94,6 +95,9 @@ class Selection:
     ----------
     objective, key, weights
         What was chosen for what.
+    today, moved
+        The weights within the limits of what the domains hold today, which the data set is made by, and the total
+        variation between the two.
     origin
         Where the mixture comes from, in words.
     published
@@ -113,6 +117,8 @@ class Selection:
     weights: tuple[float, ...]
     origin: str
     published: PublishedChoice
+    today: tuple[float, ...] = ()
+    moved: float = 0.0
     evidence: Evidence | None = None
     prices: tuple[ShadowPrice, ...] = ()
     noise: float | None = None
@@ -197,7 +203,8 @@ def select_confirmed(
         diverged=tuple(name for name in arms if name not in sound),
     )
     arm = sound[answer]
-    return _with_noise(Selection(objective, arm["key"], arm["weights"], arm["origin"], published, evidence), noise)
+    selection = Selection(objective, arm["key"], arm["weights"], arm["origin"], published, evidence=evidence)
+    return _with_noise(selection, noise)
 
 
 def _item_error(table: SeedTable, first: str, second: str) -> float:
@@ -238,11 +245,19 @@ def _with_noise(selection: Selection, noise: Noise | None) -> Selection:
 
 
 def write_selection(out: Path, selection: Selection, names: Sequence[str], prior: FloatArray) -> None:
-    """Write ``selection.json`` and ``weights.parquet`` (domain, name, weight, prior) into the folder."""
+    """Write ``selection.json`` and ``weights.parquet`` (domain, name, weight, confirmed, prior) into the folder.
+
+    Parameters
+    ----------
+    prior
+        Share of each domain (K,) in the corpus as it is today.
+    """
     text = json.dumps(asdict(selection), indent=1, sort_keys=True, allow_nan=False)
     write_atomically(out / "selection.json", text.encode())
     rows = [
-        {"domain": domain, "name": name, "weight": weight, "prior": float(share)}
-        for domain, (name, weight, share) in enumerate(zip(names, selection.weights, prior, strict=True))
+        {"domain": domain, "name": name, "weight": weight, "confirmed": confirmed, "prior": float(share)}
+        for domain, (name, weight, confirmed, share) in enumerate(
+            zip(names, selection.today, selection.weights, prior, strict=True)
+        )
     ]
     write_rows(out / "weights.parquet", rows, WEIGHTS)

@@ -4,6 +4,7 @@ What belongs here: writing the data set in the lake's own form. Other forms are 
 `climb_assets.mixture.export`.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -47,17 +48,18 @@ REALISED = pa.schema(
     ]
 )
 
-# The place of a copy is a hash of seed, document and copy: the same whatever the shards' order or the machine.
+# The place of a copy is a hash of seed, document and copy: the same whatever the shards' order or the machine, and
+# whatever else is in the data set.
 _SHUFFLED = """
 SELECT document.id, document.text, document.source, document.licence, sample.domain, name.name AS domain_name,
-       sample.shard, copy.epoch::INTEGER AS epoch
+       sample.shard, copy.epoch::INTEGER AS epoch, md5($seed || ':' || document.id || ':' || copy.epoch) AS place
 FROM read_parquet($documents, hive_partitioning = false, filename = true) AS document
 JOIN files ON files.path = document.filename
 JOIN read_parquet($sample, hive_partitioning = false) AS sample
     ON sample.shard = files.shard AND sample.id = document.id
 JOIN names AS name ON name.domain = sample.domain,
 LATERAL (SELECT unnest(range(sample.copies)) AS epoch) AS copy
-ORDER BY md5($seed || ':' || document.id || ':' || copy.epoch), document.id, copy.epoch
+ORDER BY place, document.id, copy.epoch
 """
 
 
@@ -66,19 +68,20 @@ def write_mixed_corpus(
 ) -> int:
     """Write the sampled documents into ``part-00000.parquet``, ... in the folder and return the number of rows.
 
-    Rows are in one global shuffled order, which the hash of seed, document and copy gives. The sort spills to disk,
-    so memory does not grow with the corpus.
+    Rows are in one global shuffled order, which the hash of seed, document and copy gives, and a file holds a range of
+    hashes: a document that stays in the data set stays where it was. The sort spills to disk, so memory does not grow
+    with the corpus.
 
     Parameters
     ----------
     sample
-        What `sample_documents` wrote.
+        What `climb_assets.mixture.pool.Pool.sample` wrote.
     shards
         Tables of every shard in the sample.
     names
         Names of the domains (K).
     shard_documents
-        Rows in one file; the last has fewer.
+        About the most rows in one file; the number of files is a power of two.
 
     Raises
     ------
@@ -97,26 +100,32 @@ def write_mixed_corpus(
             "CREATE TABLE names AS SELECT unnest($domains)::INTEGER AS domain, unnest($names) AS name",
             {"domains": list(range(len(names))), "names": list(names)},
         )
+        asked = pc.sum(read_table(sample, ["copies"])["copies"]).as_py() or 0
+        bits = max(0, math.ceil(math.log2(max(asked, 1) / shard_documents)))
         values = {"documents": [str(shard.documents) for shard in used], "sample": str(sample), "seed": str(seed)}
         rows = connection.sql(_SHUFFLED, params=values).to_arrow_reader(BATCH_DOCUMENTS)
-        parts = enumerate(_cut(rows, shard_documents))
+        parts = _cut(rows, bits)
         written = sum(write_table(out / f"part-{number:05d}.parquet", part) for number, part in parts)
-    asked = pc.sum(read_table(sample, ["copies"])["copies"]).as_py() or 0
     if written != asked:
         raise ComputeError(f"the sample asks for {asked} rows and {written} were written; run `climb verify`")
     return written
 
 
-def _cut(batches: Any, rows: int) -> Iterator[pa.Table]:
-    """Yield tables of exactly `rows` rows, the last one of what is left."""
-    held = pa.table([[]] * len(DOCUMENTS), schema=DOCUMENTS)
+def _cut(batches: Any, bits: int) -> Iterator[tuple[int, pa.Table]]:
+    """Yield the number and the rows of each file: those whose places begin with the same bits, of rows in order."""
+    held: list[pa.RecordBatch] = []
+    current = 0
     for batch in batches:
-        held = pa.concat_tables([held, pa.Table.from_batches([batch]).cast(DOCUMENTS)])
-        while held.num_rows >= rows:
-            yield held.slice(0, rows).combine_chunks()
-            held = held.slice(rows)
-    if held.num_rows:
-        yield held.combine_chunks()
+        numbers = np.array([int(place[:8], 16) for place in batch["place"].to_pylist()], dtype=np.int64) >> (32 - bits)
+        for number in np.unique(numbers).tolist():
+            if number != current and held:
+                yield current, pa.Table.from_batches(held).select(DOCUMENTS.names).cast(DOCUMENTS)
+                held = []
+            current = number
+            first, last = np.searchsorted(numbers, [number, number + 1]).tolist()
+            held.append(batch.slice(first, last - first))
+    if held:
+        yield current, pa.Table.from_batches(held).select(DOCUMENTS.names).cast(DOCUMENTS)
 
 
 def write_realised(
@@ -129,7 +138,7 @@ def write_realised(
     wanted
         The mixture (K,).
     tokens
-        Tokens (K,) that `sample_documents` chose.
+        Tokens (K,) that the sample has.
     """
     met = np.divide(tokens, plan.tokens, out=np.zeros(len(names)), where=plan.tokens > 0)
     columns = {

@@ -11,7 +11,7 @@ import numpy as np
 from climb_assets.errors import ComputeError
 from climb_assets.search.iteration import Fit, History
 from climb_assets.search.proposal import Predict
-from climb_assets.simplex.limits import Limits
+from climb_assets.simplex.limits import NONE_LEFT, Limits
 from climb_assets.simplex.mixtures import FloatArray, is_among, mixture_key
 
 INTERVAL = 0.95  # coverage of the interval of the predicted loss
@@ -92,7 +92,7 @@ def choose_published(
         raise ComputeError("every proxy diverged, so no mixture can be chosen; lower proxy.learning_rate")
     pool = pool[limits.kept_by(pool)]
     if not len(pool):
-        raise ComputeError("no mixture of the search space keeps the limits; widen search.limits or search.max_usage")
+        raise ComputeError(NONE_LEFT)
     measured = np.where(limits.kept_by(history.weights), history.objective(weights), np.nan)
     if not np.isfinite(measured).any():
         raise ComputeError("no measured mixture keeps the limits; widen search.limits or train within them")

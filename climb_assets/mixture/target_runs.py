@@ -28,7 +28,7 @@ def compare_targets(climb: Materializer, objective: str) -> tuple[list[Compariso
     """
     config = climb.config
     baselines = read_baselines(climb.get("baseline_mixtures", objective).file("baselines.parquet"))
-    arms = {CHOSEN: chosen_weights(climb, objective)} | baselines
+    arms = {CHOSEN: _confirmed_weights(climb, objective)} | baselines
     targets = {(arm, seed): Proxy(weights, seed) for arm, weights in arms.items() for seed in config.target.seeds}
     training, what = config.target.training, f"targets [{objective}]"
     found = measure(climb, list(targets.values()), training, config.tasks, "confirm", what)
@@ -47,6 +47,7 @@ def compare_targets(climb: Materializer, objective: str) -> tuple[list[Compariso
     return rows, list({(one.proxy.key, one.proxy.repeat): one for one in found}.values())
 
 
-def chosen_weights(climb: Materializer, objective: str) -> tuple[float, ...]:
-    """Return the weights (K,) of the answer of an objective."""
-    return tuple(read_table(climb.get("optimal_mixture", objective).file("weights.parquet"))["weight"].to_pylist())
+def _confirmed_weights(climb: Materializer, objective: str) -> tuple[float, ...]:
+    """Return the weights (K,) of the answer of an objective as they were trained, whatever the limits are today."""
+    table = read_table(climb.get("optimal_mixture", objective).file("weights.parquet"), ["confirmed"])
+    return tuple(table["confirmed"].to_pylist())

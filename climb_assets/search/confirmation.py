@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypedDict
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from climb_assets import config_search
@@ -17,7 +18,7 @@ from climb_assets.errors import ComputeError
 from climb_assets.search.item_sampling import TaskItems
 from climb_assets.search.iteration import History
 from climb_assets.search.objectives import NoRegression, objective_loss
-from climb_assets.simplex.limits import Limits
+from climb_assets.simplex.limits import NONE_LEFT, SLACK, Limits
 from climb_assets.simplex.mixtures import FloatArray, mixture_key
 from climb_assets.tables import read_table, write_rows
 
@@ -86,14 +87,17 @@ def shortlist(
     surcharge: FloatArray,
     predict: TaskLosses,
     limits: Limits,
+    today: Limits,
     no_regression: NoRegression,
     settings: config_search.Search,
 ) -> list[Listed]:
     """Return the mixtures of an objective that are trained again, all different, the measured ones first.
 
     They are the best measured, the best predicted of the pool, and the average of the best predicted (RegMix; which of
-    the two is better depends on the objective, docs/sources.md). None breaks a limit. None breaks a no-regression floor
-    either, by its measured or predicted losses; where all do, the one that breaks it least stands alone and says so.
+    the two is better depends on the objective, docs/sources.md). None breaks a limit of the search, and none is farther
+    than `choice.tolerance` from those of today's supply, so the list stays as it is while the supply hardly changes.
+    None breaks a no-regression floor either, by its measured or predicted losses; where all do, the one that breaks it
+    least stands alone and says so.
 
     Parameters
     ----------
@@ -108,20 +112,27 @@ def shortlist(
         `climb_assets.search.search_state.Knowledge.surcharge`.
     predict
         The predicted task losses; asked only where there is a no-regression floor.
+    limits, today
+        The limits of the search, and those that follow from what the domains hold today.
 
     Raises
     ------
     ComputeError
         All proxies diverged, or no mixture keeps the limits.
     """
+
+    def possible(mixtures: FloatArray) -> npt.NDArray[np.bool_]:
+        near: npt.NDArray[np.bool_] = today.excess(mixtures) <= settings.choice.tolerance + SLACK
+        return limits.kept_by(mixtures) & near
+
     losses = history.objective(weights)
     usable = np.flatnonzero(np.isfinite(losses))
     if not len(usable):
         raise ComputeError("every proxy diverged, so no mixture can be confirmed; lower proxy.learning_rate")
-    usable = usable[limits.kept_by(history.weights[usable])]
-    inside = np.flatnonzero(limits.kept_by(pool))
+    usable = usable[possible(history.weights[usable])]
+    inside = np.flatnonzero(possible(pool))
     if not len(usable) and not len(inside):
-        raise ComputeError("no mixture of the search keeps the limits; widen search.limits or search.max_usage")
+        raise ComputeError(NONE_LEFT)
     measured_excess = no_regression.excess({task: loss[usable] for task, loss in history.losses.items()})
     predicted_excess = _predicted_excess(pool[inside], predict, no_regression)
     measured, predicted = usable[measured_excess == 0], inside[predicted_excess == 0]

@@ -59,7 +59,7 @@ class Space:
 
 
 def read_space(climb: Materializer) -> Space:
-    """Return the search space over the current domains, within the limits of what they hold today.
+    """Return the search space over the current domains, within the limits of what they held when the search was begun.
 
     Raises
     ------
@@ -68,8 +68,20 @@ def read_space(climb: Materializer) -> Space:
     ComputeError
         No mixture keeps the limits.
     """
+    return _space_within(climb, "training_tokens")
+
+
+def read_space_today(climb: Materializer) -> Space:
+    """Return the space of mixtures over the same domains within the limits of what they hold today; see `read_space`.
+
+    A domain that has lost all its text has a ceiling of 0.
+    """
+    return _space_within(climb, "domain_supply")
+
+
+def _space_within(climb: Materializer, asset: str) -> Space:
     config = climb.config
-    table = read_table(climb.get("domain_supply").file("supply.parquet"), ["name", "prior", "tokens"])
+    table = read_table(climb.get(asset).file("supply.parquet"), ["name", "prior", "tokens"])
     names = tuple(table["name"].to_pylist())
     prior, supply = table["prior"].to_numpy(), table["tokens"].to_numpy().astype(np.float64)
     limits = find_limits(prior, supply, config.mixture.tokens, config.mixture.max_epochs, config.search, names)

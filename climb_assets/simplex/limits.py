@@ -16,6 +16,10 @@ from climb_assets.errors import ComputeError, ConfigError
 from climb_assets.simplex.mixtures import FloatArray, floor_and_round, normalise, project
 
 SLACK = 1e-9  # how far beyond a limit a weight may be by the rounding of floats
+NONE_LEFT = (
+    "no mixture of the search keeps the limits; widen search.limits, search.max_usage or search.choice.tolerance or, "
+    "if the corpus has changed, run `climb renew search`"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +42,12 @@ class Limits:
         """Return whether each of the mixtures (n, K) keeps the limits (n,)."""
         kept = (mixtures >= self.floor - SLACK) & (mixtures <= self.ceiling + SLACK)
         return np.asarray(kept.all(axis=-1))
+
+    def excess(self, mixtures: FloatArray) -> FloatArray:
+        """Return the least total variation (n,) by which mixtures (n, K) must be moved to keep the limits."""
+        above = np.maximum(mixtures - self.ceiling, 0.0).sum(axis=-1)
+        below = np.maximum(self.floor - mixtures, 0.0).sum(axis=-1)
+        return np.asarray(np.maximum(above, below))
 
     def project(self, mixtures: FloatArray) -> FloatArray:
         """Return the mixtures (n, K) moved onto the limits by `climb_assets.simplex.mixtures.project`."""

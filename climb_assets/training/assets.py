@@ -31,9 +31,9 @@ def training_tokens(climb: Materializer, draft: Draft) -> None:
         )
         for shard in climb.listing().shards
     ]
-    splits = climb.get("corpus_manifest").file("splits.parquet")
-    clusters = climb.get("domains").file("clusters.parquet")
-    draft.summary |= build_training_index(shards, splits, clusters, draft.path)
+    splits, made = climb.get("corpus_manifest").file("splits.parquet"), climb.get("domains")
+    domains, clusters = made.file("domains.parquet"), made.file("clusters.parquet")
+    draft.summary |= build_training_index(shards, splits, domains, clusters, draft.path)
 
 
 def proxy_results(climb: Materializer, key: str, draft: Draft) -> None:

@@ -19,7 +19,7 @@ from climb_assets.graph.hashed_settings import harness_version
 from climb_assets.search.search_state import deciding_tasks
 from climb_assets.store.artifacts import Artifact
 from climb_assets.tables import read_table
-from climb_assets.training.task_sources import require_sources
+from climb_assets.training.task_sources import count_sources, require_sources
 from climb_assets.training.tasks import choose_part
 
 
@@ -49,13 +49,22 @@ def check_targets(config: Config) -> None:
     check_start(config.target.training, "target.training", config)
 
 
-def check_sources(config: Config, corpus_manifest: Artifact) -> None:
+def check_corpus_sources(config: Config, corpus_manifest: Artifact) -> None:
     """Check that the corpus has what text tasks name; errors as of `require_sources`."""
     try:
         sources = corpus_manifest.file("sources.parquet")
     except CorruptArtifact:  # it is made again before anything reads it
         return
     require_sources(config.tasks, read_table(sources))
+
+
+def check_snapshot_sources(config: Config, training_tokens: Artifact) -> None:
+    """Check that the search's snapshot of the corpus has what text tasks name; errors as of `require_sources`."""
+    try:
+        evaluation = training_tokens.file("evaluation.parquet")
+    except CorruptArtifact:  # it is made again before anything reads it
+        return
+    require_sources(config.tasks, count_sources(read_table(evaluation, ["source", "split"])))
 
 
 def check_tasks(tasks: Mapping[str, Task]) -> None:

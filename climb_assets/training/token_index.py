@@ -113,9 +113,9 @@ def load_training_index(folder: Path, tokens: Mapping[str, Path]) -> TrainingInd
 
 
 def build_training_index(
-    shards: Sequence[ShardSpans], splits: Path, domain_of_cluster: Path, out: Path
+    shards: Sequence[ShardSpans], splits: Path, domains: Path, domain_of_cluster: Path, out: Path
 ) -> dict[str, int]:
-    """Write the `training_tokens` artefact: ``shards.json``, ``spans.npy``, ``evaluation.parquet``.
+    """Write the `training_tokens` artefact: ``shards.json``, ``spans.npy``, ``evaluation.parquet``, ``supply.parquet``.
 
     Train documents whose cluster was kept become spans, sorted by domain then document id. Held-out documents are all
     kept for evaluation, whatever their cluster. Documents that the manifest leaves out (duplicates and the like) count
@@ -127,8 +127,8 @@ def build_training_index(
         All shards, in name order.
     splits
         ``splits.parquet`` of `corpus_manifest`.
-    domain_of_cluster
-        ``clusters.parquet`` of `domains`.
+    domains, domain_of_cluster
+        ``domains.parquet`` and ``clusters.parquet`` of `domains`.
 
     Returns
     -------
@@ -188,17 +188,19 @@ def build_training_index(
         ).to_arrow_table()
     columns = ("domain", "ordinal", "start", "length")
     spans = np.stack([np.asarray(train[name], dtype=np.int64) for name in columns], axis=1)
-    domains = _require_text(spans, domain_of_cluster)
+    named = read_table(domains, ["domain", "name"])
+    tokens = _count_tokens(spans, named.num_rows)
     write_array(out / "spans.npy", spans)
     listing = [{"shard": shard.shard, "tokens_version": shard.tokens_version} for shard in shards]
     write_atomically(out / "shards.json", canonical_json(listing).encode())
     write_table(out / "evaluation.parquet", evaluation.cast(EVALUATION_SCHEMA))
-    held_out = evaluation.num_rows
+    supply = {"domain": named["domain"], "name": named["name"], "tokens": tokens, "prior": tokens / tokens.sum()}
+    write_table(out / "supply.parquet", pa.table(supply))
     return {
         "documents": len(spans),
-        "tokens": int(spans[:, 3].sum()),
-        "domains": domains,
-        "evaluation_documents": held_out,
+        "tokens": int(tokens.sum()),
+        "domains": named.num_rows,
+        "evaluation_documents": evaluation.num_rows,
     }
 
 
@@ -210,10 +212,9 @@ def _require_all(database: "duckdb.DuckDBPyConnection", shards: Sequence[ShardSp
         raise ComputeError(f"{wanted} documents were read and {joined} have tokens and a cluster; please report this")
 
 
-def _require_text(spans: np.ndarray, domain_of_cluster: Path) -> int:
-    """Return the number of domains after checking that each has a training document."""
-    column = read_table(domain_of_cluster, ["domain"]).column("domain").drop_null()
-    wanted = set(column.to_pylist())
-    for domain in sorted(wanted - set(np.unique(spans[:, 0]).tolist())):
+def _count_tokens(spans: np.ndarray, domains: int) -> np.ndarray:
+    """Return the training tokens of each domain, int64 (domains,), after checking that each has some."""
+    tokens = np.bincount(spans[:, 0], weights=spans[:, 3], minlength=domains).astype(np.int64)
+    for domain in np.flatnonzero(tokens == 0).tolist():
         raise ComputeError(f"domain {domain} has no training text; put it back, or run `climb renew taxonomy`")
-    return len(wanted)
+    return tokens

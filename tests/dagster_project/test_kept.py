@@ -28,6 +28,8 @@ from tests.dagster_project.conftest import Up, assets, names
 from tests.dagster_project.test_instance import stale_for_dagster
 
 TAXONOMY = ("cluster_model", "domains")
+SEARCH = ("training_tokens", "mixture_candidates", "proxy_results", "predictor_state", "baseline_mixtures")
+KEPT = (*TAXONOMY, "training_tokens")
 
 
 def open_project(project: Path, **settings: Any) -> Materializer:
@@ -56,53 +58,65 @@ def artefacts(project: Path) -> set[Path]:
     return {path.parent for path in (project / "data_lake" / "artifacts").rglob("manifest.json")}
 
 
+def shards_of_data_set(project: Path) -> set[str]:
+    """Return the shards that a data set has documents of."""
+    made = open_project(project).get("mixed_corpus", "general")
+    return set(read_table(made.file("sample.parquet"), ["shard"])["shard"].to_pylist())
+
+
 def supply(project: Path) -> dict[str, int]:
     """Return the tokens of each domain."""
     rows = read_table(open_project(project).get("domain_supply").file("supply.parquet")).to_pylist()
     return {row["name"]: row["tokens"] for row in rows}
 
 
-def kept_line(plan: Plan) -> str:
-    """Return what people read of the one group that is kept."""
-    (group,) = plan.kept
-    return group.in_words()
+def kept_lines(plan: Plan) -> list[str]:
+    """Return what people read of the groups that are kept."""
+    return [group.in_words() for group in plan.kept]
+
+
+def models(project: Path) -> int:
+    """Return how many models were ever trained."""
+    return len(open_project(project).store.all_of("proxy_models"))
 
 
 @pytest.mark.slow
 def test_a_shard_comes_changes_and_goes_and_the_taxonomy_stays(project: Path, up: Up) -> None:
-    before, held = references(project), supply(project)
-    assert kept_line(make_plan(open_project(project))).endswith("generation 1, fitted on 3 shards; nothing since")
+    before, held, trained = references(project), supply(project), models(project)
+    assert kept_lines(make_plan(open_project(project))) == [
+        "kept: taxonomy of generation 1, fitted on 3 shards; nothing since",
+        "kept: search of generation 1, fitted on 3 shards; nothing since",
+    ]
 
-    shard = add_shard(project)
+    shard = add_shard(project, "second")
     plan = make_plan(open_project(project))
-    assert not assets(plan) & set(TAXONOMY)
-    assert kept_line(plan) == "kept: taxonomy of generation 1, fitted on 3 shards; 1 shard since (1 came)"
-    assert kept_line(plan) in describe_plan(plan, {}, Cost(0, (), 0))
-    assert {plan.state_of(asset) for asset in TAXONOMY} == {"kept"} and plan.state_of("tokenizer") == "current"
-    up("training_tokens")
-    up("domain_supply")
+    assert not assets(plan) & {*TAXONOMY, *SEARCH} and assets(plan) >= {"optimal_mixture", "mixed_corpus"}
+    assert kept_lines(plan) == [
+        "kept: taxonomy of generation 1, fitted on 3 shards; 1 shard since (1 came)",
+        "kept: search of generation 1, fitted on 3 shards; 1 shard since (1 came)",
+    ]
+    assert all(line in describe_plan(plan, {}, Cost(0, (), 0)) for line in kept_lines(plan))
+    assert {plan.state_of(asset) for asset in KEPT} == {"kept"} and plan.state_of("tokenizer") == "current"
+    up()
     grown, after = supply(project), references(project)
     assert grown.keys() == held.keys() and sum(grown.values()) > sum(held.values())
-    assert {asset: after[asset, None] for asset in TAXONOMY} == {asset: before[asset, None] for asset in TAXONOMY}
-    assert (
-        after["cluster_assignments", "fourth.jsonl"]
-        and after["cluster_statistics", None] != before["cluster_statistics", None]
-    )
-    plan = make_plan(open_project(project))
-    assert assets(plan) >= {"proxy_results"} and not assets(plan) & {"training_tokens", *TAXONOMY}
+    of_search = [node for node in before if node[0] in {*TAXONOMY, *SEARCH}]
+    assert {node: after[node] for node in of_search} == {node: before[node] for node in of_search}
+    assert models(project) == trained  # the evidence stands; nothing was trained
+    assert after["mixed_corpus", "general"] != before["mixed_corpus", "general"]
+    assert "fourth.jsonl" in shards_of_data_set(project)
 
-    add_shard(project, "second", seed=8)
+    add_shard(project, "first", seed=8)
     up("domain_supply")
     assert supply(project) != grown
-    assert {asset: references(project)[asset, None] for asset in TAXONOMY} == {
-        asset: before[asset, None] for asset in TAXONOMY
-    }
+    now = references(project)
+    assert {node: now[node] for node in of_search} == {node: before[node] for node in of_search}
 
     shard.unlink()
     there = artefacts(project)
     up()
     assert references(project) == before and artefacts(project) == there  # all of it was found, and nothing made
-    assert supply(project) == held
+    assert supply(project) == held and "fourth.jsonl" not in shards_of_data_set(project)
     assert verify_lake(open_project(project)).differences == ()
 
 
@@ -114,7 +128,8 @@ def test_what_has_come_since_is_counted_by_shards(project: Path, number: int) ->
         stream.write(json.dumps({"text": "one more document about bread and butter and salt and more"}) + "\n")
     if number == 2:
         add_shard(project)
-    (group,) = make_plan(open_project(project)).kept
+    group, search = make_plan(open_project(project)).kept
+    assert (search.shards, search.went) == (3, ("second.jsonl",))
     assert (group.shards, group.went, group.changed) == (3, ("second.jsonl",), ("third.jsonl",))
     assert group.since == number + 1 and group.came == ("fourth.jsonl",) * (number - 1)
 
@@ -170,7 +185,7 @@ def test_a_person_renews_it_from_the_corpus_as_it_is(project: Path, up: Up) -> N
     up("domain_supply")
     climb = open_project(project)
     assert not {climb.get(asset).fingerprint for asset in TAXONOMY} & set(before.values())
-    assert kept_line(make_plan(climb)).endswith("generation 2, fitted on 4 shards; nothing since")
+    assert kept_lines(make_plan(climb))[0].endswith("generation 2, fitted on 4 shards; nothing since")
 
 
 @pytest.mark.slow
@@ -197,7 +212,7 @@ def test_the_tokenizer_is_kept_in_the_same_way(project: Path) -> None:
 def test_only_what_is_kept_and_made_can_be_renewed(project: Path) -> None:
     climb = open_project(project)
     with pytest.raises(ConfigError, match="choose one of tokenizer, taxonomy"):
-        renew(climb.store, "search")
+        renew(climb.store, "proxies")
     shutil.rmtree(project / "data_lake" / "refs")
     with pytest.raises(ConfigError, match="no taxonomy to renew yet"):
         renew(climb.store, "taxonomy")
@@ -207,9 +222,9 @@ def test_only_what_is_kept_and_made_can_be_renewed(project: Path) -> None:
 def test_lineage_tells_of_the_corpus_that_it_was_fitted_on(project: Path, up: Up) -> None:
     fitted = open_project(project).get("corpus_manifest")
     add_shard(project)
-    up("training_tokens")
+    up("domain_supply")
     climb = open_project(project)
-    lineage = trace(climb.store, [climb.get("training_tokens")])
+    lineage = trace(climb.store, [climb.get("domain_supply")])
     assert lineage.artefacts["corpus_manifest"].data_version != fitted.data_version
     fit = lineage.fits["cluster_model"]
     assert fit.artefacts["corpus_manifest"].data_version == fitted.data_version and fit.gone == {}
@@ -220,7 +235,7 @@ def test_lineage_tells_of_the_corpus_that_it_was_fitted_on(project: Path, up: Up
         if spec.asset in assets(make_plan(climb)):
             shutil.rmtree(project / "data_lake" / "refs" / spec.asset)
     shutil.rmtree(fitted.path)  # as whoever frees room may do
-    fit = trace(climb.store, [climb.get("training_tokens")]).fits["cluster_model"]
+    fit = trace(climb.store, [climb.get("domain_supply")]).fits["cluster_model"]
     assert fit.gone == {"corpus_manifest": fitted.data_version}
     assert [one for one in verify_lake(climb).differences if "made from" in one] == []
     assert not assets(make_plan(climb)) & set(TAXONOMY)

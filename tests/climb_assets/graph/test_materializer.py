@@ -42,10 +42,10 @@ def test_partitions_follow_the_raw_folder_and_the_configuration(materializer: Ma
 def test_inputs_reach_as_far_as_the_spec_says(materializer: Materializer) -> None:
     assert keys(materializer, "tokenized_shards", "first.jsonl") == ["corpus_shards@first.jsonl", "tokenizer@None"]
     assert len(keys(materializer, "corpus_manifest", None)) == 5 * 3 + 1
-    assert keys(materializer, "mixture_candidates", "iteration-01") == ["domains@None"]
+    assert keys(materializer, "mixture_candidates", "iteration-01") == ["training_tokens@None"]
     assert keys(materializer, "mixture_candidates", "iteration-03")[1:] == ["predictor_state@iteration-02"]
     assert "predictor_state@iteration-03" in keys(materializer, "optimal_mixture", "general")
-    assert keys(materializer, "proxy_fidelity", None)[:2] == ["domains@None", "mixture_candidates@iteration-01"]
+    assert keys(materializer, "proxy_fidelity", None)[:2] == ["mixture_candidates@iteration-01", "training_tokens@None"]
 
 
 def test_made_once_and_found_afterwards(materializer: Materializer) -> None:
@@ -84,11 +84,14 @@ def test_an_input_is_read_in_the_version_that_was_ordered(materializer: Material
     materializer.make_by(meanwhile, "corpus_shards", "first.jsonl")
 
 
-def test_version_that_was_counted_must_be_the_current_one(materializer: Materializer) -> None:
+def test_a_version_that_an_input_names_may_be_an_earlier_one(materializer: Materializer, project: Path) -> None:
     made = materializer.make_by(write, "raw_shards", "first.jsonl")
-    version = made.artifact.data_version
+    version, raw = made.artifact.data_version, project / "data_lake" / "raw" / "first.jsonl"
+    raw.write_text(raw.read_text() * 2)
+    materializer.refresh()
+    assert materializer.make_by(write_other, "raw_shards", "first.jsonl").artifact.data_version != version
     assert materializer.version_named("raw_shards", "first.jsonl", version).path == made.artifact.path
-    with pytest.raises(MissingArtifact, match="has changed since it was counted"):
+    with pytest.raises(MissingArtifact, match=r"first.jsonl, .* is no longer there .* `climb renew search`"):
         materializer.version_named("raw_shards", "first.jsonl", "0" * 32)
 
 

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from climb_assets.clusters.shards import ShardTables
+from climb_assets.mixture.pool import Withheld
 from climb_assets.tables import write_table
 
 
@@ -73,6 +74,15 @@ class Corpus:
         return ShardTables(
             shard, folder / "documents.parquet", folder / "tokens.parquet", folder / "assignments.parquet"
         )
+
+    def withheld(self, evaluation=(), pairs=()):
+        """Write what the search is measured on, and pairs of documents that are families today."""
+        ids = pa.array(list(evaluation), pa.string())
+        write_table(self.folder / "evaluation.parquet", pa.table({"id": ids}))
+        members = [{"family": str(number), "id": id} for number, pair in enumerate(pairs) for id in pair]
+        schema = pa.schema([("family", pa.string()), ("id", pa.string())])
+        write_table(self.folder / "families.parquet", pa.Table.from_pylist(members, schema))
+        return Withheld(self.folder / "evaluation.parquet", self.folder / "families.parquet")
 
     @property
     def supply(self):

@@ -11,7 +11,7 @@ from climb_assets.search.baselines import read_baselines
 from climb_assets.search.confirmation import fresh_seeds, read_shortlist
 from climb_assets.search.item_sampling import read_items
 from climb_assets.search.objectives import objective_loss
-from climb_assets.search.search_state import read_space
+from climb_assets.search.search_state import read_space, read_space_today
 from climb_assets.simplex.mixtures import mixture_key
 from climb_assets.tables import read_table
 from climb_assets.training.proxy_orders import SCORES
@@ -129,7 +129,7 @@ def test_advice_stands_beside_the_answer(materializer, objective):
 
 
 def test_choosing_again_gives_the_same(materializer):
-    selection, advice = choose(materializer, read_space(materializer), "general")
+    selection, advice = choose(materializer, read_space(materializer), read_space_today(materializer), "general")
     kept = materializer.get("optimal_mixture", "general")
     assert (selection.key, selection.evidence.mean) == (kept.summary["key"], kept.summary["evidence"]["mean"])
     assert advice.sentence == kept.summary["advice"]
@@ -138,7 +138,7 @@ def test_choosing_again_gives_the_same(materializer):
 def test_the_published_rule_confirms_nothing_and_says_so(materializer):
     published = with_choice(materializer, rule="published")
     assert list_for_confirmation(published, "general", {}) == []
-    selection, _ = choose(published, read_space(published), "general")
+    selection, _ = choose(published, read_space(published), read_space_today(published), "general")
     assert selection.evidence is None
     assert selection.key == selection.published.key
     assert selection.origin.endswith("no model was trained to confirm it")

@@ -1,6 +1,7 @@
 """The answer is what fresh seeds allow, and the record says what they do not."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -156,11 +157,11 @@ def test_the_published_rule_takes_the_pick_of_the_predictor():
 
 @pytest.mark.parametrize("selection", [confirm(GOOD), select_published("general", PROSPECT, NOISE)])
 def test_its_files_hold_the_weights_by_name(selection, tmp_path):
-    names = ["law", "music", "code"]
-    write_selection(tmp_path, selection, names, PRIOR)
+    names, today = ["law", "music", "code"], (0.2, 0.3, 0.5)
+    write_selection(tmp_path, replace(selection, today=today, moved=0.1), names, PRIOR)
     rows = read_table(tmp_path / "weights.parquet").to_pylist()
-    assert [(row["domain"], row["name"], row["weight"], row["prior"]) for row in rows] == list(
-        zip(range(3), names, selection.weights, PRIOR, strict=True)
+    assert [tuple(row.values()) for row in rows] == list(
+        zip(range(3), names, today, selection.weights, PRIOR, strict=True)
     )
     record = json.loads((tmp_path / "selection.json").read_text())
     assert record["key"] == selection.key

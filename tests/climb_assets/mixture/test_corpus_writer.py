@@ -2,15 +2,23 @@
 
 from itertools import pairwise
 
+import numpy as np
+import pyarrow.compute as pc
 import pytest
 
 from climb_assets.errors import ComputeError
 from climb_assets.mixture.corpus_writer import write_mixed_corpus, write_realised
-from climb_assets.mixture.realisation import realise, sample_documents
+from climb_assets.mixture.pool import open_pool
+from climb_assets.mixture.realisation import realise
 from climb_assets.simplex.mixtures import normalise
 from climb_assets.tables import read_table, write_table
 
 NAMES = ["law", "music", "code"]
+
+
+def sample(corpus, plan, out):
+    with open_pool(corpus.shards, corpus.clusters, corpus.splits, corpus.withheld(), 3, out / ".duckdb") as pool:
+        return pool.sample(plan.tokens, 5, out / "sample.parquet")
 
 
 @pytest.fixture
@@ -19,7 +27,7 @@ def written(corpus, tmp_path):
     out.mkdir()
     wanted = normalise([3, 2, 1])
     plan = realise(wanted, corpus.supply, int(corpus.supply.sum()), 2.0)
-    tokens = sample_documents(corpus.shards, corpus.clusters, corpus.splits, plan.tokens, 5, out)
+    tokens = sample(corpus, plan, out)
     rows = write_mixed_corpus(out / "sample.parquet", corpus.shards, NAMES, out, 100, 5)
     write_realised(out / "realised.parquet", NAMES, wanted, plan, tokens)
     return corpus, out, plan, tokens, rows
@@ -31,7 +39,7 @@ def rows_of(out):
 
 def test_a_document_that_is_not_to_be_found_is_an_error_and_not_a_loss(corpus, tmp_path):
     plan = realise(normalise([3, 2, 1]), corpus.supply, int(corpus.supply.sum()), 2.0)
-    sample_documents(corpus.shards, corpus.clusters, corpus.splits, plan.tokens, 5, tmp_path)
+    sample(corpus, plan, tmp_path)
     shard = sorted(corpus.shards, key=lambda shard: shard.shard)[0]
     write_table(shard.documents, read_table(shard.documents).slice(5))
     with pytest.raises(ComputeError, match=r"asks for \d+ rows and \d+ were written"):
@@ -61,10 +69,25 @@ def test_rows_are_shuffled_across_shards_and_domains(written):
     assert len({row["domain"] for row in rows[:30]}) == 3
 
 
-def test_files_have_the_asked_number_of_rows(written):
-    sizes = [read_table(part).num_rows for part in sorted(written[1].glob("part-*.parquet"))]
-    assert set(sizes[:-1]) == {100}
-    assert 0 < sizes[-1] <= 100
+def test_files_have_about_the_asked_number_of_rows(written):
+    parts = sorted(written[1].glob("part-*.parquet"))
+    assert [part.name for part in parts] == [f"part-{number:05d}.parquet" for number in range(len(parts))]
+    sizes = [read_table(part).num_rows for part in parts]
+    assert len(sizes) == 2 ** int(np.ceil(np.log2(sum(sizes) / 100)))
+    assert min(sizes) > 20 and max(sizes) <= 130
+
+
+def test_a_document_that_stays_stays_where_it_was(written, tmp_path):
+    """One document less: its rows are gone, and the others are in the same files in the same order."""
+    corpus, out, *_ = written
+    table, fewer = read_table(out / "sample.parquet"), tmp_path / "fewer"
+    fewer.mkdir()
+    gone = table["id"][17].as_py()
+    write_table(fewer / "sample.parquet", table.filter(pc.not_equal(table["id"], gone)))
+    write_mixed_corpus(fewer / "sample.parquet", corpus.shards, NAMES, fewer, 100, 5)
+    for part in sorted(out.glob("part-*.parquet")):
+        kept = [row for row in read_table(part).to_pylist() if row["id"] != gone]
+        assert read_table(fewer / part.name).to_pylist() == kept
 
 
 def test_the_same_sample_gives_the_same_bytes_whatever_the_shards_order(written, tmp_path):

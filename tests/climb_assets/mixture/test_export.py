@@ -11,7 +11,8 @@ import yaml
 from climb_assets.errors import ComputeError
 from climb_assets.mixture.corpus_writer import write_mixed_corpus, write_realised
 from climb_assets.mixture.export import export_mixture
-from climb_assets.mixture.realisation import realise, sample_documents
+from climb_assets.mixture.pool import open_pool
+from climb_assets.mixture.realisation import realise
 from climb_assets.simplex.mixtures import normalise
 from climb_assets.tables import read_table, write_table
 
@@ -24,7 +25,8 @@ def mixed(corpus, tmp_path):
     out.mkdir()
     wanted = normalise([3, 2, 1])
     plan = realise(wanted, corpus.supply, 2 * int(corpus.supply.sum()), 3.0)
-    tokens = sample_documents(corpus.shards, corpus.clusters, corpus.splits, plan.tokens, 5, out)
+    with open_pool(corpus.shards, corpus.clusters, corpus.splits, corpus.withheld(), 3, out / ".duckdb") as pool:
+        tokens = pool.sample(plan.tokens, 5, out / "sample.parquet")
     write_mixed_corpus(out / "sample.parquet", corpus.shards, NAMES, out, 200, 5)
     write_realised(out / "realised.parquet", NAMES, wanted, plan, tokens)
     return out

@@ -51,10 +51,13 @@ def history(weights, diverged=()):
 TRIED, POOL = mixtures(20, 1), mixtures(300, 2)
 
 
-def listed(tried=TRIED, pool=POOL, limits=FREE, guard=UNGUARDED, settings=SETTINGS, diverged=(), surcharge=None):
+def listed(
+    tried=TRIED, pool=POOL, limits=FREE, today=FREE, guard=UNGUARDED, settings=SETTINGS, diverged=(), surcharge=None
+):
     surcharge = np.zeros(len(tried)) if surcharge is None else surcharge
     scores = losses_of(pool)["piqa"]
-    return shortlist(history(tried, diverged), WEIGHTS, pool, scores, surcharge, losses_of, limits, guard, settings)
+    known = history(tried, diverged)
+    return shortlist(known, WEIGHTS, pool, scores, surcharge, losses_of, limits, today, guard, settings)
 
 
 def test_a_surcharge_counts_where_measured_mixtures_are_ranked():
@@ -90,7 +93,7 @@ def test_a_mixture_that_is_best_in_both_ways_is_listed_once():
 def test_equal_predictions_are_ordered_by_key_and_not_by_place():
     def pick(pool):
         scores, free = np.ones(len(pool)), np.zeros(len(TRIED))
-        entries = shortlist(history(TRIED), WEIGHTS, pool, scores, free, losses_of, FREE, UNGUARDED, SETTINGS)
+        entries = shortlist(history(TRIED), WEIGHTS, pool, scores, free, losses_of, FREE, FREE, UNGUARDED, SETTINGS)
         return [entry.key for entry in entries]
 
     assert pick(POOL) == pick(POOL[::-1])
@@ -136,11 +139,22 @@ def test_limits_that_nothing_keeps_are_refused():
         listed(limits=Limits(np.array([0.999, 0, 0]), np.ones(3)))
 
 
+def test_the_list_stays_while_the_limits_of_today_are_near_and_changes_where_they_are_not():
+    """The best mixtures have 0.7 of the first domain; a ceiling just below that moves none of them far."""
+    near = listed(today=Limits(np.zeros(3), np.array([0.72, 1, 1])))
+    assert [(entry.name, entry.key) for entry in near] == [(entry.name, entry.key) for entry in listed()]
+    far = Limits(np.zeros(3), np.array([0.5, 1, 1]))
+    weights = np.array([entry.weights for entry in listed(today=far)])
+    assert (far.excess(weights) <= SETTINGS.choice.tolerance + 1e-6).all() and len(weights) == 4
+    with pytest.raises(ComputeError, match="climb renew search"):
+        listed(today=Limits(np.array([0.999, 0, 0]), np.ones(3)))
+
+
 def test_tasks_that_only_report_change_nothing():
     unseen = history(TRIED)
     unseen = replace(unseen, losses={**unseen.losses, "code": unseen.losses["code"][::-1].copy()})
     scores, free = losses_of(POOL)["piqa"], np.zeros(len(TRIED))
-    again = shortlist(unseen, WEIGHTS, POOL, scores, free, losses_of, FREE, UNGUARDED, SETTINGS)
+    again = shortlist(unseen, WEIGHTS, POOL, scores, free, losses_of, FREE, FREE, UNGUARDED, SETTINGS)
     assert again == listed()
 
 

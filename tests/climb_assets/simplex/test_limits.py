@@ -44,6 +44,25 @@ def test_a_projection_keeps_the_limits_and_the_proportions_of_what_is_free(case)
         np.testing.assert_allclose(after[row] * before[row].sum(), before[row] * after[row].sum(), atol=1e-6)
 
 
+@settings(max_examples=200, deadline=None)
+@given(mixtures_and_limits())
+def test_no_move_onto_the_limits_is_shorter_than_the_excess(case):
+    mixtures, limits = case
+    excess, projected = limits.excess(mixtures), limits.project(mixtures)
+    assert (excess <= np.abs(projected - mixtures).sum(axis=1) / 2 + 1e-9).all()
+    assert not excess[limits.kept_by(mixtures)].round(8).any() and (excess[~limits.kept_by(mixtures)] > 0).all()
+    assert not limits.excess(projected).round(9).any()
+
+
+def test_the_excess_is_what_has_to_move():
+    limits = Limits(np.array([0.0, 0.2, 0.0]), np.array([0.5, 1.0, 1.0]))
+    assert limits.excess(np.array([[0.6, 0.3, 0.1], [0.6, 0.1, 0.3], [0.5, 0.2, 0.3]])).round(9).tolist() == [
+        0.1,
+        0.1,
+        0.0,
+    ]
+
+
 @settings(max_examples=100, deadline=None)
 @given(mixtures_and_limits())
 def test_what_keeps_the_limits_is_left_alone(case):

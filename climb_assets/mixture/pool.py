@@ -1,0 +1,179 @@
+"""The documents that a data set may be drawn from, and the sample of them that meets a plan.
+
+What belongs here: which documents those are and which of them are taken. How many tokens each domain gives is
+`climb_assets.mixture.realisation`.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from climb_assets.clusters.shards import ShardTables
+from climb_assets.errors import ComputeError
+from climb_assets.tables import ROW_GROUP, write_table
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+SAMPLE = pa.schema(
+    [
+        pa.field("shard", pa.string(), nullable=False),
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("domain", pa.int32(), nullable=False),
+        pa.field("tokens", pa.int64(), nullable=False),
+        pa.field("copies", pa.int64(), nullable=False),
+    ]
+)
+
+_COLLECT = """
+INSERT INTO pool
+SELECT $shard, document.id, cluster.domain, counted.tokens
+FROM read_parquet($documents, hive_partitioning = false) AS document
+JOIN read_parquet($tokens, hive_partitioning = false) AS counted USING (id)
+JOIN read_parquet($assignments, hive_partitioning = false) AS assigned USING (id)
+JOIN read_parquet($clusters, hive_partitioning = false) AS cluster USING (cluster)
+LEFT JOIN read_parquet($splits, hive_partitioning = false) AS override
+    ON override.shard = $shard AND override.id = document.id
+WHERE coalesce(override.split, document.split) = 'train' AND cluster.domain IS NOT NULL AND counted.tokens > 0
+"""
+
+_WITHHOLD = """
+DELETE FROM pool WHERE id IN (
+    WITH held AS (SELECT id FROM read_parquet($evaluation, hive_partitioning = false))
+    SELECT id FROM held
+    UNION
+    SELECT id FROM read_parquet($families, hive_partitioning = false) WHERE family IN (
+        SELECT family FROM read_parquet($families, hive_partitioning = false) JOIN held USING (id)
+    )
+)
+"""
+
+# A domain is taken whole as often as the plan allows; the rest of the plan is filled with documents in hash order
+# as long as they fit, so the plan is never exceeded and missed by less than one document.
+_SAMPLE = """
+WITH ordered AS (
+    SELECT shard, id, domain, tokens,
+           sum(tokens) OVER (PARTITION BY domain) AS held,
+           sum(tokens) OVER (PARTITION BY domain ORDER BY md5($seed || ':' || id), id ROWS UNBOUNDED PRECEDING)
+               AS reached
+    FROM pool
+)
+SELECT shard, id, domain, tokens,
+       (planned // held + CASE WHEN reached <= planned % held THEN 1 ELSE 0 END)::BIGINT AS copies
+FROM ordered JOIN plan USING (domain)
+WHERE copies > 0
+ORDER BY domain, id
+"""
+
+
+@dataclass(frozen=True)
+class Withheld:
+    """What no data set may hold: documents on which the search is measured, and their families of today.
+
+    A document's split may change when its family grows, and the search goes on being measured on what it began with.
+
+    Parameters
+    ----------
+    evaluation
+        ``evaluation.parquet`` of `training_tokens`.
+    families
+        ``families.parquet`` of `corpus_manifest`.
+    """
+
+    evaluation: Path
+    families: Path
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The documents that may be taken, in a database that `open_pool` fills.
+
+    Parameters
+    ----------
+    supply
+        Tokens of each domain (K,).
+    withheld
+        Documents that are in training today and were left out, since the search is measured on them or their like.
+    """
+
+    connection: "DuckDBPyConnection"
+    supply: npt.NDArray[np.int64]
+    withheld: int
+
+    def sample(self, planned: npt.NDArray[np.int64], seed: int, path: Path) -> npt.NDArray[np.int64]:
+        """Choose the documents that meet a plan; write them as a table and return the tokens of each domain (K,).
+
+        A domain's tokens are at most the plan and short of it by less than one document. Who is taken follows from
+        hashes of documents, so while the pool hardly changes the sample hardly does.
+
+        Parameters
+        ----------
+        planned
+            Tokens of each domain (K,).
+        seed
+            Names the order in which documents fill a partial epoch.
+
+        Raises
+        ------
+        ComputeError
+            A domain with planned tokens has no document, or the sample exceeds the plan, which would be a defect.
+        """
+        for domain in np.flatnonzero((planned > 0) & (self.supply == 0)).tolist():
+            raise ComputeError(f"domain {domain} of the mixture has no training document; make the domains again")
+        self.connection.execute(
+            "CREATE OR REPLACE TABLE plan AS SELECT unnest($domains)::INTEGER AS domain, unnest($planned) AS planned",
+            {"domains": list(range(len(planned))), "planned": planned.tolist()},
+        )
+        chosen = np.zeros(len(planned), dtype=np.int64)
+
+        def rows() -> Iterator[pa.RecordBatch]:
+            for batch in self.connection.sql(_SAMPLE, params={"seed": str(seed)}).to_arrow_reader(ROW_GROUP):
+                np.add.at(chosen, batch["domain"], np.multiply(batch["tokens"], batch["copies"]))
+                yield batch.cast(SAMPLE)
+
+        write_table(path, rows(), SAMPLE)
+        if (chosen > planned).any():
+            raise ComputeError(f"the sample exceeds the plan of domain {int(np.argmax(chosen > planned))}; report this")
+        return chosen
+
+
+@contextmanager
+def open_pool(
+    shards: Sequence[ShardTables], clusters: Path, splits: Path, withheld: Withheld, domains: int, scratch: Path
+) -> Iterator[Pool]:
+    """Gather the training documents of every domain, apart from what is withheld. The order of shards does not matter.
+
+    Parameters
+    ----------
+    shards
+        Tables of every shard.
+    clusters
+        The table from clusters to domains.
+    splits
+        ``splits.parquet`` of `corpus_manifest`.
+    domains
+        Number of domains (K).
+    scratch
+        Folder for what does not fit into memory.
+    """
+    import duckdb
+
+    with duckdb.connect(config={"temp_directory": str(scratch)}) as connection:
+        connection.execute("CREATE TABLE pool (shard VARCHAR, id VARCHAR, domain INTEGER, tokens BIGINT)")
+        for shard in shards:
+            paths = {"documents": shard.documents, "tokens": shard.tokens, "assignments": shard.assignments}
+            paths |= {"clusters": clusters, "splits": splits}
+            connection.execute(_COLLECT, {"shard": shard.shard, **{name: str(path) for name, path in paths.items()}})
+        files = {"evaluation": str(withheld.evaluation), "families": str(withheld.families)}
+        [(left_out,)] = connection.execute(_WITHHOLD, files).fetchall()
+        counted = connection.execute("SELECT domain, sum(tokens)::BIGINT FROM pool GROUP BY domain").fetchall()
+        supply = np.zeros(domains, dtype=np.int64)
+        for domain, tokens in counted:
+            supply[domain] = tokens
+        yield Pool(connection, supply, left_out)
