@@ -11,7 +11,6 @@ from dagster_project.dead_runs import claim_run
 from dagster_project.retries import failing_plainly
 from dagster_project.run_plan import bring_up_to_date
 
-
 CORPUS, SUPPLY = "corpus_manifest", "domain_supply"  # how far there is no search yet: without domains, and with them
 
 
@@ -40,8 +39,8 @@ def of_search(plan: Plan) -> list[StaleItem]:
 
 
 @dg.job(
-    description="Bring the corpus up to date, and with it answer, data set and audit, materialising only what is stale. "
-    "It goes no farther than the corpus where a search would have to be made.",
+    description="Bring the corpus up to date, and with it answer, data set and audit, materialising only what is "
+    "stale. It goes no farther than the corpus where a search would have to be made.",
     tags={"climb/kind": "refresh"},
     executor_def=dg.in_process_executor,  # one step, which starts runs of its own in its process
 )

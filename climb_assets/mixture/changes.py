@@ -58,7 +58,7 @@ def compare_data_sets(before: tuple[Path, Path], after: tuple[Path, Path]) -> li
     files = {"old": before[0], "old_domains": before[1], "new": after[0], "new_domains": after[1]}
     with duckdb.connect() as connection:
         rows = connection.execute(_COMPARE, {name: str(path) for name, path in files.items()}).fetchall()
-    counts = {name: numbers for name, *numbers in rows}
+    counts = {name: (came, went, stayed) for name, came, went, stayed in rows}
     old, new = (_weights(realised) for _, realised in (before, after))
     return [
         Change(name, *counts.get(name, (0, 0, 0)), old.get(name, 0.0), new.get(name, 0.0))
