@@ -19,7 +19,7 @@ from climb_assets.graph.materializer import Materializer
 from climb_assets.store.files import atomic_folder, remove_unfinished, write_atomically
 from climb_assets.store.local import LocalStore
 from dagster_project.databases import HOME_VARIABLE, heal_databases, home_in_environment, make_databases
-from dagster_project.event_tags import DATA_VERSION, INPUT_DATA_VERSION
+from dagster_project.event_tags import DATA_VERSION, INPUT_DATA_VERSION, INPUT_EVENT_POINTER
 from dagster_project.event_versions import data_version_of, latest_versions
 from dagster_project.events import event_of
 
@@ -157,6 +157,7 @@ def reaffirm_kept(instance: dg.DagsterInstance, materializer: Materializer, asse
     latest = instance.fetch_materializations(dg.AssetKey(asset), limit=1).records
     known = (latest[0].asset_materialization.tags if latest and latest[0].asset_materialization else None) or {}
     event = event_of(artifact, instance)
-    inputs = {tag: version for tag, version in (event.tags or {}).items() if tag.startswith(INPUT_DATA_VERSION)}
+    of_inputs = (INPUT_DATA_VERSION, INPUT_EVENT_POINTER)  # of an input with partitions, events count
+    inputs = {tag: version for tag, version in (event.tags or {}).items() if tag.startswith(of_inputs)}
     if any(known.get(tag) != version for tag, version in inputs.items()):
         instance.report_runless_asset_event(event)

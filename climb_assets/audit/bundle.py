@@ -41,7 +41,7 @@ def write_bundle(objective: str, lineage: Lineage, proxies: Sequence[Artifact], 
     _write(out / "raw_files.json", raw)
     _write(out / "lineage.json", _describe(lineage, proxies))
     _write(out / "parameters.json", {name: made.manifest["config"] for name, made in sorted(artefacts.items())})
-    (out / "report.md").write_text(_report(objective, artefacts, len(raw), documents.num_rows), encoding="utf-8")
+    (out / "report.md").write_text(_report(objective, lineage, len(raw), documents.num_rows), encoding="utf-8")
     for name in ("selection.json", "weights.parquet"):
         shutil.copyfile(artefacts[f"optimal_mixture@{objective}"].file(name), out / name)
     shutil.copyfile(artefacts[f"target_comparison@{objective}"].file("comparison.parquet"), out / "comparison.parquet")
@@ -84,12 +84,27 @@ def _describe(lineage: Lineage, proxies: Sequence[Artifact]) -> dict[str, Any]:
     nodes = {name: _node(artifact) for name, artifact in lineage.artefacts.items()}
     models = [_node(model) for model in sorted(proxies, key=lambda model: model.fingerprint)]
     described = {"nodes": nodes, "edges": lineage.edges, "outside": lineage.outside, "proxy_models": models}
-    return described | {"fits": {name: _describe_fit(fit) for name, fit in sorted(lineage.fits.items())}}
+    return described | {"fits": {name: _describe_fit(fit, lineage) for name, fit in sorted(lineage.fits.items())}}
 
 
-def _describe_fit(fit: Lineage) -> dict[str, Any]:
-    """Return what a kept artefact was fitted on, and what of it the lake no longer holds."""
-    return _describe(fit, ()) | {"gone": fit.gone, "raw_files": _raw_files(fit.artefacts)}
+def _describe_fit(fit: Lineage, today: Lineage) -> dict[str, Any]:
+    """Return what a kept artefact was fitted on: what is as it is today by name, and what the lake no longer holds."""
+    same = {
+        name
+        for name, artifact in fit.artefacts.items()
+        if name in today.artefacts and today.artefacts[name].fingerprint == artifact.fingerprint
+    }
+    others = {name: artifact for name, artifact in fit.artefacts.items() if name not in same}
+    nodes = {name: _node(artifact) for name, artifact in others.items()}
+    outside = {name: version for name, version in fit.outside.items() if today.outside.get(name) != version}
+    return {
+        "as_today": sorted(same),
+        "nodes": nodes,
+        "gone": fit.gone,
+        "outside": outside,
+        "raw_files": _raw_files(others),
+        "fits": {name: _describe_fit(inner, today) for name, inner in sorted(fit.fits.items())},
+    }
 
 
 def _node(artifact: Artifact) -> dict[str, Any]:
@@ -97,19 +112,23 @@ def _node(artifact: Artifact) -> dict[str, Any]:
     return {key: artifact.manifest[key] for key in kept}
 
 
-def _report(objective: str, artefacts: Mapping[str, Artifact], raw_files: int, documents: int) -> str:
+def _report(objective: str, lineage: Lineage, raw_files: int, documents: int) -> str:
     """Return the report that a person reads first."""
+    artefacts = lineage.artefacts
     mixture = artefacts[f"optimal_mixture@{objective}"]
     selection = mixture.json("selection.json")
     rows = read_table(mixture.file("weights.parquet")).to_pylist()
     lines = [f"# Audit of the mixture for {objective}", ""]
     lines += [f"Data version {artefacts[f'mixed_corpus@{objective}'].data_version}: {documents} documents", ""]
     lines += [f"It rests on {len(artefacts)} artefacts and {raw_files} raw files; see lineage.json.", ""]
-    lines += ["| domain | name | weight | share of the corpus |", "|---|---|---|---|"]
-    lines += [f"| {row['domain']} | {row['name']} | {row['weight']:.4f} | {row['prior']:.4f} |" for row in rows]
+    lines += [line for name, fit in sorted(lineage.fits.items()) for line in (_describe_kept(name, fit, lineage), "")]
+    lines += ["| domain | name | weight | confirmed | share of the corpus |", "|---|---|---|---|---|"]
+    for row in rows:
+        shares = " | ".join(f"{row[column]:.4f}" for column in ("weight", "confirmed", "prior"))
+        lines.append(f"| {row['domain']} | {row['name']} | {shares} |")
     lines += [
         "",
-        f"It is the {selection['origin']}.",
+        f"It is the {selection['origin']}; the limits of today's supply moved it by {selection['moved']:.4f}.",
         "",
         f"Fresh seeds: {selection['evidence']['conclusion']}." if selection["evidence"] else "It was not confirmed.",
         "",
@@ -124,6 +143,15 @@ def _report(objective: str, artefacts: Mapping[str, Artifact], raw_files: int, d
         cells = [row["arm"], row["measure"], row["family"], f"{row['difference']:+.4f}", interval, row["verdict"]]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _describe_kept(name: str, fit: Lineage, today: Lineage) -> str:
+    """Return on what a kept artefact was fitted, in one sentence."""
+    shards = {one for one in (*fit.artefacts, *fit.gone) if one.startswith("corpus_shards@")}
+    there = shards & fit.artefacts.keys() & today.artefacts.keys()
+    same = {one for one in there if fit.artefacts[one].data_version == today.artefacts[one].data_version}
+    gone = f"; the lake no longer holds {len(fit.gone)} of the artefacts that it was made from" if fit.gone else ""
+    return f"{name} is kept: it was fitted on {len(shards)} shards, {len(same)} of which are as they were{gone}."
 
 
 def export_bundle(bundle: Artifact, folder: Path) -> Path:

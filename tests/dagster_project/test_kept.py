@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -19,6 +20,7 @@ from climb_assets.graph.estimates import Cost
 from climb_assets.graph.kept import renew
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import Cause, Plan, make_plan
+from climb_assets.search.search_state import read_space_today
 from climb_assets.tables import read_table
 from dagster_project.build import build_definitions
 from dagster_project.cli import main
@@ -118,6 +120,28 @@ def test_a_shard_comes_changes_and_goes_and_the_taxonomy_stays(project: Path, up
     assert references(project) == before and artefacts(project) == there  # all of it was found, and nothing made
     assert supply(project) == held and "fourth.jsonl" not in shards_of_data_set(project)
     assert verify_lake(open_project(project)).differences == ()
+
+
+@pytest.mark.slow
+def test_a_mixture_follows_the_limits_of_today_and_trains_only_what_they_ask_for(project: Path, up: Up) -> None:
+    """The text of the answer's own domain goes: it may have no weight there any more, so others are confirmed."""
+    climb = open_project(project)
+    before = read_table(climb.get("optimal_mixture", "general").file("weights.parquet"))
+    (shard,) = shards_of_data_set(project)
+    trained, results = models(project), references(project)
+    (project / "data_lake" / "raw" / shard).unlink()
+    up()
+    climb = open_project(project)
+    today = read_space_today(climb).limits
+    after = read_table(climb.get("optimal_mixture", "general").file("weights.parquet"))
+    weights = after["weight"].to_numpy()
+    assert today.kept_by(weights[None]).all() and not today.kept_by(before["weight"].to_numpy()[None]).any()
+    moved = np.abs(weights - after["confirmed"].to_numpy()).sum() / 2
+    assert moved == pytest.approx(climb.get("optimal_mixture", "general").json("selection.json")["moved"])
+    assert moved <= climb.config.search.choice.tolerance + 1e-3
+    now = references(project)
+    assert now["proxy_results", "iteration-01"] == results["proxy_results", "iteration-01"]
+    assert models(project) > trained and shard not in shards_of_data_set(project)
 
 
 @pytest.mark.parametrize("number", [1, 2])
@@ -242,8 +266,9 @@ def test_lineage_tells_of_the_corpus_that_it_was_fitted_on(project: Path, up: Up
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("to", ["corpus_manifest", "domain_supply"])  # the nightly refresh, and what a person does
-def test_dagster_does_not_call_it_stale_for_what_came(project: Path, up: Up, to: str) -> None:
+@pytest.mark.parametrize("to", ["corpus_manifest", "domain_supply", None])
+def test_dagster_does_not_call_it_stale_for_what_came(project: Path, up: Up, to: str | None) -> None:
     add_shard(project)
     up(to)
-    assert stale_for_dagster(project, *TAXONOMY, "domain_supply") == {}
+    follows = () if to == "corpus_manifest" else ("domain_supply",) if to else ("domain_supply", "mixed_corpus")
+    assert stale_for_dagster(project, *KEPT, *SEARCH, *follows) == {}

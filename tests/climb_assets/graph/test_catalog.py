@@ -195,7 +195,7 @@ def test_lake_cannot_be_changed_through_a_subquery(lake: LocalStore) -> None:
 
 
 def test_what_is_not_made_yet_is_named(tmp_path: Path) -> None:
-    with pytest.raises(MissingArtifact, match="domains has not been made"):
+    with pytest.raises(MissingArtifact, match="domain_supply has not been made"):
         query_lake(LocalStore(tmp_path), "SELECT * FROM domains")
     with pytest.raises(MissingArtifact, match="corpus_shards has not been made"):
         query_lake(LocalStore(tmp_path), "SELECT * FROM documents")
@@ -206,7 +206,7 @@ def test_only_the_tables_that_are_named_are_opened_and_those_are_verified(finish
     lake = LocalStore(finished_project / "data_lake")
     path = lake.get("domain_supply").path / "supply.parquet"
     path.write_bytes(path.read_bytes() + b"x")
-    with pytest.raises(CorruptArtifact, match=r"domains\.parquet"):
+    with pytest.raises(CorruptArtifact, match=r"supply\.parquet"):
         query_lake(lake, "SELECT * FROM Domains")
     assert as_rows(query_lake(lake, "SELECT count(*) AS n FROM documents"))[0]["n"] > 0
 

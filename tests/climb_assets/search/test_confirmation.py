@@ -147,7 +147,8 @@ def test_the_list_stays_while_the_limits_of_today_are_near_and_changes_where_the
     weights = np.array([entry.weights for entry in listed(today=far)])
     assert (far.excess(weights) <= SETTINGS.choice.tolerance + 1e-6).all() and len(weights) == 4
     with pytest.raises(ComputeError, match="climb renew search"):
-        listed(today=Limits(np.array([0.999, 0, 0]), np.ones(3)))
+        none = SETTINGS.model_copy(update={"choice": Choice(tolerance=0)})
+        listed(today=Limits(np.array([0.999, 0, 0]), np.ones(3)), settings=none)
 
 
 def test_tasks_that_only_report_change_nothing():
