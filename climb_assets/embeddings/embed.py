@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from climb_assets.embeddings.encoder import Encoder
+from climb_assets.embeddings.parts import EarlierVectors, iterate_parts
 from climb_assets.errors import ComputeError
 from climb_assets.store.files import atomic_file, write_array
-from climb_assets.tables import iterate_batches
 
 VECTORS = "vectors.npy"
 
@@ -35,6 +35,7 @@ def embed_shard(
     part_documents: int,
     out: Path,
     progress: Callable[[int, int], None] | None = None,
+    earlier: EarlierVectors | None = None,
 ) -> EmbedReport:
     """Write ``vectors.npy``: float16 unit vectors (documents, dimension) in document order.
 
@@ -43,11 +44,14 @@ def embed_shard(
     documents
         The shard's documents.parquet.
     part_documents
-        Documents that are embedded and put down together; finished parts found in `out` are trusted.
+        Documents that are embedded and put down together, at most; finished parts found in `out` are trusted.
     out
         Folder of the result and, until it is complete, of its parts.
     progress
         Called with the documents done and their total after each part.
+    earlier
+        Vectors of an earlier state of the shard: of parts that are as they were they are taken. What is written does
+        not depend on it, the work does.
 
     Raises
     ------
@@ -56,18 +60,23 @@ def embed_shard(
     """
     total = pq.read_metadata(documents).num_rows
     parts: list[Path] = []
-    done = made = tokens = padded = 0
+    done = made = taken = tokens = padded = 0
     started = time.perf_counter()
     joined = (out / VECTORS).exists()  # by a writer that died after its work and before its commit
-    for batch in iterate_batches(documents, part_documents, ["text"]):
+    for ids, texts in iterate_parts(documents, part_documents):
         path = out / f"part-{len(parts):05d}.npy"
         if not joined and not path.exists():
-            encoded = encoder.encode(batch.column("text").to_pylist())
-            _check(encoded.vectors, done, documents)
-            write_array(path, encoded.vectors)
-            made, tokens, padded = made + batch.num_rows, tokens + encoded.tokens, padded + encoded.padded_tokens
+            known = earlier.find(ids) if earlier is not None else None
+            if known is not None:
+                vectors, taken = known, taken + len(ids)
+            else:
+                encoded = encoder.encode(texts)
+                vectors, made = encoded.vectors, made + len(ids)
+                tokens, padded = tokens + encoded.tokens, padded + encoded.padded_tokens
+            _check(vectors, done, documents)
+            write_array(path, vectors)
         parts.append(path)
-        done += batch.num_rows
+        done += len(ids)
         if progress:
             progress(done, total)
     seconds = time.perf_counter() - started
@@ -81,6 +90,8 @@ def embed_shard(
             "docs_per_s": round(made / seconds, 2),
             "tokens_per_s": round(tokens / seconds, 1),
             "pad_share": round(1 - tokens / padded, 4) if padded else 0.0,
+            "tokens_embedded": tokens,
+            "documents_taken_over": taken,
             "precision": encoder.precision,
         },
     )

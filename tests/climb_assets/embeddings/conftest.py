@@ -1,5 +1,6 @@
 """The tiny encoder, loaded, and texts for it."""
 
+from hashlib import blake2b
 from pathlib import Path
 
 import pyarrow as pa
@@ -35,6 +36,6 @@ def texts() -> list[str]:
 def documents(tmp_path: Path, texts: list[str]) -> Path:
     """The texts as a shard's documents, in two row groups that no part size divides."""
     path = tmp_path / "documents.parquet"
-    table = pa.table({"id": [f"{i:032x}" for i in range(50)], "text": texts})
+    table = pa.table({"id": [blake2b(text.encode(), digest_size=16).hexdigest() for text in texts], "text": texts})
     write_table(path, iter([*table[:23].to_batches(), *table[23:].to_batches()]), table.schema)
     return path

@@ -9,8 +9,9 @@ import pytest
 
 from climb_assets.embeddings.embed import embed_shard
 from climb_assets.embeddings.encoder import Encoded, Encoder
+from climb_assets.embeddings.parts import EarlierVectors, iterate_parts
 from climb_assets.errors import ComputeError
-from climb_assets.tables import write_table
+from climb_assets.tables import read_table, write_table
 
 
 class CrashError(Exception):
@@ -54,6 +55,32 @@ def test_an_interrupted_run_resumes_to_the_same_bytes(documents: Path, encoder: 
     assert (broken / "vectors.npy").read_bytes() == (whole / "vectors.npy").read_bytes()
 
 
+@pytest.mark.parametrize("change", ["put in", "taken out", "put in front", "none"])
+def test_parts_that_are_as_they_were_are_taken_over_and_the_bytes_are_those_from_scratch(
+    documents: Path, encoder: Encoder, tmp_path: Path, change: str
+) -> None:
+    folders = {name: tmp_path / name for name in ("before", "scratch", "taken")}
+    for folder in folders.values():
+        folder.mkdir()
+    embed_shard(documents, encoder, 16, folders["before"])
+    table, new = read_table(documents), pa.table({"id": ["f" * 32], "text": ["a river of bread and proof"]})
+    pieces = {
+        "put in": [table[:30], new, table[30:]],
+        "taken out": [table[:30], table[31:]],
+        "put in front": [new, table],
+        "none": [table],
+    }
+    changed = tmp_path / "changed.parquet"
+    write_table(changed, pa.concat_tables(pieces[change]))
+    earlier = EarlierVectors.open(documents, folders["before"] / "vectors.npy", 16)
+    embed_shard(changed, encoder, 16, folders["scratch"])
+    report = embed_shard(changed, encoder, 16, folders["taken"], earlier=earlier)
+    taken, scratch = (folders[name] / "vectors.npy" for name in ("taken", "scratch"))
+    assert taken.read_bytes() == scratch.read_bytes()
+    again = report.facts["documents"] - report.timings["documents_taken_over"]
+    assert (again == 0) is (change == "none") and again < 40  # of 50
+
+
 def test_a_shard_without_documents_has_vectors_of_the_right_width(encoder: Encoder, tmp_path: Path) -> None:
     path = tmp_path / "documents.parquet"
     write_table(path, pa.table({"id": pa.array([], pa.string()), "text": pa.array([], pa.string())}))
@@ -78,6 +105,7 @@ class Broken:
 
 @pytest.mark.parametrize("value", [0.0, np.nan])
 def test_an_unusable_vector_is_an_error_that_names_the_document(value: float, documents: Path, tmp_path: Path) -> None:
-    with pytest.raises(ComputeError, match=r"document 9 of .*encoder\.precision"):
+    last = len(next(iterate_parts(documents, 10))[0]) - 1
+    with pytest.raises(ComputeError, match=rf"document {last} of .*encoder\.precision"):
         embed_shard(documents, Broken(value), 10, tmp_path)  # type: ignore[arg-type]
     assert not (tmp_path / "vectors.npy").exists()
