@@ -51,6 +51,8 @@ def event_of(
 
 def _versions_now(spec: Spec, artifact: Artifact) -> dict[str, str]:
     """Return the versions that the inputs of what is kept have now; none of what is not kept."""
+    if spec.kept is None:
+        return {}
     names = {entry.asset for entry in spec.inputs if entry.drawn and SPEC[entry.asset].dimension is None}
-    found = {name: artifact.store.current(name) for name in names if spec.kept is not None}
+    found = {name: artifact.store.current(name) for name in names}
     return {name: current.data_version for name, current in found.items() if current is not None}

@@ -117,9 +117,14 @@ class KeptGroup:
         """Return it as people read it."""
         counts = {"came": len(self.came), "changed": len(self.changed), "went": len(self.went)}
         how = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
-        since = f"{self.since} shard{'s' * (self.since != 1)} since ({how})" if self.since else "nothing since"
-        fitted = f"fitted on {self.shards} shard{'s' * (self.shards != 1)}"
+        since = f"{counted_shards(self.since)} since ({how})" if self.since else "nothing since"
+        fitted = f"fitted on {counted_shards(self.shards)}"
         return f"kept: {self.group} of generation {self.generation}, {fitted}; {since}"
+
+
+def counted_shards(number: int) -> str:
+    """Return a number of shards as people write it."""
+    return f"{number} shard{'s' * (number != 1)}"
 
 
 def compare_with_fit(group: str, made: Artifact, versions: Mapping[str, str | None]) -> KeptGroup:

@@ -136,16 +136,29 @@ def make_plan(materializer: Materializer, to: str | None = None) -> Plan:
             seconds = estimates.seconds(node, changed=changed)
             stale[node] = StaleItem(*node, tuple(causes), seconds, certain)
     fresh = {node: artifact for node, artifact in current.items() if artifact is not None and node not in stale}
+    kept = tuple(_kept(materializer, current, stale, fresh))
     for spec, asset, function in checks_against(wanted):
         made = fresh.get((asset, None))
         if made is not None and not (spec.kept and (spec.asset, None) in fresh):
-            load_function(function)(materializer.config, made)
+            _check_against(materializer.config, made, function, kept)
     return Plan(
         tuple(stale.values()),
         tuple(_removed(materializer, wanted)),
         tuple(_elsewhere(materializer, fresh.values())),
-        tuple(_kept(materializer, current, stale, fresh)),
+        kept,
     )
+
+
+def _check_against(config: Config, made: Artifact, function: str, kept: Iterable[KeptGroup]) -> None:
+    try:
+        load_function(function)(config, made)
+    except ConfigError as error:
+        for group in kept:
+            if made.asset in group.assets and group.since:
+                since = f"the {group.group} was begun before {counted_shards(group.since)} changed"
+                advice = f"`climb renew {group.group}` begins one from today's corpus"
+                raise ConfigError(f"{error}; {since}; {advice}") from None
+        raise
 
 
 def check_against_lake(config: Config, assets: Collection[str]) -> None:

@@ -23,7 +23,7 @@ def mixed(project: Path, up: Up) -> Path:
     path = project / "climb.yaml"
     clusters = {"clusters": {"domains": 2}}
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | clusters))
-    up(to="domains")
+    up(to="domain_supply")
     return project
 
 
@@ -64,7 +64,7 @@ def test_sql_and_exports_say_of_which_generation_they_are(mixed: Path, tmp_path:
 def test_a_finished_project_is_of_one_generation(finished_once: Path) -> None:
     materializer = Materializer(load_config(finished_once / "climb.yaml"))
     read = artefacts_read(materializer.store, "SELECT * FROM clusters JOIN proxy_results ON true, noise")
-    assert ("domain_supply", None) in read and ("cluster_statistics", None) in read
+    assert ("domains", None) in read and ("cluster_statistics", None) in read
     assert ("proxy_results", "iteration-02") in read and ("predictor_state", "iteration-01") in read
     assert require_current(look_at_generations(materializer), read, stale_too=False) is None
     assert "[stale]" not in describe(materializer)

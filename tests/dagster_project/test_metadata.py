@@ -78,7 +78,9 @@ def test_the_kind_of_a_predictor_is_the_configured_one(climb: Materializer, asse
 def test_the_page_of_the_domains_has_their_table_and_tells_what_was_pruned(climb: Materializer) -> None:
     page = pages(climb)["domains"]
     (first, *_) = page["domains"].records  # and not their number, a fact of the same name
-    assert list(first.data)[:2] == ["domain", "name"] and list(first.data)[-2:] == ["terms", "sources"]
+    assert list(first.data) == ["domain", "name", "clusters", "terms"]
+    (supply, *_) = pages(climb)["domain_supply"]["supply"].records
+    assert list(supply.data)[:2] == ["domain", "name"] and list(supply.data)[-2:] == ["terms", "sources"]
     assert {"pruned", "pruned_documents", "pruned_tokens", "pruned_token_share"} <= set(page)
 
 

@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 
 from climb_assets.config_file import PROFILES, load_config
 from climb_assets.errors import ConfigError
+from climb_assets.graph.kept import renew
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import make_plan
 from dagster_project.cli import main
@@ -279,6 +280,7 @@ def test_a_part_of_the_graph_needs_only_its_own_files(project: Path) -> None:
 
 def test_a_text_task_is_held_against_the_corpus_that_there_is(finished_project: Path) -> None:
     tasks = yaml.safe_load((PROFILES / "smoke.yaml").read_text())["tasks"]
+    renew(Materializer(load_config(finished_project / "climb.yaml")).store, "search")
     change(finished_project, tasks=tasks | {"ghosts": {"kind": "text", "sources": ["nobody"], "split": "report_eval"}})
     result = climb(finished_project, "plan")
     assert result.exit_code == 2

@@ -193,12 +193,12 @@ def test_damaged_artefact_stops_what_reads_it_and_is_made_again_when_deleted(
     up: Up, project: Path, lake: LocalStore
 ) -> None:
     artifact = lake.get("domains")
-    path = artifact.path / "domains.parquet"
+    path = artifact.path / "clusters.parquet"
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(bytes(data))
     change_setting(project, mixture={"seed": 1})
-    with pytest.raises(ClimbError, match=r"domains\.parquet is not what its manifest promises; delete its folder"):
+    with pytest.raises(ClimbError, match=r"clusters\.parquet is not what its manifest promises; delete its folder"):
         up()
     shutil.rmtree(artifact.path)
     up()
@@ -296,6 +296,7 @@ def test_shards_share_a_run_and_objectives_have_one_each(project: Path) -> None:
     assert runs == [
         Run(("corpus_shards", "embeddings", "quality_scores"), ("second.jsonl",)),
         Run(("embeddings", "quality_scores"), ("first.jsonl", "third.jsonl")),
+        Run(("cluster_assignments",), ("second.jsonl", "first.jsonl", "third.jsonl")),  # the centroids are kept
     ]
     assert runs[1].label == "embeddings, quality_scores [2 partitions]"
 

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from climb_assets.config_file import load_config
+from climb_assets.graph.kept import renew
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import Plan, make_plan
 from dagster_project.strict_json import to_json
@@ -110,8 +111,9 @@ def test_what_was_pruned_is_told_and_a_check_warns(project: Path, up: Up, instan
     path.write_text(yaml.safe_dump(settings))
     junk = [{"text": f"\x1b[31m| {row} | {row * 7} % | -- | ### |\n" * 60, "source": "sheets"} for row in range(90)]
     (project / "data_lake" / "raw" / "sheets.jsonl").write_text("\n".join(map(json.dumps, junk)))
-    up("domains")
     materializer = Materializer(load_config(path))
+    renew(materializer.store, "taxonomy")
+    up("domains")
     pruned = summarise(materializer)["pruned"]
     assert pruned["facts"]["pruned_mostly_by"] == "quality"
     assert {row["sources"][0]["source"] for row in pruned["clusters"]} == {"sheets"}

@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 
 from climb_assets.config_file import PROFILES, load_config
 from climb_assets.errors import ConfigError
+from climb_assets.graph.kept import renew
 from climb_assets.graph.materializer import Materializer
 from climb_assets.tables import read_table
 from climb_assets.training.task_sources import count_sources
@@ -61,6 +62,11 @@ def write_shard(project: Path, name: str, source: str | None) -> Path:
     return path
 
 
+def renew_search(project: Path) -> None:
+    """Ask for a search that begins with the corpus as it is, which tasks are then held against."""
+    renew(Materializer(load_config(project / "climb.yaml")).store, "search")
+
+
 def test_a_first_update_ends_before_clusters_are_made_and_names_all(tmp_path: Path, encoder_folder: Path) -> None:
     """So do `climb plan` and `climb up` after it, with the same sentence; what was made is kept."""
     project = write_project(tmp_path, encoder_folder)
@@ -89,6 +95,7 @@ def test_the_corpus_counts_the_sources_that_are_held_out_as_training_does(finish
 
 def test_nothing_is_said_while_a_shard_is_stale_or_not_there(finished_project: Path) -> None:
     add_tasks(finished_project, GHOSTS)
+    renew_search(finished_project)
     assert climb(finished_project, "plan").exit_code == 2
     shard = write_shard(finished_project, "new.jsonl", "new")
     assert climb(finished_project, "plan").exit_code == 0
@@ -103,8 +110,25 @@ def test_nothing_is_said_while_a_shard_is_stale_or_not_there(finished_project: P
     assert climb(finished_project, "plan").exit_code == 0
 
 
+def test_a_source_that_came_since_the_search_was_begun_is_told_as_that(finished_project: Path) -> None:
+    """The held-out text of a kept search is that of then; asked to begin one anew, today's counts."""
+    write_shard(finished_project, "new.jsonl", "new")
+    assert climb(finished_project, "up", "--to", "corpus_manifest").exit_code == 0
+    add_tasks(finished_project, {"new": {"kind": "text", "sources": ["new"], "documents": 2}})
+    result = climb(finished_project, "plan")
+    assert result.exit_code == 2
+    told = result.stderr.splitlines()[-1]
+    assert "source 'new'" in told
+    assert told.endswith(
+        "the search was begun before 1 shard changed; `climb renew search` begins one from today's corpus"
+    )
+    renew_search(finished_project)
+    assert climb(finished_project, "plan").exit_code == 0
+
+
 def test_a_shard_names_a_source_until_it_is_removed(finished_project: Path) -> None:
     """The name of a source counts in any Unicode form, that of a shard where records name none."""
+    renew_search(finished_project)
     accents = unicodedata.normalize("NFD", "\u00e9t\u00e9")
     write_shard(finished_project, "nameless.jsonl", None)
     write_shard(finished_project, "accents.jsonl", unicodedata.normalize("NFC", accents))
@@ -141,6 +165,7 @@ def test_a_run_of_the_ui_ends_before_it_computes(
     finished_project: Path, assets: set[str], partition: str | None, first: str
 ) -> None:
     add_tasks(finished_project, GHOSTS)
+    renew_search(finished_project)
     outcome = run(finished_project, assets, partition)
     (failed,) = (event for event in outcome.all_events if event.is_step_failure)
     assert failed.step_key == first
