@@ -15,7 +15,16 @@ from climb_assets.environment import Difference, differences
 from climb_assets.errors import ClimbError, ConfigError
 from climb_assets.graph.assets import SEARCH, SPEC, SPECS, check_outside_files, checks_against
 from climb_assets.graph.estimates import Cost, Estimates, Node, add_up
-from climb_assets.graph.kept import FITTED_ON, GENERATION, GROUPS, KeptGroup, compare_with_fit, decides, deciding
+from climb_assets.graph.kept import (
+    FITTED_ON,
+    GENERATION,
+    GROUPS,
+    KeptGroup,
+    compare_with_fit,
+    counted_shards,
+    decides,
+    deciding,
+)
 from climb_assets.graph.materializer import Materializer, ancestors
 from climb_assets.graph.spec import Spec, artefact_name, load_function
 from climb_assets.store.artifacts import Artifact, Order
