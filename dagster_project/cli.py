@@ -25,6 +25,7 @@ from climb_assets.graph.spec import iteration_keys
 from climb_assets.mixture.export import Format
 from climb_assets.printable import MOST_OF_A_SENTENCE, printable, printable_lines
 from dagster_project.cli_demo import demo_corpus, fetch_encoder, fetch_tasks
+from dagster_project.cli_garbage import collect
 from dagster_project.interrupts import ended_after, run_interruptibly
 from dagster_project.locales import survive_any_locale, use_utf8
 from dagster_project.private_files import load_privately
@@ -296,12 +297,13 @@ def export(objective: str, form: Format, out: Path | None, stale_too: bool) -> N
     folder = out or config.lake / "export" / f"{_objective(config, objective)}-{form}"
     _require_outside(folder, config)
     materializer = Materializer(config)
-    corpus = materializer.get("mixed_corpus", objective)
-    node = ("mixed_corpus", objective)
-    complaint = require_current(look_at_generations(materializer), [node], stale_too=stale_too)
-    parts = [corpus.file(name) for name in sorted(corpus.manifest["files"]) if name.startswith("part-")]
-    notes = [] if complaint is None else [f"When this was exported it was {complaint}."]
-    exported = export_mixture(parts, corpus.file("realised.parquet"), form, folder, f"climb-{objective}", notes)
+    with materializer.store.in_use():
+        corpus = materializer.get("mixed_corpus", objective)
+        node = ("mixed_corpus", objective)
+        complaint = require_current(look_at_generations(materializer), [node], stale_too=stale_too)
+        parts = [corpus.file(name) for name in sorted(corpus.manifest["files"]) if name.startswith("part-")]
+        notes = [] if complaint is None else [f"When this was exported it was {complaint}."]
+        exported = export_mixture(parts, corpus.file("realised.parquet"), form, folder, f"climb-{objective}", notes)
     click.echo(f"{folder}")
     click.echo(exported.in_words())
 
@@ -338,6 +340,7 @@ def export_swarm(folder: Path, stale_too: bool) -> None:
 main.add_command(demo_corpus)
 main.add_command(fetch_encoder)
 main.add_command(fetch_tasks)
+main.add_command(collect)
 
 if __name__ == "__main__":
     main()

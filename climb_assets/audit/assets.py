@@ -13,4 +13,6 @@ def audit_bundle(climb: Materializer, objective: str, draft: Draft) -> None:
     """Everything an auditor needs, in one folder: documents, raw files, lineage, parameters, checksums, report."""
     roots = [climb.get(asset, objective) for asset in ("mixed_corpus", "target_comparison")]
     lineage = trace(climb.store, roots)
-    draft.summary |= write_bundle(objective, lineage, trained_models(climb.store, lineage), draft.path)
+    draft.summary |= write_bundle(
+        objective, lineage, trained_models(climb.store, lineage.artefacts.values()), draft.path
+    )

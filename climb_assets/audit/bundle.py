@@ -17,7 +17,7 @@ from climb_assets.errors import ConfigError
 from climb_assets.store.artifacts import Artifact, sha256_file
 from climb_assets.tables import read_table, write_table
 
-CHECKSUMS = "SHA256SUMS"
+CHECKSUMS, LINEAGE = "SHA256SUMS", "lineage.json"
 
 
 def write_bundle(objective: str, lineage: Lineage, proxies: Sequence[Artifact], out: Path) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def write_bundle(objective: str, lineage: Lineage, proxies: Sequence[Artifact], 
     write_table(out / "documents.parquet", documents)
     raw = _raw_files(artefacts)
     _write(out / "raw_files.json", raw)
-    _write(out / "lineage.json", _describe(lineage, proxies))
+    _write(out / LINEAGE, _describe(lineage, proxies))
     _write(out / "parameters.json", {name: made.manifest["config"] for name, made in sorted(artefacts.items())})
     (out / "report.md").write_text(_report(objective, lineage, len(raw), documents.num_rows), encoding="utf-8")
     for name in ("selection.json", "weights.parquet"):
@@ -170,3 +170,23 @@ def export_bundle(bundle: Artifact, folder: Path) -> Path:
     for name in bundle.manifest["files"]:
         shutil.copyfile(bundle.file(name), folder / name)
     return folder
+
+
+def exported_bundles(folder: Path) -> dict[Path, list[tuple[str, str | None, str]]]:
+    """Return the bundles in a folder, and of each the asset, partition and fingerprint of all that its lineage names.
+
+    Raises
+    ------
+    ConfigError
+        The lineage of one cannot be read.
+    """
+    named = {}
+    for sums in sorted(folder.glob(f"*/{CHECKSUMS}")):
+        path = sums.parent / LINEAGE
+        try:
+            lineage = json.loads(path.read_text(encoding="utf-8"))
+            nodes = [*lineage["nodes"].values(), *lineage["proxy_models"]]
+            named[sums.parent] = [(str(node["asset"]), node["partition"], str(node["fingerprint"])) for node in nodes]
+        except (OSError, ValueError, TypeError, LookupError, AttributeError):
+            raise ConfigError(f"{path} does not tell what this audit bundle rests on; move the bundle away") from None
+    return named

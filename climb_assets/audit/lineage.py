@@ -5,6 +5,7 @@ What belongs here: walking manifests. Whether bytes are still what a manifest sa
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from climb_assets.errors import MissingArtifact
 from climb_assets.graph.assets import SPEC
@@ -54,6 +55,67 @@ def name_of(artifact: Artifact) -> str:
     return artifact.asset if artifact.partition is None else f"{artifact.asset}@{artifact.partition}"
 
 
+def is_outside(needed: str) -> bool:
+    """Return whether what a manifest names as an input is no artefact: raw files, the listing, model folders, tasks."""
+    return ":" in needed or needed == "raw_corpus"
+
+
+def walk(store: Store, roots: Iterable[Artifact]) -> Iterator[Artifact]:
+    """Yield some artefacts and everything that they rest on, each once; also several versions of one partition.
+
+    What a kept artefact was fitted on is not among it, apart from what is still read of that: `Spec.still_read`.
+
+    Raises
+    ------
+    MissingArtifact
+        A manifest names an input that is not in the lake with that data version: the lineage has a hole.
+    """
+    waiting, read = list(roots), list[Artifact]()
+    yielded: set[Path] = set()
+    found: set[tuple[str, str]] = set()
+    while waiting:
+        artifact = waiting.pop()
+        if artifact.path in yielded:
+            continue
+        yielded.add(artifact.path)
+        yield artifact
+        for needed, version in _deciding(artifact).items():
+            if not is_outside(needed) and (needed, version) not in found:
+                found.add((needed, version))
+                waiting.append(_holding(store, needed, version, name_of(artifact)))
+        read += _still_read(store, artifact)
+    yield from {artifact.path: artifact for artifact in read if artifact.path not in yielded}.values()
+
+
+def walk_fits(store: Store, roots: Iterable[Artifact]) -> Iterator[Artifact]:
+    """Yield what `walk` does and what kept artefacts were fitted on, as far as the lake still holds it."""
+    waiting = list(roots)
+    yielded: set[Path] = set()
+    while waiting:
+        artifact = waiting.pop()
+        if artifact.path in yielded:
+            continue
+        yielded.add(artifact.path)
+        yield artifact
+        inputs = {needed: version for needed, version in artifact.manifest["inputs"].items() if not is_outside(needed)}
+        found = [_find(store, needed, version) for needed, version in inputs.items()]
+        waiting += [other for other in found if other is not None]
+
+
+def _deciding(artifact: Artifact) -> dict[str, str]:
+    inputs, spec = artifact.manifest["inputs"], SPEC.get(artifact.asset)
+    return dict(inputs) if spec is None else deciding(spec, inputs)
+
+
+def _still_read(store: Store, artifact: Artifact) -> list[Artifact]:
+    """Return what is read of the fit of a kept artefact as long as that is used, as far as it is there."""
+    spec = SPEC.get(artifact.asset)
+    names = spec.still_read if spec is not None else ()
+    read = {name: version for name, version in artifact.manifest["inputs"].items() if name.partition("@")[0] in names}
+    found = [_find(store, name, version) for name, version in read.items()]
+    return [other for other in found if other is not None]
+
+
 def trace(store: Store, roots: Iterable[Artifact], *, fit: bool = False) -> Lineage:
     """Walk from some artefacts to everything they were made from.
 
@@ -78,21 +140,17 @@ def trace(store: Store, roots: Iterable[Artifact], *, fit: bool = False) -> Line
         if name in lineage.artefacts:
             continue
         lineage.artefacts[name] = artifact
-        inputs = artifact.manifest["inputs"]
-        spec = SPEC.get(artifact.asset)
-        decided = inputs if spec is None else deciding(spec, inputs)
+        inputs, decided = artifact.manifest["inputs"], _deciding(artifact)
         for needed, version in decided.items():
             lineage.edges.append((needed, name))
-            if ":" in needed or needed == "raw_corpus":
+            if is_outside(needed):
                 lineage.outside[needed] = version
+            elif not fit:
+                waiting.append(_holding(store, needed, version, name))
             elif (found := _find(store, needed, version)) is not None:
                 waiting.append(found)
-            elif fit:
-                lineage.gone[needed] = version
             else:
-                raise MissingArtifact(
-                    f"{name} was made from {needed} in version {version}, which the lake does not hold"
-                )
+                lineage.gone[needed] = version
         if inputs.keys() - decided.keys():
             others = {needed: version for needed, version in inputs.items() if needed not in decided}
             lineage.fits[name] = _trace_fit(store, name, others)
@@ -109,13 +167,20 @@ def _trace_fit(store: Store, name: str, inputs: Mapping[str, str]) -> Lineage:
     return fit
 
 
+def _holding(store: Store, name: str, version: str, wanted_by: str) -> Artifact:
+    artifact = _find(store, name, version)
+    if artifact is None:
+        raise MissingArtifact(f"{wanted_by} was made from {name} in version {version}, which the lake does not hold")
+    return artifact
+
+
 def _find(store: Store, name: str, version: str) -> Artifact | None:
     asset, _, partition = name.partition("@")
     return store.with_data_version(asset, partition or None, version)
 
 
-def trained_models(store: Store, lineage: Lineage) -> list[Artifact]:
-    """Return the models that the artefacts of a lineage rest on, from the store of proxies and from DoReMi's.
+def trained_models(store: Store, artefacts: Iterable[Artifact]) -> list[Artifact]:
+    """Return the models that some artefacts rest on, from the store of proxies and from DoReMi's, each once.
 
     Raises
     ------
@@ -123,7 +188,7 @@ def trained_models(store: Store, lineage: Lineage) -> list[Artifact]:
         A model is not in its store in the version that was used.
     """
     found: dict[str, Artifact] = {}
-    for artifact in lineage.artefacts.values():
+    for artifact in artefacts:
         used = [(DOREMI, artifact.summary["doremi"])] if "doremi" in artifact.summary else []
         if MODELS_TABLE in artifact.manifest["files"]:
             used += [(MODELS, row) for row in read_table(artifact.file(MODELS_TABLE)).to_pylist()]

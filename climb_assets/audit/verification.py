@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from climb_assets.audit.lineage import Lineage, name_of, trace
+from climb_assets.audit.lineage import name_of, walk, walk_fits
 from climb_assets.corpus.digest_cache import hash_file
 from climb_assets.corpus.raw_files import UNREADABLE
 from climb_assets.corpus.regular_file import IrregularFileError
@@ -18,8 +18,11 @@ from climb_assets.graph.assets import SPECS
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.spec import artefact_name
 from climb_assets.store.artifacts import MANIFEST, RUN_FACTS, Artifact
+from climb_assets.training.measurement import TASKS
+from climb_assets.training.proxy_orders import MODELS, SCORES
+from climb_assets.training.reweighting import DOREMI
 
-STORES = ("proxy_models", "proxy_scores", "proxy_tasks", "doremi_models")  # of no asset, and verified whole
+STORES = (MODELS, SCORES, TASKS, DOREMI)  # of no asset, and verified whole
 
 
 @dataclass(frozen=True)
@@ -45,12 +48,17 @@ def verify_lake(materializer: Materializer) -> Verification:
     MissingArtifact
         The lake holds no artefact, so that nothing can be said of it.
     """
+    with materializer.store.in_use():
+        return _verify(materializer)
+
+
+def _verify(materializer: Materializer) -> Verification:
     lake = materializer.store
     differences: list[str] = []
     current = list(_current(materializer, differences))
-    lineage = Lineage()
+    behind: list[Artifact] = []
     try:
-        lineage = trace(lake, current)
+        behind.extend(walk(lake, current))  # as far as it comes
     except ClimbError as error:
         differences.append(str(error))
     stored: list[Artifact] = []
@@ -59,7 +67,8 @@ def verify_lake(materializer: Materializer) -> Verification:
             stored += lake.all_of(name)
         except ClimbError as error:
             differences.append(str(error))
-    everything = {artifact.path: artifact for artifact in [*current, *lineage.everything(), *stored]}
+    behind += walk_fits(lake, current)
+    everything = {artifact.path: artifact for artifact in [*current, *behind, *stored]}
     if not everything and not differences:
         raise MissingArtifact(f"{materializer.config.lake} holds no artefact to verify; run `climb up`")
     not_made = _not_made(materializer, differences)

@@ -65,6 +65,19 @@ class DigestCache:
         with self._open() as connection:
             connection.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", rows)
 
+    def gone(self) -> list[Path]:
+        """Return the remembered files that are no longer there."""
+        if not self.path.exists():
+            return []
+        with self._open() as connection:
+            rows = connection.execute("SELECT path FROM files ORDER BY path").fetchall()
+        return [path for (name,) in rows if not os.path.lexists(path := Path(os.fsdecode(name)))]
+
+    def forget(self, paths: Sequence[Path]) -> None:
+        """Forget files; one that is there will be hashed again."""
+        with self._open() as connection:
+            connection.executemany("DELETE FROM files WHERE path=?", [(os.fsencode(path),) for path in paths])
+
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         self.path.parent.mkdir(parents=True, exist_ok=True)

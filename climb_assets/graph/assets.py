@@ -183,6 +183,7 @@ SPECS: tuple[Spec, ...] = (
         files=choice_files,
         kept=SNAPSHOT,
         methods=("climb_assets.corpus.assets:tokenized_shards",),
+        still_read=("tokenized_shards",),
         check_against=SOURCES_IN_CORPUS,
         kinds=("duckdb", "numpy"),
     ),

@@ -227,6 +227,10 @@ class Materializer:
         ClimbError
             What the function says.
         """
+        with self.store.in_use():
+            return self._make(function, asset, partition)
+
+    def _make(self, function: Callable[..., None], asset: str, partition: str | None) -> Made:
         kept = self.kept(asset, partition)
         if kept is not None and _is_sound(kept):
             return Made(kept, False)

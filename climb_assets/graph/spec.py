@@ -66,6 +66,8 @@ class Spec:
     methods
         Of a kept asset, functions that made its inputs, as ``module:name``, and whose code renews it too: vectors of
         another encoder lie in another space.
+    still_read
+        Of a kept asset, inputs whose versions of then are read as long as it is used.
     resumable
         Whether its function trusts the finished files in the folder of a maker that died.
     precision
@@ -90,6 +92,7 @@ class Spec:
     lineage: bool = False
     kept: str | None = None
     methods: tuple[str, ...] = ()
+    still_read: tuple[str, ...] = ()
     resumable: bool = False
     precision: Callable[[Config, str], str] | None = None
     commit: Callable[[Config], str | None] = lambda config: None

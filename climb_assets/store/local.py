@@ -11,22 +11,21 @@ is telling a dead writer's draft from a living one's, and a swap: see `LocalStor
 
 import contextlib
 import errno
-import fcntl
 import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from climb_assets.device_faults import lacks_room
+from climb_assets.device_faults import NO_RIGHT, lacks_room
 from climb_assets.errors import CorruptArtifact, TransientError
 from climb_assets.store.artifacts import MANIFEST, RUN_FACTS, UNPARTITIONED, Artifact, Draft, Order, seal, sha256_text
 from climb_assets.store.files import UNFINISHED, make_folder, sync_folder, write_atomically
+from climb_assets.store.locks import hold
 from climb_assets.store.manifests import read_manifest, read_reference
 from climb_assets.store.store import Store
 
 DRAFT, DISCARDED = ".partial", ".discarded"
-NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 TAKEN = (errno.ENOTEMPTY, errno.EEXIST)  # POSIX lets rename() answer either
 
 
@@ -45,7 +44,7 @@ class LocalStore(Store):
     def put(self, order: Order, write: Callable[[Draft], None], *, resumable: bool = False) -> tuple[Artifact, bool]:
         """Make an artefact unless a whole one is there; see `Store.put`."""
         final = self._folder(order.asset, order.partition) / order.fingerprint
-        with self.lease(f"{order.asset}.{order.partition or UNPARTITIONED}.{order.fingerprint}") as alone:
+        with self.lease(writing(order.asset, order.partition, order.fingerprint)) as alone:
             found = self._whole(final)
             if found is not None:
                 return found, False
@@ -56,9 +55,9 @@ class LocalStore(Store):
                 while not _commit(draft.path, final):
                     found = self._whole(final)
                     if found is not None:  # of a writer that held no lease, and was first
-                        _discard(draft.path)
+                        discard(draft.path)
                         return found, False
-                    _discard(final)
+                    discard(final)
             except Exception as error:
                 if lacks_room(error):
                     raise TransientError(f"there is no room left for {self.root}; make some and run again") from error
@@ -95,6 +94,11 @@ class LocalStore(Store):
         """Return the path of a file: it is here already."""
         return artifact.path / name
 
+    def referred(self) -> list[tuple[str, str | None]]:
+        """Return each asset and partition that has a reference, sorted."""
+        files = sorted(path for path in (self.root / "refs").glob("[!.]*/[!.]*") if path.is_file())
+        return [(path.parent.name, None if path.name == UNPARTITIONED else path.name) for path in files]
+
     def partitions(self, asset: str) -> list[str]:
         """Return the partition keys that have a reference, sorted."""
         folder = self.root / "refs" / asset
@@ -114,7 +118,7 @@ class LocalStore(Store):
         then stands; either way it names a whole artefact, and the planner tells whether that is the one to use.
         """
         path = self._reference(asset, partition)
-        with self.lease(f"refs.{asset}") as alone:
+        with self.lease(moving(asset)) as alone:
             for left in path.parent.glob(f".*{UNFINISHED}") if alone else ():  # of a writer that was killed
                 left.unlink(missing_ok=True)
             if self.reference(asset, partition) != expected:
@@ -136,17 +140,58 @@ class LocalStore(Store):
         grants it to two hosts at once, a writer may find its draft taken from it, which is a `TransientError`; on one
         that refuses it, every writer makes a draft of its own, drafts of dead writers stay, and the first is kept.
         """
-        folder = self.root / "locks"
-        make_folder(folder)
-        with (folder / sha256_text(name)[:32]).open("a", encoding="utf-8") as stream:
+        with hold(self.lock(name)) as granted:
+            yield granted
+
+    def lock(self, name: str) -> Path:
+        """Return the file whose lock is the right of this name."""
+        return self.root / "locks" / sha256_text(name)[:32]
+
+    @property
+    def in_use_lock(self) -> Path:
+        """The file whose lock everybody shares who works with artefacts; see `in_use`."""
+        return self.lock("in use")
+
+    @contextlib.contextmanager
+    def in_use(self) -> Iterator[bool]:
+        """Keep garbage from being removed meanwhile; see `Store.in_use`."""
+        with contextlib.ExitStack() as held:
             try:
-                fcntl.flock(stream, fcntl.LOCK_EX)
+                granted = held.enter_context(hold(self.in_use_lock, shared=True))
             except OSError as error:
-                if error.errno not in NO_LOCKS:
+                if error.errno not in NO_RIGHT:
                     raise
-                yield False
-            else:
-                yield True
+                granted = False  # a reader of a lake that it may not write
+            yield granted
+
+    @contextlib.contextmanager
+    def undisturbed(self) -> Iterator[float]:
+        """Hold the store while nobody is in an `in_use` block, and let whoever wants to be in one wait.
+
+        Returns
+        -------
+        The time by the clock of the file system, as `stat` tells it.
+
+        Raises
+        ------
+        TransientError
+            It is in use, or the file system grants no lock, so that nobody can tell.
+        """
+        lock = self.in_use_lock
+        with contextlib.ExitStack() as held:
+            try:
+                granted = held.enter_context(hold(lock, wait=False))
+            except BlockingIOError:
+                raise TransientError(
+                    f"{self.root} is in use: something is being made, verified or exported; wait for it and run again"
+                ) from None
+            if not granted:
+                raise TransientError(
+                    f"the file system of {self.root} grants no locks, so whether it is in use cannot be told; run this "
+                    "on the host that has the disk"
+                )
+            os.utime(lock)
+            yield lock.stat().st_mtime
 
     def working_folder(self, order: Order) -> Path:
         """Return ``unfinished/<fingerprint>``, made if absent; see `Store.working_folder`."""
@@ -184,6 +229,16 @@ class LocalStore(Store):
         return artifact
 
 
+def writing(asset: str, partition: str | None, fingerprint: str) -> str:
+    """Return the name of the right to write an artefact."""
+    return f"{asset}.{partition or UNPARTITIONED}.{fingerprint}"
+
+
+def moving(asset: str) -> str:
+    """Return the name of the right to move references of an asset."""
+    return f"refs.{asset}"
+
+
 def _raise_unless_gone(error: OSError) -> None:
     """Raise what keeps a folder from being looked into; that is not the same as its being empty."""
     if not isinstance(error, FileNotFoundError | NotADirectoryError):
@@ -205,7 +260,7 @@ def _begin(final: Path, *, resumable: bool, alone: bool) -> Path:
             with contextlib.suppress(FileNotFoundError):
                 left.rename(draft)
         else:
-            _discard(left)
+            discard(left)
     draft.mkdir(exist_ok=True)
     for half_written in draft.rglob(f".*{UNFINISHED}"):  # or the seal would count it
         half_written.unlink()
@@ -226,13 +281,17 @@ def _commit(draft: Path, final: Path) -> bool:
     return True
 
 
-def _discard(path: Path) -> None:
-    """Remove a folder, its name first: nobody finds it half removed, nor can its writer commit it any more."""
+def discard(path: Path) -> None:
+    """Remove a folder, its name first: nobody finds it half removed, nor can its writer commit it any more.
+
+    The new name is on the disk before anything of it is gone, so that no power cut brings back a part.
+    """
     discarded = _hidden(path, DISCARDED)
     try:
         path.rename(discarded)
     except FileNotFoundError:
         return
+    sync_folder(path.parent)
     shutil.rmtree(discarded, ignore_errors=True)
 
 

@@ -74,6 +74,10 @@ class Store(Protocol):
         """Return the partition keys that have a reference, sorted."""
 
     @abstractmethod
+    def referred(self) -> list[tuple[str, str | None]]:
+        """Return each asset and partition (None where it has none) that has a reference."""
+
+    @abstractmethod
     def reference(self, asset: str, partition: str | None) -> str | None:
         """Return the fingerprint that the reference names, or None where there is no reference."""
 
@@ -91,6 +95,15 @@ class Store(Protocol):
         """Wait for the exclusive right of this name and hold it; it ends with the block or with the process.
 
         It only saves work: False is handed out where the store cannot grant it, and the holder goes on all the same.
+        """
+
+    @abstractmethod
+    def in_use(self) -> AbstractContextManager[bool]:
+        """Keep garbage from being removed while the block runs; many may be in one at once.
+
+        Whoever makes an artefact is in one from the first look at its inputs until its reference is set, and whoever
+        reads more than one artefact while others may be superseded. It waits while garbage is being removed. False is
+        handed out where the store cannot grant it; garbage cannot be removed there either.
         """
 
     @abstractmethod

@@ -22,6 +22,7 @@ from climb_assets.training.token_index import load_training_index
 
 DOREMI = "doremi_models"  # a store of its own, beside that of the proxies
 RUN = "doremi.parquet"
+REWEIGH = "climb_assets.training.reweighting:reweigh"  # the code that DoReMi's models answer for
 
 
 def reweigh(materializer: Materializer) -> tuple[Artifact, ProxyOutcome]:
@@ -74,7 +75,7 @@ def reweigh(materializer: Materializer) -> tuple[Artifact, ProxyOutcome]:
 
 
 # What this process has imported: should the files change under it, the old code's work must not bear the new hash.
-_CODE = code_of("climb_assets.training.reweighting:reweigh")
+_CODE = code_of(REWEIGH)
 
 
 @contextlib.contextmanager

@@ -266,9 +266,9 @@ def test_baselines_that_train_get_as_many_proxies_as_the_search(up: Up, project:
     runs = [lake.get("baseline_mixtures", objective).summary["doremi"] for objective in ("general", "science")]
     assert runs[0] == runs[1] and len(lake.all_of("doremi_models")) == 1  # no objective trains it again
     lineage = trace(lake, [lake.get("baseline_mixtures", "general")])
-    assert runs[0]["fingerprint"] in {model.fingerprint for model in trained_models(lake, lineage)}
+    assert runs[0]["fingerprint"] in {model.fingerprint for model in trained_models(lake, lineage.artefacts.values())}
     reference = lake.find("doremi_models", None, runs[0]["fingerprint"]).manifest["inputs"]["proxy_models"]
-    assert reference in {model.data_version for model in trained_models(lake, lineage)}
+    assert reference in {model.data_version for model in trained_models(lake, lineage.artefacts.values())}
 
 
 @pytest.mark.parametrize(

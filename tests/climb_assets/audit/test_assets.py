@@ -28,7 +28,7 @@ def test_the_lineage_has_the_proxies_of_search_confirmation_and_comparison(mater
     used += [("confirmation_results", objective), ("target_comparison", objective)]
     assert {f"{asset}@{key}" for asset, key in used} <= set(lineage.artefacts)
     wanted = set().union(*(fingerprints(materializer, asset, key) for asset, key in used))
-    assert {model.fingerprint for model in trained_models(materializer.store, lineage)} == wanted
+    assert {model.fingerprint for model in trained_models(materializer.store, lineage.artefacts.values())} == wanted
 
 
 @pytest.mark.parametrize("objective", ["general", "science"])

@@ -1,0 +1,220 @@
+"""Garbage collection: what of a lake nothing needs any more, and what removing it frees.
+
+What belongs here: marking what is kept, and telling of the rest. Where it lies and how it is removed belongs to
+`climb_assets.store.garbage`.
+
+Kept is every artefact that a reference names, all that those were made from, the models that they rest on, and what an
+audit bundle in the lake's export folder names; so the answer stays auditable and verifiable. Exports of data sets name
+nothing in the lake. A model costs hours and may be found again when a setting is set back, so by default those are kept
+too that were trained by today's code on training tokens that are kept: no other can be found again by a setting alone.
+Scores are kept with their model, prepared tasks with their scores.
+"""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from climb_assets.audit.bundle import exported_bundles
+from climb_assets.audit.lineage import trained_models, walk
+from climb_assets.audit.verification import STORES
+from climb_assets.config import Config
+from climb_assets.corpus.digest_cache import DigestCache
+from climb_assets.errors import MissingArtifact
+from climb_assets.graph.assets import SPEC
+from climb_assets.graph.code_identity import code_of
+from climb_assets.graph.materializer import Materializer
+from climb_assets.graph.spec import artefact_name
+from climb_assets.store.artifacts import Artifact
+from climb_assets.store.garbage import Entry, Key, Survey, remove_garbage, survey
+from climb_assets.store.local import LocalStore
+from climb_assets.store.store import Store
+from climb_assets.training.measurement import TASKS
+from climb_assets.training.proxy_orders import MODELS, SCORES, TRAIN
+from climb_assets.training.reweighting import DOREMI, REWEIGH
+
+Models = Literal["used", "reusable", "all"]
+
+
+@dataclass(frozen=True)
+class Freed:
+    """How much of one kind is garbage, of which asset where it is artefacts, and how much of it there is in all."""
+
+    kind: str
+    asset: str | None
+    count: int
+    bytes: int
+    of: int
+    of_bytes: int
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """What was found, and what of it was removed.
+
+    Parameters
+    ----------
+    deleted
+        Whether it was removed, or only looked at.
+    before, after
+        Bytes of all that the store has written, before and after; where nothing was removed, as it would be after.
+    digests
+        Files outside the lake that are gone and whose digests were remembered.
+    bundles
+        For each exported audit bundle, how many artefacts and bytes are kept for it alone.
+    left
+        Paths that are neither kept nor garbage, and why each is left alone.
+    """
+
+    deleted: bool
+    before: int
+    after: int
+    freed: tuple[Freed, ...]
+    digests: int
+    bundles: dict[str, tuple[int, int]]
+    left: dict[str, str]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the form that `climb gc --json` prints."""
+        return asdict(self)
+
+
+def find_garbage(materializer: Materializer, models: Models = "reusable", *, keep_unfinished: bool = False) -> Garbage:
+    """Return what `collect_garbage` would remove; nothing is written."""
+    store = LocalStore(materializer.config.lake)
+    kept = mark(store, models)
+    named = _named_by_bundles(materializer.config, store)
+    found = _survey(store, kept, named, keep_unfinished=keep_unfinished)
+    gone = _gone(materializer.digests)
+    after = found.bytes - sum(entry.bytes for entry in found.garbage)
+    return _tell(found, kept, named, after, len(gone), deleted=False)
+
+
+def collect_garbage(
+    materializer: Materializer, models: Models = "reusable", *, keep_unfinished: bool = False
+) -> Garbage:
+    """Remove what nothing needs. Killed at any time it leaves a whole lake, and the next one goes on.
+
+    Parameters
+    ----------
+    models
+        Which trained models are kept: those that kept artefacts rest on (``used``), also those that a search with other
+        settings over the kept training tokens would find again (``reusable``), or ``all``.
+    keep_unfinished
+        Whether the drafts and checkpoints of interrupted work are kept, from which the next `climb up` goes on.
+
+    Raises
+    ------
+    TransientError
+        Something is being made, verified or exported.
+    ClimbError
+        What is kept cannot be told: a reference, a manifest or a lineage is damaged.
+    """
+    store = LocalStore(materializer.config.lake)
+    with store.undisturbed() as began:
+        kept = mark(store, models)
+        named = _named_by_bundles(materializer.config, store)
+        found = _survey(store, kept, named, keep_unfinished=keep_unfinished, since=began)
+        left = remove_garbage(store, found)
+        gone = _gone(materializer.digests)
+        if materializer.digests is not None and gone:
+            materializer.digests.forget(gone)
+        after = _survey(store, kept, named, keep_unfinished=keep_unfinished, since=began).bytes
+    still = {one.path for one in left}
+    removed = tuple(entry for entry in found.garbage if entry.path not in still)
+    stayed = tuple(entry for entry in found.garbage if entry.path in still)
+    outcome = Survey((*found.kept, *stayed), removed, (*found.left, *left))
+    return _tell(outcome, kept, named, after, len(gone), deleted=True)
+
+
+def mark(store: Store, models: Models) -> set[Key]:
+    """Return the artefacts that references need: those that they name, all behind them, their models and scores.
+
+    Raises
+    ------
+    MissingArtifact
+        A reference or a lineage names what is not there, so that what it rests on cannot be told.
+    CorruptArtifact
+        A reference or a manifest cannot be read.
+    """
+    made = list(walk(store, _referred(store)))
+    kept = {_key(artifact) for artifact in made}
+    tokens = {artifact.data_version for artifact in made if artifact.asset == "training_tokens"}
+    trained = {_key(model): model for model in trained_models(store, made)}
+    code = {MODELS: code_of(TRAIN), DOREMI: code_of(REWEIGH)}
+    everything = [model for name in (MODELS, DOREMI) for model in store.all_of(name)]
+    for model in everything:
+        findable = model.manifest["inputs"].get("training_tokens") in tokens and _same(model, code[model.asset])
+        if models == "all" or (models == "reusable" and findable):
+            trained[_key(model)] = model
+    references = {model.manifest["inputs"].get(MODELS) for model in trained.values()}  # of DoReMi's
+    trained |= {_key(model): model for model in everything if model.data_version in references}
+    return kept | trained.keys() | _measured(store, {model.data_version for model in trained.values()})
+
+
+def _measured(store: Store, models: set[str]) -> set[Key]:
+    """Return the scores of models, given by their data versions, and the prepared tasks that those were scored on."""
+    scores = [one for one in store.all_of(SCORES) if one.manifest["inputs"].get("proxy_model") in models]
+    asked = {entry for one in scores for entry in one.manifest["inputs"].items()}
+    tasks = [task for task in store.all_of(TASKS) if (f"task:{task.partition}", task.data_version) in asked]
+    return {_key(artifact) for artifact in (*scores, *tasks)}
+
+
+def _referred(store: Store) -> Iterable[Artifact]:
+    for asset, partition in store.referred():
+        artifact = store.current(asset, partition)
+        if artifact is None:
+            name = artefact_name(asset, partition)
+            raise MissingArtifact(f"{name} is referred to and is not there, nor what it rests on known; run `climb up`")
+        yield artifact
+
+
+def _same(model: Artifact, code: dict[str, str]) -> bool:
+    return dict(model.manifest["code"]) == code
+
+
+def _key(artifact: Artifact) -> Key:
+    return artifact.asset, artifact.partition, artifact.fingerprint
+
+
+def _named_by_bundles(config: Config, store: Store) -> dict[str, set[Key]]:
+    """Return what each audit bundle in the export folder names and the lake still has."""
+    bundles = exported_bundles(config.lake / "export")
+    return {path.name: {key for key in named if store.find(*key) is not None} for path, named in bundles.items()}
+
+
+def _survey(
+    store: LocalStore, kept: set[Key], named: dict[str, set[Key]], *, keep_unfinished: bool, since: float = float("inf")
+) -> Survey:
+    everything = kept.union(*named.values())
+    return survey(store, {*SPEC, *STORES}, everything, keep_unfinished=keep_unfinished, since=since)
+
+
+def _gone(digests: DigestCache | None) -> list[Any]:
+    return digests.gone() if digests is not None else []
+
+
+def _tell(
+    found: Survey, kept: set[Key], named: dict[str, set[Key]], after: int, digests: int, *, deleted: bool
+) -> Garbage:
+    bundles = {}
+    for name, keys in named.items():
+        alone = [entry for entry in found.kept if entry.kind == "artefact" and entry.key in keys - kept]
+        bundles[name] = (len(alone), sum(entry.bytes for entry in alone))
+    left = {str(one.path): one.reason for one in found.left}
+    return Garbage(deleted, found.bytes, after, tuple(_freed(found)), digests, bundles, left)
+
+
+def _freed(found: Survey) -> Iterable[Freed]:
+    """Yield a row for each asset that has artefacts, and one for each other kind of garbage that there is."""
+    rows: dict[tuple[str, str | None], list[tuple[int, bool]]] = {}
+    for entries, garbage in ((found.kept, False), (found.garbage, True)):
+        for entry in entries:
+            rows.setdefault(_row(entry), []).append((entry.bytes, garbage))
+    for kind, asset in sorted(rows, key=lambda row: (row[0] != "artefact", row[0], row[1] or "")):
+        sizes = [size for size, _ in rows[kind, asset]]
+        freed = [size for size, garbage in rows[kind, asset] if garbage]
+        yield Freed(kind, asset, len(freed), sum(freed), len(sizes), sum(sizes))
+
+
+def _row(entry: Entry) -> tuple[str, str | None]:
+    return entry.kind, entry.key[0] if entry.kind == "artefact" and entry.key is not None else None
