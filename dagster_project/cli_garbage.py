@@ -87,13 +87,12 @@ def describe(found: "Garbage") -> str:
         lines.append(f"Left alone: {printable(path)} {reason}.")
     if len(found.left) > SHOWN:
         lines.append(f"Left alone: {len(found.left) - SHOWN} more; --json names them.")
+    freed = found.before - found.after
     sizes = f"{found.before:,} bytes before, {found.after:,} after"
     if not garbage:
         lines.append(f"There is no garbage: {found.after:,} bytes.")
     elif found.deleted:
-        lines.append(f"Removed: {sizes}, {found.before - found.after:,} freed.")
+        lines.append(f"Removed: {sizes}, {freed:,} freed.")
     else:
-        lines.append(
-            f"Nothing was removed: {sizes} with `climb gc --delete`, which frees {found.before - found.after:,}."
-        )
+        lines.append(f"Nothing was removed; `climb gc --delete` frees {freed:,} bytes: {sizes}.")
     return "\n".join(lines)

@@ -164,7 +164,7 @@ def _referred(store: Store) -> Iterable[Artifact]:
         artifact = store.current(asset, partition)
         if artifact is None:
             name = artefact_name(asset, partition)
-            raise MissingArtifact(f"{name} is referred to and is not there, nor what it rests on known; run `climb up`")
+            raise MissingArtifact(f"{name} is referred to and gone, so what it rests on is not known; run `climb up`")
         yield artifact
 
 

@@ -11,14 +11,15 @@ import yaml
 from click.testing import CliRunner, Result
 
 from climb_assets.audit.garbage import mark
-from climb_assets.audit.verification import STORES
+from climb_assets.audit.verification import STORES, verify_lake
 from climb_assets.config_file import load_config
+from climb_assets.corpus.digest_cache import Hashed
 from climb_assets.graph.assets import SPECS
 from climb_assets.graph.materializer import Materializer
 from climb_assets.store.artifacts import Artifact
 from climb_assets.store.local import LocalStore
 from dagster_project.cli import main
-from tests.conftest import write_project, write_source
+from tests.conftest import write_project
 from tests.dagster_project.conftest import Up
 from tests.dagster_project.test_read_only_lake import lake as mountable  # noqa: F401
 from tests.dagster_project.test_read_only_lake import read_only
@@ -73,11 +74,11 @@ def test_what_another_setting_superseded_goes_and_nothing_else(up: Up, project: 
     before = {spec.asset: {one.path for one in store.all_of(spec.asset)} for spec in SPECS}
     change_setting(project, mixture={"seed": 7})
     up()
-    superseded = {asset for asset in ("mixed_corpus", "audit_bundle")}
+    superseded = {"mixed_corpus", "audit_bundle"}
     left = files(store)
     found = gc(project)
     assert files(store) == left
-    assert counted(found) == {asset: 2 for asset in superseded}
+    assert counted(found) == dict.fromkeys(superseded, 2)
     assert found["after"] < found["before"] and not found["deleted"] and found["left"] == {}
     assert "climb gc --delete" in climb(project, "gc").stdout
 
@@ -103,9 +104,7 @@ def test_models_are_kept_that_a_setting_finds_again(up: Up, project: Path, store
     settings = (project / "climb.yaml").read_text()
     first = {one.path for one in store.all_of("proxy_models")}
     change_setting(project, search={"seed": 5})
-    up(to="optimal_mixture")
-    stale = mark(store, "used")
-    assert {one.path for one in map(lambda key: store.find(*key), stale)} <= artefacts(store).keys()
+    up()
     found = gc(project, "--keep-models", "reusable", "--delete")
     assert {"proxy_results", "optimal_mixture"} <= counted(found).keys() and "proxy_models" not in counted(found)
     assert climb(project, "verify").exit_code == 0
@@ -139,7 +138,7 @@ def test_a_bundle_in_the_export_folder_keeps_what_it_names(up: Up, project: Path
     assert climb(project, "audit", "general").exit_code == 0
     old = store.get("mixed_corpus", "general")
     change_setting(project, mixture={"seed": 7})
-    up(to="mixed_corpus")
+    up()
     found = gc(project)
     assert counted(found)["mixed_corpus"] == 1  # of science
     assert found["bundles"]["audit-general"][0] == 1
@@ -150,33 +149,31 @@ def test_a_bundle_in_the_export_folder_keeps_what_it_names(up: Up, project: Path
     assert not old.path.exists()
 
 
-def test_a_removed_shard_and_its_digest_go(up: Up, project: Path, store: LocalStore) -> None:
-    (project / "data_lake" / "raw" / "first.jsonl").unlink()
-    write_source(project / "data_lake" / "raw" / "fourth.jsonl", "first", seed=4)
-    up(to="corpus_manifest")
-    found = gc(project)
-    assert counted(found) == {}  # domains, stale and current, rest on all of it
-    store.forget("raw_shards", "first.jsonl")
-    for spec in SPECS:
-        for key in store.partitions(spec.asset) if spec.stage not in ("corpus", "embeddings") else ():
-            if spec.asset != "quality_scores":
-                store.forget(spec.asset, key)
-        if spec.asset in ("cluster_model", "cluster_statistics", "domains", "training_tokens", "proxy_fidelity"):
-            assert store.swap(spec.asset, None, store.reference(spec.asset, None), None)
-    found = gc(project, "--delete")
-    assert {"raw_shards", "corpus_shards", "embeddings", "corpus_manifest", "proxy_results"} <= counted(found).keys()
-    assert store.fingerprints("raw_shards", "first.jsonl") == []
-    assert store.fingerprints("raw_shards", "second.jsonl") != []
+def test_a_shard_that_is_gone_goes_once_nothing_rests_on_it(tmp_path: Path, encoder_folder: Path) -> None:
+    fresh = write_project(tmp_path, encoder_folder)
+    materializer = Materializer(load_config(fresh / "climb.yaml"))
+    chain = ("raw_shards", "corpus_shards", "document_signatures")
+    for shard in materializer.listing().shards:
+        for asset in chain:
+            materializer.make(asset, shard)
+    materializer.make("near_duplicates")
+    for asset in chain:
+        materializer.store.forget(asset, "first.jsonl")
+    assert counted(gc(fresh)) == {}  # the pairs are of that shard too
+    (fresh / "data_lake" / "raw" / "first.jsonl").unlink()
+    materializer.refresh()
+    materializer.make("near_duplicates")
+    assert counted(gc(fresh, "--delete")) == dict.fromkeys((*chain, "near_duplicates"), 1)
+    assert [len(materializer.store.all_of(asset)) for asset in (*chain, "near_duplicates")] == [2, 2, 2, 1]
+    assert verify_lake(materializer).differences == ()
 
 
 def test_digests_of_files_that_are_gone_are_forgotten(project: Path) -> None:
     raw = project / "data_lake" / "raw"
     cache = Materializer(load_config(project / "climb.yaml")).digests
     os.utime(raw / "second.jsonl", (1, 1))
-    known = {path: (1, "0" * 64, (1, 1, 1)) for path in (raw / "gone.jsonl", raw / "second.jsonl")}
-    from climb_assets.corpus.digest_cache import Hashed
-
-    cache.put({path: Hashed(*row) for path, row in known.items()})
+    hashed = Hashed(1, "0" * 64, (1, 1, 1))
+    cache.put({raw / "gone.jsonl": hashed, raw / "second.jsonl": hashed})
     before = len(cache.gone())
     assert before >= 1 and gc(project)["digests"] == before == len(cache.gone())
     assert gc(project, "--delete")["digests"] == before
@@ -211,7 +208,7 @@ def test_it_is_refused_where_what_is_needed_cannot_be_told(project: Path, store:
     left = len(artefacts(store))
     shutil.rmtree(store.get("cluster_model").path)
     assert "cluster_model" in refused(climb(project, "gc", "--delete"))
-    (project / "data_lake" / "refs" / "domains" / "_").write_text("?")
+    (project / "data_lake" / "refs" / "cluster_model" / "_").write_text("?")
     assert "names no artefact" in refused(climb(project, "gc", "--delete"))
     assert len(artefacts(store)) == left - 1
 
