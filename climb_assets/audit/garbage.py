@@ -34,6 +34,8 @@ from climb_assets.training.reweighting import DOREMI, REWEIGH
 
 Models = Literal["used", "reusable", "all"]
 
+ASSETS = frozenset({*SPEC, *STORES})  # whose artefacts may be garbage
+
 
 @dataclass(frozen=True)
 class Freed:
@@ -160,12 +162,16 @@ def _measured(store: Store, models: set[str]) -> set[Key]:
 
 
 def _referred(store: Store) -> Iterable[Artifact]:
+    """Yield what references name; one of an unknown asset of which there is no artefact names something else."""
     for asset, partition in store.referred():
+        if asset not in ASSETS and not store.fingerprints(asset, partition):
+            continue
         artifact = store.current(asset, partition)
-        if artifact is None:
+        if artifact is not None:
+            yield artifact
+        elif store.reference(asset, partition) is not None:  # else it was dropped meanwhile
             name = artefact_name(asset, partition)
             raise MissingArtifact(f"{name} is referred to and gone, so what it rests on is not known; run `climb up`")
-        yield artifact
 
 
 def _same(model: Artifact, code: dict[str, str]) -> bool:
@@ -186,7 +192,7 @@ def _survey(
     store: LocalStore, kept: set[Key], named: dict[str, set[Key]], *, keep_unfinished: bool, since: float = float("inf")
 ) -> Survey:
     everything = kept.union(*named.values())
-    return survey(store, {*SPEC, *STORES}, everything, keep_unfinished=keep_unfinished, since=since)
+    return survey(store, ASSETS, everything, keep_unfinished=keep_unfinished, since=since)
 
 
 def _gone(digests: DigestCache | None) -> list[Any]:

@@ -28,6 +28,7 @@ from climb_assets.graph.definitions import Definition, Module, read_module
 from climb_assets.graph.reachability import Package
 
 LEFT_OUT: dict[str, str] = {
+    "audit.garbage": "tells what nothing needs, and makes nothing",
     "audit.verification": "compares what is there with what was promised, and makes nothing",
     "clusters.figures": "draws",
     "config_faults": "says what is wrong with a configuration",
@@ -61,7 +62,9 @@ LEFT_OUT: dict[str, str] = {
     "store.artifacts:Draft": "holds what is put down",
     "store.artifacts:Order": "holds what a fingerprint is made from",
     "store.files": "puts bytes down as they are",
+    "store.garbage": "removes what nothing needs, and makes nothing",
     "store.local": "where artefacts lie",
+    "store.locks": "who may write when; what is written comes with it",
     "store.manifests": "refuses what is no manifest, and makes nothing",
     "store.store": "where artefacts lie",
     "training.figures": "draws",

@@ -7,6 +7,7 @@ Nothing is taken for garbage by its place alone: an artefact is what has a manif
 has the name that a writer gives it. All else is somebody's, is left alone and is named.
 """
 
+import os
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ Kind = Literal["artefact", "unfinished work", "temporary reference", "lock"]
 HIDDEN = re.compile(rf"\.({FINGERPRINT.pattern})\.[0-9a-f]{{12}}({re.escape(DRAFT)}|{re.escape(DISCARDED)})")
 TEMPORARY = re.compile(rf"\..+\.[0-9a-f]{{12}}{re.escape(UNFINISHED)}")
 LOCK = re.compile(r"[0-9a-f]{32}")
+UNKNOWN = "is of no asset of this version of climb"
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,7 @@ def survey(
         else:
             found[keep_unfinished and not one.path.name.endswith(DISCARDED)].append(one)
     found[False] += [*_temporary_references(store), *_locks(store)]
+    left += _unknown_references(store, assets)
     return Survey(tuple(found[True]), tuple(found[False]), tuple(left))
 
 
@@ -111,7 +114,7 @@ def _artefacts(
     """Yield every artefact and every draft."""
     for asset in _entries(store.root / "artifacts"):
         if asset.name not in assets or not _is_folder(asset):
-            yield Left(asset, "is no asset of this version of climb")
+            yield Left(asset, UNKNOWN)
             continue
         for partition in _entries(asset):
             if not _is_folder(partition):
@@ -180,6 +183,12 @@ def _temporary_references(store: LocalStore) -> Iterator[Entry]:
             yield Entry("temporary reference", path, _size(path), right=moving(path.parent.name))
 
 
+def _unknown_references(store: LocalStore, assets: Collection[str]) -> Iterator[Left]:
+    for path in _entries(store.root / "refs"):
+        if path.name not in assets:
+            yield Left(path, UNKNOWN)
+
+
 def _locks(store: LocalStore) -> Iterator[Entry]:
     for path in _entries(store.root / "locks"):
         if LOCK.fullmatch(path.name) and path != store.in_use_lock and not is_held(path):
@@ -232,6 +241,13 @@ def _is_folder(path: Path) -> bool:
 
 
 def _size(path: Path) -> int:
-    """Return the bytes of a file, or of all files in a folder."""
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sum(file.lstat().st_size for file in files if file.is_file())
+    """Return the bytes of a file, or of all files in a folder; what a writer moves meanwhile counts nothing."""
+    inside = (Path(folder, name) for folder, _, names in os.walk(path) for name in names)
+    return sum(map(_bytes, inside if _is_folder(path) else [path]))
+
+
+def _bytes(file: Path) -> int:
+    try:
+        return file.lstat().st_size
+    except FileNotFoundError:
+        return 0

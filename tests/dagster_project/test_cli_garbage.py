@@ -80,7 +80,14 @@ def test_what_another_setting_superseded_goes_and_nothing_else(up: Up, project: 
     assert files(store) == left
     assert counted(found) == dict.fromkeys(superseded, 2)
     assert found["after"] < found["before"] and not found["deleted"] and found["left"] == {}
-    assert "climb gc --delete" in climb(project, "gc").stdout
+    told = climb(project, "gc").stdout
+    for row in found["freed"]:
+        line = f"{row['count']:,} of {row['of']:,} {row['bytes']:,} of {row['of_bytes']:,} bytes"
+        shown = [" ".join(shown.split()) for shown in told.splitlines()]
+        assert (f"{row['asset'] or row['kind']} {line}" in shown) == (row["count"] > 0)
+    freed = sum(row["bytes"] for row in found["freed"])
+    assert freed == found["before"] - found["after"] > 0
+    assert f"`climb gc --delete` frees {freed:,} bytes" in told
 
     removed = gc(project, "--delete")
     assert removed["deleted"] and counted(removed) == counted(found)
@@ -220,6 +227,7 @@ def test_climb_up_beside_it_ends_as_without(project: Path, store: LocalStore) ->
     try:
         while process.process.poll() is None:
             codes.add(climb(project, "gc", "--delete").exit_code)
+            assert climb(project, "gc").exit_code == 0  # to look is never refused
         assert process.finish() == 0, process.log.read_text()
     finally:
         process.end_family()
