@@ -59,3 +59,17 @@ def test_a_users_own_links_are_followed(tmp_path: Path) -> None:
     blob.unlink()
     with pytest.raises(ConfigError, match="blob"):
         digest_files(model)
+
+
+def test_what_is_gone_is_told_and_can_be_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digest_cache, "RACY_SECONDS", -60.0)
+    cache, gone, here = DigestCache(tmp_path / "cache.sqlite"), tmp_path / "gone.jsonl", tmp_path / "here.jsonl"
+    assert cache.gone() == [] and not cache.path.exists()
+    for path in (gone, here):
+        path.write_text("one")
+    cache.put({path: digest_cache.hash_file(path) for path in (gone, here)})
+    assert cache.gone() == []
+    gone.unlink()
+    assert cache.gone() == [gone]
+    cache.forget(cache.gone())
+    assert cache.gone() == [] and cache.get([here]).keys() == {here}
