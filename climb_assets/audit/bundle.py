@@ -185,8 +185,14 @@ def exported_bundles(folder: Path) -> dict[Path, list[tuple[str, str | None, str
         path = sums.parent / LINEAGE
         try:
             lineage = json.loads(path.read_text(encoding="utf-8"))
-            nodes = [*lineage["nodes"].values(), *lineage["proxy_models"]]
+            nodes = [*_nodes(lineage), *lineage["proxy_models"]]
             named[sums.parent] = [(str(node["asset"]), node["partition"], str(node["fingerprint"])) for node in nodes]
         except (OSError, ValueError, TypeError, LookupError, AttributeError):
             raise ConfigError(f"{path} does not tell what this audit bundle rests on; move the bundle away") from None
     return named
+
+
+def _nodes(lineage: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the artefacts of a described lineage, those of its fits too."""
+    fits = lineage.get("fits", {}).values()
+    return [*lineage["nodes"].values(), *(node for fit in fits for node in _nodes(fit))]

@@ -1,13 +1,13 @@
 """Garbage collection: what of a lake nothing needs any more, and what removing it frees.
 
-What belongs here: marking what is kept, and telling of the rest. Where it lies and how it is removed belongs to
+What belongs here: marking what is needed, and telling of the rest. Where it lies and how it is removed belongs to
 `climb_assets.store.garbage`.
 
-Kept is every artefact that a reference names, all that those were made from, the models that they rest on, and what an
-audit bundle in the lake's export folder names; so the answer stays auditable and verifiable. Exports of data sets name
-nothing in the lake. A model costs hours and may be found again when a setting is set back, so by default those are kept
-too that were trained by today's code on training tokens that are kept: no other can be found again by a setting alone.
-Scores are kept with their model, prepared tasks with their scores.
+Needed is every artefact that a reference names, all that those were made from, the models that they rest on, and what
+an audit bundle in the lake's export folder names; so the answer stays auditable and verifiable. Exports of data sets
+name nothing in the lake. A model costs hours and may be found again when a setting is set back, so by default those are
+needed too that were trained by today's code on training tokens that are needed: no other can be found again by a
+setting alone. Scores stay with their model, prepared tasks with their scores.
 """
 
 from collections.abc import Iterable
@@ -22,6 +22,7 @@ from climb_assets.corpus.digest_cache import DigestCache
 from climb_assets.errors import MissingArtifact
 from climb_assets.graph.assets import SPEC
 from climb_assets.graph.code_identity import code_of
+from climb_assets.graph.kept import GENERATIONS
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.spec import artefact_name
 from climb_assets.store.artifacts import Artifact
@@ -62,9 +63,9 @@ class Garbage:
     digests
         Files outside the lake that are gone and whose digests were remembered.
     bundles
-        For each exported audit bundle, how many artefacts and bytes are kept for it alone.
+        For each exported audit bundle, how many artefacts and bytes are needed for it alone.
     left
-        Paths that are neither kept nor garbage, and why each is left alone.
+        Paths that are neither needed nor garbage, and why each is left alone.
     """
 
     deleted: bool
@@ -83,12 +84,12 @@ class Garbage:
 def find_garbage(materializer: Materializer, models: Models = "reusable", *, keep_unfinished: bool = False) -> Garbage:
     """Return what `collect_garbage` would remove; nothing is written."""
     store = LocalStore(materializer.config.lake)
-    kept = mark(store, models)
+    needed = mark(store, models)
     named = _named_by_bundles(materializer.config, store)
-    found = _survey(store, kept, named, keep_unfinished=keep_unfinished)
+    found = _survey(store, needed, named, keep_unfinished=keep_unfinished)
     gone = _gone(materializer.digests)
     after = found.bytes - sum(entry.bytes for entry in found.garbage)
-    return _tell(found, kept, named, after, len(gone), deleted=False)
+    return _tell(found, needed, named, after, len(gone), deleted=False)
 
 
 def collect_garbage(
@@ -99,33 +100,33 @@ def collect_garbage(
     Parameters
     ----------
     models
-        Which trained models are kept: those that kept artefacts rest on (``used``), also those that a search with other
-        settings over the kept training tokens would find again (``reusable``), or ``all``.
+        Which trained models stay: those that needed artefacts rest on (``used``), also those that a search with other
+        settings over the needed training tokens would find again (``reusable``), or ``all``.
     keep_unfinished
-        Whether the drafts and checkpoints of interrupted work are kept, from which the next `climb up` goes on.
+        Whether the drafts and checkpoints of interrupted work stay, from which the next `climb up` goes on.
 
     Raises
     ------
     TransientError
         Something is being made, verified or exported.
     ClimbError
-        What is kept cannot be told: a reference, a manifest or a lineage is damaged.
+        What is needed cannot be told: a reference, a manifest or a lineage is damaged.
     """
     store = LocalStore(materializer.config.lake)
     with store.undisturbed() as began:
-        kept = mark(store, models)
+        needed = mark(store, models)
         named = _named_by_bundles(materializer.config, store)
-        found = _survey(store, kept, named, keep_unfinished=keep_unfinished, since=began)
+        found = _survey(store, needed, named, keep_unfinished=keep_unfinished, since=began)
         left = remove_garbage(store, found)
         gone = _gone(materializer.digests)
         if materializer.digests is not None and gone:
             materializer.digests.forget(gone)
-        after = _survey(store, kept, named, keep_unfinished=keep_unfinished, since=began).bytes
+        after = _survey(store, needed, named, keep_unfinished=keep_unfinished, since=began).bytes
     still = {one.path for one in left}
     removed = tuple(entry for entry in found.garbage if entry.path not in still)
     stayed = tuple(entry for entry in found.garbage if entry.path in still)
-    outcome = Survey((*found.kept, *stayed), removed, (*found.left, *left))
-    return _tell(outcome, kept, named, after, len(gone), deleted=True)
+    outcome = Survey((*found.needed, *stayed), removed, (*found.left, *left))
+    return _tell(outcome, needed, named, after, len(gone), deleted=True)
 
 
 def mark(store: Store, models: Models) -> set[Key]:
@@ -139,7 +140,7 @@ def mark(store: Store, models: Models) -> set[Key]:
         A reference or a manifest cannot be read.
     """
     made = list(walk(store, _referred(store)))
-    kept = {_key(artifact) for artifact in made}
+    needed = {_key(artifact) for artifact in made}
     tokens = {artifact.data_version for artifact in made if artifact.asset == "training_tokens"}
     trained = {_key(model): model for model in trained_models(store, made)}
     code = {MODELS: code_of(TRAIN), DOREMI: code_of(REWEIGH)}
@@ -150,7 +151,7 @@ def mark(store: Store, models: Models) -> set[Key]:
             trained[_key(model)] = model
     references = {model.manifest["inputs"].get(MODELS) for model in trained.values()}  # of DoReMi's
     trained |= {_key(model): model for model in everything if model.data_version in references}
-    return kept | trained.keys() | _measured(store, {model.data_version for model in trained.values()})
+    return needed | trained.keys() | _measured(store, {model.data_version for model in trained.values()})
 
 
 def _measured(store: Store, models: set[str]) -> set[Key]:
@@ -189,10 +190,15 @@ def _named_by_bundles(config: Config, store: Store) -> dict[str, set[Key]]:
 
 
 def _survey(
-    store: LocalStore, kept: set[Key], named: dict[str, set[Key]], *, keep_unfinished: bool, since: float = float("inf")
+    store: LocalStore,
+    needed: set[Key],
+    named: dict[str, set[Key]],
+    *,
+    keep_unfinished: bool,
+    since: float = float("inf"),
 ) -> Survey:
-    everything = kept.union(*named.values())
-    return survey(store, ASSETS, everything, keep_unfinished=keep_unfinished, since=since)
+    everything = needed.union(*named.values())
+    return survey(store, {*ASSETS, GENERATIONS}, everything, keep_unfinished=keep_unfinished, since=since)
 
 
 def _gone(digests: DigestCache | None) -> list[Any]:
@@ -200,11 +206,11 @@ def _gone(digests: DigestCache | None) -> list[Any]:
 
 
 def _tell(
-    found: Survey, kept: set[Key], named: dict[str, set[Key]], after: int, digests: int, *, deleted: bool
+    found: Survey, needed: set[Key], named: dict[str, set[Key]], after: int, digests: int, *, deleted: bool
 ) -> Garbage:
     bundles = {}
     for name, keys in named.items():
-        alone = [entry for entry in found.kept if entry.kind == "artefact" and entry.key in keys - kept]
+        alone = [entry for entry in found.needed if entry.kind == "artefact" and entry.key in keys - needed]
         bundles[name] = (len(alone), sum(entry.bytes for entry in alone))
     left = {str(one.path): one.reason for one in found.left}
     return Garbage(deleted, found.bytes, after, tuple(_freed(found)), digests, bundles, left)
@@ -213,7 +219,7 @@ def _tell(
 def _freed(found: Survey) -> Iterable[Freed]:
     """Yield a row for each asset that has artefacts, and one for each other kind of garbage that there is."""
     rows: dict[tuple[str, str | None], list[tuple[int, bool]]] = {}
-    for entries, garbage in ((found.kept, False), (found.garbage, True)):
+    for entries, garbage in ((found.needed, False), (found.garbage, True)):
         for entry in entries:
             rows.setdefault(_row(entry), []).append((entry.bytes, garbage))
     for kind, asset in sorted(rows, key=lambda row: (row[0] != "artefact", row[0], row[1] or "")):

@@ -1,6 +1,6 @@
-"""Garbage of a local store: what lies in it besides what is kept, and removing it.
+"""Garbage of a local store: what lies in it besides what is needed, and removing it.
 
-What belongs here: looking through the store's own folders, and removing what nobody is writing. What is kept is not
+What belongs here: looking through the store's own folders, and removing what nobody is writing. What is needed is not
 known here: see `climb_assets.audit.garbage`.
 
 Nothing is taken for garbage by its place alone: an artefact is what has a manifest that belongs where it lies, a draft
@@ -51,7 +51,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Left:
-    """What is neither kept nor garbage, and why it is left alone."""
+    """What is neither needed nor garbage, and why it is left alone."""
 
     path: Path
     reason: str
@@ -61,20 +61,20 @@ class Left:
 class Survey:
     """What lies in a store."""
 
-    kept: tuple[Entry, ...]
+    needed: tuple[Entry, ...]
     garbage: tuple[Entry, ...]
     left: tuple[Left, ...]
 
     @property
     def bytes(self) -> int:
         """Bytes of all that the store has written."""
-        return sum(entry.bytes for entry in (*self.kept, *self.garbage))
+        return sum(entry.bytes for entry in (*self.needed, *self.garbage))
 
 
 def survey(
     store: LocalStore,
     assets: Collection[str],
-    kept: Collection[Key],
+    needed: Collection[Key],
     *,
     keep_unfinished: bool = False,
     since: float = float("inf"),
@@ -85,20 +85,20 @@ def survey(
     ----------
     assets
         Those whose artefacts may be garbage; what is of another is left alone.
-    kept
+    needed
         The artefacts that are none.
     keep_unfinished
-        Whether the drafts and checkpoints of dead writers are kept, from which the next one goes on.
+        Whether the drafts and checkpoints of dead writers stay, from which the next one goes on.
     since
         What was committed since then, in seconds as `stat` tells them, is left alone.
     """
     found: dict[bool, list[Entry]] = {True: [], False: []}
     left: list[Left] = []
-    for one in (*_artefacts(store, assets, set(kept), since), *_checkpoints(store)):
+    for one in (*_artefacts(store, assets, set(needed), since), *_checkpoints(store)):
         if isinstance(one, Left):
             left.append(one)
         elif one.kind == "artefact":
-            found[one.key in kept].append(one)
+            found[one.key in needed].append(one)
         elif one.right is not None and is_held(store.lock(one.right)):
             left.append(Left(one.path, "is being written"))
         else:
@@ -109,7 +109,7 @@ def survey(
 
 
 def _artefacts(
-    store: LocalStore, assets: Collection[str], kept: Collection[Key], since: float
+    store: LocalStore, assets: Collection[str], needed: Collection[Key], since: float
 ) -> Iterator[Entry | Left]:
     """Yield every artefact and every draft."""
     for asset in _entries(store.root / "artifacts"):
@@ -121,10 +121,10 @@ def _artefacts(
                 yield Left(partition, "is no partition")
                 continue
             for path in _entries(partition):
-                yield _what(store, path, kept, since)
+                yield _what(store, path, needed, since)
 
 
-def _what(store: LocalStore, path: Path, kept: Collection[Key], since: float) -> Entry | Left:
+def _what(store: LocalStore, path: Path, needed: Collection[Key], since: float) -> Entry | Left:
     asset, partition = path.parent.parent.name, None if path.parent.name == UNPARTITIONED else path.parent.name
     draft = HIDDEN.fullmatch(path.name)
     if draft is not None and _is_folder(path):
@@ -132,7 +132,7 @@ def _what(store: LocalStore, path: Path, kept: Collection[Key], since: float) ->
         right = writing(*key) if draft[2] == DRAFT else None
         return Entry("unfinished work", path, _size(path), key, right)
     key = (asset, partition, path.name)
-    if key not in kept and (reason := _why_it_stays(store, path, key, since)) is not None:
+    if key not in needed and (reason := _why_it_stays(store, path, key, since)) is not None:
         return Left(path, reason)
     return Entry("artefact", path, _size(path), key, writing(*key))
 

@@ -29,8 +29,8 @@ def put(store: LocalStore, turn: int, partition: str | None = None) -> Artifact:
     return store.put(replace(ORDER, config={"turn": turn}, partition=partition), write)[0]
 
 
-def look(store: LocalStore, *kept: Artifact, **options: object) -> Survey:
-    keys = {(one.asset, one.partition, one.fingerprint) for one in kept}
+def look(store: LocalStore, *needed: Artifact, **options: object) -> Survey:
+    keys = {(one.asset, one.partition, one.fingerprint) for one in needed}
     return survey(store, {"domains"}, keys, **options)
 
 
@@ -44,15 +44,15 @@ def store(tmp_path: Path) -> LocalStore:
 
 
 def test_what_is_not_kept_is_garbage_and_goes(store: LocalStore) -> None:
-    kept, old, of_a_shard = put(store, 1), put(store, 2), put(store, 3, "shard")
-    found = look(store, kept)
-    assert paths(found.garbage) == {old.path, of_a_shard.path} and paths(found.kept) == {kept.path}
+    needed, old, of_a_shard = put(store, 1), put(store, 2), put(store, 3, "shard")
+    found = look(store, needed)
+    assert paths(found.garbage) == {old.path, of_a_shard.path} and paths(found.needed) == {needed.path}
     assert old.path.exists()
     freed = sum(entry.bytes for entry in found.garbage)
     assert remove_garbage(store, found) == []
-    after = look(store, kept)
+    after = look(store, needed)
     assert after.garbage == () and after.bytes == found.bytes - freed
-    kept.verify()
+    needed.verify()
     assert store.find("domains", None, old.fingerprint) is None
     assert store.put(replace(ORDER, config={"turn": 2}), write)[1]
 
@@ -108,8 +108,8 @@ def test_work_of_a_dead_writer_goes_unless_it_is_to_be_kept(store: LocalStore) -
     found = look(store)
     assert sum(entry.bytes for entry in found.garbage) == 8
     assert {entry.kind for entry in found.garbage} == {"unfinished work", "lock"}
-    kept = look(store, keep_unfinished=True)
-    assert paths(kept.garbage) == set() and paths(kept.kept) == paths(found.garbage)
+    needed = look(store, keep_unfinished=True)
+    assert paths(needed.garbage) == set() and paths(needed.needed) == paths(found.garbage)
     remove_garbage(store, found)
     assert look(store) == Survey((), (), ())
 
