@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from climb_assets.config_base import Name, Section, Share
-from climb_assets.config_corpus import Contamination, NearDuplicates
+from climb_assets.config_corpus import Contamination, NearDuplicates, Settle
 from climb_assets.config_dagster import Dagster
 from climb_assets.config_search import Search
 from climb_assets.config_tasks import Task
@@ -29,6 +29,7 @@ class Corpus(Section):
     link_roots: tuple[Path, ...] = Field(
         (), description="folders outside raw that links in it may lead into, such as a hub's cache"
     )
+    settle: Settle = Settle()
     text_column: str = "text"
     text_files: Literal["whole", "form_feed", "blank_lines", "length"] = Field(
         "length",

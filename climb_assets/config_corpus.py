@@ -7,6 +7,22 @@ from pydantic import Field, model_validator
 from climb_assets.config_base import Section
 
 
+class Settle(Section):
+    """When a shard counts as whole: one that is being written is left as it was, for the next round."""
+
+    seconds: float = Field(
+        5.0,
+        ge=0,
+        le=600,
+        description="nothing in a shard has changed for as long, by the file system's own clock; 0: taken at once",
+    )
+    marker: Annotated[str, Field(pattern=r"^[._][A-Za-z0-9._-]{0,99}$")] | None = Field(
+        None,
+        description="a file, such as _SUCCESS, that a folder must hold too; a shard that is one file has no place for "
+        "it, so write that under a name that begins with a dot, and rename it",
+    )
+
+
 class NearDuplicates(Section):
     """When two documents are so alike that they must share a split, by the Jaccard similarity of their shingles."""
 

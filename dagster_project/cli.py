@@ -14,6 +14,7 @@ import click
 
 from climb_assets.config import Config
 from climb_assets.config_file import CONFIG_VARIABLE
+from climb_assets.corpus.raw_folder import describe_unsettled
 from climb_assets.device_faults import device_fault
 from climb_assets.errors import ClimbError, MissingArtifact
 from climb_assets.graph.assets import SPEC
@@ -175,7 +176,10 @@ def plan(to: str | None, profile: str | None, as_json: bool) -> None:
 
     config = _load(profile)
     materializer = Materializer(config)
+    materializer.wait_until_settled(_notice)
     made = make_plan(materializer, to)
+    if unsettled := describe_unsettled(materializer.listing()):
+        _notice(unsettled)
     text = describe_plan(made, advice(materializer, made), made.cost(config))
     click.echo(to_json(made.as_json()) if as_json else printable_lines(text))
 

@@ -8,6 +8,7 @@ DATA_VERSION_IS_OURS = "dagster/data_version_is_user_provided"
 CODE_VERSION = "dagster/code_version"
 INPUT_DATA_VERSION = "dagster/input_data_version/"  # followed by the asset's name
 INPUT_EVENT_POINTER = "dagster/input_event_pointer/"  # followed by the asset's name
+PARTITION = "dagster/partition"  # of a run that makes one
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 MAX_RETRIES = "dagster/max_retries"  # of a run, by the daemon
 

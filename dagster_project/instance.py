@@ -7,7 +7,7 @@ log its index: an artefact whose event is missing is reported again, never compu
 import contextlib
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -19,7 +19,15 @@ from climb_assets.graph.materializer import Materializer
 from climb_assets.store.files import atomic_folder, remove_unfinished, write_atomically
 from climb_assets.store.local import LocalStore
 from dagster_project.databases import HOME_VARIABLE, heal_databases, home_in_environment, make_databases
-from dagster_project.event_tags import DATA_VERSION, INPUT_DATA_VERSION, INPUT_EVENT_POINTER
+from dagster_project.dead_runs import UNFINISHED
+from dagster_project.event_tags import (
+    DATA_VERSION,
+    INPUT_DATA_VERSION,
+    INPUT_EVENT_POINTER,
+    PARTITION,
+    RANGE_END,
+    RANGE_START,
+)
 from dagster_project.event_versions import data_version_of, latest_versions
 from dagster_project.events import event_of
 
@@ -110,16 +118,30 @@ def synchronise_shards(instance: dg.DagsterInstance, materializer: Materializer)
 def register_shards(instance: dg.DagsterInstance, materializer: Materializer) -> tuple[list[str], list[str]]:
     """Bring the shard partitions in step with the raw folder as it was last seen; return those that came and went.
 
-    What was planned from one look is run with the partitions of the same look.
+    What was planned from one look is run with the partitions of the same look. What went while a run makes it is left
+    for the next time, since Dagster ends a run whose partition it no longer knows.
     """
-    have, want = set(instance.get_dynamic_partitions("shard")), set(materializer.listing().shards)
-    came, went = sorted(want - have), sorted(have - want)
+    keys, want = instance.get_dynamic_partitions("shard"), set(materializer.listing().shards)
+    came, went = sorted(want - set(keys)), sorted(set(keys) - want)
+    if went:
+        being_made = _being_made(instance, keys)
+        went = [key for key in went if key not in being_made]
     if came:
         instance.add_dynamic_partitions("shard", came)
     for key in went:
         instance.delete_dynamic_partition("shard", key)
     observe_corpus(instance, materializer)
     return came, went
+
+
+def _being_made(instance: dg.DagsterInstance, keys: Sequence[str]) -> set[str]:
+    """Return those of the shard partitions that runs which have not ended make, or are to make."""
+    found: set[str] = set()
+    for run in instance.get_runs(filters=dg.RunsFilter(statuses=[*UNFINISHED, dg.DagsterRunStatus.QUEUED])):
+        named = [run.tags.get(tag) for tag in (PARTITION, RANGE_START, RANGE_END)]
+        places = [keys.index(key) for key in named if key in keys]
+        found |= set(keys[min(places) : max(places) + 1]) if places else set()
+    return found
 
 
 def observe_corpus(instance: dg.DagsterInstance, materializer: Materializer) -> None:

@@ -5,14 +5,15 @@ What belongs here: turning a plan into Dagster runs in this process. `climb up` 
 
 import json
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 import dagster as dg
 
 from climb_assets.config import Config
-from climb_assets.errors import ClimbError, ComputeError
+from climb_assets.corpus.raw_folder import describe_unsettled, name_some
+from climb_assets.errors import ClimbError, ComputeError, CorpusError
 from climb_assets.graph.assets import SEARCH, SPEC, checks_against
 from climb_assets.graph.estimates import Cost
 from climb_assets.graph.materializer import Materializer
@@ -63,7 +64,8 @@ def bring_up_to_date(
 ) -> Update:
     """Materialise what is stale, inputs first, stopping where a result comes out unchanged.
 
-    What comes or goes under the raw folder meanwhile is taken along: the plan is made anew after each of its stages.
+    What comes or goes under the raw folder meanwhile is taken along: the plan is made anew after each of its stages,
+    and where a shard went or changed before it was read. What is being written is left for the next round.
 
     Parameters
     ----------
@@ -79,22 +81,28 @@ def bring_up_to_date(
         What a failing asset said.
     """
     close_dead_runs(instance)
+    materializer.wait_until_settled(report)
     job = asset_job(materializer)
-    made, before = 0, None
+    made, before, told, approved = 0, None, "", False
     moved: dict[str, str] = {}
+    lost: set[str] = set()
     while True:
         plan = make_plan(materializer, to)
         came, went = register_shards(instance, materializer)  # a shard may come or go while others are made
         for word, names in (("new", came), ("gone", went)):
             if names:
-                report(f"{len(names)} shard(s) {word}: {', '.join(names[:8])}{' ...' if len(names) > 8 else ''}")
+                report(f"{len(names)} shard(s) {word}: {name_some(names)}")
+        if (unsettled := describe_unsettled(materializer.listing())) not in ("", told):
+            report(unsettled)
+            told = unsettled
         named = [(item.name, item.causes) for item in plan.stale]
         if named == before:
             raise ComputeError(
                 f"{plan.stale[0].name} was made and is still stale; its inputs change while they are read"
             )
-        if before is None and plan.stale:
+        if plan.stale and not approved:
             approve(plan)
+            approved = True
         before = named
         forget_removed(materializer, plan)
         reported = report_missing_events(instance, materializer)
@@ -103,13 +111,40 @@ def bring_up_to_date(
         for run in next_runs(plan):
             report(run.label)
             show_outlook(_estimate(run, plan), partial(cost_after, run, materializer.config, to))
-            _execute(job, instance, run)
+            try:
+                _execute(job, instance, run)
+            except ClimbError:
+                changed = _changed(run, instance, materializer)
+                if changed <= lost:  # nothing changed, or what has done so before
+                    raise
+                report(f"{len(changed)} shard(s) went or changed before they were read: {name_some(sorted(changed))}")
+                lost |= changed
+                before = None
+                break
             made += len(run.assets) * max(1, len(run.partitions))
             for objective in run.partitions if DATA_SET in run.assets else ():
-                told = _moved(materializer, objective)
-                moved |= told
-                for sentence in told.values():
+                if (sentence := _moved(materializer, objective)) is not None:
+                    moved[objective] = sentence
                     report(f"data set of {objective}: {sentence}")
+
+
+def _changed(run: Run, instance: dg.DagsterInstance, materializer: Materializer) -> set[str]:
+    """Return the shards of a run that went or changed since it was planned, or are no partitions any more."""
+    unknown = _unknown(run, instance.get_dynamic_partitions("shard"))
+    return {*materializer.changed(run.assets, run.partitions), *unknown}
+
+
+def _unknown(run: Run, keys: Sequence[str]) -> list[str]:
+    """Return the shards of a run that are no partitions of Dagster's: whoever saw them go has removed them."""
+    of_shards = SPEC[run.assets[0]].dimension == "shard"
+    return sorted(set(run.partitions) - set(keys)) if of_shards else []
+
+
+def _say_gone(shards: Sequence[str]) -> str:
+    return (
+        f"{name_some(shards)}: no shard partition any more; if the raw folder holds it, let no other configuration use "
+        "this Dagster instance, and run again"
+    )
 
 
 def cost_after(run: Run, config: Config, to: str | None) -> Cost:
@@ -118,11 +153,10 @@ def cost_after(run: Run, config: Config, to: str | None) -> Cost:
     return replace(plan, stale=tuple(item for item in plan.stale if not run.makes(item))).cost(config)
 
 
-def _moved(materializer: Materializer, objective: str) -> dict[str, str]:
-    """Return how the data set of an objective differs from the one before; nothing where there was none."""
+def _moved(materializer: Materializer, objective: str) -> str | None:
+    """Return how the data set of an objective differs from the one before; None where there was none."""
     made = materializer.store.current(DATA_SET, objective)
-    told = made.run.get("moved") if made is not None else None
-    return {objective: str(told)} if told is not None else {}
+    return None if made is None else made.run.get("moved")
 
 
 def _estimate(run: Run, plan: Plan) -> float | None:
@@ -191,20 +225,26 @@ def _share_runs(chains: dict[str, list[str]]) -> Iterator[Run]:
 
 
 def _execute(job: dg.JobDefinition, instance: dg.DagsterInstance, run: Run) -> None:
+    keys = instance.get_dynamic_partitions("shard")
     subset = job.get_subset(asset_selection={dg.AssetKey(asset) for asset in run.assets})
     run_id = str(uuid.uuid4())
     tags = process_tags(run_id)
+    if unknown := _unknown(run, keys):
+        raise CorpusError(_say_gone(unknown))
     if len(run.partitions) > 1:
-        known = [key for key in instance.get_dynamic_partitions("shard") if key in run.partitions]
+        known = [key for key in keys if key in run.partitions]
         tags |= {RANGE_START: known[0], RANGE_END: known[-1], PARTITIONS: json.dumps(list(run.partitions))}
-    outcome = subset.execute_in_process(
-        instance=instance,
-        partition_key=run.partitions[0] if len(run.partitions) == 1 else None,
-        run_config=SILENT,
-        run_id=run_id,
-        tags=tags,
-        raise_on_error=False,
-    )
+    try:
+        outcome = subset.execute_in_process(
+            instance=instance,
+            partition_key=run.partitions[0] if len(run.partitions) == 1 else None,
+            run_config=SILENT,
+            run_id=run_id,
+            tags=tags,
+            raise_on_error=False,
+        )
+    except dg.DagsterUnknownPartitionError:  # it went just now
+        raise CorpusError(_say_gone(run.partitions)) from None
     if outcome.success:
         return
     failures = [event.step_failure_data for event in outcome.all_events if event.is_step_failure]
@@ -215,5 +255,7 @@ def _execute(job: dg.JobDefinition, instance: dg.DagsterInstance, run: Run) -> N
         if check.blocking and not check.passed:
             name = f"{check.asset_key.to_user_string()}:{check.check_name}"
             raise ClimbError(f"check {name} failed; its page in `climb ui` has the figures; please report this")
+    if unknown := _unknown(run, instance.get_dynamic_partitions("shard")):
+        raise CorpusError(_say_gone(unknown))
     error = failures[0].error if failures else None
     raise RuntimeError(error.to_string() if error else f"{', '.join(run.assets)} failed; see the run in `climb ui`")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from climb_assets.corpus.raw_files import stamp_shards
+from climb_assets.corpus.raw_folder import describe_unsettled, stamp_shards
 from dagster_project.assets import Climb
 from dagster_project.dead_runs import close_dead_runs
 from dagster_project.instance import synchronise_shards
@@ -65,14 +65,16 @@ class Cursor:
 def corpus_sensor(context: dg.SensorEvaluationContext, climb: Climb) -> dg.SensorResult:
     """Compare the raw folder's stats with those of the last tick and of the last refresh that succeeded.
 
-    A change counts once two ticks in a row have seen it alike: a file may still be on its way.
+    A change counts once two ticks in a row have seen it alike: a file may still be on its way. A shard that is being
+    written shows as nothing but that, and as a change once it is whole.
     """
     came, went = synchronise_shards(context.instance, climb)
     close_dead_runs(context.instance)  # a refresh that a kill ended would look as on its way for ever
     cursor, corpus = Cursor.read(context.cursor), climb.config.corpus
     raw, stamp = corpus.raw, stamp_shards(corpus.raw, climb.listing(), corpus.link_roots)
     if stamp == cursor.refreshed:
-        return _skip(f"nothing changed in {raw}", replace(cursor, seen=stamp))
+        written = describe_unsettled(climb.listing())
+        return _skip(f"nothing changed in {raw}" + (f"; {written}" if written else ""), replace(cursor, seen=stamp))
     if stamp != cursor.seen:
         return _skip(f"{raw} changed; refreshed at the next look if it stays as it is", replace(cursor, seen=stamp))
     purpose = f"{stamp} since {cursor.since}"

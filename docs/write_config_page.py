@@ -12,6 +12,7 @@ PAGE = Path(__file__).parent / "config.md"
 SECTIONS: dict[str, type[BaseModel]] = {
     "": config.Config,
     "corpus": config.Corpus,
+    "corpus.settle": config_corpus.Settle,
     "corpus.near_duplicates": config_corpus.NearDuplicates,
     "corpus.contamination": config_corpus.Contamination,
     "tokenizer": config.Tokenizer,

@@ -12,8 +12,8 @@ import json
 import os
 import re
 import stat
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,10 +41,20 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Listing:
-    """The raw folder's shards by name, in name order, and its other entries."""
+    """The raw folder's shards by name, in name order, and its other entries.
+
+    Parameters
+    ----------
+    unsettled
+        What is being written, and how that shows. Where it is among the shards, an earlier version stands for it.
+    stamps
+        Of each shard that is not, a hash by which a change since this look shows.
+    """
 
     shards: dict[str, Path]
     rejected: tuple[Rejected, ...]
+    unsettled: Mapping[str, str] = field(default_factory=dict)
+    stamps: Mapping[str, str] = field(default_factory=dict)
 
 
 class FoundFile(NamedTuple):
@@ -91,12 +101,23 @@ def is_data(name: str) -> bool:
 def list_shards(raw: Path, link_roots: Sequence[Path] = ()) -> Listing:
     """List the raw folder: every top-level file or folder with an allowed name and something to read is a shard.
 
-    One that cannot be looked into is a shard too, since nobody can say that it is not.
-
     Raises
     ------
     CorpusError
         The folder cannot be listed, or holds no shard.
+    """
+    listing = list_entries(raw, link_roots)
+    require_shards(raw, listing)
+    return listing
+
+
+def list_entries(raw: Path, link_roots: Sequence[Path] = ()) -> Listing:
+    """List the raw folder, also where it holds no shard; one that cannot be looked into counts as a shard.
+
+    Raises
+    ------
+    CorpusError
+        The folder cannot be listed.
     """
     try:
         names = sorted(entry.name for entry in os.scandir(raw) if is_data(entry.name))
@@ -110,10 +131,20 @@ def list_shards(raw: Path, link_roots: Sequence[Path] = ()) -> Listing:
             shards[name] = raw / name
         else:
             rejected.append(Rejected(printable_name(name), reason))
-    if not shards:
-        first = f" ({rejected[0].name}: {rejected[0].reason})" if rejected else ""
-        raise CorpusError(f"{raw} holds no shard{first}; put {', '.join(KINDS)} files, or folders of them, there")
     return Listing(shards, tuple(rejected))
+
+
+def require_shards(raw: Path, listing: Listing) -> None:
+    """Refuse a listing without a shard.
+
+    Raises
+    ------
+    CorpusError
+        It has none.
+    """
+    if not listing.shards:
+        first = f" ({listing.rejected[0].name}: {listing.rejected[0].reason})" if listing.rejected else ""
+        raise CorpusError(f"{raw} holds no shard{first}; put {', '.join(KINDS)} files, or folders of them, there")
 
 
 def _why_rejected(raw: Path, name: str, link_roots: Sequence[Path]) -> str | None:
@@ -266,24 +297,6 @@ def read_digest(path: Path) -> ShardDigest:
     """Read what `write_digest` wrote."""
     record = json.loads(path.read_text(encoding="utf-8"))
     return ShardDigest(tuple(RawFile(**file) for file in record["files"]), record["digest"])
-
-
-def stamp_shards(raw: Path, listing: Listing, link_roots: Sequence[Path] = ()) -> str:
-    """Return a hash over path, size and times of every raw file, which opens none; of what cannot be looked at, why."""
-    records: list[list[Any]] = []
-    for shard in listing.shards:
-        try:
-            files = list_files(raw, shard, link_roots)
-            stats = [file.target.lstat() for file in files]
-        except CorpusError as error:
-            records.append([shard, str(error)])
-        except OSError as error:
-            records.append([shard, say_unreadable(error)])
-        else:
-            for file, known in zip(files, stats, strict=True):
-                place = [os.fsencode(path).hex() for path in (file.path, file.target)]
-                records.append([shard, *place, known.st_size, known.st_mtime_ns, known.st_ctime_ns])
-    return sha256_text(canonical_json(records))[:32]
 
 
 def digest_files(path: Path, cache: DigestCache | None = None) -> str:

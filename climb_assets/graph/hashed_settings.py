@@ -37,7 +37,7 @@ def tokenizer_files(config: Config) -> dict[str, Path]:
 
 def ingest_settings(config: Config, key: str | None) -> dict[str, Any]:
     """Return what the documents of a shard depend on, and their own splits."""
-    elsewhere = ("raw", "link_roots", "part_documents", "near_duplicates", "contamination")
+    elsewhere = ("raw", "link_roots", "settle", "part_documents", "near_duplicates", "contamination")
     return {"corpus": values_of(config.corpus, *elsewhere)}
 
 

@@ -6,19 +6,21 @@ fingerprint), calling its function and committing what that wrote. It knows neit
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from climb_assets.config import Config
 from climb_assets.corpus.digest_cache import DigestCache
-from climb_assets.corpus.raw_files import Listing, digest_files, digest_shard, list_shards
+from climb_assets.corpus.raw_files import Listing, digest_files, digest_shard
+from climb_assets.corpus.raw_folder import RawFolder
 from climb_assets.environment import Environment, counted
-from climb_assets.errors import ComputeError, CorruptArtifact, MissingArtifact, TransientError
+from climb_assets.errors import ComputeError, CorpusError, CorruptArtifact, MissingArtifact, TransientError
 from climb_assets.graph.assets import SPEC
 from climb_assets.graph.code_identity import code_at_start, code_of
 from climb_assets.graph.kept import GENERATION, decides, deciding, generation_of
+from climb_assets.graph.raw_versions import DOCUMENTS, shards_read, version_read
 from climb_assets.graph.spec import Input, Spec, artefact_name, iteration_keys
 from climb_assets.store.artifacts import Artifact, Draft, Order, canonical_json, sha256_text
 from climb_assets.store.local import LocalStore
@@ -52,6 +54,7 @@ class Materializer:
     config: Config
     progress: Progress = silent
     store: Store = field(init=False)
+    _raw: RawFolder = field(init=False)
     _listing: Listing | None = field(init=False, default=None)
     _order: Order | None = field(init=False, default=None)
     _environments: dict[str, Environment] = field(init=False, default_factory=dict)
@@ -59,6 +62,7 @@ class Materializer:
 
     def __post_init__(self) -> None:
         self.store = LocalStore(self.config.lake)
+        self._raw = RawFolder(self.config.corpus)
 
     def refresh(self) -> None:
         """Forget what was seen of the raw folder, of models and tasks: look again."""
@@ -79,8 +83,18 @@ class Materializer:
     def listing(self) -> Listing:
         """Return the shards under the raw folder and the names that were rejected, as last seen."""
         if self._listing is None:
-            self._listing = list_shards(self.config.corpus.raw, self.config.corpus.link_roots)
+            self._listing = self._raw.look(self.store.partitions(DOCUMENTS), partial(version_read, self.store))
         return self._listing
+
+    def wait_until_settled(self, tell: Callable[[str], None]) -> None:
+        """Wait until what changed under the raw folder a moment ago may count as whole; see `RawFolder.wait`."""
+        self._raw.wait(self.store.partitions(DOCUMENTS), partial(version_read, self.store), tell)
+
+    def changed(self, assets: Collection[str], shards: Collection[str]) -> list[str]:
+        """Return the shards that are read to make some partitions, and that changed or went since the last look."""
+        listing = self.listing()
+        read = shards_read(self.config, assets, shards, listing.shards)
+        return [shard for shard in read if self._raw.has_changed(shard, listing)]
 
     def partitions(self, spec: Spec) -> list[str | None]:
         """Return the partition keys that an asset should have now."""
@@ -176,13 +190,26 @@ class Materializer:
         versions = {f"file:{name}": self.digest(path) for name, path in spec.files(self.config).items()}
         if spec.asset == "raw_shards":
             assert partition is not None
-            corpus = self.config.corpus
-            versions[f"raw:{partition}"] = digest_shard(corpus.raw, partition, self.digests, corpus.link_roots).digest
+            versions[f"raw:{partition}"] = self._raw_version(partition)
         if any(entry.asset == "raw_corpus" for entry in spec.inputs):
             versions["raw_corpus"] = self.corpus_version()
         if spec.lineage:
             versions["lineage:fingerprints"] = self._lineage(spec, partition)
         return versions
+
+    def _raw_version(self, shard: str) -> str:
+        """Return the hash of a shard's raw files, of the version that stands for it while it is being written."""
+        read = version_read(self.store, shard) if shard in self.listing().unsettled else None
+        corpus = self.config.corpus
+        return read or digest_shard(corpus.raw, shard, self.digests, corpus.link_roots).digest
+
+    def _require_settled(self, asset: str, partition: str | None) -> None:
+        """Refuse to read raw files that are being written."""
+        listing = self.listing()
+        for shard in shards_read(self.config, [asset], [] if partition is None else [partition], listing.shards):
+            if (reason := self._raw.why_unsettled(shard, listing)) is not None:
+                name = artefact_name(asset, partition)
+                raise CorpusError(f"{name} reads {shard}, which {reason}; run again when it is written")
 
     def _lineage(self, spec: Spec, partition: str | None) -> str:
         """Return a hash over how everything that a partition rests on was made, whatever came out."""
@@ -238,6 +265,7 @@ class Materializer:
         spec, order = SPEC[asset], self.order(asset, partition)
 
         def write(draft: Draft) -> None:
+            self._require_settled(asset, partition)
             start = time.perf_counter()
             self._order = order
             try:

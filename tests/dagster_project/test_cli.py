@@ -22,7 +22,7 @@ from climb_assets.search.iteration import History
 from climb_assets.search.search_state import read_space
 from climb_assets.search.swarm_table import as_history, read_swarm
 from dagster_project.cli import main
-from tests.conftest import write_project, write_source
+from tests.conftest import WORDS, write_project, write_source
 from tests.integration.modes import open_to_others, usual_umask
 
 Climb = Callable[..., Result]
@@ -188,6 +188,15 @@ def test_verify_finds_a_flipped_bit_and_exits_with_one(finished_project: Path) -
     assert result.exit_code == 1
     assert any("domains.parquet" in difference for difference in json.loads(result.stdout)["differences"])
     refused(climb(finished_project, "status"), r"domains\.parquet is not what its manifest promises")
+
+
+def test_plan_names_what_is_being_written(fresh_project: Path) -> None:
+    path = fresh_project / "climb.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"corpus": {"settle": {"marker": "_SUCCESS"}}}))
+    (fresh_project / "data_lake" / "raw" / "books").mkdir()
+    result = climb(fresh_project, "plan", "--json", "--to", "raw_shards")
+    assert {item["partition"] for item in json.loads(result.stdout)["stale"]} == {f"{name}.jsonl" for name in WORDS}
+    assert result.stderr == "climb: 1 shard is being written and left for the next round: books (has no _SUCCESS)\n"
 
 
 def test_up_twice_says_that_nothing_is_stale(finished_project: Path) -> None:

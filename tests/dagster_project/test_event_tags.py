@@ -8,6 +8,7 @@ from dagster_project.event_tags import (
     DATA_VERSION_IS_OURS,
     INPUT_DATA_VERSION,
     INPUT_EVENT_POINTER,
+    PARTITION,
     RANGE_END,
     RANGE_START,
 )
@@ -53,3 +54,4 @@ def test_dagster_reads_these_tags() -> None:
     instance = dg.DagsterInstance.ephemeral()
     assert dg.materialize([ranged], instance=instance, tags={RANGE_START: "b", RANGE_END: "c"}).success
     assert seen == ["b", "c"]
+    assert dg.materialize([ranged], instance=instance, partition_key="d").dagster_run.tags[PARTITION] == "d"

@@ -14,9 +14,9 @@ from climb_assets.corpus.raw_files import (
     is_data,
     list_shards,
     read_digest,
-    stamp_shards,
     write_digest,
 )
+from climb_assets.corpus.raw_folder import stamp_shards
 from climb_assets.corpus.records import WHOLE_FILE
 from climb_assets.tables import read_table
 from tests.fuzz.case import require_one_line

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from climb_assets.corpus.digest_cache import DigestCache
-from climb_assets.corpus.raw_files import SHARD_NAME, UNREADABLE, digest_shard, list_files, list_shards, stamp_shards
+from climb_assets.corpus.raw_files import SHARD_NAME, UNREADABLE, digest_shard, list_files, list_shards
+from climb_assets.corpus.raw_folder import stamp_shards
 from climb_assets.errors import CorpusError
 from tests.climb_assets.corpus.ordinary_user import as_ordinary_user
 

@@ -1,0 +1,229 @@
+"""The raw folder as it is looked at again and again: which shards are whole, and which are still being written.
+
+What belongs here: times of change, and the marker that a writer leaves; no file is opened. Which shards there are is
+`raw_files`.
+
+A shard is taken once nothing in it has changed for `corpus.settle.seconds` and, where `corpus.settle.marker` names a
+file, a folder holds that file. The time is the inode's (ctime): every write and rename sets it by the clock of the file
+system, and no archive or copy can set it to another. Where that clock is ahead of ours, what was seen unchanged for as
+long by this process is settled too, so that no clock keeps a shard waiting for ever.
+"""
+
+import contextlib
+import math
+import os
+import stat
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from climb_assets.config import Corpus
+from climb_assets.corpus.raw_files import (
+    SHARD_NAME,
+    Listing,
+    is_data,
+    list_entries,
+    list_files,
+    require_shards,
+    say_unreadable,
+)
+from climb_assets.errors import CorpusError
+from climb_assets.store.artifacts import canonical_json, sha256_text
+
+CHANGED, GONE = "changed a moment ago", "went a moment ago"
+
+
+@dataclass
+class RawFolder:
+    """Looks at a raw folder, and remembers since when it has seen each shard as it is.
+
+    Parameters
+    ----------
+    now
+        The clock that times of change are held against, in seconds since the epoch.
+    """
+
+    corpus: Corpus
+    now: Callable[[], float] = time.time
+    _seen: dict[str, tuple[str, float]] = field(init=False, default_factory=dict)
+
+    def look(self, made: Collection[str], version_read: Callable[[str], str | None]) -> Listing:
+        """List the shards that are whole, and those being written of which an earlier version is kept.
+
+        Parameters
+        ----------
+        made
+            Shards of which something was made, also where they went since.
+        version_read
+            Returns the earlier version of such a shard that can stand for it until it is written, if there is one.
+
+        Raises
+        ------
+        CorpusError
+            The folder cannot be listed, or holds no such shard.
+        """
+        listing, _ = self._look(made, version_read)
+        if not listing.shards and listing.unsettled:
+            raise CorpusError(f"{self.corpus.raw} holds no finished shard yet; {describe_unsettled(listing)}")
+        require_shards(self.corpus.raw, listing)
+        return listing
+
+    def wait(
+        self, made: Collection[str], version_read: Callable[[str], str | None], tell: Callable[[str], None]
+    ) -> None:
+        """Wait, `corpus.settle.seconds` at most, until what changed a moment ago may count as whole.
+
+        A folder that cannot be listed is not waited for; the look that follows says so.
+
+        Parameters
+        ----------
+        tell
+            Is told, in one line, for what and how long.
+        """
+        try:
+            listing, seconds = self._look(made, version_read)
+        except CorpusError:
+            return
+        if seconds > 0:
+            names = [name for name, reason in listing.unsettled.items() if reason in (CHANGED, GONE)]
+            tell(f"waiting {seconds:.1f} s to see whether it is whole: {name_some(names)}")
+            time.sleep(seconds)
+
+    def _look(self, made: Collection[str], version_read: Callable[[str], str | None]) -> tuple[Listing, float]:
+        """Return the listing, which may be empty, and the seconds until what changed a moment ago may be settled."""
+        raw = self.corpus.raw
+        listing = list_entries(raw, self.corpus.link_roots)
+        rejected = {entry.name: entry for entry in listing.rejected}
+        to_be_filled = [name for name in rejected if SHARD_NAME.fullmatch(name) and (raw / name).is_dir()]
+        stamps: dict[str, str] = {}
+        unsettled: dict[str, str] = {}
+        waits = [0.0]
+        for name in [*listing.shards, *to_be_filled]:
+            stamps[name], wait, reason = self._look_at(name)
+            waits.append(wait)
+            if reason is not None:
+                unsettled[name] = reason
+        gone = [name for name in made if name not in stamps and name not in rejected]
+        wait = self._wait_for("", *_stamp([raw.resolve()])) if gone else 0.0
+        if wait > 0 and (gone := [name for name in gone if version_read(name)]):  # they may be about to be written anew
+            unsettled |= dict.fromkeys(gone, GONE)
+            waits.append(wait)
+        kept = {name for name in unsettled if name in made and version_read(name)}
+        names = sorted(kept | listing.shards.keys() - unsettled.keys())
+        return Listing(
+            {name: raw / name for name in names},
+            tuple(entry for name, entry in rejected.items() if name not in unsettled),
+            dict(sorted(unsettled.items())),
+            {name: stamps[name] for name in names if name not in unsettled},
+        ), max(waits)
+
+    def has_changed(self, shard: str, listing: Listing) -> bool:
+        """Return whether a shard was being written at a look, or is no longer as it was then."""
+        return listing.stamps.get(shard) != _stamp(_places(self.corpus.raw, shard, self.corpus))[0]
+
+    def why_unsettled(self, shard: str, listing: Listing) -> str | None:
+        """Return why a shard must not be read now by who goes by a look; None if it may."""
+        if shard in listing.unsettled or not self.has_changed(shard, listing):
+            return listing.unsettled.get(shard)
+        return self._look_at(shard)[2]
+
+    def _look_at(self, name: str) -> tuple[str, float, str | None]:
+        """Return the stamp of an entry, the seconds until its time may be up, and why it is unsettled, if it is."""
+        path, marker = self.corpus.raw / name, self.corpus.settle.marker
+        stamp, latest = _stamp(_places(self.corpus.raw, name, self.corpus))
+        wait = self._wait_for(name, stamp, latest)
+        if wait > 0:
+            return stamp, wait, CHANGED
+        unmarked = marker is not None and path.is_dir() and not os.path.lexists(path / marker)
+        return stamp, 0.0, f"has no {marker}" if unmarked else None
+
+    def _wait_for(self, name: str, stamp: str, latest: float) -> float:
+        """Return the seconds until an entry, if it stays as it is, will have been so for long enough."""
+        first = self._seen.get(name)
+        if first is None or first[0] != stamp:
+            first = self._seen[name] = (stamp, time.monotonic())
+        seconds = self.corpus.settle.seconds
+        age = max(self.now() - latest, time.monotonic() - first[1])
+        return max(0.0, seconds - age)
+
+
+def describe_unsettled(listing: Listing) -> str:
+    """Return one sentence on the shards that are being written; empty if none is."""
+    told = [f"{name} ({reason})" for name, reason in listing.unsettled.items()]
+    if not told:
+        return ""
+    count = "1 shard is" if len(told) == 1 else f"{len(told)} shards are"
+    return f"{count} being written and left for the next round: {name_some(told)}"
+
+
+def stamp_shards(raw: Path, listing: Listing, link_roots: Sequence[Path] = ()) -> str:
+    """Return a hash over path, size and times of every raw file, which opens none; of what cannot be looked at, why.
+
+    Of a shard that is being written it holds only that, so that it keeps no change of another waiting.
+    """
+    records: list[list[Any]] = []
+    for shard in listing.shards:
+        if shard in listing.unsettled:
+            records.append([shard, "being written"])
+            continue
+        try:
+            files = list_files(raw, shard, link_roots)
+            stats = [file.target.lstat() for file in files]
+        except CorpusError as error:
+            records.append([shard, str(error)])
+        except OSError as error:
+            records.append([shard, say_unreadable(error)])
+        else:
+            for file, known in zip(files, stats, strict=True):
+                place = [os.fsencode(path).hex() for path in (file.path, file.target)]
+                records.append([shard, *place, known.st_size, known.st_mtime_ns, known.st_ctime_ns])
+    return sha256_text(canonical_json(records))[:32]
+
+
+def name_some(names: Collection[str]) -> str:
+    """Return the first of some names, for a line."""
+    return ", ".join([*names][:8]) + (" ..." if len(names) > 8 else "")
+
+
+def _stamp(places: Collection[Path]) -> tuple[str, float]:
+    """Return a hash over size and times of some places, and the latest time of change, in seconds."""
+    found: list[list[str | int]] = []
+    latest = 0.0
+    for place in places:
+        try:
+            known = place.lstat()
+        except FileNotFoundError:  # it went just now
+            latest = math.inf
+        except OSError:  # whoever reads it will say so
+            continue
+        else:
+            found.append([os.fsencode(place).hex(), known.st_size, known.st_mtime_ns, known.st_ctime_ns])
+            latest = max(latest, known.st_ctime_ns / 1e9)
+    return sha256_text(canonical_json(found))[:32], latest
+
+
+def _places(raw: Path, shard: str, corpus: Corpus) -> list[Path]:
+    """Return everything by which a change of a shard shows: its folders and files, and where links lead.
+
+    What is no data counts as well, as a file may be copied under a hidden name; but hidden folders are not entered.
+    """
+    found = sorted(_walk(raw / shard))
+    if any(place.is_symlink() for place in found):
+        with contextlib.suppress(CorpusError):  # whoever reads it will say so
+            found += [file.target for file in list_files(raw, shard, corpus.link_roots)]
+    return found
+
+
+def _walk(path: Path) -> Iterator[Path]:
+    yield path
+    try:
+        entries = list(os.scandir(path)) if stat.S_ISDIR(path.lstat().st_mode) else []
+    except OSError:  # as above
+        return
+    for entry in entries:
+        if is_data(entry.name) and entry.is_dir(follow_symlinks=False):
+            yield from _walk(path / entry.name)
+        else:
+            yield path / entry.name
