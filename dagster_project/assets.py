@@ -40,7 +40,7 @@ BACKFILL = {  # all differ: assets of one policy may share a run, and a run of m
 def raw_corpus(climb: Climb) -> dg.DataVersion:
     """Observe which shards there are, so that one that came or went makes the manifest stale."""
     climb.refresh()
-    return dg.DataVersion(climb.corpus_version())
+    return dg.DataVersion(climb.raw.listing_version())
 
 
 def build_assets(config: Config) -> list[dg.AssetsDefinition | dg.SourceAsset]:

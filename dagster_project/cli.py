@@ -176,7 +176,7 @@ def plan(to: str | None, profile: str | None, as_json: bool) -> None:
 
     config = _load(profile)
     materializer = Materializer(config)
-    materializer.wait_until_settled(_notice)
+    materializer.raw.wait_until_settled(_notice)
     made = make_plan(materializer, to)
     if unsettled := describe_unsettled(materializer.listing()):
         _notice(unsettled)

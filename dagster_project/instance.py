@@ -146,7 +146,7 @@ def _being_made(instance: dg.DagsterInstance, keys: Sequence[str]) -> set[str]:
 
 def observe_corpus(instance: dg.DagsterInstance, materializer: Materializer) -> None:
     """Report the listing's version if Dagster does not have it as the latest."""
-    key, version = dg.AssetKey("raw_corpus"), materializer.corpus_version()
+    key, version = dg.AssetKey("raw_corpus"), materializer.raw.listing_version()
     latest = instance.fetch_observations(key, limit=1).records
     if not latest or data_version_of(latest[0]) != version:
         instance.report_runless_asset_event(dg.AssetObservation(key, tags={DATA_VERSION: version}))

@@ -81,7 +81,7 @@ def bring_up_to_date(
         What a failing asset said.
     """
     close_dead_runs(instance)
-    materializer.wait_until_settled(report)
+    materializer.raw.wait_until_settled(report)
     job = asset_job(materializer)
     made, before, told, approved = 0, None, "", False
     moved: dict[str, str] = {}
@@ -131,7 +131,7 @@ def bring_up_to_date(
 def _changed(run: Run, instance: dg.DagsterInstance, materializer: Materializer) -> set[str]:
     """Return the shards of a run that went or changed since it was planned, or are no partitions any more."""
     unknown = _unknown(run, instance.get_dynamic_partitions("shard"))
-    return {*materializer.changed(run.assets, run.partitions), *unknown}
+    return {*materializer.raw.changed(run.assets, run.partitions), *unknown}
 
 
 def _unknown(run: Run, keys: Sequence[str]) -> list[str]:

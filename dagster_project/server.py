@@ -44,7 +44,7 @@ def prepare_lake(config: Config, notice: Callable[[str], None]) -> dict[str, str
     with open_instance(config.lake, notice) as instance:
         close_dead_runs(instance)  # those that the last server left would hold places in the queue
         materializer = Materializer(config)
-        materializer.wait_until_settled(notice)
+        materializer.raw.wait_until_settled(notice)
         synchronise_shards(instance, materializer)
     return {HOME_VARIABLE: str(prepare_home(config.lake))}
 

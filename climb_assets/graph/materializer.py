@@ -6,21 +6,20 @@ fingerprint), calling its function and committing what that wrote. It knows neit
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
 from climb_assets.config import Config
 from climb_assets.corpus.digest_cache import DigestCache
-from climb_assets.corpus.raw_files import Listing, digest_files, digest_shard
-from climb_assets.corpus.raw_folder import RawFolder
+from climb_assets.corpus.raw_files import Listing, digest_files
 from climb_assets.environment import Environment, counted
-from climb_assets.errors import ComputeError, CorpusError, CorruptArtifact, MissingArtifact, TransientError
+from climb_assets.errors import ComputeError, CorruptArtifact, MissingArtifact, TransientError
 from climb_assets.graph.assets import SPEC
 from climb_assets.graph.code_identity import code_at_start, code_of
 from climb_assets.graph.kept import GENERATION, decides, deciding, generation_of
-from climb_assets.graph.raw_versions import DOCUMENTS, shards_read, version_read
+from climb_assets.graph.raw_versions import RawVersions
 from climb_assets.graph.spec import Input, Spec, artefact_name, iteration_keys
 from climb_assets.store.artifacts import Artifact, Draft, Order, canonical_json, sha256_text
 from climb_assets.store.local import LocalStore
@@ -54,19 +53,18 @@ class Materializer:
     config: Config
     progress: Progress = silent
     store: Store = field(init=False)
-    _raw: RawFolder = field(init=False)
-    _listing: Listing | None = field(init=False, default=None)
+    raw: RawVersions = field(init=False)
     _order: Order | None = field(init=False, default=None)
     _environments: dict[str, Environment] = field(init=False, default_factory=dict)
     _digests: dict[Path, str] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.store = LocalStore(self.config.lake)
-        self._raw = RawFolder(self.config.corpus)
+        self.raw = RawVersions(self.config, self.store)
 
     def refresh(self) -> None:
         """Forget what was seen of the raw folder, of models and tasks: look again."""
-        self._listing = None
+        self.raw.forget()
         self._digests.clear()
 
     @cached_property
@@ -76,25 +74,9 @@ class Materializer:
         there = next(path for path in (folder, *folder.parents) if path.is_dir())
         return DigestCache(folder / "digests.sqlite") if os.access(there, os.W_OK) else None
 
-    def see(self, listing: Listing) -> None:
-        """Take the raw folder to be as another has seen it."""
-        self._listing = listing
-
     def listing(self) -> Listing:
         """Return the shards under the raw folder and the names that were rejected, as last seen."""
-        if self._listing is None:
-            self._listing = self._raw.look(self.store.partitions(DOCUMENTS), partial(version_read, self.store))
-        return self._listing
-
-    def wait_until_settled(self, tell: Callable[[str], None]) -> None:
-        """Wait until what changed under the raw folder a moment ago may count as whole; see `RawFolder.wait`."""
-        self._raw.wait(self.store.partitions(DOCUMENTS), partial(version_read, self.store), tell)
-
-    def changed(self, assets: Collection[str], shards: Collection[str]) -> list[str]:
-        """Return the shards that are read to make some partitions, and that changed or went since the last look."""
-        listing = self.listing()
-        read = shards_read(self.config, assets, shards, listing.shards)
-        return [shard for shard in read if self._raw.has_changed(shard, listing)]
+        return self.raw.listing()
 
     def partitions(self, spec: Spec) -> list[str | None]:
         """Return the partition keys that an asset should have now."""
@@ -190,26 +172,12 @@ class Materializer:
         versions = {f"file:{name}": self.digest(path) for name, path in spec.files(self.config).items()}
         if spec.asset == "raw_shards":
             assert partition is not None
-            versions[f"raw:{partition}"] = self._raw_version(partition)
+            versions[f"raw:{partition}"] = self.raw.version(partition, self.digests)
         if any(entry.asset == "raw_corpus" for entry in spec.inputs):
-            versions["raw_corpus"] = self.corpus_version()
+            versions["raw_corpus"] = self.raw.listing_version()
         if spec.lineage:
             versions["lineage:fingerprints"] = self._lineage(spec, partition)
         return versions
-
-    def _raw_version(self, shard: str) -> str:
-        """Return the hash of a shard's raw files, of the version that stands for it while it is being written."""
-        read = version_read(self.store, shard) if shard in self.listing().unsettled else None
-        corpus = self.config.corpus
-        return read or digest_shard(corpus.raw, shard, self.digests, corpus.link_roots).digest
-
-    def _require_settled(self, asset: str, partition: str | None) -> None:
-        """Refuse to read raw files that are being written."""
-        listing = self.listing()
-        for shard in shards_read(self.config, [asset], [] if partition is None else [partition], listing.shards):
-            if (reason := self._raw.why_unsettled(shard, listing)) is not None:
-                name = artefact_name(asset, partition)
-                raise CorpusError(f"{name} reads {shard}, which {reason}; run again when it is written")
 
     def _lineage(self, spec: Spec, partition: str | None) -> str:
         """Return a hash over how everything that a partition rests on was made, whatever came out."""
@@ -224,12 +192,6 @@ class Materializer:
         if path not in self._digests:
             self._digests[path] = digest_files(path, self.digests)
         return self._digests[path]
-
-    def corpus_version(self) -> str:
-        """Return the version of the listing: it says that shards came or went, not what they hold."""
-        listing = self.listing()
-        rejected = [[entry.name, entry.reason] for entry in listing.rejected]
-        return sha256_text(canonical_json([list(listing.shards), rejected]))[:32]
 
     def make(self, asset: str, partition: str | None = None) -> Made:
         """Make a partition of an asset by the function of its name unless it is there; see `make_by`."""
@@ -265,7 +227,7 @@ class Materializer:
         spec, order = SPEC[asset], self.order(asset, partition)
 
         def write(draft: Draft) -> None:
-            self._require_settled(asset, partition)
+            self.raw.require_settled(asset, partition)
             start = time.perf_counter()
             self._order = order
             try:

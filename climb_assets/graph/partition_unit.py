@@ -57,7 +57,7 @@ class MakePartition:
             if code_at_start(*SPEC[asset].functions) != planned:
                 raise ComputeError(f"the source code of {asset} was changed while shards are made; start again")
         climb = Materializer(self.config)
-        climb.see(self.listing)
+        climb.raw.see(self.listing)
         return [climb.make(asset, self.partition) for asset in self.code]
 
 

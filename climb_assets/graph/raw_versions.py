@@ -1,38 +1,96 @@
-"""Which raw shards an asset reads, and which version of one stands while it is being written.
+"""The raw folder as one materializer sees it: which shards there are, which version of each, and who reads them.
 
-What belongs here: what the store remembers of raw files. Whether a shard is being written is `corpus.raw_folder`.
+What belongs here: what was seen of the raw folder held against what the store remembers of it. Whether a shard is being
+written is `corpus.raw_folder`.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 
 from climb_assets.config import Config
+from climb_assets.corpus.digest_cache import DigestCache
+from climb_assets.corpus.raw_files import Listing, digest_shard
+from climb_assets.corpus.raw_folder import RawFolder
+from climb_assets.errors import CorpusError
 from climb_assets.graph.spec import artefact_name
+from climb_assets.store.artifacts import canonical_json, sha256_text
 from climb_assets.store.store import Store
 
 DOCUMENTS = "corpus_shards"  # what was read of a raw shard
 
 
-def version_read(store: Store, shard: str) -> str | None:
-    """Return the hash of the raw files that the current documents of a shard were read from, if there are any."""
-    documents = store.current(DOCUMENTS, shard)
-    if documents is None:
-        return None
-    version = documents.manifest["inputs"][artefact_name("raw_shards", shard)]
-    read = store.with_data_version("raw_shards", shard, version)
-    return None if read is None else str(read.manifest["inputs"][f"raw:{shard}"])
+@dataclass
+class RawVersions:
+    """The shards under the raw folder, as last seen, and their versions."""
 
+    config: Config
+    store: Store
+    _folder: RawFolder = field(init=False)
+    _listing: Listing | None = field(init=False, default=None)
 
-def shards_read(
-    config: Config, assets: Collection[str], partitions: Collection[str], listed: Collection[str]
-) -> Collection[str]:
-    """Return the shards whose raw files are read to make some partitions of some assets.
+    def __post_init__(self) -> None:
+        self._folder = RawFolder(self.config.corpus)
 
-    Parameters
-    ----------
-    listed
-        All shards that there are.
-    """
-    trains = config.tokenizer.path is None and config.tokenizer.name is None
-    if "tokenizer" in assets and trains:
-        return listed
-    return partitions if {"raw_shards", DOCUMENTS} & set(assets) else ()
+    def forget(self) -> None:
+        """Look again when somebody asks next."""
+        self._listing = None
+
+    def see(self, listing: Listing) -> None:
+        """Take the raw folder to be as another has seen it."""
+        self._listing = listing
+
+    def listing(self) -> Listing:
+        """Return the shards and the names that were rejected, as last seen."""
+        if self._listing is None:
+            self._listing = self._folder.look(self.store.partitions(DOCUMENTS), self.version_read)
+        return self._listing
+
+    def wait_until_settled(self, tell: Callable[[str], None]) -> None:
+        """Wait until what changed a moment ago may count as whole; see `RawFolder.wait`."""
+        self._folder.wait(self.store.partitions(DOCUMENTS), self.version_read, tell)
+
+    def listing_version(self) -> str:
+        """Return the version of the listing: it says that shards came or went, not what they hold."""
+        listing = self.listing()
+        rejected = [[entry.name, entry.reason] for entry in listing.rejected]
+        return sha256_text(canonical_json([list(listing.shards), rejected]))[:32]
+
+    def version(self, shard: str, digests: DigestCache | None) -> str:
+        """Return the hash of a shard's raw files, of the version that stands for it while it is being written."""
+        read = self.version_read(shard) if shard in self.listing().unsettled else None
+        corpus = self.config.corpus
+        return read or digest_shard(corpus.raw, shard, digests, corpus.link_roots).digest
+
+    def version_read(self, shard: str) -> str | None:
+        """Return the hash of the raw files that the current documents of a shard were read from, if there are any."""
+        documents = self.store.current(DOCUMENTS, shard)
+        if documents is None:
+            return None
+        version = documents.manifest["inputs"][artefact_name("raw_shards", shard)]
+        read = self.store.with_data_version("raw_shards", shard, version)
+        return None if read is None else str(read.manifest["inputs"][f"raw:{shard}"])
+
+    def changed(self, assets: Collection[str], shards: Collection[str]) -> list[str]:
+        """Return the shards that are read to make some partitions, and that changed or went since the last look."""
+        listing = self.listing()
+        return [shard for shard in self._read(assets, shards) if self._folder.has_changed(shard, listing)]
+
+    def require_settled(self, asset: str, partition: str | None) -> None:
+        """Refuse to read raw files that are being written.
+
+        Raises
+        ------
+        CorpusError
+            A shard that this partition reads is being written.
+        """
+        for shard in self._read([asset], [] if partition is None else [partition]):
+            if (reason := self._folder.why_unsettled(shard, self.listing())) is not None:
+                name = artefact_name(asset, partition)
+                raise CorpusError(f"{name} reads {shard}, which {reason}; run again when it is written")
+
+    def _read(self, assets: Collection[str], partitions: Collection[str]) -> Collection[str]:
+        """Return the shards whose raw files are read to make some partitions of some assets."""
+        tokenizer = self.config.tokenizer
+        if "tokenizer" in assets and tokenizer.path is None and tokenizer.name is None:
+            return self.listing().shards
+        return partitions if {"raw_shards", DOCUMENTS} & set(assets) else ()

@@ -189,7 +189,7 @@ def test_what_was_made_of_a_shard_stays_while_it_is_written_again(up: Up, projec
     folder = mark(project)
     (folder / "_SUCCESS").touch()
     up(to="corpus_shards")
-    before = look(project).corpus_version()
+    before = look(project).raw.listing_version()
     documents = lake.get("corpus_shards", "marked").data_version
     (folder / "_SUCCESS").unlink()
     for change in (
@@ -201,7 +201,7 @@ def test_what_was_made_of_a_shard_stays_while_it_is_written_again(up: Up, projec
         assert up(to="corpus_shards").made == 0
         assert up.lines == ["1 shard is being written and left for the next round: marked (has no _SUCCESS)"]
         assert lake.get("corpus_shards", "marked").data_version == documents
-        assert look(project).corpus_version() == before
+        assert look(project).raw.listing_version() == before
     (folder / "_SUCCESS").touch()
     up(to="corpus_shards")
     assert lake.get("corpus_shards", "marked").summary["read"] == 20

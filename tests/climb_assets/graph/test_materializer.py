@@ -108,12 +108,12 @@ def test_corpus_version_says_which_shards_there_are_and_not_what_they_hold(
     materializer: Materializer, project: Path
 ) -> None:
     raw = project / "data_lake" / "raw"
-    versions = [materializer.corpus_version()]
+    versions = [materializer.raw.listing_version()]
     (raw / "first.jsonl").write_text('{"text": "other"}\n')
     for change in (lambda: None, lambda: (raw / "new.txt").write_text("new"), lambda: (raw / "bad name.txt").touch()):
         change()
         materializer.refresh()
-        versions.append(materializer.corpus_version())
+        versions.append(materializer.raw.listing_version())
     assert versions[0] == versions[1]
     assert len(set(versions)) == 3
 
