@@ -24,7 +24,9 @@ EXCEPTIONS = {
     ("tables.py", "store.files"),  # tables are written as every file of the lake is
     ("graph/materializer.py", "corpus.digest_cache"),  # of the raw folder
     ("graph/materializer.py", "corpus.raw_files"),  # the raw folder is an input like any other
-    ("graph/materializer.py", "corpus.raw_folder"),  # the same
+    ("graph/raw_versions.py", "corpus.digest_cache"),  # the same
+    ("graph/raw_versions.py", "corpus.raw_files"),  # the same
+    ("graph/raw_versions.py", "corpus.raw_folder"),  # the same
     ("graph/partition_unit.py", "corpus.raw_files"),  # the same
 }
 
