@@ -114,7 +114,11 @@ def _rows(mixed: Artifact) -> set[tuple[str, str, int]]:
 
 
 def _references(folder: Path) -> dict[str, str]:
-    return {str(path.relative_to(folder)): path.read_text() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_text(encoding="utf-8")
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 def run(lake: Path, folder: Path, shards: int, profile: str) -> dict[str, Any]:

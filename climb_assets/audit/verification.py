@@ -59,6 +59,7 @@ def _verify(materializer: Materializer) -> Verification:
     behind: list[Artifact] = []
     try:
         behind.extend(walk(lake, current))  # as far as it comes
+        behind.extend(walk_fits(lake, current))
     except ClimbError as error:
         differences.append(str(error))
     stored: list[Artifact] = []
@@ -67,7 +68,6 @@ def _verify(materializer: Materializer) -> Verification:
             stored += lake.all_of(name)
         except ClimbError as error:
             differences.append(str(error))
-    behind += walk_fits(lake, current)
     everything = {artifact.path: artifact for artifact in [*current, *behind, *stored]}
     if not everything and not differences:
         raise MissingArtifact(f"{materializer.config.lake} holds no artefact to verify; run `climb up`")

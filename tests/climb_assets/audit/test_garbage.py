@@ -45,6 +45,9 @@ class Node:
         return self.asset, self.partition
 
 
+KEPT = ("domains", "training_tokens")
+
+
 @st.composite
 def lakes(draw: st.DrawFn) -> list[Node]:
     """Return artefacts in the order in which they were made; of one partition there may be many versions."""
@@ -61,20 +64,28 @@ def lakes(draw: st.DrawFn) -> list[Node]:
             chosen = draw(st.sets(st.sampled_from(made))) if made else set()
             inputs = {nodes[index].place: index for index in sorted(chosen)}  # a manifest names one version of each
             rests_on = draw(st.sets(st.sampled_from(models))) if models else set()
-            asset = draw(st.sampled_from(["raw_shards", "corpus_shards", "domains", "mixed_corpus"]))
+            asset = draw(st.sampled_from(["raw_shards", "tokenized_shards", *KEPT, "mixed_corpus"]))
             key = draw(st.sampled_from([None, "one", "two"]))
             nodes.append(Node(asset, key, tuple(inputs.values()), tuple(sorted(rests_on)), draw(st.booleans())))
     return nodes
 
 
 def needed(nodes: list[Node]) -> set[int]:
-    """Return the numbers of what references reach: along inputs, to models, and from models to their scores."""
+    """Return the numbers of what references reach: along inputs, to models, and from models to their scores.
+
+    What is kept needs of its inputs those that are kept themselves; the search's snapshot reads token files on top.
+    """
     waiting = list({node.place: number for number, node in enumerate(nodes) if node.current}.values())
     found: set[int] = set()
     while waiting:
         number = waiting.pop()
         found.add(number)
-        waiting += [*nodes[number].inputs, *nodes[number].models]
+        inputs = nodes[number].inputs
+        if nodes[number].asset in KEPT:
+            inputs = tuple(index for index in inputs if nodes[index].asset in KEPT)
+        waiting += [*inputs, *nodes[number].models]
+    snapshots = [nodes[number] for number in found if nodes[number].asset == "training_tokens"]
+    found |= {index for node in snapshots for index in node.inputs if nodes[index].asset == "tokenized_shards"}
     return found | {number for number, node in enumerate(nodes) if node.asset == SCORES and found & {*node.models}}
 
 
