@@ -2,7 +2,7 @@
 
 What belongs here: every setting, its type, its bounds and the source of its default; `config_file` reads it. A profile
 (``profiles/*.yaml``) or the user's ``climb.yaml`` changes values; no other module holds a magic number.
-`runtime`, `dagster` and `sql` say how, never what: they enter no fingerprint.
+`runtime`, `dagster` and `sql` say how, `taxonomy` says when, never what: they enter no fingerprint.
 """
 
 from pathlib import Path
@@ -15,6 +15,7 @@ from climb_assets.config_corpus import Contamination, NearDuplicates, Settle
 from climb_assets.config_dagster import Dagster
 from climb_assets.config_search import Search
 from climb_assets.config_tasks import Task
+from climb_assets.config_taxonomy import Taxonomy
 from climb_assets.sizes import SIZES, Shape
 
 LAKE = "data_lake"  # unless the configuration names another
@@ -105,9 +106,7 @@ class Clusters(Section):
 
     count: int = Field(1000, ge=2, description="K_init (paper section 3.1)")
     iterations: int = Field(20, ge=1, description="Lloyd iterations of FAISS")
-    sample_per_cluster: int = Field(
-        256, ge=1, description="documents per centroid that k-means is fitted on (FAISS' default)"
-    )
+    sample_per_cluster: int = Field(256, ge=1, description="documents a centroid that k-means is fitted on (FAISS: 256)")
     seed: int = 42
     prune: dict[Name, float] = Field(
         default={"quality": 3.0, "educational_value": 3.0, "informational_value": 3.0, "advertisement": 3.0},
@@ -301,6 +300,7 @@ class Config(Section):
     encoder: Encoder = Encoder()
     quality: Quality = Quality()
     clusters: Clusters = Clusters()
+    taxonomy: Taxonomy = Taxonomy()
     search: Search = Search()
     proxy: Training
     tasks: dict[Name, Task]

@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 import numpy as np
 
+from climb_assets.clusters.drift import MEASURES
 from climb_assets.clusters.pruned import NOTABLE_SHARE
 from climb_assets.config import SEARCH_PROXY
 from climb_assets.graph.materializer import Materializer
@@ -22,6 +23,7 @@ from climb_assets.store.artifacts import Artifact
 from climb_assets.tables import read_table
 from climb_assets.training.fidelity import in_words, of_setting, read_fidelity
 from climb_assets.training.realised_shares import allowed_miss, share_missed
+from dagster_project.drift_checks import describe_check, judge
 
 
 @dataclass(frozen=True)
@@ -183,6 +185,13 @@ def _within_plan(climb: Materializer, made: Sequence[Artifact]) -> Finding:
     return Finding(passed, told, {"planned": planned, "tokens": kept})
 
 
+def _drift_check(measure: str) -> Check:
+    """Return the check of a measure of drift."""
+    name, asked = describe_check(measure)
+    find = judge(measure)
+    return Check(name, "taxonomy_drift", asked, lambda climb, made: Finding(*find(climb, made)), blocking=False)
+
+
 CHECKS = (
     Check(
         "counts_add_up", "corpus_shards", "Every record that was read is kept, filtered or quarantined.", _counts_add_up
@@ -200,6 +209,7 @@ CHECKS = (
         _little_is_pruned,
         blocking=False,
     ),
+    *(_drift_check(measure) for measure in MEASURES),
     Check(
         "weights_on_simplex", "mixture_candidates", "The weights of every candidate sum to 1.", _candidates_on_simplex
     ),

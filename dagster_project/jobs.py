@@ -8,10 +8,11 @@ from climb_assets.graph.materializer import ancestors
 from climb_assets.graph.planner import Plan, StaleItem, make_plan
 from dagster_project.assets import Climb
 from dagster_project.dead_runs import claim_run
+from dagster_project.renewal import for_a_person
 from dagster_project.retries import failing_plainly
 from dagster_project.run_plan import bring_up_to_date
 
-CORPUS, SUPPLY = "corpus_manifest", "domain_supply"  # how far there is no search yet: without domains, and with them
+CORPUS, SUPPLY = "corpus_manifest", "taxonomy_drift"  # how far there is no search yet: without domains, and with them
 
 
 class Refresh(dg.Config):
@@ -26,7 +27,7 @@ def bring_corpus_up_to_date(context: dg.OpExecutionContext, config: Refresh, cli
     claim_run(context.instance, context.run)
     with failing_plainly():
         to = config.to
-        if to is None and (missing := of_search(make_plan(climb))):
+        if to is None and (missing := for_a_person(climb.config, of_search(make_plan(climb)))):
             context.log.info(f"{missing[0].name} is to be made by a search, which `climb up` begins")
             to = CORPUS if {item.asset for item in missing} & ancestors(SUPPLY) else SUPPLY
         update = bring_up_to_date(context.instance, climb, to, context.log.info)

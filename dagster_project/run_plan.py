@@ -22,6 +22,7 @@ from dagster_project.assets import MADE_TOGETHER, build_assets
 from dagster_project.dead_runs import close_dead_runs, process_tags
 from dagster_project.event_tags import PARTITIONS, RANGE_END, RANGE_START
 from dagster_project.instance import register_shards, report_missing_events
+from dagster_project.renewal import renew_where_due
 
 DATA_SET = "mixed_corpus"
 SILENT = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -83,11 +84,13 @@ def bring_up_to_date(
     close_dead_runs(instance)
     materializer.raw.wait_until_settled(report)
     job = asset_job(materializer)
-    made, before, told, approved = 0, None, "", False
+    made, before, due, told, approved = 0, None, False, "", False
     moved: dict[str, str] = {}
     lost: set[str] = set()
     while True:
         plan = make_plan(materializer, to)
+        if not due and renew_where_due(materializer, plan, report):
+            due, plan = True, make_plan(materializer, to)
         came, went = register_shards(instance, materializer)  # a shard may come or go while others are made
         for word, names in (("new", came), ("gone", went)):
             if names:

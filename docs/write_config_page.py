@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from climb_assets import config, config_corpus, config_dagster, config_search, config_tasks
+from climb_assets import config, config_corpus, config_dagster, config_search, config_tasks, config_taxonomy
 
 PAGE = Path(__file__).parent / "config.md"
 SECTIONS: dict[str, type[BaseModel]] = {
@@ -19,6 +19,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "encoder": config.Encoder,
     "quality": config.Quality,
     "clusters": config.Clusters,
+    "taxonomy": config_taxonomy.Taxonomy,
     "search": config_search.Search,
     "search.predictor": config_search.Predictor,
     "search.predictor.lightgbm": config_search.LightGBM,

@@ -1,17 +1,20 @@
-"""How the assets of the clusters come about: quality, k-means, assignments, statistics, domains, supply.
+"""How the assets of the clusters come about: quality, k-means, assignments, statistics, domains, supply, drift.
 
 What belongs here: one function an asset, which hands inputs to the compute beside and writes into the draft.
 """
 
 from climb_assets.clusters.domains import DomainInputs, write_domains
+from climb_assets.clusters.drift import write_drift
 from climb_assets.clusters.kmeans import ShardVectors, assign_shard, fit_centroids, read_centroids, sample_vectors
+from climb_assets.clusters.moments import FIT, FIT_FACTS, FIT_SHARDS, read_fit, sum_up, write_fit
 from climb_assets.clusters.quality import load_scorer, score_shard
-from climb_assets.clusters.shards import scored_shards
+from climb_assets.clusters.shards import embedded_shards, scored_shards
 from climb_assets.clusters.statistics import compute_statistics
 from climb_assets.clusters.supply import write_supply
 from climb_assets.environment import resolve_device
 from climb_assets.graph.materializer import Materializer
 from climb_assets.store.artifacts import Draft
+from climb_assets.tables import read_table
 
 
 def quality_scores(climb: Materializer, shard: str, draft: Draft) -> None:
@@ -61,9 +64,24 @@ def domains(climb: Materializer, draft: Draft) -> None:
         splits=climb.get("corpus_manifest").file("splits.parquet"),
     )
     draft.summary = write_domains(inputs, climb.config.clusters, draft.path)
+    pairs = climb.get("near_duplicates").file("pairs.parquet")
+    write_fit(sum_up(embedded_shards(climb), draft.path / "clusters.parquet", inputs.splits, pairs), draft.path)
 
 
 def domain_supply(climb: Materializer, draft: Draft) -> None:
     """What each domain holds today: documents, tokens, quality, sources, and its share of the corpus."""
     made, tally = climb.get("domains"), climb.get("cluster_statistics").file("tally.parquet")
     draft.summary = write_supply(made.file("domains.parquet"), made.file("clusters.parquet"), tally, draft.path)
+
+
+def taxonomy_drift(climb: Materializer, draft: Draft) -> None:
+    """How far the corpus has moved since the domains were fitted, and how far chance alone would move it."""
+    made = climb.get("domains")
+    fit = read_fit(made.file(FIT), made.file(FIT_SHARDS), made.json(FIT_FACTS)["far_bin"])
+    splits, pairs = (
+        climb.get("corpus_manifest").file("splits.parquet"),
+        climb.get("near_duplicates").file("pairs.parquet"),
+    )
+    today = sum_up(embedded_shards(climb), made.file("clusters.parquet"), splits, pairs, fit.far_bin)
+    names = read_table(climb.get("domain_supply").file("supply.parquet"), ["name"])["name"].to_pylist()
+    draft.summary = write_drift(fit, today, names, climb.config.clusters.seed, draft.path)

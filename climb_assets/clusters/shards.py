@@ -26,6 +26,14 @@ class ScoredShard(ShardTables):
     scores: Path
 
 
+@dataclass(frozen=True)
+class EmbeddedShard(ShardTables):
+    """The tables of a shard with, row for row, its vectors.npy, and the data version of its documents."""
+
+    vectors: Path
+    version: str
+
+
 def shard_tables(materializer: Materializer) -> list[ShardTables]:
     """Return the tables of every shard, in name order."""
     return [
@@ -43,5 +51,17 @@ def scored_shards(materializer: Materializer) -> list[ScoredShard]:
     """Return the tables of every shard with its quality scores, in name order."""
     return [
         ScoredShard(**vars(tables), scores=materializer.get("quality_scores", tables.shard).file("scores.parquet"))
+        for tables in shard_tables(materializer)
+    ]
+
+
+def embedded_shards(materializer: Materializer) -> list[EmbeddedShard]:
+    """Return the tables of every shard with its vectors, in name order."""
+    return [
+        EmbeddedShard(
+            **vars(tables),
+            vectors=materializer.get("embeddings", tables.shard).file("vectors.npy"),
+            version=materializer.get("corpus_shards", tables.shard).data_version,
+        )
         for tables in shard_tables(materializer)
     ]

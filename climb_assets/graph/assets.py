@@ -161,6 +161,7 @@ SPECS: tuple[Spec, ...] = (
             Input("cluster_statistics"),
             Input("corpus_manifest", drawn=False),
             *hidden("corpus_shards", "tokenized_shards", "quality_scores", "cluster_assignments"),
+            *hidden("embeddings", "near_duplicates"),  # of what drift is held against
         ),
         settings=domain_settings,
         files=score_files,
@@ -169,6 +170,15 @@ SPECS: tuple[Spec, ...] = (
         kinds=("python", "scikitlearn"),
     ),
     Spec("domain_supply", "clusters", inputs=(Input("domains"), Input("cluster_statistics"))),
+    Spec(
+        "taxonomy_drift",
+        "clusters",
+        inputs=(
+            *(Input(asset) for asset in ("domains", "domain_supply", "corpus_manifest")),
+            *hidden("corpus_shards", "tokenized_shards", "embeddings", "cluster_assignments", "near_duplicates"),
+        ),
+        settings=lambda config, key: {"seed": config.clusters.seed},
+    ),
     Spec(
         "training_tokens",
         "training",
@@ -201,11 +211,7 @@ SPECS: tuple[Spec, ...] = (
         "proxy_results",
         "training",
         "iteration",
-        inputs=(
-            Input("mixture_candidates"),
-            Input("training_tokens"),
-            Input("tokenizer", drawn=False),
-        ),
+        inputs=(Input("mixture_candidates"), Input("training_tokens"), Input("tokenizer", drawn=False)),
         settings=proxy_settings,
         files=proxy_files,
         check="climb_assets.training.task_files:check_proxies",
@@ -235,11 +241,7 @@ SPECS: tuple[Spec, ...] = (
         "baseline_mixtures",
         "training",
         "objective",
-        inputs=(
-            Input("training_tokens"),
-            Input("tokenizer", drawn=False),
-            Input("proxy_results", "all"),
-        ),
+        inputs=(Input("training_tokens"), Input("tokenizer", drawn=False), Input("proxy_results", "all")),
         settings=baseline_settings,
         files=baseline_files,
         precision=training_precision,
@@ -248,11 +250,7 @@ SPECS: tuple[Spec, ...] = (
     Spec(
         "proxy_fidelity",
         "training",
-        inputs=(
-            Input("mixture_candidates", "first"),
-            Input("training_tokens"),
-            Input("tokenizer", drawn=False),
-        ),
+        inputs=(Input("mixture_candidates", "first"), Input("training_tokens"), Input("tokenizer", drawn=False)),
         settings=fidelity_settings,
         files=fidelity_files,
         check="climb_assets.training.task_files:check_fidelity",

@@ -84,6 +84,7 @@ BASE: dict[str, View] = {
     "cluster_statistics": _whole("cluster_statistics", "clusters.parquet"),
     "cluster_domains": _whole("domains", "clusters.parquet"),
     "domains": _whole("domain_supply", "supply.parquet"),
+    "drift": _whole("taxonomy_drift", "drift.parquet"),
     "pruned_clusters": _whole("domains", "pruned.parquet"),
     "candidates": _partitioned("mixture_candidates", "candidates.parquet", "iteration"),
     "proxy_results": _partitioned("proxy_results", "results.parquet", "iteration"),

@@ -19,6 +19,7 @@ from climb_assets.store.store import Store
 GENERATIONS = "generations"  # the references that hold them, a group a partition
 GENERATION = "generation"  # the setting of kept assets
 GROUPS = tuple(dict.fromkeys(spec.kept for spec in SPECS if spec.kept is not None))
+DRIFT = {"taxonomy": "taxonomy_drift"}  # the live asset that says how far the corpus moved since a group was fitted
 FITTED_ON = "corpus_shards"  # whose partitions say which documents a kept artefact was made from
 
 
@@ -87,6 +88,33 @@ LIVE = _live()  # the others are of a search: what is kept, and what follows fro
 
 
 @dataclass(frozen=True)
+class Drift:
+    """How far the corpus moved since something kept was fitted.
+
+    Parameters
+    ----------
+    share, noise
+        Share of the tokens that moved between domains, and the share that chance moves.
+    renew_at
+        The share at which it is to be renewed.
+    """
+
+    share: float
+    noise: float
+    renew_at: float
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is to be renewed: the share is reached, and it is not chance."""
+        return self.share >= self.renew_at and self.share > self.noise
+
+    def in_words(self) -> str:
+        """Return it as people read it."""
+        more = f" (chance moves {100 * self.noise:.1f} %)" if self.renew_at <= self.share <= self.noise else ""
+        return f"drift {100 * self.share:.1f} % of tokens{more}, renew at {100 * self.renew_at:g} %"
+
+
+@dataclass(frozen=True)
 class KeptGroup:
     """A group that is kept: what it was made from, and what has come since.
 
@@ -98,6 +126,8 @@ class KeptGroup:
         How many shards it was fitted on.
     came, changed, went
         The shards that are not what it was fitted on.
+    drift
+        None where it is not known for the corpus as it is.
     """
 
     group: str
@@ -107,6 +137,7 @@ class KeptGroup:
     came: tuple[str, ...]
     changed: tuple[str, ...]
     went: tuple[str, ...]
+    drift: Drift | None = None
 
     @property
     def since(self) -> int:
@@ -119,7 +150,8 @@ class KeptGroup:
         how = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
         since = f"{counted_shards(self.since)} since ({how})" if self.since else "nothing since"
         fitted = f"fitted on {counted_shards(self.shards)}"
-        return f"kept: {self.group} of generation {self.generation}, {fitted}; {since}"
+        drift = f"; {self.drift.in_words()}" if self.since and self.drift is not None else ""
+        return f"kept: {self.group} of generation {self.generation}, {fitted}; {since}{drift}"
 
 
 def counted_shards(number: int) -> str:
@@ -127,7 +159,9 @@ def counted_shards(number: int) -> str:
     return f"{number} shard{'s' * (number != 1)}"
 
 
-def compare_with_fit(group: str, made: Artifact, versions: Mapping[str, str | None]) -> KeptGroup:
+def compare_with_fit(
+    group: str, made: Artifact, versions: Mapping[str, str | None], drift: Drift | None = None
+) -> KeptGroup:
     """Return what has come since a kept artefact was made.
 
     Parameters
@@ -136,6 +170,8 @@ def compare_with_fit(group: str, made: Artifact, versions: Mapping[str, str | No
         The artefact of the group that was fitted on documents.
     versions
         The data version of each shard that there is; None where it is not known, as the shard will be read again.
+    drift
+        What was measured of the corpus as it is.
     """
     inputs = made.manifest["inputs"]
     fitted = {name.partition("@")[2]: version for name, version in inputs.items() if name.startswith(f"{FITTED_ON}@")}
@@ -147,4 +183,5 @@ def compare_with_fit(group: str, made: Artifact, versions: Mapping[str, str | No
         tuple(sorted(versions.keys() - fitted)),
         tuple(sorted(shard for shard in versions.keys() & fitted.keys() if versions[shard] != fitted[shard])),
         tuple(sorted(fitted.keys() - versions.keys())),
+        drift,
     )

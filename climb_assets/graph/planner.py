@@ -16,9 +16,11 @@ from climb_assets.errors import ClimbError, ConfigError
 from climb_assets.graph.assets import SEARCH, SPEC, SPECS, check_outside_files, checks_against
 from climb_assets.graph.estimates import Cost, Estimates, Node, add_up
 from climb_assets.graph.kept import (
+    DRIFT,
     FITTED_ON,
     GENERATION,
     GROUPS,
+    Drift,
     KeptGroup,
     compare_with_fit,
     counted_shards,
@@ -215,7 +217,14 @@ def _kept(
             for shard in materializer.listing().shards:
                 made, item = current[FITTED_ON, shard], stale.get((FITTED_ON, shard))
                 versions[shard] = None if made is None or (item is not None and item.certain) else made.data_version
-            yield compare_with_fit(group, fitted[0], versions)
+            measured = fresh.get((DRIFT.get(group, ""), None))
+            drift = _drift(measured, materializer.config) if measured is not None else None
+            yield compare_with_fit(group, fitted[0], versions, drift)
+
+
+def _drift(measured: Artifact, config: Config) -> Drift:
+    facts = measured.summary
+    return Drift(facts["token_drift"], facts["token_drift_noise"], config.taxonomy.drift)
 
 
 def _nodes(materializer: Materializer, wanted: set[str]) -> list[Node]:

@@ -1,0 +1,284 @@
+"""Sums over the documents of each domain: what drift, and the noise of it, is worked out from.
+
+What belongs here: adding up train documents of clusters that are kept, a shard at a time, and what the fit of the
+domains writes of them. What differs between two corpora is `drift`.
+
+A corpus becomes a `Sample` of a size that does not grow with it, in which each domain has a place and all documents
+together have the last one. The sums are those that a bootstrap over documents needs: of what a document weighs and of
+its square.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from climb_assets.clusters.kmeans import BLOCK
+from climb_assets.clusters.shards import EmbeddedShard
+from climb_assets.corpus.splits import train_mask
+from climb_assets.errors import CorruptArtifact
+from climb_assets.store.artifacts import canonical_json
+from climb_assets.store.files import write_atomically
+from climb_assets.tables import read_table, write_table
+
+GROUPS = 256  # random parts of a domain, by the first byte of an id: they tell in how many dimensions it varies
+BINS, FARTHEST = 4096, 2.0  # of distances: a unit vector is at most this far from a mean of unit vectors
+FAR = 0.99  # share of the documents that are not far
+FIT, FIT_SHARDS, FIT_FACTS = "fit.parquet", "fit_shards.parquet", "fit.json"
+BYTES = pa.array([f"{byte:02x}" for byte in range(GROUPS)])
+
+Counts = NDArray[np.int64]
+Sums = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Sums over documents, a domain a row; they add up.
+
+    Parameters
+    ----------
+    documents, vectors
+        Number and sum of unit vectors in each of `GROUPS` random parts: (domains, groups), (domains, groups, dimension)
+    tokens, tokens_squared, distance, distance_squared, near_duplicates
+        (domains,); distances to the centroid, and documents that are nearly equal to another.
+    distances
+        Histogram of the distance, (domains, bins).
+    """
+
+    documents: Counts
+    vectors: Sums
+    tokens: Counts
+    tokens_squared: Sums
+    distance: Sums
+    distance_squared: Sums
+    near_duplicates: Counts
+    distances: Counts
+
+    @classmethod
+    def of(
+        cls,
+        domains: int,
+        domain: Counts,
+        group: Counts,
+        tokens: Counts,
+        distance: Sums,
+        near_duplicate: NDArray[np.bool_],
+        vectors: NDArray[Any],
+    ) -> "Moments":
+        """Add up documents (n,), given the domain, the random part and what else is known of each."""
+        from scipy.sparse import csr_array
+
+        rows, cell = len(domain), domain * GROUPS + group
+        member = csr_array((np.ones(rows), (cell, np.arange(rows))), shape=(domains * GROUPS, rows))
+        unit = vectors.astype(np.float64)
+        unit /= np.linalg.norm(unit, axis=1, keepdims=True)  # half precision leaves them a thousandth off
+        places = np.minimum((distance * (BINS / FARTHEST)).astype(np.int64), BINS - 1)
+
+        def add(values: NDArray[Any]) -> Sums:
+            return np.asarray(np.bincount(domain, values.astype(np.float64), domains), np.float64)
+
+        return cls(
+            np.bincount(cell, minlength=domains * GROUPS).reshape(domains, GROUPS),
+            (member @ unit).reshape(domains, GROUPS, vectors.shape[1]),
+            add(tokens).astype(np.int64),
+            add(np.square(tokens.astype(np.float64))),
+            add(distance),
+            add(np.square(distance)),
+            add(near_duplicate).astype(np.int64),
+            np.bincount(domain * BINS + places, minlength=domains * BINS).reshape(domains, BINS),
+        )
+
+    def __add__(self, other: "Moments") -> "Moments":
+        return Moments(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
+
+    def with_total(self) -> "Moments":
+        """Return the same with a last row, of all documents together."""
+        values = (getattr(self, field.name) for field in fields(self))
+        return Moments(*(np.concatenate([value, value.sum(axis=0, keepdims=True)]) for value in values))
+
+    def far_bin(self) -> int:
+        """Return the first bin of the distances that are far: beyond a share of `FAR` of all documents."""
+        counts = np.cumsum(self.distances.sum(axis=0))
+        return int(np.searchsorted(counts, FAR * counts[-1])) + 1
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A corpus under a taxonomy: a place for each domain, and the last for all of them (places,).
+
+    Parameters
+    ----------
+    far
+        Documents whose distance is in `far_bin` of the fit or beyond.
+    embedding
+        Mean of the unit vectors, (places, dimension); zeros where there is no document.
+    dimensions
+        In how many dimensions embeddings vary: of so many equal ones the length of a sum would vary as it does. Worked
+        out for the fit only, and 1 elsewhere.
+    shards
+        Documents by place, of each shard and version of it.
+    """
+
+    documents: Counts
+    tokens: Counts
+    tokens_squared: Sums
+    distance: Sums
+    distance_squared: Sums
+    far: Counts
+    near_duplicates: Counts
+    embedding: Sums
+    dimensions: Sums
+    far_bin: int
+    shards: Mapping[tuple[str, str], Counts]
+
+    @classmethod
+    def of(cls, moments: Moments, shards: Mapping[tuple[str, str], Counts], far_bin: int | None = None) -> "Sample":
+        """Return what sums say.
+
+        Parameters
+        ----------
+        far_bin
+            Of the fit; None where this is the fit.
+        """
+        sums, is_fit = moments.with_total(), far_bin is None
+        far_bin = moments.far_bin() if far_bin is None else far_bin
+        documents = sums.documents.sum(axis=1)
+        return cls(
+            documents,
+            sums.tokens,
+            sums.tokens_squared,
+            sums.distance,
+            sums.distance_squared,
+            sums.distances[:, far_bin:].sum(axis=1),
+            sums.near_duplicates,
+            sums.vectors.sum(axis=1) / np.maximum(documents, 1)[:, None],
+            np.array([_dimensions(*one) if is_fit else 1 for one in zip(sums.documents, sums.vectors, strict=True)]),
+            far_bin,
+            shards,
+        )
+
+    def common(self, other: "Sample") -> Counts:
+        """Return how many documents both have, by place: those of the shards that have one version in both."""
+        same = self.shards.keys() & other.shards.keys()
+        return sum((np.minimum(self.shards[key], other.shards[key]) for key in same), np.zeros_like(self.documents))
+
+
+def _dimensions(counts: Counts, vectors: Sums) -> float:
+    """Return in how many dimensions documents vary, by the random parts of them: (trace S)^2 / trace(S^2).
+
+    S is the covariance of unit vectors. Its trace is what their mean lacks in length; the trace of its square is the
+    mean square of the product of two centred parts, which are independent of each other.
+    """
+    documents = counts.sum()
+    if documents < 2:
+        return 1.0
+    mean = vectors.sum(axis=0) / documents
+    centred = vectors - counts[:, None] * mean
+    products = np.square(centred @ centred.T)
+    pairs = np.outer(counts, counts).astype(np.float64)
+    np.fill_diagonal(products, 0)
+    np.fill_diagonal(pairs, 0)
+    spread, squared = 1 - mean @ mean, products.sum() / max(pairs.sum(), 1)
+    # Fewer dimensions are more noise, so what says too little of it counts as few.
+    return float(np.clip(spread**2 / squared, 1, len(mean))) if squared > 0 else 1.0
+
+
+def sum_up(
+    shards: Sequence[EmbeddedShard], clusters: Path, splits: Path, pairs: Path, far_bin: int | None = None
+) -> Sample:
+    """Return what a corpus holds under a taxonomy: its train documents in clusters that are kept.
+
+    Memory holds a shard's tables, `BLOCK` vectors, and sums.
+
+    Parameters
+    ----------
+    clusters
+        ``clusters.parquet`` of the domains.
+    splits
+        ``splits.parquet`` of the corpus manifest.
+    pairs
+        ``pairs.parquet`` of the near-duplicates.
+    far_bin
+        Of the fit; None where this is the fit.
+
+    Raises
+    ------
+    CorruptArtifact
+        The tables of a shard are not of the same documents.
+    """
+    domain_of = read_table(clusters)["domain"].fill_null(-1).to_numpy()
+    domains = int(domain_of.max()) + 1
+    found = read_table(pairs, ["id", "other"])
+    alike = pc.unique(pa.chunked_array([*found["id"].chunks, *found["other"].chunks], pa.string()))
+    total: Moments | None = None
+    by_shard: dict[tuple[str, str], Counts] = {}
+    for shard in shards:
+        counts = np.zeros(domains, np.int64)
+        for block in _blocks(shard, domain_of, splits, alike):
+            moments = Moments.of(domains, *block)
+            counts += moments.documents.sum(axis=1)
+            total = moments if total is None else total + moments
+        by_shard[shard.shard, shard.version] = np.append(counts, counts.sum())
+    assert total is not None, "the supply of domains refuses a corpus without documents"
+    return Sample.of(total, by_shard, far_bin)
+
+
+def _blocks(
+    shard: EmbeddedShard, domain_of: Counts, splits: Path, alike: pa.Array
+) -> Iterator[tuple[Counts, Counts, Counts, Sums, NDArray[np.bool_], NDArray[Any]]]:
+    """Yield what `Moments.of` takes of the documents of a shard that count, at least one block."""
+    ids = read_table(shard.documents, ["id"])["id"].combine_chunks()
+    assigned, counted = read_table(shard.assignments), read_table(shard.tokens, ["id", "tokens"])
+    vectors = np.load(shard.vectors, mmap_mode="r", allow_pickle=False)
+    same = all(table["id"].combine_chunks().equals(ids) for table in (assigned, counted))
+    if not same or len(vectors) != len(ids):
+        raise CorruptArtifact(
+            f"tokens, clusters and vectors of shard {shard.shard} are not of the same documents; delete its folders "
+            "and run `climb up`"
+        )
+    domain = domain_of[assigned["cluster"].to_numpy()]
+    rows = np.flatnonzero(train_mask(shard.shard, shard.documents, splits) & (domain >= 0))
+    group = pc.index_in(pc.utf8_slice_codeunits(ids, 0, 2), BYTES)  # an id is a hash already
+    group = group.to_numpy(zero_copy_only=False).astype(np.int64)
+    tokens, distance = counted["tokens"].to_numpy(), assigned["distance"].to_numpy().astype(np.float64)
+    near = pc.is_in(ids, alike).to_numpy(zero_copy_only=False)
+    for start in range(0, max(len(rows), 1), BLOCK):
+        these = rows[start : start + BLOCK]
+        yield domain[these], group[these], tokens[these], distance[these], near[these], vectors[these]
+
+
+def write_fit(fit: Sample, out: Path) -> None:
+    """Write ``fit.parquet``, ``fit_shards.parquet`` and ``fit.json``: what later corpora are compared with.
+
+    The first has a row a domain and one, with no domain, of all; ``embedding`` is a mean of unit vectors.
+    """
+    columns: dict[str, Any] = {"domain": pa.array([*range(len(fit.documents) - 1), None], pa.int32())}
+    columns |= {name: getattr(fit, name) for name in PLAIN}
+    columns["embedding"] = pa.array(fit.embedding.tolist(), pa.list_(pa.float64()))
+    write_table(out / FIT, pa.table(columns))
+    names, versions = zip(*fit.shards, strict=True)
+    documents = pa.array([counts.tolist() for counts in fit.shards.values()], pa.list_(pa.int64()))
+    write_table(out / FIT_SHARDS, pa.table({"shard": names, "version": versions, "documents": documents}))
+    facts = {"far_bin": fit.far_bin, "p99_distance": fit.far_bin * FARTHEST / BINS}
+    write_atomically(out / FIT_FACTS, canonical_json(facts).encode())
+
+
+def read_fit(table: Path, shards: Path, far_bin: int) -> Sample:
+    """Return what `write_fit` wrote, given its two tables and the bin."""
+    rows = read_table(table)
+    by_shard = {
+        (row["shard"], row["version"]): np.array(row["documents"], np.int64) for row in read_table(shards).to_pylist()
+    }
+    plain = {name: rows[name].to_numpy() for name in PLAIN}
+    embedding = np.array(rows["embedding"].to_pylist(), np.float64)
+    return Sample(**plain, embedding=embedding, far_bin=far_bin, shards=by_shard)
+
+
+PLAIN = tuple(
+    field.name for field in fields(Sample) if field.name not in ("embedding", "far_bin", "shards")
+)  # a number a place
