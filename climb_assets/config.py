@@ -106,7 +106,7 @@ class Clusters(Section):
 
     count: int = Field(1000, ge=2, description="K_init (paper section 3.1)")
     iterations: int = Field(20, ge=1, description="Lloyd iterations of FAISS")
-    sample_per_cluster: int = Field(256, ge=1, description="documents a centroid that k-means is fitted on (FAISS: 256)")
+    sample_per_cluster: int = Field(256, ge=1, description="documents a centroid that k-means takes (FAISS' default)")
     seed: int = 42
     prune: dict[Name, float] = Field(
         default={"quality": 3.0, "educational_value": 3.0, "informational_value": 3.0, "advertisement": 3.0},

@@ -17,7 +17,9 @@ from climb_assets.tables import read_table
 ROOT = Path(__file__).parents[2]
 TRAINED = {"proxy_results", "baseline_mixtures", "proxy_fidelity", "confirmation_results", "target_comparison"}
 LEARNT = {"mixture_candidates", "predictor_state", "optimal_mixture", "mixed_corpus", "audit_bundle"}  # from those
-CLUSTERED = {"cluster_assignments", "cluster_statistics", "domains", "domain_supply", "training_tokens"}
+CLUSTERED = {
+    *("cluster_assignments", "cluster_statistics", "domains", "domain_supply", "taxonomy_drift", "training_tokens")
+}
 FITTED = {"predictor_state", "baseline_mixtures"}
 
 
