@@ -27,6 +27,8 @@ from climb_assets.mixture.export import Format
 from climb_assets.printable import MOST_OF_A_SENTENCE, printable, printable_lines
 from dagster_project.cli_demo import demo_corpus, fetch_encoder, fetch_tasks
 from dagster_project.cli_garbage import collect
+from dagster_project.cli_options import json_option, notice, require_outside, stale_option
+from dagster_project.cli_taxonomy import classify, export_taxonomy
 from dagster_project.interrupts import ended_after, run_interruptibly
 from dagster_project.locales import survive_any_locale, use_utf8
 from dagster_project.private_files import load_privately
@@ -88,30 +90,20 @@ def _example(text: str) -> dict[str, str]:
     return {"epilog": f"Example: {text}"}
 
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 profile_option = click.option("--profile", help="Profile of settings: smoke, demo or paper.")
 yes_option = click.option("--yes", is_flag=True, help="Begin without asking, also beyond runtime.confirm_hours.")
-stale_option = click.option("--stale", "stale_too", is_flag=True, help="Take it although it is not up to date.")
 objective_argument = click.argument("objective")
 
 
 def _load(profile: str | None = None) -> Config:
     """Load the configuration; the profile reaches the runs of the web server by the file alone."""
-    return load_privately(profile, _notice)
+    return load_privately(profile, notice)
 
 
 def _asset(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     if value is not None and value not in SPEC:
         raise click.BadParameter(f"{value!r} is no asset; choose one of {', '.join(SPEC)}")
     return value
-
-
-def _require_outside(folder: Path, config: Config) -> None:
-    """Check that what is written into a folder takes the place of nothing that the lake is made from."""
-    if folder.resolve().is_relative_to(config.corpus.raw):
-        raise click.BadParameter(f"{folder} lies in corpus.raw, so it would be read as a shard; name another folder")
-    if config.search.evidence is not None and folder.resolve() == config.search.evidence.resolve():
-        raise click.BadParameter(f"{folder} is search.evidence, which this search began with; name another folder")
 
 
 def _objective(config: Config, objective: str) -> str:
@@ -140,10 +132,6 @@ def up(to: str | None, profile: str | None, yes: bool) -> None:
     click.echo(printable_lines(describe(materializer)))
 
 
-def _notice(line: str) -> None:
-    click.echo(f"climb: {line}", err=True)
-
-
 def _bring_up_to_date(materializer: Materializer, to: str | None, reporter: "Reporter", *, yes: bool) -> "Update":
     import warnings
 
@@ -161,7 +149,7 @@ def _bring_up_to_date(materializer: Materializer, to: str | None, reporter: "Rep
         if not yes:
             require_consent(cost, materializer.config.runtime, click.confirm if sys.stdin.isatty() else None)
 
-    with open_instance(materializer.config.lake, _notice) as instance:
+    with open_instance(materializer.config.lake, notice) as instance:
         return bring_up_to_date(instance, materializer, to, reporter.line, approve, reporter.show_outlook)
 
 
@@ -221,10 +209,10 @@ def sql(query: str, as_json: bool) -> None:
         found = query_lake(materializer.store, query, limits)
     complaint = look_at_generations(materializer).complaint(artefacts_read(materializer.store, query))
     if complaint is not None:
-        _notice(complaint)
+        notice(complaint)
     click.echo(to_json(as_rows(found)) if as_json else printable_lines(str(found)))
     if found.cut:
-        _notice(f"these are the first {limits.rows} rows; narrow the query or raise sql.rows")
+        notice(f"these are the first {limits.rows} rows; narrow the query or raise sql.rows")
 
 
 @main.command(**_example("climb ui --port 3000"))
@@ -244,7 +232,7 @@ def ui(port: int, read_only: bool, hosts: tuple[str, ...], make_token: bool) -> 
     click.echo(
         f"Starting the Dagster UI, which takes most of a minute; then it answers on {address} (end it with Ctrl-C)"
     )
-    environment = prepare_lake(config, _notice)
+    environment = prepare_lake(config, notice)
     become_server(ROOT / "workspace.yaml", port, environment, token=token, read_only=read_only, hosts=hosts)
 
 
@@ -299,7 +287,7 @@ def export(objective: str, form: Format, out: Path | None, stale_too: bool) -> N
 
     config = _load()
     folder = out or config.lake / "export" / f"{_objective(config, objective)}-{form}"
-    _require_outside(folder, config)
+    require_outside(folder, config)
     materializer = Materializer(config)
     with materializer.store.in_use():
         corpus = materializer.get("mixed_corpus", objective)
@@ -323,7 +311,7 @@ def export_swarm(folder: Path, stale_too: bool) -> None:
     from dagster_project.generations import look_at_generations, require_current
 
     materializer = Materializer(_load())
-    _require_outside(folder, materializer.config)
+    require_outside(folder, materializer.config)
     made = [materializer.store.current("predictor_state", key) for key in iteration_keys(materializer.config)]
     states = [state for state in made if state is not None]
     if not states:
@@ -333,7 +321,7 @@ def export_swarm(folder: Path, stale_too: bool) -> None:
     state = (current or states)[-1]  # of the generation that is being made, as far as it has come
     complaint = require_current(generations, [(state.asset, state.partition)], stale_too=stale_too)
     if complaint is not None:
-        _notice(complaint)
+        notice(complaint)
     history = History.load(state.file("history.parquet"))
     searched = materializer.version_named("training_tokens", None, state.manifest["inputs"]["training_tokens"])
     folder.mkdir(parents=True, exist_ok=True)
@@ -341,6 +329,8 @@ def export_swarm(folder: Path, stale_too: bool) -> None:
     click.echo(f"{len(history.keys)} mixtures in {folder}")
 
 
+main.add_command(classify)
+main.add_command(export_taxonomy)
 main.add_command(demo_corpus)
 main.add_command(fetch_encoder)
 main.add_command(fetch_tasks)

@@ -201,3 +201,24 @@ def nearest_centroids(
     squared = np.square(centroids).sum(axis=1) - 2 * vectors @ centroids.T  # less |x|^2, the same for every centroid
     cluster = squared.argmin(axis=1).astype(np.int32)
     return cluster, np.linalg.norm(vectors - centroids[cluster], axis=1)
+
+
+def two_nearest_centroids(
+    vectors: NDArray[np.float16], centroids: NDArray[np.float32]
+) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
+    """Return the nearest centroid (n), its distance (n) as assignments have them, and how much farther the next is (n).
+
+    Parameters
+    ----------
+    vectors
+        Embeddings (n, dimension) in blocks of `BLOCK`, as the assignment of a shard takes them: how many rows are
+        multiplied at a time may decide the last bit.
+    centroids
+        (clusters, dimension), two at least.
+    """
+    block = _normalised(np.asarray(vectors, np.float32))
+    cluster, distance = nearest_centroids(block, centroids)
+    squared = np.square(centroids).sum(axis=1) - 2 * block @ centroids.T
+    squared[np.arange(len(block)), cluster] = np.inf
+    second: NDArray[np.float32] = np.linalg.norm(block - centroids[squared.argmin(axis=1)], axis=1)
+    return cluster, distance, np.maximum(second - distance, np.float32(0))

@@ -8,8 +8,9 @@ Where it begins follows from the documents in it and not from their number in th
 taken out changes one part.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +22,7 @@ Part = tuple[tuple[str, ...], list[str]]  # ids and texts of its documents
 
 
 def iterate_parts(documents: Path, most: int) -> Iterator[Part]:
-    """Yield the parts of a shard: the ids and the texts of their documents, in document order.
-
-    A document begins a part where the hash that its id is falls among those that do, about two in `most`, or where the
-    part before it is full.
+    """Yield the parts of a shard: the ids and the texts of their documents, in document order; see `cut_parts`.
 
     Parameters
     ----------
@@ -33,15 +31,25 @@ def iterate_parts(documents: Path, most: int) -> Iterator[Part]:
     most
         Documents in a part at most.
     """
+    batches = iterate_batches(documents, most, ["id", "text"])
+    rows = (zip(batch["id"].to_pylist(), batch["text"].to_pylist(), strict=True) for batch in batches)
+    return cut_parts(chain.from_iterable(rows), most)
+
+
+def cut_parts(documents: Iterable[tuple[str, str]], most: int) -> Iterator[Part]:
+    """Yield documents, pairs of id and text, in parts of at most `most`.
+
+    A document begins a part where the hash that its id is falls among those that do, about two in `most`, or where the
+    part before it is full.
+    """
     ids: list[str] = []
     texts: list[str] = []
-    for batch in iterate_batches(documents, most, ["id", "text"]):
-        for name, text in zip(batch["id"].to_pylist(), batch["text"].to_pylist(), strict=True):
-            if ids and (len(ids) == most or int(name[:8], 16) % max(most // 2, 1) == 0):
-                yield tuple(ids), texts
-                ids, texts = [], []
-            ids.append(name)
-            texts.append(text)
+    for name, text in documents:
+        if ids and (len(ids) == most or int(name[:8], 16) % max(most // 2, 1) == 0):
+            yield tuple(ids), texts
+            ids, texts = [], []
+        ids.append(name)
+        texts.append(text)
     if ids:
         yield tuple(ids), texts
 

@@ -1,0 +1,147 @@
+"""What a lake says of its taxonomy.
+
+What belongs here: from the artefacts of a lake, and the encoder that it names, to facts that can be taken along.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from climb_assets.clusters.kmeans import read_centroids
+from climb_assets.clusters.taxonomy_folder import ClusterFacts, DomainFacts, EncoderFacts, TaxonomyFacts
+from climb_assets.corpus.outside_files import read_json
+from climb_assets.errors import ConfigError, MissingArtifact
+from climb_assets.graph.assets import SPEC
+from climb_assets.graph.hashed_settings import centroid_settings, encoder_files, values_of
+from climb_assets.graph.kept import GENERATION
+from climb_assets.graph.materializer import Materializer
+from climb_assets.store.artifacts import Artifact
+from climb_assets.tables import read_table
+
+# Settings that decide the documents of a lake, and not the texts of a file.
+NOT_OF_A_TEXT = ("raw", "link_roots", "near_duplicates", "contamination", "search_eval", "report_eval", "split_seed")
+
+
+def read_lake(materializer: Materializer) -> tuple[TaxonomyFacts, NDArray[np.float32], NDArray[np.float32]]:
+    """Return the facts of a lake's current taxonomy, and the centroids of its clusters and of its domains.
+
+    Raises
+    ------
+    MissingArtifact
+        It has not been made, or its domains are of other centroids.
+    ConfigError
+        The configuration names another encoder than it was made with.
+    """
+    model, domains = materializer.get("cluster_model"), materializer.get("domains")
+    if domains.manifest["inputs"]["cluster_model"] != model.data_version:
+        raise MissingArtifact("the domains of the lake are of other centroids; run `climb up --to domains`")
+    centroids = read_centroids(model.file("centroids.npy"))
+    facts = TaxonomyFacts(
+        generation=domains.manifest["config"][GENERATION],
+        versions={made.asset: made.data_version for made in (model, domains, *_supply(materializer, domains))},
+        encoder=_describe_encoder(materializer, model, centroids.shape[1]),
+        clusters=_describe_clusters(domains),
+        domains=_describe_domains(materializer, domains),
+        documents=values_of(materializer.config.corpus, *NOT_OF_A_TEXT),
+    )
+    return facts, centroids, read_centroids(domains.file("centroids.npy"))
+
+
+def _describe_encoder(materializer: Materializer, model: Artifact, dimension: int) -> EncoderFacts:
+    """Return what is said of the lake's encoder, after a look whether it is the one of the centroids."""
+    config = materializer.config
+    settings, local = config.encoder, bool(encoder_files(config))
+    SPEC["cluster_model"].require_files(config)
+    sha256 = materializer.digest(Path(settings.model)) if local else None
+    now = materializer.environment(SPEC["embeddings"])
+    commit = model.manifest["environment"].get("commit") or now.commit
+    same = (
+        model.manifest["config"]["encoder"] == centroid_settings(config, None)["encoder"]
+        and model.manifest["inputs"].get("file:encoder") == sha256
+        and now.commit in (None, commit)
+    )
+    if not same:
+        raise ConfigError(
+            "climb.yaml names another encoder, or other encoder.max_tokens, than the taxonomy was made with; put them "
+            "back, or run `climb up --to domains`"
+        )
+    folder = local_folder(settings.model, commit)
+    return EncoderFacts(
+        model=Path(settings.model).name if local else settings.model,
+        at_hub=not local,
+        revision=settings.revision,
+        commit=commit,
+        sha256=sha256,
+        licence=None if folder is None else _licence(folder),
+        max_tokens=settings.max_tokens,
+        batch_tokens=settings.batch_tokens,
+        precision=str(now.precision),
+        prompt="" if folder is None else _prompt(folder),
+        dimension=dimension,
+    )
+
+
+def local_folder(model: str, commit: str | None) -> Path | None:
+    """Return the folder of a model: the one that it names, or where the cache of a hub has it on this machine."""
+    if Path(model).is_dir():
+        return Path(model)
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    for name in (model,) if "/" in model else (f"sentence-transformers/{model}", model):
+        try:
+            cache = os.environ.get("SENTENCE_TRANSFORMERS_HOME")  # where the encoder is kept, if it is set
+            return Path(snapshot_download(name, revision=commit, cache_dir=cache, local_files_only=True))
+        except (LocalEntryNotFoundError, HFValidationError):
+            continue
+    return None
+
+
+def _prompt(folder: Path) -> str:
+    """Return what a sentence-transformers model puts before every text."""
+    path = folder / "config_sentence_transformers.json"
+    described = read_json(path, "encoder.model") if path.exists() else {}
+    return str((described.get("prompts") or {}).get(described.get("default_prompt_name") or "") or "")
+
+
+def _licence(folder: Path) -> str | None:
+    """Return the licence that a model card states; None where it states none."""
+    from huggingface_hub import metadata_load
+    from yaml import YAMLError
+
+    try:
+        stated: Any = (metadata_load(folder / "README.md") or {}).get("license")
+    except (OSError, ValueError, YAMLError):
+        return None
+    return stated if isinstance(stated, str) else None
+
+
+def _describe_clusters(domains: Artifact) -> ClusterFacts:
+    table = read_table(domains.file("clusters.parquet"))
+    return ClusterFacts(
+        number=table.num_rows,
+        domain_of=tuple(table["domain"].to_pylist()),
+        pruned_by=tuple(table["pruned_by"].to_pylist()),
+    )
+
+
+def _describe_domains(materializer: Materializer, domains: Artifact) -> tuple[DomainFacts, ...]:
+    tokens: dict[int, int] = {}
+    for supply in _supply(materializer, domains):
+        table = read_table(supply.file("supply.parquet"), ["domain", "tokens"])
+        tokens = dict(zip(table["domain"].to_pylist(), table["tokens"].to_pylist(), strict=True))
+    rows = read_table(domains.file("domains.parquet")).to_pylist()
+    return tuple(
+        DomainFacts(domain=row["domain"], name=row["name"], terms=tuple(row["terms"]), tokens=tokens.get(row["domain"]))
+        for row in rows
+    )
+
+
+def _supply(materializer: Materializer, domains: Artifact) -> list[Artifact]:
+    """Return the supply of these domains, if it was counted."""
+    supply = materializer.store.current("domain_supply")
+    of_these = supply is not None and supply.manifest["inputs"]["domains"] == domains.data_version
+    return [supply] if supply is not None and of_these else []

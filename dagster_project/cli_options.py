@@ -1,0 +1,26 @@
+"""What commands of `climb` in several files share: their options, and where they may write.
+
+What belongs here: options and checks of arguments. Commands are `cli` and its other files.
+"""
+
+from pathlib import Path
+
+import click
+
+from climb_assets.config import Config
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+stale_option = click.option("--stale", "stale_too", is_flag=True, help="Take it although it is not up to date.")
+
+
+def notice(line: str) -> None:
+    """Tell something beside the output."""
+    click.echo(f"climb: {line}", err=True)
+
+
+def require_outside(folder: Path, config: Config) -> None:
+    """Check that what is written into a folder takes the place of nothing that the lake is made from."""
+    if folder.resolve().is_relative_to(config.corpus.raw):
+        raise click.BadParameter(f"{folder} lies in corpus.raw, so it would be read as a shard; name another folder")
+    if config.search.evidence is not None and folder.resolve() == config.search.evidence.resolve():
+        raise click.BadParameter(f"{folder} is search.evidence, which this search began with; name another folder")
