@@ -11,7 +11,11 @@ from numpy.typing import NDArray
 
 from climb_assets.clusters.kmeans import ShardVectors, assign_shard
 from climb_assets.clusters.shards import ScoredShard
+from climb_assets.clusters.taxonomy import Taxonomy
+from climb_assets.config_file import load_config
+from climb_assets.graph.materializer import Materializer
 from climb_assets.tables import write_table
+from tests.climb_assets.clusters.lakes import make_lake
 
 DIMENSION = 8
 TOPICS = ("river lake water fish", "proof theorem lemma axiom", "bread flour butter oven")
@@ -76,3 +80,17 @@ def corpus(tmp_path: Path) -> Corpus:
     for shard in vectors:
         assign_shard(shard.documents, shard.vectors, centroids, shard.documents.parent)
     return Corpus(vectors, tables, splits, group_of, centroids)
+
+
+@pytest.fixture(scope="session")
+def lake(tmp_path_factory: pytest.TempPathFactory, encoder_folder: Path) -> Path:
+    """Return a project whose domains are made, see `lakes`. Read it, never change it: every test has the same one."""
+    return make_lake(tmp_path_factory.mktemp("lake"), encoder_folder)
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory, lake: Path) -> Path:
+    """Return its exported taxonomy with the encoder; to be read only, too."""
+    folder = tmp_path_factory.mktemp("exported") / "taxonomy"
+    Taxonomy.of_lake(Materializer(load_config(lake / "climb.yaml"))).export(folder, with_encoder=True)
+    return folder
