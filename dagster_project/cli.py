@@ -164,10 +164,10 @@ def plan(to: str | None, profile: str | None, as_json: bool) -> None:
 
     config = _load(profile)
     materializer = Materializer(config)
-    materializer.raw.wait_until_settled(_notice)
+    materializer.raw.wait_until_settled(notice)
     made = make_plan(materializer, to)
     if unsettled := describe_unsettled(materializer.listing()):
-        _notice(unsettled)
+        notice(unsettled)
     text = describe_plan(made, advice(materializer, made), made.cost(config))
     click.echo(to_json(made.as_json()) if as_json else printable_lines(text))
 

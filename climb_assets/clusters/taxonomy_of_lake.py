@@ -75,11 +75,11 @@ def _describe_encoder(materializer: Materializer, model: Artifact, dimension: in
         revision=settings.revision,
         commit=commit,
         sha256=sha256,
-        licence=None if folder is None else _licence(folder),
+        licence=None if folder is None else licence_of(folder),
         max_tokens=settings.max_tokens,
         batch_tokens=settings.batch_tokens,
         precision=str(now.precision),
-        prompt="" if folder is None else _prompt(folder),
+        prompt="" if folder is None else prompt_of(folder),
         dimension=dimension,
     )
 
@@ -100,14 +100,14 @@ def local_folder(model: str, commit: str | None) -> Path | None:
     return None
 
 
-def _prompt(folder: Path) -> str:
+def prompt_of(folder: Path) -> str:
     """Return what a sentence-transformers model puts before every text."""
     path = folder / "config_sentence_transformers.json"
     described = read_json(path, "encoder.model") if path.exists() else {}
     return str((described.get("prompts") or {}).get(described.get("default_prompt_name") or "") or "")
 
 
-def _licence(folder: Path) -> str | None:
+def licence_of(folder: Path) -> str | None:
     """Return the licence that a model card states; None where it states none."""
     from huggingface_hub import metadata_load
     from yaml import YAMLError
