@@ -1,7 +1,6 @@
 """A taxonomy that is taken along says the same, and one that is not what it was is refused."""
 
 import json
-import os
 import shutil
 import stat
 from collections.abc import Callable
@@ -118,7 +117,7 @@ def test_another_encoder_is_refused(copy: Path) -> None:
     tensors = load_file(weights)
     save_file({name: tensor + np.float32(1e-3) for name, tensor in tensors.items()}, weights, {"format": "pt"})
     for given in (None, copy / "encoder"):
-        with pytest.raises(ConfigError, match="is another encoder than model, .*name that one with --encoder"):
+        with pytest.raises(ConfigError, match=r"is another encoder than model, .*name that one with --encoder"):
             Taxonomy.load(copy, given)
 
 
@@ -249,4 +248,4 @@ class TestHub:
         object.__setattr__(taxonomy, "facts", taxonomy.facts.model_copy(update={"encoder": encoder}))
         with pytest.raises(ConfigError, match=r"set encoder\.revision to a commit"):
             taxonomy.export(tmp_path / "out")
-        assert os.listdir(tmp_path) == ["cache"]
+        assert [path.name for path in tmp_path.iterdir()] == ["cache"]
