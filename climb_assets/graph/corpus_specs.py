@@ -1,0 +1,158 @@
+"""The specs of the corpus and of its domains, inputs before what is made from them.
+
+What belongs here: the assets from raw shards to what the domains hold. Those of the search are `search_specs`.
+"""
+
+from climb_assets.environment import resolve_precision
+from climb_assets.graph.hashed_settings import (
+    centroid_settings,
+    choice_files,
+    contamination_settings,
+    domain_settings,
+    encoder_commit,
+    encoder_files,
+    encoder_settings,
+    ingest_settings,
+    manifest_settings,
+    score_files,
+    score_settings,
+    signature_settings,
+    tokenizer_files,
+    values_of,
+)
+from climb_assets.graph.spec import Input, Spec, hidden
+
+TAXONOMY = "taxonomy"  # the group of kept assets: centroids, and which of them form which domain
+
+CORPUS_SPECS: tuple[Spec, ...] = (
+    Spec(
+        "tokenizer",
+        "corpus",
+        settings=lambda config, key: {"tokenizer": values_of(config.tokenizer, "path")},
+        files=tokenizer_files,
+        kept="tokenizer",
+        check="climb_assets.corpus.tokenizer:check_tokenizer_file",
+        kinds=("python", "huggingface"),
+    ),
+    Spec("raw_shards", "corpus", "shard", faithful=True),
+    Spec(
+        "corpus_shards",
+        "corpus",
+        "shard",
+        inputs=(Input("raw_shards"),),
+        settings=ingest_settings,
+        kinds=("python", "parquet"),
+    ),
+    Spec("document_signatures", "corpus", "shard", inputs=(Input("corpus_shards"),), settings=signature_settings),
+    Spec(
+        "contamination",
+        "corpus",
+        "shard",
+        inputs=(Input("corpus_shards"),),
+        settings=contamination_settings,
+        files=choice_files,
+        check="climb_assets.corpus.choice_items:check_choice_files",
+    ),
+    Spec(
+        "near_duplicates",
+        "corpus",
+        inputs=(Input("raw_corpus"), Input("document_signatures", "all")),
+        settings=lambda config, key: {"threshold": config.corpus.near_duplicates.threshold},
+    ),
+    Spec(
+        "tokenized_shards", "corpus", "shard", (Input("corpus_shards"), Input("tokenizer")), kinds=("python", "numpy")
+    ),
+    Spec(
+        "embeddings",
+        "embeddings",
+        "shard",
+        inputs=(Input("corpus_shards"),),
+        settings=encoder_settings,
+        files=encoder_files,
+        check="climb_assets.embeddings.encoder:check_encoder_folder",
+        resumable=True,
+        precision=lambda config, device: resolve_precision(config.encoder.precision, device),
+        commit=encoder_commit,
+        kinds=("pytorch", "huggingface"),
+    ),
+    Spec(
+        "quality_scores",
+        "clusters",
+        "shard",
+        inputs=(Input("corpus_shards"),),
+        settings=score_settings,
+        files=score_files,
+        check="climb_assets.clusters.quality:check_quality",
+        kinds=("python", "parquet"),
+    ),
+    Spec(
+        "corpus_manifest",
+        "corpus",
+        inputs=(
+            Input("raw_corpus"),
+            Input("corpus_shards", "all", drawn=False),
+            Input("tokenized_shards", "all"),
+            Input("embeddings", "all"),
+            Input("quality_scores", "all"),
+            Input("contamination", "all"),
+            Input("near_duplicates"),
+        ),
+        settings=manifest_settings,
+        kinds=("duckdb", "parquet"),
+    ),
+    Spec(
+        "cluster_model",
+        "clusters",
+        inputs=(Input("corpus_manifest"), *hidden("corpus_shards", "embeddings")),
+        settings=centroid_settings,
+        files=encoder_files,
+        kept=TAXONOMY,
+        methods=("climb_assets.embeddings.assets:embeddings",),
+        precision=lambda config, device: "float32",  # of FAISS, on a GPU too
+        commit=encoder_commit,
+        kinds=("python", "faiss"),
+    ),
+    Spec(
+        "cluster_assignments",
+        "clusters",
+        "shard",
+        inputs=(Input("corpus_shards", drawn=False), Input("embeddings"), Input("cluster_model")),
+        kinds=("python", "faiss"),
+    ),
+    Spec(
+        "cluster_statistics",
+        "clusters",
+        inputs=(
+            Input("corpus_manifest"),
+            Input("cluster_assignments", "all"),
+            *hidden("corpus_shards", "tokenized_shards", "quality_scores"),
+        ),
+        kinds=("duckdb",),
+    ),
+    Spec(
+        "domains",
+        "clusters",
+        inputs=(
+            Input("cluster_model"),
+            Input("cluster_statistics"),
+            Input("corpus_manifest", drawn=False),
+            *hidden("corpus_shards", "tokenized_shards", "quality_scores", "cluster_assignments"),
+            *hidden("embeddings", "near_duplicates"),  # of what drift is held against
+        ),
+        settings=domain_settings,
+        files=score_files,
+        kept=TAXONOMY,
+        methods=("climb_assets.clusters.assets:quality_scores",),
+        kinds=("python", "scikitlearn"),
+    ),
+    Spec("domain_supply", "clusters", inputs=(Input("domains"), Input("cluster_statistics"))),
+    Spec(
+        "taxonomy_drift",
+        "clusters",
+        inputs=(
+            *(Input(asset) for asset in ("domains", "domain_supply", "corpus_manifest")),
+            *hidden("corpus_shards", "tokenized_shards", "embeddings", "cluster_assignments", "near_duplicates"),
+        ),
+        settings=lambda config, key: {"seed": config.clusters.seed},
+    ),
+)
