@@ -30,7 +30,12 @@ from climb_assets.graph.reachability import Package
 LEFT_OUT: dict[str, str] = {
     "audit.garbage": "tells what nothing needs, and makes nothing",
     "audit.verification": "compares what is there with what was promised, and makes nothing",
+    "clusters.classify": "labels text that is in no corpus",
     "clusters.figures": "draws",
+    "clusters.labelling": "labels text that is in no corpus",
+    "clusters.taxonomy": "labels text that is in no corpus",
+    "clusters.taxonomy_folder": "takes along what was made",
+    "clusters.taxonomy_of_lake": "takes along what was made",
     "config_faults": "says what is wrong with a configuration",
     "config_file": "reads the configuration, which enters by its values",
     "config_yaml": "reads the configuration, which enters by its values",

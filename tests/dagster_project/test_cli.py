@@ -88,7 +88,9 @@ class TestFinished:
         assert result.exit_code == 0
         first, *told = result.stdout.splitlines()
         assert first == "Nothing is stale."
-        assert [line.partition("?")[0] for line in told] == [
+        kept = [line for line in told if line.startswith("kept: ")]
+        assert [line.split()[1] for line in kept] == ["taxonomy", "search"] and kept == told[:2]
+        assert [line.partition("?")[0] for line in told[2:]] == [
             "Another iteration for general",
             "Another iteration for science",
         ]
