@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from climb_assets.config_base import Name, Section, Share
 from climb_assets.config_corpus import Contamination, NearDuplicates, Settle
 from climb_assets.config_dagster import Dagster
+from climb_assets.config_quality import Quality
 from climb_assets.config_search import Search
 from climb_assets.config_tasks import Task
 from climb_assets.config_taxonomy import Taxonomy
@@ -86,19 +87,6 @@ class Encoder(Section):
     )
     batch_tokens: int = Field(4096, ge=64, description="padded tokens in one batch")
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-
-
-class Quality(Section):
-    """How documents are scored on the paper's four dimensions, each 0-5, higher is better (appendix D.11)."""
-
-    scorer: Literal["rules", "fasttext"] = "rules"
-    models: dict[Name, Path] = Field(default_factory=dict, description="dimension: fastText .bin file")
-
-    @model_validator(mode="after")
-    def _models_given(self) -> Self:
-        if (self.scorer == "fasttext") != bool(self.models):
-            raise ValueError("quality.models names the .bin files of quality.scorer: fasttext, and only of that")
-        return self
 
 
 class Clusters(Section):

@@ -13,6 +13,7 @@ import dagster as dg
 import numpy as np
 
 from climb_assets.clusters.drift import MEASURES
+from climb_assets.clusters.held_out import FILE, read_held_out
 from climb_assets.clusters.pruned import NOTABLE_SHARE
 from climb_assets.config import SEARCH_PROXY
 from climb_assets.graph.materializer import Materializer
@@ -79,6 +80,13 @@ def _counts_add_up(climb: Materializer, made: Sequence[Artifact]) -> Finding:
         accounted, read = accounted + outcomes, read + counts["read"]
     told = f"{accounted:,} of {read:,} records are kept, filtered or quarantined."
     return Finding(accounted == read, told, {"accounted": accounted})
+
+
+def _scorer_agrees(climb: Materializer, made: Sequence[Artifact]) -> Finding:
+    rows = read_held_out(made[-1].file(FILE))
+    shown = {row.dimension: row.in_words() for row in rows}
+    told = "; ".join(f"{name}: {text}" for name, text in shown.items()) or "the scorer is fitted on none"
+    return Finding(all(row.tells for row in rows), f"Rank correlation with held-out annotations: {told}.", shown)
 
 
 def _no_pair_crosses(climb: Materializer, made: Sequence[Artifact]) -> Finding:
@@ -195,6 +203,13 @@ def _drift_check(measure: str) -> Check:
 CHECKS = (
     Check(
         "counts_add_up", "corpus_shards", "Every record that was read is kept, filtered or quarantined.", _counts_add_up
+    ),
+    Check(
+        "scorer_agrees",
+        "quality_scorer",
+        "On annotations that it was not fitted on, the scorer ranks documents better than chance in every dimension.",
+        _scorer_agrees,
+        blocking=False,
     ),
     Check(
         "no_near_duplicates_across_splits",

@@ -29,7 +29,7 @@ def bring_corpus_up_to_date(context: dg.OpExecutionContext, config: Refresh, cli
         to = config.to
         if to is None and (missing := for_a_person(climb.config, of_search(make_plan(climb)))):
             context.log.info(f"{missing[0].name} is to be made by a search, which `climb up` begins")
-            to = CORPUS if {item.asset for item in missing} & ancestors(SUPPLY) else SUPPLY
+            to = CORPUS if {item.asset for item in missing} & ancestors(SUPPLY, climb.config) else SUPPLY
         update = bring_up_to_date(context.instance, climb, to, context.log.info)
     context.add_output_metadata({"partitions_materialised": update.made, "moved": update.moved})
 

@@ -28,6 +28,7 @@ from dagster_project.metadata_tables import facts, table_metadata
 MAIN_TABLE = {  # whose columns and number of rows stand for the asset
     "corpus_shards": "documents.parquet",
     "tokenized_shards": "documents.parquet",
+    "quality_scorer": "held_out.parquet",
     "quality_scores": "scores.parquet",
     "corpus_manifest": "shards.parquet",
     "cluster_assignments": "assignments.parquet",
@@ -211,6 +212,7 @@ SHOWN: Mapping[str, Callable[[Materializer, Artifact], Shown]] = {
     "corpus_shards": _tables("accounts", "quarantine"),
     "contamination": _tables("contamination"),
     "near_duplicates": _tables("pairs"),
+    "quality_scorer": _tables("held_out"),
     "corpus_manifest": _tables("shards", "families"),
     "cluster_statistics": _tables("clusters"),
     "domains": _show_domains,

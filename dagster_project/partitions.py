@@ -65,7 +65,7 @@ def asset_options(asset: str, config: Config) -> dict[str, Any]:
     """Return what a spec says of an asset, as keyword arguments of `dg.AssetSpec`."""
     spec = SPEC[asset]
     return {
-        "deps": [_dependency(entry) for entry in spec.inputs if entry.drawn],
+        "deps": [_dependency(entry) for entry in spec.inputs if entry.drawn and entry.used(config)],
         "group_name": spec.stage,
         "code_version": code_version(asset),
         "kinds": {config.search.predictor.kind if kind == PREDICTOR else kind for kind in spec.kinds},

@@ -6,6 +6,7 @@ What belongs here: reading artefacts. Words and tables are that module's.
 from dataclasses import asdict
 from typing import Any
 
+from climb_assets.clusters.held_out import FILE, read_held_out
 from climb_assets.config import SEARCH_PROXY, Config
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import Plan
@@ -29,6 +30,7 @@ def summarise(materializer: Materializer) -> dict[str, Any]:
         "states": _states(materializer.config, generations),
         "corpus": _corpus(materializer),
         "kept": generations.kept,
+        "scorer": _scorer(materializer),
         "domains": _table(materializer, "domain_supply", None, "supply.parquet"),
         "pruned": _pruned(materializer),
         "evidence": _evidence(materializer),
@@ -46,6 +48,7 @@ def _states(config: Config, generations: Generations) -> dict[str, Any]:
     iterations, state_of = iteration_keys(config), generations.state_of
     return {
         "corpus": state_of("corpus_manifest"),
+        "scorer": state_of("quality_scorer"),
         "taxonomy": state_of("domains"),
         "domains": state_of("domain_supply"),
         "evidence": state_of("predictor_state", iterations[0]),
@@ -62,6 +65,15 @@ def _states(config: Config, generations: Generations) -> dict[str, Any]:
 def _corpus(materializer: Materializer) -> dict[str, Any] | None:
     manifest = materializer.store.current("corpus_manifest")
     return dict(manifest.summary) if manifest else None
+
+
+def _scorer(materializer: Materializer) -> dict[str, Any] | None:
+    """Return what documents are scored by, and how that does on held-out annotations; None where none was fitted."""
+    fitted = materializer.store.current("quality_scorer")
+    if fitted is None or not fitted.summary["annotated_documents"]:
+        return None
+    rows = [asdict(row) | {"tells": row.tells, "in_words": row.in_words()} for row in read_held_out(fitted.file(FILE))]
+    return {"scorer": fitted.summary["scorer"], "documents": fitted.summary["annotated_documents"], "held_out": rows}
 
 
 def _table(materializer: Materializer, asset: str, partition: str | None, file: str) -> list[dict[str, Any]] | None:

@@ -25,6 +25,8 @@ def describe(materializer: Materializer) -> str:
     marks = {key: _mark(value) for key, value in state["states"].items() if isinstance(value, str)}
     lines = [_describe_corpus(state["corpus"]) + (marks["corpus"] if state["corpus"] else "")]
     lines += [f"{line[0].upper()}{line[1:]}." for line in state["kept"]]
+    if state["scorer"]:
+        lines += [_describe_scorer(**state["scorer"]) + marks["scorer"]]
     if state["domains"]:
         lines += ["", f"{len(state['domains'])} domains{marks['domains']}:", _describe_domains(state["domains"])]
     if state["pruned"]:
@@ -116,6 +118,16 @@ def _describe_corpus(corpus: dict[str, Any] | None) -> str:
         + ('\nWhat was quarantined, and why: `climb sql "FROM quarantine"`.' if corpus["quarantined"] else "")
         + _describe_splits(corpus["splits"])
         + _describe_rejected(corpus["rejected_names"])
+    )
+
+
+def _describe_scorer(scorer: str, documents: int, held_out: Sequence[Mapping[str, Any]]) -> str:
+    told = ", ".join(f"{row['dimension']} {row['in_words']}" for row in held_out)
+    poor = [row["dimension"] for row in held_out if not row["tells"]]
+    warning = f" No better than chance, as far as can be told: {', '.join(poor)}." if poor else ""
+    return (
+        f"Scored by {scorer}, fitted on {documents} annotated documents; rank correlation with those held out: {told}."
+        + warning
     )
 
 

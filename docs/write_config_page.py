@@ -6,7 +6,15 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from climb_assets import config, config_corpus, config_dagster, config_search, config_tasks, config_taxonomy
+from climb_assets import (
+    config,
+    config_corpus,
+    config_dagster,
+    config_quality,
+    config_search,
+    config_tasks,
+    config_taxonomy,
+)
 
 PAGE = Path(__file__).parent / "config.md"
 SECTIONS: dict[str, type[BaseModel]] = {
@@ -17,7 +25,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "corpus.contamination": config_corpus.Contamination,
     "tokenizer": config.Tokenizer,
     "encoder": config.Encoder,
-    "quality": config.Quality,
+    "quality": config_quality.Quality,
     "clusters": config.Clusters,
     "taxonomy": config_taxonomy.Taxonomy,
     "search": config_search.Search,

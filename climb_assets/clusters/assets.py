@@ -1,27 +1,60 @@
-"""How the assets of the clusters come about: quality, k-means, assignments, statistics, domains, supply, drift.
+"""How the assets of the clusters come about: scorer, scores, k-means, assignments, statistics, domains, supply, drift.
 
 What belongs here: one function an asset, which hands inputs to the compute beside and writes into the draft.
 """
 
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from climb_assets.clusters.annotations import read_annotations
 from climb_assets.clusters.domains import DomainInputs, write_domains
 from climb_assets.clusters.drift import write_drift
+from climb_assets.clusters.fitted_scorer import fit_scorer, fitted_models, fitted_probe, write_unfitted
 from climb_assets.clusters.kmeans import ShardVectors, assign_shard, fit_centroids, read_centroids, sample_vectors
 from climb_assets.clusters.moments import FIT, FIT_FACTS, FIT_SHARDS, read_fit, sum_up, write_fit
-from climb_assets.clusters.quality import load_scorer, score_shard
+from climb_assets.clusters.quality import FastTextScorer, load_scorer, score_shard, score_vectors
 from climb_assets.clusters.shards import embedded_shards, scored_shards
 from climb_assets.clusters.statistics import compute_statistics
 from climb_assets.clusters.supply import write_supply
+from climb_assets.embeddings.encoder import load_encoder_once
 from climb_assets.environment import resolve_device
+from climb_assets.graph.hashed_settings import encoder_commit, probes
 from climb_assets.graph.materializer import Materializer
 from climb_assets.store.artifacts import Draft
 from climb_assets.tables import read_table
 
 
+def quality_scorer(climb: Materializer, draft: Draft) -> None:
+    """What scores documents where it is fitted on annotations, and how well it does on those held out."""
+    settings, runtime = climb.config.quality, climb.config.runtime
+    if settings.annotations is None:
+        draft.summary = write_unfitted(settings, draft.path)
+        return
+
+    def encode(texts: list[str]) -> NDArray[np.float16]:
+        encoder, most = load_encoder_once(climb.config.encoder, runtime), climb.config.corpus.part_documents
+        starts = range(0, len(texts), most)
+        return np.concatenate([encoder.encode(texts[start : start + most]).vectors for start in starts])
+
+    annotations = read_annotations(settings.annotations, whole=settings.scorer == "fasttext")
+    progress = partial(climb.progress, "quality_scorer")
+    draft.summary = fit_scorer(annotations, settings, encode, draft.path, runtime.workers, progress)
+    commit = encoder_commit(climb.config) if probes(climb.config) else None
+    draft.environment |= {"commit": commit} if commit is not None else {}  # a model may have come only now
+
+
 def quality_scores(climb: Materializer, shard: str, draft: Draft) -> None:
     """The paper's quality dimensions of each document, 0 to 5, higher is better."""
-    documents = climb.get("corpus_shards", shard).file("documents.parquet")
-    scorer = load_scorer(climb.config.quality)
-    draft.summary = score_shard(documents, scorer, climb.config.corpus.part_documents, draft.path)
+    documents, most = climb.get("corpus_shards", shard).file("documents.parquet"), climb.config.corpus.part_documents
+    settings, fitted = climb.config.quality, climb.get("quality_scorer")
+    if probes(climb.config):
+        vectors = climb.get("embeddings", shard).file("vectors.npy")
+        draft.summary = score_vectors(documents, vectors, fitted_probe(fitted), most, draft.path)
+    else:
+        scorer = FastTextScorer(fitted_models(fitted)) if settings.fitted else load_scorer(settings)
+        draft.summary = score_shard(documents, scorer, most, draft.path)
 
 
 def cluster_model(climb: Materializer, draft: Draft) -> None:

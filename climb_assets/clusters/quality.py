@@ -2,10 +2,10 @@
 
 What belongs here: scoring one document at a time. What a poor score does to a cluster belongs to `domains`.
 
-Two scorers share one interface. `FastTextScorer` runs classifiers with the conventions of NVIDIA's released ones
-(3_prune.py of the NeMo Curator tutorial). `RuleScorer` needs no download: it reads each dimension as the prompt does
-that those classifiers were distilled from (paper, appendix D.11: start at 0, add a point per condition), with
-conditions that can be counted in the text.
+Two scorers read texts. `FastTextScorer` runs classifiers with the conventions of NVIDIA's released ones (3_prune.py of
+the NeMo Curator tutorial), given or trained from annotations. `RuleScorer` needs no download: it reads each dimension
+as the prompt does that those classifiers were distilled from (paper, appendix D.11: start at 0, add a point per
+condition), with conditions that can be counted in the text. The third, a `probe`, reads vectors.
 """
 
 import functools
@@ -21,14 +21,17 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from climb_assets.clusters.annotations import annotated_dimensions
+from climb_assets.clusters.probe import Probe
 from climb_assets.clusters.text_statistics import Signals, read_signals
-from climb_assets.config import Config, Quality
+from climb_assets.config import Config
+from climb_assets.config_quality import Quality
 from climb_assets.corpus.outside_files import open_named
 from climb_assets.errors import ComputeError, ConfigError
 from climb_assets.executor.executor import UnitError
 from climb_assets.executor.trial import try_in_child
 from climb_assets.executor.worker import WorkerDied
-from climb_assets.tables import iterate_batches, write_table
+from climb_assets.tables import count_rows, iterate_batches, write_table
 
 DIMENSIONS = ("quality", "educational_value", "informational_value", "advertisement")
 LEAST_CONDITIONS = 2  # of a dimension that must be able to judge a text; one alone says too little
@@ -217,12 +220,12 @@ def _require_loadable(dimension: str, path: Path, changed_ns: int) -> None:
 
 
 def check_quality(config: Config) -> None:
-    """Check the headers of fastText models, and that what clusters are pruned by is scored.
+    """Check the headers of fastText models, all annotations, and that what clusters are pruned by is scored.
 
     Raises
     ------
     ConfigError
-        A file cannot be read or is no fastText model, fastText is not installed, or a dimension is not scored.
+        A file cannot be read or is not of its kind, fastText is not installed, or a dimension is not scored.
     """
     cure = "give a fastText .bin file"
     for dimension, path in config.quality.models.items():
@@ -232,16 +235,17 @@ def check_quality(config: Config) -> None:
         number, version = HEADER.unpack(header) if len(header) == HEADER.size else (0, 0)
         if number != FASTTEXT or version > LATEST:
             raise ConfigError(f"{key}: {path} is no fastText model; {cure}")
-    if config.quality.models and find_spec("fasttext") is None:
+    if config.quality.scorer == "fasttext" and find_spec("fasttext") is None:
         raise ConfigError("quality.scorer fasttext needs fastText: pip install 'climb[fasttext]'")
-    scored = tuple(config.quality.models) or DIMENSIONS
+    annotated = annotated_dimensions(config) if config.quality.fitted else ()
+    scored = annotated or tuple(config.quality.models) or DIMENSIONS
     for dimension in config.clusters.prune:
         if dimension not in scored:
             raise ConfigError(f"clusters.prune names {dimension!r}, which is not scored; known: {', '.join(scored)}")
 
 
 def load_scorer(settings: Quality) -> QualityScorer:
-    """Return the scorer of the configuration.
+    """Return the scorer of the configuration that needs no fitting.
 
     Raises
     ------
@@ -260,24 +264,56 @@ def score_shard(documents: Path, scorer: QualityScorer, part_documents: int, out
     -------
     Facts: documents, the mean of each dimension, and how many documents it could not judge.
     """
-    schema = pa.schema([("id", pa.string())] + [(name, pa.float32()) for name in scorer.dimensions])
-    total, judged = np.zeros(len(scorer.dimensions)), np.zeros(len(scorer.dimensions), np.int64)
+    batches = iterate_batches(documents, part_documents, ["id", "text"])
+    scored = ((batch.column("id"), scorer.score(batch.column("text").to_pylist())) for batch in batches)
+    return _write_scores(documents, scored, scorer.dimensions, out)
+
+
+def score_vectors(documents: Path, vectors: Path, probe: Probe, part_documents: int, out: Path) -> dict[str, Any]:
+    """Write ``scores.parquet`` from the vectors of a shard, in document order; see `score_shard`.
+
+    Raises
+    ------
+    ComputeError
+        There is not one vector for each document.
+    """
+    of_shard = np.load(vectors, mmap_mode="r", allow_pickle=False)
+    if len(of_shard) != count_rows(documents):
+        raise ComputeError(f"{vectors} has {len(of_shard)} vectors, not one for each document; report this")
+
+    def scored() -> Iterator[tuple[pa.Array, NDArray[np.float32]]]:
+        start = 0
+        for batch in iterate_batches(documents, part_documents, ["id"]):
+            yield batch.column("id"), probe.score(np.asarray(of_shard[start : start + batch.num_rows]))
+            start += batch.num_rows
+
+    return _write_scores(documents, scored(), probe.dimensions, out)
+
+
+def _write_scores(
+    documents: Path,
+    scored: Iterator[tuple[pa.Array, NDArray[np.float32]]],
+    dimensions: tuple[str, ...],
+    out: Path,
+) -> dict[str, Any]:
+    """Write ids with their scores (documents, dimensions), batch by batch, and return the facts."""
+    schema = pa.schema([("id", pa.string())] + [(name, pa.float32()) for name in dimensions])
+    total, judged = np.zeros(len(dimensions)), np.zeros(len(dimensions), np.int64)
 
     def batches() -> Iterator[pa.RecordBatch]:
-        for batch in iterate_batches(documents, part_documents, ["id", "text"]):
-            scores = scorer.score(batch.column("text").to_pylist())
+        for ids, scores in scored:
             if np.isinf(scores).any():
                 raise ComputeError(f"a quality score in {documents} is not finite; check quality.models")
             known = ~np.isnan(scores)
             total[:] += scores.sum(axis=0, dtype=np.float64, where=known)
             judged[:] += known.sum(axis=0)
             columns = [pa.array(column, pa.float32(), from_pandas=True) for column in scores.T]  # NaN becomes null
-            yield pa.RecordBatch.from_arrays([batch.column("id"), *columns], schema=schema)
+            yield pa.RecordBatch.from_arrays([ids, *columns], schema=schema)
 
     rows = write_table(out / "scores.parquet", batches(), schema)
     means = {
         name: round(float(sum_ / count), 4) if count else None
-        for name, sum_, count in zip(scorer.dimensions, total, judged, strict=True)
+        for name, sum_, count in zip(dimensions, total, judged, strict=True)
     }
-    not_judged = {name: rows - int(count) for name, count in zip(scorer.dimensions, judged, strict=True)}
+    not_judged = {name: rows - int(count) for name, count in zip(dimensions, judged, strict=True)}
     return {"documents": rows, "means": means, "not_judged": not_judged}

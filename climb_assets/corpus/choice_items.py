@@ -4,10 +4,7 @@ What belongs here: reading and checking them. Their tokens belong to `training.t
 `contamination`.
 """
 
-import codecs
 import functools
-import io
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +12,10 @@ from typing import Any, TypeGuard
 
 from climb_assets.config import Config
 from climb_assets.config_tasks import ChoiceTask
-from climb_assets.corpus.outside_files import open_named
+from climb_assets.corpus.outside_files import iterate_records
 from climb_assets.errors import ConfigError
 from climb_assets.store.artifacts import sha256_text
 
-OTHER_ENCODINGS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)  # UTF-32-LE begins as UTF-16-LE
 RECORD = "a record is {context, choices, gold}"
 
 
@@ -82,59 +78,13 @@ def _count_items(path: Path, task: str, _stamp: tuple[int, int, int]) -> int:
 
 
 def _iterate_items(path: Path, task: str) -> Iterator[ChoiceItem]:
-    where = f"tasks.{task}.path: {path}"
-    with open_named(
-        path, f"tasks.{task}.path", "name another in climb.yaml, or run `climb fetch-tasks` for the demo's"
-    ) as stream:
-        head = stream.peek(4)[:4]
-        if head.startswith(OTHER_ENCODINGS) or b"\0" in head:
-            raise ConfigError(f"{where} is UTF-16 or UTF-32; save it as UTF-8 (`iconv -f UTF-16 -t UTF-8`)")
-        lines, empty = io.TextIOWrapper(stream, encoding="utf-8-sig"), True
-        try:
-            for number, line in enumerate(lines, 1):
-                if not line.isspace():
-                    empty = False
-                    yield _parse(line.rstrip("\n"), where, number)
-        except UnicodeDecodeError as error:
-            stream.seek(0)
-            number = next((number for number, line in enumerate(stream, 1) if not _is_utf8(line)), 1)
-            raise ConfigError(f"{where}:{number} is not UTF-8 ({error.reason}); save the file as UTF-8") from None
-    if empty:
-        raise ConfigError(f"{where} holds no record; {RECORD}")
-
-
-def _is_utf8(line: bytes) -> bool:
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _parse(line: str, where: str, number: int) -> ChoiceItem:
-    try:
-        record = _JSON.decode(line)
-    except RecursionError:
-        raise ConfigError(f"{where}:{number} is nested too deeply; {RECORD}") from None
-    except ValueError as error:
-        raise ConfigError(f"{where}:{number} is not JSON: {error}; {RECORD}, one on each line") from None
-    if fault := _fault(record, escaped="\\u" in line):
-        raise ConfigError(f"{where}:{number}: {fault}; {RECORD}")
-    choices = tuple(record["choices"])
-    contexts = tuple(record.get("contexts") or [record["context"]] * len(choices))
-    return ChoiceItem(contexts, choices, record["gold"], number, sha256_text(line))
-
-
-def _require_each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object, in which JSON would silently let the last of two equal keys stand."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} stands there twice")
-    return found
-
-
-_JSON = json.JSONDecoder(object_pairs_hook=_require_each_once)
+    key, cure = f"tasks.{task}.path", "name another in climb.yaml, or run `climb fetch-tasks` for the demo's"
+    for number, line, record in iterate_records(path, key, RECORD, cure):
+        if fault := _fault(record, escaped="\\u" in line):
+            raise ConfigError(f"{key}: {path}:{number}: {fault}; {RECORD}")
+        choices = tuple(record["choices"])
+        contexts = tuple(record.get("contexts") or [record["context"]] * len(choices))
+        yield ChoiceItem(contexts, choices, record["gold"], number, sha256_text(line))
 
 
 def _fault(record: Any, *, escaped: bool) -> str | None:

@@ -4,7 +4,10 @@ What belongs here: what can be told of a file in milliseconds, without the libra
 may be read, is of its kind and whole. Which asset needs which file is said by the check of its spec.
 """
 
+import codecs
+import io
 import json
+from collections.abc import Iterator
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from climb_assets.errors import ConfigError
 
 WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
 TOKENIZER = "tokenizer.json"
+OTHER_ENCODINGS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)  # UTF-32-LE begins as UTF-16-LE
 
 
 def open_named(path: Path, key: str, cure: str = "name another") -> BufferedReader:
@@ -55,6 +59,70 @@ def read_json(path: Path, key: str, cure: str = "name another") -> Any:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{key}: {path} is no JSON ({error}); {cure}") from None
+
+
+def iterate_records(path: Path, key: str, form: str, cure: str) -> Iterator[tuple[int, str, Any]]:
+    """Yield the records of a JSONL file that a key of the configuration names: number and text of the line, its value.
+
+    Empty lines are left out. A byte order mark of UTF-8 before the first record counts for nothing.
+
+    Parameters
+    ----------
+    form
+        What a record is, in words.
+
+    Raises
+    ------
+    ConfigError
+        As of `open_named`, or a line is not UTF-8 or no JSON, or there is no record.
+    """
+    where = f"{key}: {path}"
+    with open_named(path, key, cure) as stream:
+        head = stream.peek(4)[:4]
+        if head.startswith(OTHER_ENCODINGS) or b"\0" in head:
+            raise ConfigError(f"{where} is UTF-16 or UTF-32; save it as UTF-8 (`iconv -f UTF-16 -t UTF-8`)")
+        lines, empty = io.TextIOWrapper(stream, encoding="utf-8-sig"), True
+        try:
+            for number, line in enumerate(lines, 1):
+                if not line.isspace():
+                    empty = False
+                    text = line.rstrip("\n")
+                    yield number, text, _decode(text, f"{where}:{number}", form)
+        except UnicodeDecodeError as error:
+            stream.seek(0)
+            number = next((number for number, line in enumerate(stream, 1) if not _is_utf8(line)), 1)
+            raise ConfigError(f"{where}:{number} is not UTF-8 ({error.reason}); save the file as UTF-8") from None
+    if empty:
+        raise ConfigError(f"{where} holds no record; {form}")
+
+
+def _decode(line: str, where: str, form: str) -> Any:
+    try:
+        return _JSON.decode(line)
+    except RecursionError:
+        raise ConfigError(f"{where} is nested too deeply; {form}") from None
+    except ValueError as error:
+        raise ConfigError(f"{where} is not JSON: {error}; {form}, one on each line") from None
+
+
+def _require_each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object, in which JSON would silently let the last of two equal keys stand."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} stands there twice")
+    return found
+
+
+_JSON = json.JSONDecoder(object_pairs_hook=_require_each_once)
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def read_vocabulary(path: Path, key: str) -> dict[str, int]:

@@ -96,13 +96,42 @@ def domain_settings(config: Config, key: str | None) -> dict[str, Any]:
 
 
 def score_settings(config: Config, key: str | None) -> dict[str, Any]:
-    """Return what the scores of documents depend on; a model counts by its content."""
-    return {"quality": values_of(config.quality, "models")}
+    """Return what the scores of documents depend on; models and annotations count by their content."""
+    quality = config.quality
+    trained = {"epochs": quality.epochs, "seed": quality.seed} if quality.fitted and quality.scorer != "probe" else {}
+    return {"quality": {"scorer": quality.scorer} | trained}
 
 
 def score_files(config: Config) -> dict[str, Path]:
-    """Return the models that score documents."""
-    return {f"quality-{name}": path for name, path in config.quality.models.items()}
+    """Return the models that score documents, and the annotations that a scorer is fitted on."""
+    annotations = {"quality-annotations": config.quality.annotations} if config.quality.annotations is not None else {}
+    return {f"quality-{name}": path for name, path in config.quality.models.items()} | annotations
+
+
+def scorer_settings(config: Config, key: str | None) -> dict[str, Any]:
+    """Return what a scorer that is fitted on annotations depends on, and how well it is found to do."""
+    if not config.quality.fitted:
+        return score_settings(config, key)
+    encoder = encoder_settings(config, key) if probes(config) else {}
+    elsewhere = ("models", "annotations", *(("epochs",) if probes(config) else ()))
+    return {"quality": values_of(config.quality, *elsewhere)} | encoder
+
+
+def scorer_files(config: Config) -> dict[str, Path]:
+    """Return the annotations that a scorer is fitted on, and the encoder of a probe."""
+    if not config.quality.fitted:
+        return {}
+    return score_files(config) | (encoder_files(config) if probes(config) else {})
+
+
+def scorer_precision(config: Config, device: str) -> str | None:
+    """Return the precision of the vectors that a probe is fitted on; None where there is no probe."""
+    return resolve_precision(config.encoder.precision, device) if probes(config) else None
+
+
+def probes(config: Config) -> bool:
+    """Return whether documents are scored by a probe on their vectors."""
+    return config.quality.scorer == "probe"
 
 
 def encoder_commit(config: Config) -> str | None:

@@ -76,10 +76,10 @@ def renew(store: Store, group: str) -> int:
 
 
 def _live() -> frozenset[str]:
-    """Return the assets that follow the corpus: those that are made from raw shards by way of nothing that is kept."""
-    live = {"raw_shards"}
+    """Return the assets that follow the corpus or come before it: all that do not rest on what is kept alone."""
+    live: set[str] = set()
     for spec in SPECS:  # inputs stand before what is made from them
-        if spec.kept is None and any(entry.asset in live for entry in spec.inputs):
+        if spec.kept is None and (not spec.inputs or any(entry.asset in live for entry in spec.inputs)):
             live.add(spec.asset)
     return frozenset(live)
 

@@ -93,7 +93,7 @@ class Materializer:
     def input_keys(self, spec: Spec, partition: str | None) -> Iterator[tuple[Input, str | None]]:
         """Yield each input with each partition key of it that this partition reads, `raw_corpus` left out."""
         for entry in spec.inputs:
-            if entry.asset == "raw_corpus":
+            if entry.asset == "raw_corpus" or not entry.used(self.config):
                 continue
             upstream = SPEC[entry.asset]
             keys = self.partitions(upstream)
@@ -182,7 +182,7 @@ class Materializer:
     def _lineage(self, spec: Spec, partition: str | None) -> str:
         """Return a hash over how everything that a partition rests on was made, whatever came out."""
         found: dict[str, str | None] = {}
-        for asset in sorted(ancestors(spec.asset) - {spec.asset}):
+        for asset in sorted(ancestors(spec.asset, self.config) - {spec.asset}):
             keys = [partition] if SPEC[asset].dimension == spec.dimension else self.partitions(SPEC[asset])
             found |= {artefact_name(asset, key): self.store.reference(asset, key) for key in keys}
         return sha256_text(canonical_json(found))[:32]
@@ -321,13 +321,13 @@ def _is_sound(artifact: Artifact) -> bool:
     return True
 
 
-def ancestors(asset: str) -> set[str]:
-    """Return an asset and everything that it is made from, by name."""
+def ancestors(asset: str, config: Config) -> set[str]:
+    """Return an asset and everything that it is made from by a configuration, by name."""
     found: set[str] = set()
     waiting = [asset]
     while waiting:
         name = waiting.pop()
         if name in SPEC and name not in found:
             found.add(name)
-            waiting.extend(entry.asset for entry in SPEC[name].inputs)
+            waiting.extend(entry.asset for entry in SPEC[name].inputs if entry.used(config))
     return found

@@ -135,7 +135,7 @@ def make_plan(materializer: Materializer, to: str | None = None) -> Plan:
     if to is not None and to not in SPEC:
         raise ConfigError(f"{to!r} is no asset; choose one of {', '.join(SPEC)}")
     materializer.refresh()
-    wanted = ancestors(to) if to else {spec.asset for spec in SPECS}
+    wanted = ancestors(to, materializer.config) if to else {spec.asset for spec in SPECS}
     check_outside_files(materializer.config, wanted)
     current = {node: _find(materializer, node) for node in _nodes(materializer, wanted)}
     stale: dict[Node, StaleItem] = {}

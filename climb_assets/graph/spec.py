@@ -18,6 +18,11 @@ Dimension = Literal["shard", "iteration", "objective"]
 Reach = Literal["same", "all", "first", "last", "previous"]
 
 
+def always(config: Config) -> bool:
+    """Return True: of an input that every configuration uses."""
+    return True
+
+
 @dataclass(frozen=True)
 class Input:
     """One input of an asset.
@@ -31,11 +36,14 @@ class Input:
     drawn
         Whether Dagster is told. Candidates read the predictor of the iteration before, which Dagster would
         take for a cycle between asset keys; the manifest, the planner and the audit know it all the same.
+    used
+        Whether a configuration makes the asset from it; where not, it is no input: neither drawn nor recorded.
     """
 
     asset: str
     reach: Reach = "same"
     drawn: bool = True
+    used: Callable[[Config], bool] = always
 
 
 PREDICTOR = "predictor"
@@ -71,7 +79,8 @@ class Spec:
     resumable
         Whether its function trusts the finished files in the folder of a maker that died.
     precision
-        The precision that its models compute in, given the configuration and the device; None where it has none.
+        The precision that its models compute in, given the configuration and the device; None where it has none, or
+        none by this configuration.
     commit
         The commit of its model from a hub, as far as that is on this machine.
     check
@@ -94,7 +103,7 @@ class Spec:
     methods: tuple[str, ...] = ()
     still_read: tuple[str, ...] = ()
     resumable: bool = False
-    precision: Callable[[Config, str], str] | None = None
+    precision: Callable[[Config, str], str | None] | None = None
     commit: Callable[[Config], str | None] = lambda config: None
     check: str | None = None
     check_against: tuple[str, str] | None = None
@@ -151,14 +160,15 @@ class Spec:
 
 
 def environment_of(
-    function: str, config: Config, precision: Callable[[Config, str], str] | None, commit: str | None = None
+    function: str, config: Config, precision: Callable[[Config, str], str | None] | None, commit: str | None = None
 ) -> Environment:
     """Return what the numbers of a function depend on: the processor, the packages it reaches, device and precision."""
     device = resolve_device(config.runtime.device) if precision is not None else None
+    found = precision(config, device) if precision is not None and device is not None else None
     return Environment(
         architecture=architecture_class(),
-        device=device,
-        precision=precision(config, device) if precision is not None and device is not None else None,
+        device=device if found is not None else None,
+        precision=found,
         commit=commit,
         packages=package_versions(packages_at_start(function)),
     )
