@@ -20,6 +20,7 @@ from climb_assets.graph.estimates import Cost
 from climb_assets.graph.kept import LIVE, decides
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import Cause, Plan, make_plan
+from climb_assets.graph.spec import always
 from climb_assets.store.local import LocalStore
 from dagster_project.plan_summary import describe_plan
 from tests.conftest import write_source
@@ -57,11 +58,16 @@ def change_content(path: Path) -> None:
 
 
 def behind(*changed: str) -> set[str]:
-    """Return the assets that are made from these, directly or not, by the specs; data do not spread to what is kept."""
+    """Return the assets that are made from these, directly or not, by the specs; data do not spread to what is kept.
+
+    Inputs that only some configurations use are not those of the profile smoke.
+    """
     found = set(changed)
     for _ in SPECS:
         found |= {
-            spec.asset for spec in SPECS if {one.asset for one in spec.inputs if decides(spec, one.asset)} & found
+            spec.asset
+            for spec in SPECS
+            if {one.asset for one in spec.inputs if one.used is always and decides(spec, one.asset)} & found
         }
     return found - set(changed)
 

@@ -64,7 +64,8 @@ def users(before: Config, after: Config) -> set[str]:
         ("tokenizer", {"vocabulary": 600}, {"tokenizer"}),
         ("encoder", {"max_tokens": 33}, {"embeddings", "cluster_model"}),  # another space
         ("encoder", {"batch_tokens": 65}, {"embeddings"}),
-        ("quality", {"scorer": "fasttext"}, {"quality_scores", "domains"}),
+        ("quality", {"scorer": "fasttext"}, {"quality_scorer", "quality_scores", "domains"}),
+        ("quality", {"folds": 4}, set()),
         ("clusters", {"count": 7}, {"cluster_model"}),
         ("clusters", {"domains": 4}, {"domains"}),
         ("search", {"pool": 201}, {"mixture_candidates"} | CHOSEN),
