@@ -303,4 +303,6 @@ def test_shards_share_a_run_and_objectives_have_one_each(project: Path) -> None:
 
 def test_what_has_no_partitions_is_a_run_of_its_own(project: Path) -> None:
     shutil.rmtree(project / "data_lake" / "refs")
-    assert list(next_runs(make_plan(Materializer(load_config(project / "climb.yaml"))))) == [Run(("tokenizer",))]
+    assert list(next_runs(make_plan(Materializer(load_config(project / "climb.yaml"))))) == [
+        Run(("tokenizer", "quality_scorer"))
+    ]

@@ -52,6 +52,7 @@ def make_all(climb: Materializer, *, backwards: bool) -> None:
     """Make everything, whatever can be made first: what stands first in the graph, or what stands last in it."""
     order = -1 if backwards else 1
     climb.make("tokenizer")
+    climb.make("quality_scorer")
     list(make_partitions(climb, SHARD_CHAIN, list(climb.listing().shards)[::order]))
     waiting = [(spec.asset, key) for spec in SPECS for key in climb.partitions(spec)][::order]
     while waiting:

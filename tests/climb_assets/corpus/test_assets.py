@@ -56,6 +56,7 @@ def make_shards(project: Path, lake: str, *, backwards: bool, **corpus: object) 
     other.write_text(yaml.safe_dump(settings | {"lake": lake, "corpus": of_corpus}))
     climb = Materializer(load_config(other))
     climb.make("tokenizer")
+    climb.make("quality_scorer")
     shards = list(climb.listing().shards)
     made = {
         f"{asset}@{shard}": climb.make(asset, shard).artifact.data_version

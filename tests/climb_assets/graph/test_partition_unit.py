@@ -27,6 +27,7 @@ def made_by(project: Path, workers: int) -> dict[tuple[str, str | None], str]:
     """Return the data version of everything that was made."""
     climb = materializer_of(project, workers)
     climb.make("tokenizer")
+    climb.make("quality_scorer")
     made = list(make_partitions(climb, SHARD_CHAIN, SHARDS))
     assert all(one.fresh for one in made)
     return {(one.artifact.asset, one.artifact.partition): one.artifact.data_version for one in made}
@@ -44,6 +45,7 @@ def test_a_worker_loads_the_encoder_once_for_all_its_shards(project: Path) -> No
     end_idle_workers()  # those of another test may have loaded one
     climb = materializer_of(project, 2)
     climb.make("tokenizer")
+    climb.make("quality_scorer")
     code = {asset: code_at_start(SPEC[asset].function) for asset in SHARD_CHAIN}
     units = [MakeAndCount(climb.config, climb.listing(), code, shard) for shard in SHARDS]
     workers, loads = zip(*(found for _, found in LocalExecutor(2).map(units, Resources(2**20))), strict=True)
