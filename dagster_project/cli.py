@@ -323,7 +323,10 @@ def export_swarm(folder: Path, stale_too: bool) -> None:
     if complaint is not None:
         notice(complaint)
     history = History.load(state.file("history.parquet"))
-    searched = materializer.version_named("training_tokens", None, state.manifest["inputs"]["training_tokens"])
+    version = state.manifest["inputs"].get("training_tokens")
+    if version is None:
+        raise MissingArtifact("this swarm is of an earlier version of climb; run `climb up`, then export it")
+    searched = materializer.version_named("training_tokens", None, version)
     folder.mkdir(parents=True, exist_ok=True)
     write_swarm(folder, history, read_table(searched.file("supply.parquet"), ["name"])["name"].to_pylist())
     click.echo(f"{len(history.keys)} mixtures in {folder}")

@@ -1,10 +1,14 @@
 """Jobs: named pieces of the graph that people and schedules start."""
 
+from functools import partial
+
 import dagster as dg
 
+from climb_assets.config import Config
+from climb_assets.errors import ConfigError
 from climb_assets.graph.assets import SEARCH
 from climb_assets.graph.kept import GROUPS, LIVE, renew
-from climb_assets.graph.materializer import ancestors
+from climb_assets.graph.materializer import Materializer, ancestors
 from climb_assets.graph.planner import Plan, StaleItem, make_plan
 from dagster_project.assets import Climb
 from dagster_project.dead_runs import claim_run
@@ -12,7 +16,7 @@ from dagster_project.renewal import for_a_person
 from dagster_project.retries import failing_plainly
 from dagster_project.run_plan import bring_up_to_date
 
-CORPUS, SUPPLY = "corpus_manifest", "taxonomy_drift"  # how far there is no search yet: without domains, and with them
+WITHOUT_DOMAINS, WITH_DOMAINS = "corpus_manifest", "taxonomy_drift"  # how far a refresh goes where there is no search
 
 
 class Refresh(dg.Config):
@@ -26,12 +30,35 @@ def bring_corpus_up_to_date(context: dg.OpExecutionContext, config: Refresh, cli
     """Do what `climb up` does with the shards that changed, as far as that needs no search."""
     claim_run(context.instance, context.run)
     with failing_plainly():
-        to = config.to
-        if to is None and (missing := for_a_person(climb.config, of_search(make_plan(climb)))):
-            context.log.info(f"{missing[0].name} is to be made by a search, which `climb up` begins")
-            to = CORPUS if {item.asset for item in missing} & ancestors(SUPPLY, climb.config) else SUPPLY
-        update = bring_up_to_date(context.instance, climb, to, context.log.info)
+        if config.to is None:
+            _require_plan(context, climb)
+        nearer = partial(before_a_search, climb.config) if config.to is None else lambda plan: None
+        update = bring_up_to_date(context.instance, climb, config.to, context.log.info, nearer=nearer)
     context.add_output_metadata({"partitions_materialised": update.made, "moved": update.moved})
+
+
+def _require_plan(context: dg.OpExecutionContext, climb: Materializer) -> None:
+    """Check that the whole can be planned; the corpus is brought up to date before what is wrong beyond it is raised.
+
+    Raises
+    ------
+    ConfigError
+        A task or a file does not fit; a person has to look at it.
+    """
+    try:
+        make_plan(climb)
+    except ConfigError as error:
+        context.log.warning(f"this refresh goes no farther than the corpus: {error}")
+        bring_up_to_date(context.instance, climb, WITHOUT_DOMAINS, context.log.info)
+        raise
+
+
+def before_a_search(config: Config, plan: Plan) -> str | None:
+    """Return how far a plan may be followed, up to what a person has to ask for; None: to its end."""
+    missing = for_a_person(config, of_search(plan))
+    if not missing:
+        return None
+    return WITHOUT_DOMAINS if {item.asset for item in missing} & ancestors(WITH_DOMAINS, config) else WITH_DOMAINS
 
 
 def of_search(plan: Plan) -> list[StaleItem]:
@@ -41,7 +68,8 @@ def of_search(plan: Plan) -> list[StaleItem]:
 
 @dg.job(
     description="Bring the corpus up to date, and with it answer, data set and audit, materialising only what is "
-    "stale. It goes no farther than the corpus where a search would have to be made.",
+    "stale. It begins no search, unless taxonomy.renew is auto; an answer that today's supply no longer allows is "
+    "confirmed anew, with target models on it.",
     tags={"climb/kind": "refresh"},
     executor_def=dg.in_process_executor,  # one step, which starts runs of its own in its process
 )
@@ -61,7 +89,7 @@ def renewal_job(group: str) -> dg.JobDefinition:
 
     @dg.job(
         name=f"renew_{group}",
-        description=f"Ask for another {group}, made from the corpus as it is; the next `climb up` makes it.",
+        description=f"Ask for another {group}, made from the corpus as it is, and all behind it; `climb up` makes it.",
         executor_def=dg.in_process_executor,
     )
     def renew_group() -> None:

@@ -7,11 +7,13 @@ What belongs here: `taxonomy.renew`. What drift is, and when it is due, is `clim
 from collections.abc import Callable, Iterable
 
 from climb_assets.config import Config
+from climb_assets.graph.assets import SPECS
 from climb_assets.graph.kept import GENERATION, renew
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import Plan, StaleItem
 
 AUTO = "auto"
+TAXONOMY = frozenset(spec.asset for spec in SPECS if spec.kept == "taxonomy")
 
 
 def renew_where_due(materializer: Materializer, plan: Plan, report: Callable[[str], None]) -> bool:
@@ -32,11 +34,13 @@ def renew_where_due(materializer: Materializer, plan: Plan, report: Callable[[st
 def for_a_person(config: Config, items: Iterable[StaleItem]) -> list[StaleItem]:
     """Return which items of a search a person has to ask for.
 
-    Under ``taxonomy.renew: auto`` these are not what is stale by a renewal, or behind one: the owner asked for it, and
-    an update that was ended on the way goes on.
+    Under ``taxonomy.renew: auto`` these are not the taxonomy that is stale by its generation, nor what is behind it:
+    the owner asked for it. Once a new taxonomy is made, only the update that renewed it goes on by itself.
     """
-    if config.taxonomy.renew != AUTO:
-        return list(items)
+    items = list(items)
+    pending = any(cause.input == GENERATION for item in items if item.asset in TAXONOMY for cause in item.causes)
+    if config.taxonomy.renew != AUTO or not pending:
+        return items
     return [item for item in items if item.certain and not _follows_renewal(item)]
 
 

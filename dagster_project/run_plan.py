@@ -18,11 +18,13 @@ from climb_assets.graph.assets import SEARCH, SPEC, checks_against
 from climb_assets.graph.estimates import Cost
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import Plan, StaleItem, make_plan
+from climb_assets.mixture.changes import changes_between
+from climb_assets.store.artifacts import Artifact
 from dagster_project.assets import MADE_TOGETHER, build_assets
 from dagster_project.dead_runs import close_dead_runs, process_tags
 from dagster_project.event_tags import PARTITIONS, RANGE_END, RANGE_START
 from dagster_project.instance import register_shards, report_missing_events
-from dagster_project.renewal import renew_where_due
+from dagster_project.renewal import AUTO, renew_where_due
 
 DATA_SET = "mixed_corpus"
 SILENT = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -62,6 +64,7 @@ def bring_up_to_date(
     report: Callable[[str], None] = print,
     approve: Callable[[Plan], None] = lambda plan: None,
     show_outlook: Callable[[float | None, Callable[[], Cost]], None] = lambda estimate_s, look: None,
+    nearer: Callable[[Plan], str | None] = lambda plan: None,
 ) -> Update:
     """Materialise what is stale, inputs first, stopping where a result comes out unchanged.
 
@@ -75,6 +78,9 @@ def bring_up_to_date(
     show_outlook
         Is given, whenever a run was reported, the seconds that it takes by the plan (None: not known), and what says at
         any time what all that comes after it costs.
+    nearer
+        Is shown each plan, and names an asset beyond which the update does not go now; None where there is none. What
+        `taxonomy.renew` makes anew by itself is not held up.
 
     Raises
     ------
@@ -91,6 +97,9 @@ def bring_up_to_date(
         plan = make_plan(materializer, to)
         if not due and renew_where_due(materializer, plan, report):
             due, plan = True, make_plan(materializer, to)
+        renewed = due and materializer.config.taxonomy.renew == AUTO
+        if not renewed and (asset := nearer(plan)) is not None:
+            plan = make_plan(materializer, asset)
         came, went = register_shards(instance, materializer)  # a shard may come or go while others are made
         for word, names in (("new", came), ("gone", went)):
             if names:
@@ -114,6 +123,8 @@ def bring_up_to_date(
         for run in next_runs(plan):
             report(run.label)
             show_outlook(_estimate(run, plan), partial(cost_after, run, materializer.config, to))
+            written = run.partitions if DATA_SET in run.assets else ()
+            earlier = {objective: materializer.store.current(DATA_SET, objective) for objective in written}
             try:
                 _execute(job, instance, run)
             except ClimbError:
@@ -125,8 +136,8 @@ def bring_up_to_date(
                 before = None
                 break
             made += len(run.assets) * max(1, len(run.partitions))
-            for objective in run.partitions if DATA_SET in run.assets else ():
-                if (sentence := _moved(materializer, objective)) is not None:
+            for objective, before_it in earlier.items():
+                if (sentence := _what_moved(before_it, materializer.store.current(DATA_SET, objective))) is not None:
                     moved[objective] = sentence
                     report(f"data set of {objective}: {sentence}")
 
@@ -156,10 +167,12 @@ def cost_after(run: Run, config: Config, to: str | None) -> Cost:
     return replace(plan, stale=tuple(item for item in plan.stale if not run.makes(item))).cost(config)
 
 
-def _moved(materializer: Materializer, objective: str) -> str | None:
-    """Return how the data set of an objective differs from the one before; None where there was none."""
-    made = materializer.store.current(DATA_SET, objective)
-    return None if made is None else made.run.get("moved")
+def _what_moved(before: Artifact | None, after: Artifact | None) -> str | None:
+    """Return how a data set differs from the one before; None where there was none or that cannot be told."""
+    if before is None or after is None or before.fingerprint == after.fingerprint:
+        return None
+    changes = changes_between(before, after)
+    return None if changes is None else changes.in_words()
 
 
 def _estimate(run: Run, plan: Plan) -> float | None:

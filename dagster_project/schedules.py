@@ -21,8 +21,8 @@ def daily_refresh(config: Config) -> dg.ScheduleDefinition:
         job=refresh_corpus,
         cron_schedule="0 * * * *",
         execution_timezone=zone,
-        description=f"Every night at {HOUR}:00 {zone} (dagster.timezone): what changed in the raw folder is read, "
-        "embedded and counted; a refresh that failed is started again in the hours after. Off at first.",
+        description=f"Every night at {HOUR}:00 {zone} (dagster.timezone): what changed in the raw folder is "
+        "brought to data set and audit; a refresh that failed is started again in the hours after. Off at first.",
     )
     def ask(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         """Ask for the last night's refresh as long as it has not succeeded."""

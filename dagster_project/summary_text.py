@@ -209,8 +209,8 @@ def _describe_pruned(facts: Mapping[str, Any], clusters: Sequence[Mapping[str, A
 
 def _describe_mixture(objective: str, mixture: dict[str, Any], marks: Mapping[str, str]) -> list[str]:
     names = [printable(str(row["name"])) for row in mixture["weights"]]
-    moved = mixture["selection"].get("moved", 0.0)  # an answer that an earlier version made does not know it
-    told = f"; the limits of today's supply moved it by {moved:.4f}" if moved else ""
+    by = mixture["selection"].get("adapted_by", 0.0)  # an answer that an earlier version made does not know it
+    told = f"; the limits of today's supply moved it by {by:.4f}" if by else ""
     lines = [f"Mixture for {objective}{marks['mixtures']}: {mixture['selection']['origin']}{told}."]
     lines += _describe_evidence(mixture["selection"], names)
     lines += [f"Another iteration? {mixture['advice']['sentence']}."]

@@ -128,7 +128,7 @@ def _report(objective: str, lineage: Lineage, raw_files: int, documents: int) ->
         lines.append(f"| {row['domain']} | {row['name']} | {shares} |")
     lines += [
         "",
-        f"It is the {selection['origin']}; the limits of today's supply moved it by {selection['moved']:.4f}.",
+        f"It is the {selection['origin']}; the limits of today's supply moved it by {selection['adapted_by']:.4f}.",
         "",
         f"Fresh seeds: {selection['evidence']['conclusion']}." if selection["evidence"] else "It was not confirmed.",
         "",

@@ -41,8 +41,14 @@ def quality_scorer(climb: Materializer, draft: Draft) -> None:
     annotations = read_annotations(settings.annotations, whole=settings.scorer == "fasttext")
     progress = partial(climb.progress, "quality_scorer")
     draft.summary = fit_scorer(annotations, settings, encode, draft.path, runtime.workers, progress)
-    commit = encoder_commit(climb.config) if probes(climb.config) else None
-    draft.environment |= {"commit": commit} if commit is not None else {}  # a model may have come only now
+    if probes(climb.config):
+        _note_commit(climb, draft)
+
+
+def _note_commit(climb: Materializer, draft: Draft) -> None:
+    """Note the commit of the encoder, which may have come from its hub only now."""
+    commit = encoder_commit(climb.config)
+    draft.environment |= {"commit": commit} if commit is not None else {}
 
 
 def quality_scores(climb: Materializer, shard: str, draft: Draft) -> None:
@@ -72,6 +78,7 @@ def cluster_model(climb: Materializer, draft: Draft) -> None:
     sample = sample_vectors(vectors, splits, settings.count * settings.sample_per_cluster, settings.seed)
     runtime = climb.config.runtime
     draft.summary = fit_centroids(sample, settings, runtime.threads, draft.path, resolve_device(runtime.device))
+    _note_commit(climb, draft)
 
 
 def cluster_assignments(climb: Materializer, shard: str, draft: Draft) -> None:

@@ -38,6 +38,8 @@ def read_lake(materializer: Materializer) -> tuple[TaxonomyFacts, NDArray[np.flo
     model, domains = materializer.get("cluster_model"), materializer.get("domains")
     if domains.manifest["inputs"]["cluster_model"] != model.data_version:
         raise MissingArtifact("the domains of the lake are of other centroids; run `climb up --to domains`")
+    if GENERATION not in domains.manifest["config"]:
+        raise MissingArtifact("the domains of the lake are of an earlier version of climb; run `climb up --to domains`")
     centroids = read_centroids(model.file("centroids.npy"))
     facts = TaxonomyFacts(
         generation=domains.manifest["config"][GENERATION],

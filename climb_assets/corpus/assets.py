@@ -14,7 +14,7 @@ from climb_assets.corpus.raw_files import digest_shard, read_digest, write_diges
 from climb_assets.corpus.signatures import FILES, sign_shard
 from climb_assets.corpus.tokenizer import import_tokenizer, train_tokenizer
 from climb_assets.corpus.tokens import tokenize_shard
-from climb_assets.errors import CorpusError
+from climb_assets.errors import CorpusError, CorruptArtifact
 from climb_assets.graph.materializer import Materializer
 from climb_assets.store.artifacts import Artifact, Draft
 
@@ -79,7 +79,10 @@ def _earlier_pairs(climb: Materializer, shards: Sequence[ShardSignatures], draft
         return None
     versions, now = artifact.json("shards.json"), {shard.shard: shard.version for shard in shards}
     left = [climb.store.with_data_version("document_signatures", *entry) for entry in versions.items() - now.items()]
-    gone = [_signatures(found) for found in left if found is not None]
+    try:
+        gone = [_signatures(found) for found in left if found is not None]
+    except CorruptArtifact:  # nothing else needs it any more
+        return None
     return EarlierPairs(artifact.file("pairs.parquet"), versions, gone) if len(gone) == len(left) else None
 
 

@@ -7,6 +7,7 @@ from climb_assets.embeddings.embed import embed_shard
 from climb_assets.embeddings.encoder import load_encoder_once
 from climb_assets.embeddings.parts import EarlierVectors
 from climb_assets.environment import resolve_revision
+from climb_assets.errors import CorruptArtifact
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.spec import artefact_name
 from climb_assets.store.artifacts import Draft
@@ -36,5 +37,8 @@ def _earlier_vectors(climb: Materializer, shard: str, draft: Draft) -> EarlierVe
     documents = climb.store.with_data_version("corpus_shards", shard, version)
     if documents is None:
         return None
-    files = documents.file("documents.parquet"), made.file("vectors.npy")
+    try:
+        files = documents.file("documents.parquet"), made.file("vectors.npy")
+    except CorruptArtifact:  # nothing else needs it any more
+        return None
     return EarlierVectors.open(*files, climb.config.corpus.part_documents)

@@ -26,6 +26,8 @@ from climb_assets.graph.hashed_settings import (
 )
 from climb_assets.graph.spec import Input, Spec, hidden
 
+OF_STATISTICS = ("quality_scorer", "quality_scores", "cluster_assignments", "cluster_statistics")
+
 TAXONOMY = "taxonomy"  # the group of kept assets: centroids, and which of them form which domain
 
 CORPUS_SPECS: tuple[Spec, ...] = (
@@ -156,7 +158,7 @@ CORPUS_SPECS: tuple[Spec, ...] = (
         settings=domain_settings,
         files=score_files,
         kept=TAXONOMY,
-        methods=("climb_assets.clusters.assets:quality_scorer", "climb_assets.clusters.assets:quality_scores"),
+        methods=tuple(f"climb_assets.clusters.assets:{asset}" for asset in OF_STATISTICS),
         kinds=("python", "scikitlearn"),
     ),
     Spec("domain_supply", "clusters", inputs=(Input("domains"), Input("cluster_statistics"))),

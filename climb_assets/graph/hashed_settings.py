@@ -66,8 +66,10 @@ def manifest_settings(config: Config, key: str | None) -> dict[str, Any]:
 
 
 def snapshot_settings(config: Config, key: str | None) -> dict[str, Any]:
-    """Return what decides which text a search trains on and which it is measured on."""
-    return manifest_settings(config, key) | contamination_settings(config, key)
+    """Return what decides which text a search trains on and which it is measured on: how it is read, too."""
+    alike = signature_settings(config, key) | {"threshold": config.corpus.near_duplicates.threshold}
+    decided = manifest_settings(config, key) | contamination_settings(config, key) | ingest_settings(config, key)
+    return decided | {"near_duplicates": alike}
 
 
 def encoder_settings(config: Config, key: str | None) -> dict[str, Any]:

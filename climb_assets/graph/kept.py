@@ -46,8 +46,17 @@ def deciding(spec: Spec, inputs: Mapping[str, str]) -> dict[str, str]:
 
 
 def generation_of(store: Store, group: str) -> int:
-    """Return the generation that a group should have: one more than its renewals that were asked for."""
-    return int(store.reference(GENERATIONS, group) or 1)
+    """Return the generation that a group should have: one more than its renewals that were asked for.
+
+    Where the reference that counts them was lost, it is that of what there is.
+    """
+    asked = store.reference(GENERATIONS, group)
+    return int(asked) if asked is not None else max(_generations(store, group), default=1)
+
+
+def _generations(store: Store, group: str) -> list[int]:
+    made = [store.current(spec.asset) for spec in SPECS if spec.kept == group]
+    return [int(artifact.manifest["config"].get(GENERATION, 1)) for artifact in made if artifact is not None]
 
 
 def renew(store: Store, group: str) -> int:
@@ -62,13 +71,11 @@ def renew(store: Store, group: str) -> int:
     """
     if group not in GROUPS:
         raise ConfigError(f"{group!r} is not kept; choose one of {', '.join(GROUPS)}")
-    made = [store.current(spec.asset) for spec in SPECS if spec.kept == group]
-    generations = [artifact.manifest["config"].get(GENERATION, 1) for artifact in made if artifact is not None]
+    generations = _generations(store, group)
     if not generations:
         raise ConfigError(f"there is no {group} to renew yet; run `climb up`")
     while True:
-        before = store.reference(GENERATIONS, group)
-        now = int(before or 1)
+        before, now = store.reference(GENERATIONS, group), generation_of(store, group)
         if min(generations) < now:
             return now
         if store.swap(GENERATIONS, group, before, str(now + 1)):

@@ -14,7 +14,7 @@ from climb_assets.config import Config
 from climb_assets.environment import Difference, differences
 from climb_assets.errors import ClimbError, ConfigError
 from climb_assets.graph.assets import SEARCH, SPEC, SPECS, check_outside_files, checks_against
-from climb_assets.graph.estimates import Cost, Estimates, Node, add_up
+from climb_assets.graph.estimates import Cost, Estimates, Node, add_up, models_of
 from climb_assets.graph.kept import (
     DRIFT,
     FITTED_ON,
@@ -30,6 +30,8 @@ from climb_assets.graph.kept import (
 from climb_assets.graph.materializer import Materializer, ancestors
 from climb_assets.graph.spec import Spec, artefact_name, load_function
 from climb_assets.store.artifacts import Artifact, Order
+
+TOKENS = "training_tokens"  # of whoever trains
 
 Kind = Literal["code", "config", "data", "environment", "missing"]
 State = Literal["current", "kept", "perhaps stale", "stale"]
@@ -144,6 +146,7 @@ def make_plan(materializer: Materializer, to: str | None = None) -> Plan:
         causes, certain = _compare(materializer, node, current, stale)
         if causes:
             changed = any(cause.kind in ("config", "environment") and cause.input != GENERATION for cause in causes)
+            changed |= (TOKENS, None) in stale and bool(models_of(*node, materializer.config))  # none of them is found
             seconds = estimates.seconds(node, changed=changed)
             stale[node] = StaleItem(*node, tuple(causes), seconds, certain)
     fresh = {node: artifact for node, artifact in current.items() if artifact is not None and node not in stale}

@@ -28,6 +28,8 @@ from climb_assets.graph.spec import PREDICTOR, Input, Spec, hidden
 SOURCES_IN_CORPUS = ("corpus_manifest", "climb_assets.training.task_files:check_corpus_sources")
 SOURCES_IN_SNAPSHOT = ("training_tokens", "climb_assets.training.task_files:check_snapshot_sources")
 
+OF_SPLITS = ("corpus_shards", "document_signatures", "contamination", "near_duplicates", "corpus_manifest")
+
 SNAPSHOT = "search"  # the group of kept assets: the tokens that all its models are trained on, and their supply
 
 SEARCH_SPECS: tuple[Spec, ...] = (
@@ -44,7 +46,10 @@ SEARCH_SPECS: tuple[Spec, ...] = (
         settings=snapshot_settings,
         files=choice_files,
         kept=SNAPSHOT,
-        methods=("climb_assets.corpus.assets:tokenized_shards",),
+        methods=(
+            *(f"climb_assets.corpus.assets:{asset}" for asset in (*OF_SPLITS, "tokenized_shards")),
+            "climb_assets.clusters.assets:cluster_assignments",
+        ),
         still_read=("tokenized_shards",),
         check_against=SOURCES_IN_CORPUS,
         kinds=("duckdb", "numpy"),

@@ -151,7 +151,7 @@ class Spec:
 
     def environment(self, config: Config) -> Environment:
         """Return what its numbers depend on besides code, configuration and data, on this machine."""
-        return environment_of(self.function, config, self.precision, self.commit(config))
+        return environment_of(self.function, config, self.precision, self.commit(config), self.methods)
 
     @property
     def description(self) -> str:
@@ -160,9 +160,19 @@ class Spec:
 
 
 def environment_of(
-    function: str, config: Config, precision: Callable[[Config, str], str | None] | None, commit: str | None = None
+    function: str,
+    config: Config,
+    precision: Callable[[Config, str], str | None] | None,
+    commit: str | None = None,
+    methods: tuple[str, ...] = (),
 ) -> Environment:
-    """Return what the numbers of a function depend on: the processor, the packages it reaches, device and precision."""
+    """Return what the numbers of a function depend on: the processor, the packages it reaches, device and precision.
+
+    Parameters
+    ----------
+    methods
+        Further functions whose packages count.
+    """
     device = resolve_device(config.runtime.device) if precision is not None else None
     found = precision(config, device) if precision is not None and device is not None else None
     return Environment(
@@ -170,7 +180,7 @@ def environment_of(
         device=device if found is not None else None,
         precision=found,
         commit=commit,
-        packages=package_versions(packages_at_start(function)),
+        packages=package_versions(frozenset().union(*map(packages_at_start, (function, *methods)))),
     )
 
 

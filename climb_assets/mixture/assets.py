@@ -11,7 +11,7 @@ import pyarrow as pa
 from climb_assets.clusters.shards import shard_tables
 from climb_assets.errors import CorruptArtifact
 from climb_assets.graph.materializer import Materializer
-from climb_assets.mixture.changes import Change, compare_data_sets, in_words
+from climb_assets.mixture.changes import REALISED, SAMPLE, Changes, compare_data_sets
 from climb_assets.mixture.choice import choose
 from climb_assets.mixture.confirmation_runs import confirm
 from climb_assets.mixture.confirmed_choice import write_selection
@@ -64,27 +64,27 @@ def mixed_corpus(climb: Materializer, objective: str, draft: Draft) -> None:
     names, weights = answer["name"].to_pylist(), answer["weight"].to_numpy()
     shards, clusters, splits = shard_tables(climb), made.file("clusters.parquet"), manifest.file("splits.parquet")
     withheld = Withheld(climb.get("training_tokens").file("evaluation.parquet"), manifest.file("families.parquet"))
-    sample = draft.path / "sample.parquet"
+    sample = draft.path / SAMPLE
     with open_pool(shards, clusters, splits, withheld, len(names), draft.path / ".duckdb") as pool:
         plan = realise(weights, pool.supply, settings.tokens, settings.max_epochs)
         tokens = pool.sample(plan.tokens, settings.seed, sample)
     written = measure(weights, tokens, settings.tokens)
     rows = write_mixed_corpus(sample, shards, names, draft.path, settings.shard_documents, settings.seed)
-    write_realised(draft.path / "realised.parquet", names, weights, plan, tokens)
+    write_realised(draft.path / REALISED, names, weights, plan, tokens)
     capped = [name for name, at_cap in zip(names, plan.capped, strict=True) if at_cap]
     draft.summary |= {"documents": rows, "tokens": int(tokens.sum()), **asdict(written)}
     draft.summary |= {"planned_distance": plan.distance, "planned_shortfall": plan.shortfall}
     draft.summary |= {"domains_at_the_epoch_cap": capped, "withheld": pool.withheld}
-    if (before := climb.store.current("mixed_corpus", objective)) is not None:
-        changes = _compare_with(before, draft.path)
-        draft.run |= {"moved": in_words(changes), "changes": [asdict(change) for change in changes]}
+    before = climb.store.current("mixed_corpus", objective)
+    changes = None if before is None else _changes_since(before, draft.path)
+    if changes is not None:
+        draft.run |= {"changes": changes.in_words(), "changes_by_domain": [asdict(one) for one in changes.domains]}
 
 
-def _compare_with(before: Artifact, folder: Path) -> list[Change]:
-    """Return what changed since a data set; what its files do not tell any more is not told."""
-    names = ("sample.parquet", "realised.parquet")
+def _changes_since(before: Artifact, folder: Path) -> Changes | None:
+    """Return what changed since a data set; None where its files do not tell any more."""
     try:
-        files = (before.file(names[0]), before.file(names[1]))
+        files = before.file(SAMPLE), before.file(REALISED)
     except CorruptArtifact:
-        return []
-    return compare_data_sets(files, (folder / names[0], folder / names[1]))
+        return None
+    return compare_data_sets(files, (folder / SAMPLE, folder / REALISED))

@@ -6,7 +6,11 @@ What belongs here: comparing two data sets of one objective. It is told beside t
 from dataclasses import dataclass
 from pathlib import Path
 
+from climb_assets.errors import CorruptArtifact
+from climb_assets.store.artifacts import Artifact
 from climb_assets.tables import read_table
+
+SAMPLE, REALISED = "sample.parquet", "realised.parquet"
 
 
 @dataclass(frozen=True)
@@ -16,7 +20,7 @@ class Change:
     Parameters
     ----------
     came, went, stayed
-        Documents that are new in the data set, that it had before, and that it has in both.
+        Documents that are new in the domain, that it had before, and that it has in both.
     weight_before, weight
         The wanted weight; 0 where there was no such domain.
     """
@@ -29,15 +33,38 @@ class Change:
     weight: float
 
 
-# A document that another domain has now is new there and gone here.
-_COMPARE = """
-WITH old AS (
-    SELECT sample.id, named.name FROM read_parquet($old, hive_partitioning = false) AS sample
-    JOIN read_parquet($old_domains, hive_partitioning = false) AS named USING (domain)
-), new AS (
-    SELECT sample.id, named.name FROM read_parquet($new, hive_partitioning = false) AS sample
-    JOIN read_parquet($new_domains, hive_partitioning = false) AS named USING (domain)
-)
+@dataclass(frozen=True)
+class Changes:
+    """What changed in a data set, whatever domains its documents are in, and in each of them."""
+
+    came: int
+    went: int
+    stayed: int
+    domains: tuple[Change, ...]
+
+    @property
+    def weights_moved(self) -> float:
+        """Total variation between the weights before and now, of domains of the same names."""
+        return sum(abs(change.weight - change.weight_before) for change in self.domains) / 2
+
+    def in_words(self) -> str:
+        """Return it as people read it."""
+        return (
+            f"documents: {self.came:,} came, {self.went:,} went, {self.stayed:,} stayed; "
+            f"weights moved by {self.weights_moved:.4f} in all"
+        )
+
+
+_IN_ALL = """
+SELECT count(*) FILTER (before.id IS NULL), count(*) FILTER (after.id IS NULL),
+       count(*) FILTER (before.id IS NOT NULL AND after.id IS NOT NULL)
+FROM old_sample AS before FULL JOIN new_sample AS after USING (id)
+"""
+
+# A document that another domain has now came there and went here.
+_BY_DOMAIN = """
+WITH old AS (SELECT id, name FROM old_sample JOIN old_domains USING (domain)),
+     new AS (SELECT id, name FROM new_sample JOIN new_domains USING (domain))
 SELECT name, count(*) FILTER (before.id IS NULL), count(*) FILTER (after.id IS NULL),
        count(*) FILTER (before.id IS NOT NULL AND after.id IS NOT NULL)
 FROM old AS before FULL JOIN new AS after USING (id, name)
@@ -45,8 +72,17 @@ GROUP BY name
 """
 
 
-def compare_data_sets(before: tuple[Path, Path], after: tuple[Path, Path]) -> list[Change]:
-    """Return what changed in each domain of two data sets, by name; domains of either count.
+def changes_between(before: Artifact, after: Artifact) -> Changes | None:
+    """Return what changed between two data sets; None where a file of one is damaged, so that it cannot be told."""
+    try:
+        files = [(made.file(SAMPLE), made.file(REALISED)) for made in (before, after)]
+    except CorruptArtifact:
+        return None
+    return compare_data_sets(*files)
+
+
+def compare_data_sets(before: tuple[Path, Path], after: tuple[Path, Path]) -> Changes:
+    """Return what changed between two data sets, in each domain by its name; domains of either count.
 
     Parameters
     ----------
@@ -55,24 +91,21 @@ def compare_data_sets(before: tuple[Path, Path], after: tuple[Path, Path]) -> li
     """
     import duckdb
 
-    files = {"old": before[0], "old_domains": before[1], "new": after[0], "new_domains": after[1]}
     with duckdb.connect() as connection:
-        rows = connection.execute(_COMPARE, {name: str(path) for name, path in files.items()}).fetchall()
-    counts = {name: (came, went, stayed) for name, came, went, stayed in rows}
+        for name, (sample, realised) in (("old", before), ("new", after)):
+            connection.register(f"{name}_sample", read_table(sample, ["id", "domain"]))
+            connection.register(f"{name}_domains", read_table(realised, ["domain", "name"]))
+        rows = connection.execute(_BY_DOMAIN).fetchall()
+        [(came, went, stayed)] = connection.execute(_IN_ALL).fetchall()
+    counts = {name: (came_here, went_here, stayed_here) for name, came_here, went_here, stayed_here in rows}
     old, new = (_weights(realised) for _, realised in (before, after))
-    return [
+    domains = tuple(
         Change(name, *counts.get(name, (0, 0, 0)), old.get(name, 0.0), new.get(name, 0.0))
         for name in sorted(old.keys() | new.keys())
-    ]
+    )
+    return Changes(came, went, stayed, domains)
 
 
 def _weights(realised: Path) -> dict[str, float]:
     table = read_table(realised, ["name", "wanted"])
     return dict(zip(table["name"].to_pylist(), table["wanted"].to_pylist(), strict=True))
-
-
-def in_words(changes: list[Change]) -> str:
-    """Return what moved in all domains together, as people read it."""
-    came, went, stayed = (sum(getattr(change, name) for change in changes) for name in ("came", "went", "stayed"))
-    moved = sum(abs(change.weight - change.weight_before) for change in changes) / 2
-    return f"{came:,} documents came, {went:,} went, {stayed:,} stayed; weights moved by {moved:.4f} in all"

@@ -84,8 +84,10 @@ def choose(climb: Materializer, space: Space, today: Space, objective: str) -> t
     weights, predict = config.objectives[objective], known.predict[objective]
     noise = noise_of_objectives(state.file("noise.parquet")).get(objective)
     fit = read_diagnostics(state.file("diagnostics.json"))["objectives"][objective]
-    near = pool[today.limits.excess(pool) <= config.search.choice.tolerance + SLACK]
-    published = choose_published(predict, space.penalty, known.history, weights, near, space.limits, fit)
+    ranked = pool
+    if config.search.choice.rule == "published":  # else it is told beside the answer
+        ranked = pool[today.limits.excess(pool) <= config.search.choice.tolerance + SLACK]
+    published = choose_published(predict, space.penalty, known.history, weights, ranked, space.limits, fit)
     if config.search.choice.rule == "published":
         selection = select_published(objective, published, noise)
     else:
@@ -107,8 +109,8 @@ def choose(climb: Materializer, space: Space, today: Space, objective: str) -> t
     adapted = adapt(confirmed, today.limits, config.search.min_weight)
     prices = shadow_prices(adapted, today.limits, predict, config.search.min_weight)
     deviation = noise.within_repeat.deviation if noise else None
-    moved = float(np.abs(adapted - confirmed).sum() / 2)
-    selection = replace(selection, today=tuple(adapted.tolist()), moved=moved, prices=tuple(prices))
+    by = float(np.abs(adapted - confirmed).sum() / 2)
+    selection = replace(selection, today=tuple(adapted.tolist()), adapted_by=by, prices=tuple(prices))
     return selection, _advise(known, pool, objective, deviation)
 
 

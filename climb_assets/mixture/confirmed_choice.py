@@ -95,7 +95,7 @@ class Selection:
     ----------
     objective, key, weights
         What was chosen for what.
-    today, moved
+    today, adapted_by
         The weights within the limits of what the domains hold today, which the data set is made by, and the total
         variation between the two.
     origin
@@ -118,7 +118,7 @@ class Selection:
     origin: str
     published: PublishedChoice
     today: tuple[float, ...] = ()
-    moved: float = 0.0
+    adapted_by: float = 0.0
     evidence: Evidence | None = None
     prices: tuple[ShadowPrice, ...] = ()
     noise: float | None = None

@@ -150,7 +150,7 @@ def shortlist(
         listed.append(_list("predicted", head[0], f"best predicted of {len(predicted)} mixtures", measured=False))
         if settings.choice.average > 1:
             average = limits.round(head.mean(axis=0, keepdims=True), settings.min_weight)
-            if _predicted_excess(average, predict, no_regression)[0] == 0:
+            if possible(average).all() and _predicted_excess(average, predict, no_regression)[0] == 0:
                 origin = f"average of the {len(head)} best predicted mixtures"
                 listed.append(_list("average", average[0], origin, measured=False))
     distinct: dict[str, Listed] = {}

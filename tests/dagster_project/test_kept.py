@@ -137,7 +137,7 @@ def test_a_mixture_follows_the_limits_of_today_and_trains_only_what_they_ask_for
     weights = after["weight"].to_numpy()
     assert today.kept_by(weights[None]).all() and not today.kept_by(before["weight"].to_numpy()[None]).any()
     moved = np.abs(weights - after["confirmed"].to_numpy()).sum() / 2
-    assert moved == pytest.approx(climb.get("optimal_mixture", "general").json("selection.json")["moved"])
+    assert moved == pytest.approx(climb.get("optimal_mixture", "general").json("selection.json")["adapted_by"])
     assert moved <= climb.config.search.choice.tolerance + 1e-3
     now = references(project)
     assert now["proxy_results", "iteration-01"] == results["proxy_results", "iteration-01"]

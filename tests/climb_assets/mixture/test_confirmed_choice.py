@@ -158,7 +158,7 @@ def test_the_published_rule_takes_the_pick_of_the_predictor():
 @pytest.mark.parametrize("selection", [confirm(GOOD), select_published("general", PROSPECT, NOISE)])
 def test_its_files_hold_the_weights_by_name(selection, tmp_path):
     names, today = ["law", "music", "code"], (0.2, 0.3, 0.5)
-    write_selection(tmp_path, replace(selection, today=today, moved=0.1), names, PRIOR)
+    write_selection(tmp_path, replace(selection, today=today, adapted_by=0.1), names, PRIOR)
     rows = read_table(tmp_path / "weights.parquet").to_pylist()
     assert [tuple(row.values()) for row in rows] == list(
         zip(range(3), names, today, selection.weights, PRIOR, strict=True)
