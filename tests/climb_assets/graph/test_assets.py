@@ -59,7 +59,11 @@ def users(before: Config, after: Config) -> set[str]:
 @pytest.mark.parametrize(
     ("section", "values", "expected"),
     [
-        ("corpus", {"min_characters": 41}, {"corpus_shards"}),
+        ("corpus", {"min_characters": 41}, {"corpus_shards", "training_tokens"}),  # what is read is trained on
+        ("corpus", {"search_eval": 0.06}, {"corpus_shards", "corpus_manifest", "training_tokens"}),
+        ("corpus.near_duplicates", {"threshold": 0.71}, {"near_duplicates", "training_tokens"}),
+        ("corpus.near_duplicates", {"shingle": 3}, {"document_signatures", "training_tokens"}),
+        ("corpus.contamination", {"words": 9}, {"contamination", "training_tokens"}),
         ("corpus", {"part_documents": 65}, {"embeddings"}),
         ("tokenizer", {"vocabulary": 600}, {"tokenizer"}),
         ("encoder", {"max_tokens": 33}, {"embeddings", "cluster_model"}),  # another space
