@@ -94,7 +94,12 @@ class TestFinished:
             "Another iteration for general",
             "Another iteration for science",
         ]
-        assert json.loads(climb(project, "plan", "--json").stdout) == {"stale": [], "environment": []}
+        printed = json.loads(climb(project, "plan", "--json").stdout)
+        assert {key: printed[key] for key in ("stale", "environment")} == {"stale": [], "environment": []}
+        assert [(group["group"], group["generation"], group["came"]) for group in printed["kept"]] == [
+            ("taxonomy", 1, []),
+            ("search", 1, []),
+        ]
 
     def test_plan_for_another_profile_shows_causes(self, project: Path) -> None:
         result = climb(project, "plan", "--json", "--profile", "demo", "--to", "corpus_shards")
@@ -106,7 +111,7 @@ class TestFinished:
         state = json.loads(climb(project, "status", "--json").stdout)
         assert set(state) == {
             *("stale", "states", "corpus", "domains", "pruned", "evidence", "iterations", "predictors", "noise"),
-            *("fidelity", "mixtures", "kept"),
+            *("fidelity", "mixtures", "kept", "scorer"),
         }
         assert [row["iteration"] for row in state["iterations"]] == ["iteration-01", "iteration-02", "iteration-03"]
         assert set(state["mixtures"]) == {"general", "science"}
@@ -182,14 +187,14 @@ class TestFinished:
 
 
 def test_verify_finds_a_flipped_bit_and_exits_with_one(finished_project: Path) -> None:
-    path = next((finished_project / "data_lake" / "artifacts" / "domains").rglob("domains.parquet"))
+    path = next((finished_project / "data_lake" / "artifacts" / "domain_supply").rglob("supply.parquet"))
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(bytes(data))
     result = climb(finished_project, "verify", "--json")
     assert result.exit_code == 1
-    assert any("domains.parquet" in difference for difference in json.loads(result.stdout)["differences"])
-    refused(climb(finished_project, "status"), r"domains\.parquet is not what its manifest promises")
+    assert any("supply.parquet" in difference for difference in json.loads(result.stdout)["differences"])
+    refused(climb(finished_project, "status"), r"supply\.parquet is not what its manifest promises")
 
 
 def test_plan_names_what_is_being_written(fresh_project: Path) -> None:
@@ -331,6 +336,8 @@ def test_corpus_of_one_source_is_one_sentence(finished_project: Path) -> None:
     for path in raw.iterdir():
         path.unlink()
     write_source(raw / "first.jsonl", "first", documents=3)
+    refused(climb(finished_project, "up"), r"ceilings of all domains .*; raise mixture\.max_epochs")  # domains are kept
+    shutil.rmtree(finished_project / "data_lake" / "refs")
     refused(climb(finished_project, "up"), r"cluster|document")
 
 
