@@ -205,18 +205,21 @@ def resolve_revision(model: str, revision: str | None) -> str | None:
         return None
     if revision is not None and COMMIT.fullmatch(revision):
         return revision
+    folder = find_model(model, revision)
+    return None if folder is None else folder.name
+
+
+def find_model(model: str, revision: str | None) -> Path | None:
+    """Return the folder of a model on this machine: the one that it names, or where the cache of a hub has it."""
+    if Path(model).is_dir():
+        return Path(model)
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
+    cache = os.environ.get("SENTENCE_TRANSFORMERS_HOME")  # where the encoder is kept, if it is set
     for name in (model,) if "/" in model else (f"sentence-transformers/{model}", model):
         try:
-            found = snapshot_download(
-                name,
-                revision=revision,
-                cache_dir=os.environ.get("SENTENCE_TRANSFORMERS_HOME"),  # where the encoder is kept, if it is set
-                local_files_only=True,
-            )
+            return Path(snapshot_download(name, revision=revision, cache_dir=cache, local_files_only=True))
         except (LocalEntryNotFoundError, HFValidationError):
             continue
-        return Path(found).name
     return None

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
+from dagster_project.cli_options import notice
 from dagster_project.private_files import load_privately
 
 
 def _lake() -> Path:
-    return load_privately(notice=lambda line: click.echo(f"climb: {line}", err=True)).lake
+    return load_privately(notice=notice).lake
 
 
 @click.command("demo-corpus", epilog="Example: climb demo-corpus --documents 5000")

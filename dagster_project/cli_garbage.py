@@ -12,6 +12,7 @@ import click
 from climb_assets.errors import TransientError
 from climb_assets.graph.materializer import Materializer
 from climb_assets.printable import printable, printable_lines
+from dagster_project.cli_options import json_option, notice
 from dagster_project.private_files import load_privately
 from dagster_project.strict_json import to_json
 
@@ -33,12 +34,12 @@ SHOWN = 10  # paths that are left alone; --json has all
     "training tokens would find again; all.",
 )
 @click.option("--keep-unfinished", is_flag=True, help="Keep what an interrupted `climb up` would go on from.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+@json_option
 def collect(delete: bool, models: "Models", keep_unfinished: bool, as_json: bool) -> None:
     """Tell what of the lake no current artefact, answer or exported audit bundle needs; with --delete, remove it."""
     from climb_assets.audit.garbage import collect_garbage, find_garbage
 
-    config = load_privately(notice=lambda line: click.echo(f"climb: {line}", err=True))
+    config = load_privately(notice=notice)
     materializer = Materializer(config)
     if delete:
         _require_no_run(config.lake)

@@ -18,7 +18,7 @@ from climb_assets.graph.assets import SEARCH, SPEC, checks_against
 from climb_assets.graph.estimates import Cost
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import Plan, StaleItem, make_plan
-from climb_assets.mixture.changes import changes_between
+from climb_assets.mixture.changes import REALISED, SAMPLE, changes_since
 from climb_assets.store.artifacts import Artifact
 from dagster_project.assets import MADE_TOGETHER, build_assets
 from dagster_project.dead_runs import close_dead_runs, process_tags
@@ -171,7 +171,7 @@ def _what_moved(before: Artifact | None, after: Artifact | None) -> str | None:
     """Return how a data set differs from the one before; None where there was none or that cannot be told."""
     if before is None or after is None or before.fingerprint == after.fingerprint:
         return None
-    changes = changes_between(before, after)
+    changes = changes_since(before, after.file(SAMPLE), after.file(REALISED))
     return None if changes is None else changes.in_words()
 
 

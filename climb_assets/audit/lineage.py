@@ -3,7 +3,7 @@
 What belongs here: walking manifests. Whether bytes are still what a manifest says is `verification`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -70,36 +70,44 @@ def walk(store: Store, roots: Iterable[Artifact]) -> Iterator[Artifact]:
     MissingArtifact
         A manifest names an input that is not in the lake with that data version: the lineage has a hole.
     """
-    waiting, read = list(roots), list[Artifact]()
-    yielded: set[Path] = set()
+    yielded: dict[Path, Artifact] = {}
     found: set[tuple[str, str]] = set()
-    while waiting:
-        artifact = waiting.pop()
-        if artifact.path in yielded:
-            continue
-        yielded.add(artifact.path)
-        yield artifact
+
+    def inputs(artifact: Artifact) -> Iterator[Artifact]:
         for needed, version in _deciding(artifact).items():
             if not is_outside(needed) and (needed, version) not in found:
                 found.add((needed, version))
-                waiting.append(_holding(store, needed, version, name_of(artifact)))
-        read += _still_read(store, artifact)
-    yield from {artifact.path: artifact for artifact in read if artifact.path not in yielded}.values()
+                yield _holding(store, needed, version, name_of(artifact))
+
+    for artifact in _follow(roots, inputs):
+        yielded[artifact.path] = artifact
+        yield artifact
+    read = [other for artifact in yielded.values() for other in _still_read(store, artifact)]
+    yield from {other.path: other for other in read if other.path not in yielded}.values()
 
 
 def walk_fits(store: Store, roots: Iterable[Artifact]) -> Iterator[Artifact]:
     """Yield what `walk` does and what kept artefacts were fitted on, as far as the lake still holds it."""
+
+    def inputs(artifact: Artifact) -> Iterator[Artifact]:
+        for needed, version in artifact.manifest["inputs"].items():
+            other = None if is_outside(needed) else _find(store, needed, version)
+            if other is not None:
+                yield other
+
+    yield from _follow(roots, inputs)
+
+
+def _follow(roots: Iterable[Artifact], inputs: Callable[[Artifact], Iterable[Artifact]]) -> Iterator[Artifact]:
+    """Yield some artefacts and their inputs, and theirs in turn, each once."""
     waiting = list(roots)
     yielded: set[Path] = set()
     while waiting:
         artifact = waiting.pop()
-        if artifact.path in yielded:
-            continue
-        yielded.add(artifact.path)
-        yield artifact
-        inputs = {needed: version for needed, version in artifact.manifest["inputs"].items() if not is_outside(needed)}
-        found = [_find(store, needed, version) for needed, version in inputs.items()]
-        waiting += [other for other in found if other is not None]
+        if artifact.path not in yielded:
+            yielded.add(artifact.path)
+            yield artifact
+            waiting += inputs(artifact)
 
 
 def _deciding(artifact: Artifact) -> dict[str, str]:

@@ -17,7 +17,7 @@ from climb_assets.errors import ClimbError, CorpusError, CorruptArtifact, Missin
 from climb_assets.graph.assets import SPECS
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.spec import artefact_name
-from climb_assets.store.artifacts import MANIFEST, RUN_FACTS, Artifact
+from climb_assets.store.artifacts import RUN_FACTS, Artifact
 from climb_assets.training.measurement import TASKS
 from climb_assets.training.proxy_orders import MODELS, SCORES
 from climb_assets.training.reweighting import DOREMI
@@ -144,7 +144,7 @@ def _differences(artifact: Artifact) -> Iterator[str]:
         yield str(error)
     if not artifact.run:
         yield f"{artifact.path / RUN_FACTS} is lost or is not what was written; what it cost is not known any more"
-    for name in sorted(sizes.keys() - {MANIFEST, RUN_FACTS} - artifact.manifest["files"].keys()):
+    for name in artifact.unnamed_files():
         yield f"{artifact.path / name} is not named by its manifest ({name_of(artifact)})"
 
 

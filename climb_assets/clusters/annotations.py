@@ -1,6 +1,6 @@
 """Documents that somebody has scored: what a scorer is fitted on.
 
-What belongs here: reading and checking the file of `quality.annotations`. What is fitted on it is `scorer_fit`.
+What belongs here: reading and checking the file of `quality.annotations`. What is fitted on it is `fitted_scorer`.
 """
 
 import functools

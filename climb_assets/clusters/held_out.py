@@ -13,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from climb_assets.config_quality import Quality
+from climb_assets.correlation import pearson, percentile_interval
 from climb_assets.randomness import generator
 from climb_assets.tables import read_table, write_rows
 
@@ -102,24 +103,15 @@ def _correlate(
     x: NDArray[np.float64], y: NDArray[np.float64], settings: Quality
 ) -> tuple[float | None, float | None, float | None]:
     """Return a correlation and its percentile bootstrap interval over documents; ranks stay those among all of them."""
-    found = _pearson(x, y)
+    found = float(pearson(x, y))
     if not np.isfinite(found):
         return None, None, None
     random = generator(settings.seed, "resamples of annotations")
     resampled = []
     for _ in range(settings.resamples):
         rows = random.integers(len(x), size=len(x))
-        resampled.append(_pearson(x[rows], y[rows]))
-    tail = (1 - settings.confidence) / 2
-    low, high = np.nanquantile(resampled, [tail, 1 - tail])
-    return found, float(low), float(high)
-
-
-def _pearson(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-    """Return the correlation of values (n,); NaN where all of one are equal."""
-    x, y = x - x.mean(), y - y.mean()
-    scale = float(np.sqrt((x**2).sum() * (y**2).sum()))
-    return float((x * y).sum() / scale) if scale > 0 else float("nan")
+        resampled.append(float(pearson(x[rows], y[rows])))
+    return found, *percentile_interval(resampled, settings.confidence)
 
 
 def write_held_out(out: Path, rows: Sequence[HeldOut]) -> None:

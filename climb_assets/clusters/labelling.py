@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from climb_assets.clusters.kmeans import BLOCK, two_nearest_centroids
 from climb_assets.corpus.documents import document_id
+from climb_assets.embeddings.embed import are_usable
 from climb_assets.embeddings.parts import cut_parts
 from climb_assets.errors import ComputeError
 
@@ -76,7 +77,7 @@ class Method:
             One is zero or not finite.
         """
         vectors = self.encode(texts)
-        broken = np.flatnonzero(~(np.linalg.norm(vectors.astype(np.float32), axis=1) > 0.5))  # NaN compares false
+        broken = np.flatnonzero(~are_usable(vectors))
         if len(broken):
             raise ComputeError(
                 f"the encoder gave no usable vector for the text that begins with {texts[broken[0]][:80]!r}; "

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from climb_assets.clusters.annotations import SCALE, Annotations
 from climb_assets.clusters.held_out import HeldOut, assign_folds, compare_held_out
 from climb_assets.config_quality import Quality
+from climb_assets.embeddings.embed import are_usable
 from climb_assets.store.files import write_array
 
 PENALTIES = np.logspace(-3, 4, 15)  # of which leave-one-out takes one a dimension; vectors have length 1
 WEIGHTS, INTERCEPTS = "weights.npy", "intercepts.npy"
 DIGITS = 4  # decimals of a score: what may differ with the batch and the machine lies far beyond
-LEAST_LENGTH = 0.5  # of a vector; a shorter one is none
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,7 @@ class Probe:
         """Return scores (vectors, dimensions) within the scale of annotations; NaN where there is no unit vector."""
         exact = vectors.astype(np.float64)
         scores = np.clip(exact @ self.weights.T.astype(np.float64) + self.intercepts, *SCALE).round(DIGITS)
-        there = np.linalg.norm(exact, axis=1) > LEAST_LENGTH  # of NaN too
-        return np.where(there[:, None], scores, np.nan).astype(np.float32)
+        return np.where(are_usable(vectors)[:, None], scores, np.nan).astype(np.float32)
 
     def write(self, out: Path) -> None:
         """Write it into a folder."""

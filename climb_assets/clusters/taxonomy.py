@@ -23,10 +23,11 @@ from pydantic import ValidationError
 
 from climb_assets.clusters.labelling import Key, Label, Labelling, Method
 from climb_assets.clusters.taxonomy_folder import AGAIN, TaxonomyFacts, find_encoder, read_taxonomy, write_taxonomy
-from climb_assets.clusters.taxonomy_of_lake import local_folder, read_lake
+from climb_assets.clusters.taxonomy_of_lake import read_lake
 from climb_assets.config import Corpus, Encoder, Runtime
 from climb_assets.corpus.normal_text import normalise
 from climb_assets.embeddings.encoder import load_encoder_once
+from climb_assets.environment import find_model
 from climb_assets.errors import ConfigError, CorruptArtifact
 from climb_assets.graph.materializer import Materializer
 
@@ -145,7 +146,7 @@ class Taxonomy:
             )
         folder = None
         if with_encoder:
-            folder = local_folder(self.encoder.model, facts.commit)
+            folder = find_model(self.encoder.model, facts.commit)
             if folder is None:
                 raise ConfigError(f"{facts.model} is not on this machine; fetch it, or export without --with-encoder")
         write_taxonomy(self.facts, {"clusters": self.centroids, "domains": self.domain_centroids}, out, folder)

@@ -3,7 +3,6 @@
 What belongs here: from the artefacts of a lake, and the encoder that it names, to facts that can be taken along.
 """
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from climb_assets.clusters.kmeans import read_centroids
 from climb_assets.clusters.taxonomy_folder import ClusterFacts, DomainFacts, EncoderFacts, TaxonomyFacts
 from climb_assets.corpus.outside_files import read_json
+from climb_assets.environment import find_model
 from climb_assets.errors import ConfigError, MissingArtifact
 from climb_assets.graph.assets import SPEC
 from climb_assets.graph.hashed_settings import centroid_settings, encoder_files, values_of
@@ -70,7 +70,7 @@ def _describe_encoder(materializer: Materializer, model: Artifact, dimension: in
             "climb.yaml names another encoder, or other encoder.max_tokens, than the taxonomy was made with; put them "
             "back, or run `climb up --to domains`"
         )
-    folder = local_folder(settings.model, commit)
+    folder = find_model(settings.model, commit)
     return EncoderFacts(
         model=Path(settings.model).name if local else settings.model,
         at_hub=not local,
@@ -84,22 +84,6 @@ def _describe_encoder(materializer: Materializer, model: Artifact, dimension: in
         prompt="" if folder is None else prompt_of(folder),
         dimension=dimension,
     )
-
-
-def local_folder(model: str, commit: str | None) -> Path | None:
-    """Return the folder of a model: the one that it names, or where the cache of a hub has it on this machine."""
-    if Path(model).is_dir():
-        return Path(model)
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-
-    for name in (model,) if "/" in model else (f"sentence-transformers/{model}", model):
-        try:
-            cache = os.environ.get("SENTENCE_TRANSFORMERS_HOME")  # where the encoder is kept, if it is set
-            return Path(snapshot_download(name, revision=commit, cache_dir=cache, local_files_only=True))
-        except (LocalEntryNotFoundError, HFValidationError):
-            continue
-    return None
 
 
 def prompt_of(folder: Path) -> str:

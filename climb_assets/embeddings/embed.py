@@ -97,9 +97,14 @@ def embed_shard(
     )
 
 
+def are_usable(vectors: NDArray[np.float16]) -> NDArray[np.bool_]:
+    """Return which vectors (n, dimension) have a length, as unit vectors do: those are none that are zero or NaN."""
+    usable: NDArray[np.bool_] = np.linalg.norm(vectors.astype(np.float32), axis=1) > 0.5  # NaN compares false
+    return usable
+
+
 def _check(vectors: NDArray[np.float16], first: int, documents: Path) -> None:
-    length = np.linalg.norm(vectors.astype(np.float32), axis=1)
-    broken = np.flatnonzero(~(length > 0.5))  # unit vectors; NaN compares false
+    broken = np.flatnonzero(~are_usable(vectors))
     if len(broken):
         raise ComputeError(
             f"the encoder gave no usable vector for document {first + int(broken[0])} of {documents}; "

@@ -73,7 +73,9 @@ class EarlierVectors:
     def open(cls, documents: Path, vectors: Path, most: int) -> "EarlierVectors":
         """Open what was embedded from a ``documents.parquet`` in parts of at most `most` documents."""
         places, place = {}, 0
-        for ids, _ in iterate_parts(documents, most):
+        batches = iterate_batches(documents, most, ["id"])
+        names = (name for batch in batches for name in batch["id"].to_pylist())
+        for ids, _ in cut_parts(((name, "") for name in names), most):
             places[ids] = place
             place += len(ids)
         return cls(np.load(vectors, mmap_mode="r", allow_pickle=False), places)

@@ -4,14 +4,12 @@ What belongs here: one function an asset, which hands inputs to the compute besi
 """
 
 from dataclasses import asdict
-from pathlib import Path
 
 import pyarrow as pa
 
 from climb_assets.clusters.shards import shard_tables
-from climb_assets.errors import CorruptArtifact
 from climb_assets.graph.materializer import Materializer
-from climb_assets.mixture.changes import REALISED, SAMPLE, Changes, compare_data_sets
+from climb_assets.mixture.changes import REALISED, SAMPLE, changes_since
 from climb_assets.mixture.choice import choose
 from climb_assets.mixture.confirmation_runs import confirm
 from climb_assets.mixture.confirmed_choice import write_selection
@@ -22,7 +20,7 @@ from climb_assets.mixture.target_runs import CHOSEN, compare_targets
 from climb_assets.search.confirmation import write_shortlist
 from climb_assets.search.item_sampling import write_items
 from climb_assets.search.search_state import read_space, read_space_today
-from climb_assets.store.artifacts import Artifact, Draft, canonical_json
+from climb_assets.store.artifacts import Draft, canonical_json
 from climb_assets.store.files import write_atomically
 from climb_assets.tables import read_table, write_table
 from climb_assets.training.measurement import items_of, write_outcomes
@@ -76,15 +74,6 @@ def mixed_corpus(climb: Materializer, objective: str, draft: Draft) -> None:
     draft.summary |= {"planned_distance": plan.distance, "planned_shortfall": plan.shortfall}
     draft.summary |= {"domains_at_the_epoch_cap": capped, "withheld": pool.withheld}
     before = climb.store.current("mixed_corpus", objective)
-    changes = None if before is None else _changes_since(before, draft.path)
+    changes = None if before is None else changes_since(before, sample, draft.path / REALISED)
     if changes is not None:
         draft.run |= {"changes": changes.in_words(), "changes_by_domain": [asdict(one) for one in changes.domains]}
-
-
-def _changes_since(before: Artifact, folder: Path) -> Changes | None:
-    """Return what changed since a data set; None where its files do not tell any more."""
-    try:
-        files = before.file(SAMPLE), before.file(REALISED)
-    except CorruptArtifact:
-        return None
-    return compare_data_sets(files, (folder / SAMPLE, folder / REALISED))

@@ -72,13 +72,13 @@ GROUP BY name
 """
 
 
-def changes_between(before: Artifact, after: Artifact) -> Changes | None:
-    """Return what changed between two data sets; None where a file of one is damaged, so that it cannot be told."""
+def changes_since(before: Artifact, sample: Path, realised: Path) -> Changes | None:
+    """Return what changed since a data set, given files of the new one; None where those of the old one are damaged."""
     try:
-        files = [(made.file(SAMPLE), made.file(REALISED)) for made in (before, after)]
-    except CorruptArtifact:
+        files = before.file(SAMPLE), before.file(REALISED)
+    except CorruptArtifact:  # nobody needs it any more
         return None
-    return compare_data_sets(*files)
+    return compare_data_sets(files, (sample, realised))
 
 
 def compare_data_sets(before: tuple[Path, Path], after: tuple[Path, Path]) -> Changes:

@@ -155,6 +155,11 @@ class Artifact:
         """What may differ between equal runs: seconds, throughput, host; empty where the file is lost."""
         return read_run_facts(self.store.localise(self, RUN_FACTS))
 
+    def unnamed_files(self) -> list[str]:
+        """Return what lies in its folder that its manifest does not name, sorted."""
+        named = {MANIFEST, RUN_FACTS, *self.manifest["files"]}
+        return sorted(self.store.files(self).keys() - named)
+
     def file(self, name: str, *, again: bool = False) -> Path:
         """Return the path of one data file after its checksum was verified; `again`: even if it was before.
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from climb_assets.errors import CorruptArtifact
-from climb_assets.store.artifacts import MANIFEST, RUN_FACTS, UNPARTITIONED, Artifact
+from climb_assets.store.artifacts import MANIFEST, UNPARTITIONED
 from climb_assets.store.files import UNFINISHED
 from climb_assets.store.local import DISCARDED, DRAFT, LocalStore, discard, moving, writing
 from climb_assets.store.locks import hold, is_held, remove_unheld
@@ -149,13 +149,9 @@ def _why_it_stays(store: LocalStore, path: Path, key: Key, since: float) -> str 
         return "has the manifest of another artefact"
     if (path / MANIFEST).stat().st_mtime >= since:
         return "was committed meanwhile"
-    if strange := _strange_files(artifact):
-        return f"holds {strange[0]}, which its manifest does not name"
+    if unnamed := artifact.unnamed_files():
+        return f"holds {unnamed[0]}, which its manifest does not name"
     return None
-
-
-def _strange_files(artifact: Artifact) -> list[str]:
-    return sorted(artifact.store.files(artifact).keys() - {MANIFEST, RUN_FACTS} - artifact.manifest["files"].keys())
 
 
 def _checkpoints(store: LocalStore) -> Iterator[Entry | Left]:

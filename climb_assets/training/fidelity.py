@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from climb_assets import config
+from climb_assets.correlation import pearson, percentile_interval
 from climb_assets.randomness import generator
 from climb_assets.search.noise import Kind, named_measures
 from climb_assets.search.objectives import objective_loss
@@ -155,20 +156,14 @@ def _correlation(small: FloatArray, large: FloatArray, fidelity: config.Fidelity
         return Correlation(count)
     drawn = generator(seed, "fidelity").integers(count, size=(fidelity.resamples, count))
     resampled = _spearman(small[drawn], large[drawn])
-    tail = (1 - fidelity.confidence) / 2
-    low, high = np.nanquantile(resampled, [tail, 1 - tail])
-    return Correlation(count, float(found), float(low), float(high))
+    return Correlation(count, float(found), *percentile_interval(resampled, fidelity.confidence))
 
 
 def _spearman(small: FloatArray, large: FloatArray) -> FloatArray:
     """Return the rank correlations (...) of losses (..., n); NaN where all of a row are equal."""
     from scipy.stats import rankdata
 
-    middle = (small.shape[-1] + 1) / 2
-    x, y = rankdata(small, axis=-1) - middle, rankdata(large, axis=-1) - middle
-    scale = np.sqrt((x**2).sum(-1) * (y**2).sum(-1))
-    correlation: FloatArray = np.divide((x * y).sum(-1), scale, out=np.full(scale.shape, np.nan), where=scale > 0)
-    return correlation
+    return pearson(rankdata(small, axis=-1), rankdata(large, axis=-1))
 
 
 def of_setting(rows: Sequence[Agreement], setting: str) -> dict[str, Agreement]:

@@ -1,5 +1,6 @@
 """Here the project is one on which `climb up` ran to the end; each test has a copy of its own."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,14 @@ from dagster_project.instance import open_instance
 from dagster_project.run_plan import Update, bring_up_to_date
 
 Up = Callable[..., Update]
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let commands set variables that end with the test."""
+    for name in ("CLIMB_CONFIG", "DAGSTER_HOME"):
+        monkeypatch.setenv(name, "")  # remembered, so that it is put back
+        os.environ.pop(name)
 
 
 @pytest.fixture

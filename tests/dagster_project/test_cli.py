@@ -1,7 +1,6 @@
 """The command line: what is printed, and the exit codes 0 (done), 1 (a check failed), 2 (something to put right)."""
 
 import json
-import os
 import re
 import shutil
 import socket
@@ -27,14 +26,6 @@ from tests.integration.modes import open_to_others, usual_umask
 
 Climb = Callable[..., Result]
 COMMANDS = sorted(main.commands)
-
-
-@pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let commands set variables that end with the test."""
-    for name in ("CLIMB_CONFIG", "DAGSTER_HOME"):
-        monkeypatch.setenv(name, "")  # remembered, so that it is put back
-        os.environ.pop(name)
 
 
 def climb(project: Path, *arguments: str) -> Result:

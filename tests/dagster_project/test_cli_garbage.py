@@ -26,14 +26,6 @@ from tests.dagster_project.test_read_only_lake import read_only
 from tests.integration.processes import climb as start
 
 
-@pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let commands set variables that end with the test."""
-    for name in ("CLIMB_CONFIG", "DAGSTER_HOME"):
-        monkeypatch.setenv(name, "")
-        os.environ.pop(name)
-
-
 @pytest.fixture
 def store(project: Path) -> LocalStore:
     return LocalStore(project / "data_lake")
@@ -244,9 +236,3 @@ def test_a_read_only_lake_is_looked_at_and_not_changed(mountable: Path) -> None:
     done = read_only(mountable, "gc", "--delete")
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert "may not" in done.stderr or "cannot be used" in done.stderr
-
-
-def test_dagster_still_wipes_no_single_partition(instance: dg.DagsterInstance) -> None:
-    """Where this fails, events of shards that are gone can be tidied; design.md says that they cannot."""
-    with pytest.raises(NotImplementedError):
-        instance.wipe_asset_partitions(dg.AssetKey("raw_shards"), ["first.jsonl"])

@@ -1,7 +1,6 @@
 """`climb export-taxonomy` and `climb classify`: what is printed, what is written, and what is refused."""
 
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -14,14 +13,6 @@ from climb_assets.tables import read_table
 from dagster_project.cli import main
 from tests.conftest import write_source
 from tests.dagster_project.test_cli import change_setting, climb, refused
-
-
-@pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let commands set variables that end with the test."""
-    for name in ("CLIMB_CONFIG", "DAGSTER_HOME"):
-        monkeypatch.setenv(name, "")  # remembered, so that it is put back
-        os.environ.pop(name)
 
 
 @pytest.fixture(scope="module")

@@ -30,14 +30,6 @@ LINES = [json.dumps(GOOD | {"context": f"Question {number}?"}) + "\n" for number
 WIDTHS = {"sequence": 32, "batch": 4, "tokens": 1024, "learning_rate": 3.0e-3}
 
 
-@pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let commands set variables that end with the test."""
-    for name in ("CLIMB_CONFIG", "DAGSTER_HOME"):
-        monkeypatch.setenv(name, "")
-        os.environ.pop(name)
-
-
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """Return a project with nothing made, whose one task that decides is multiple choice."""

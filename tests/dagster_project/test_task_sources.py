@@ -1,7 +1,6 @@
 """A text task whose source the corpus lacks is told as soon as the corpus has been read, and never before."""
 
 import json
-import os
 import re
 import unicodedata
 from pathlib import Path
@@ -29,14 +28,6 @@ GHOSTS = {
     "letters": {"kind": "text", "sources": ["Third"]},
 }
 BOTH = r"^tasks\.ghosts\.sources: .*'frist'; choose 'first', .*; tasks\.letters\.sources: .*'Third'; choose 'third'"
-
-
-@pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let commands set variables that end with the test."""
-    for name in ("CLIMB_CONFIG", "DAGSTER_HOME"):
-        monkeypatch.setenv(name, "")
-        os.environ.pop(name)
 
 
 def add_tasks(project: Path, tasks: dict[str, Any]) -> None:
