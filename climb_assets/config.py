@@ -21,7 +21,7 @@ from climb_assets.sizes import SIZES, Shape
 
 LAKE = "data_lake"  # unless the configuration names another
 RAW, ENCODER, TASK_FILES = "raw", "models/all-MiniLM-L6-v2", "tasks"  # places in a lake
-RESERVED = frozenset({"key", "iteration", "weights", "diverged"})
+RESERVED = frozenset({"key", "iteration", "weights", "diverged", "source", "doubt", "trust"})
 
 
 class Corpus(Section):

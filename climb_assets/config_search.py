@@ -184,6 +184,10 @@ class Search(Section):
         None,
         description="folder with ratios.csv and metrics.csv, runs over the same domains to begin with",
     )
+    carry: bool = Field(
+        True,
+        description="begin a renewed search with what the kept models of earlier generations say of today's domains",
+    )
     anchors: int = Field(2, ge=0, description="first candidates that are trained again, to measure the noise of seeds")
     repeats: int = Field(2, ge=0, description="further seeds of each anchor; 0 measures no noise")
     predictor: Predictor = Predictor()

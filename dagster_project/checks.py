@@ -18,8 +18,10 @@ from climb_assets.clusters.pruned import NOTABLE_SHARE
 from climb_assets.config import SEARCH_PROXY
 from climb_assets.graph.materializer import Materializer
 from climb_assets.rounding import round_numbers
+from climb_assets.search.iteration import source_beliefs
 from climb_assets.search.proposal import read_candidates
 from climb_assets.search.search_state import read_space, read_space_today
+from climb_assets.search.trust import HALF
 from climb_assets.store.artifacts import Artifact
 from climb_assets.tables import read_table
 from climb_assets.training.fidelity import in_words, of_setting, read_fidelity
@@ -95,6 +97,14 @@ def _no_pair_crosses(climb: Materializer, made: Sequence[Artifact]) -> Finding:
     crossing, pairs = facts["crossing_after"], facts["near_duplicates"]
     told = f"{crossing} of {pairs} pairs of near-duplicates cross train and held-out text."
     return Finding(crossing == 0, told, shown | {"near_duplicates": pairs})
+
+
+def _evidence_agrees(climb: Materializer, made: Sequence[Artifact]) -> Finding:
+    beliefs = source_beliefs(read_table(made[-1].file("evidence.parquet")))
+    told = {source: "not known yet" if value is None else round(value, 2) for source, value in beliefs.items()}
+    words = "; ".join(f"{source}: {value}" for source, value in told.items()) or "the search began with none"
+    agrees = all(value is None or value >= HALF for value in beliefs.values())
+    return Finding(agrees, f"How far evidence is believed, of 1: {words}.", told)
 
 
 def _little_is_pruned(climb: Materializer, made: Sequence[Artifact]) -> Finding:
@@ -245,6 +255,13 @@ CHECKS = (
         "proxy_results",
         "What each proxy read of a domain is what its weight asks for.",
         _realised_shares_as_asked,
+    ),
+    Check(
+        "evidence_agrees",
+        "predictor_state",
+        "What the search measured itself does not speak against the evidence that it began with.",
+        _evidence_agrees,
+        blocking=False,
     ),
     Check(
         "predictor_skill",

@@ -305,7 +305,7 @@ def export(objective: str, form: Format, out: Path | None, stale_too: bool) -> N
 @stale_option
 def export_swarm(folder: Path, stale_too: bool) -> None:
     """Write every measured mixture as ratios.csv and metrics.csv: for Olmix, or as search.evidence of a search."""
-    from climb_assets.search.iteration import History
+    from climb_assets.search.history import History
     from climb_assets.search.swarm_table import write_swarm
     from climb_assets.tables import read_table
     from dagster_project.generations import look_at_generations, require_current

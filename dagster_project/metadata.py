@@ -36,6 +36,7 @@ MAIN_TABLE = {  # whose columns and number of rows stand for the asset
     "domains": "domains.parquet",
     "domain_supply": "supply.parquet",
     "taxonomy_drift": "drift.parquet",
+    "carried_evidence": "history.parquet",
     "mixture_candidates": "candidates.parquet",
     "proxy_results": "results.parquet",
     "predictor_state": "history.parquet",
@@ -51,6 +52,7 @@ ORDER = {  # of a table's rows, where the file's is not what people look for
     ("predictor_state", "families"): [("task", "ascending"), ("weight", "descending")],
     ("cluster_statistics", "clusters"): [("tokens", "descending")],
     ("near_duplicates", "pairs"): [("similarity", "descending")],
+    ("carried_evidence", "transfers"): [("source", "ascending"), ("earlier", "ascending"), ("share", "descending")],
     ("taxonomy_drift", "drift"): [("beyond", "descending")],  # stable: else as in the file
 }
 
@@ -132,7 +134,9 @@ def _show_predictors(climb: Materializer, artifact: Artifact) -> Shown:
         for name, predict in known.predict.items()
     }
     families = read_table(artifact.file("families.parquet"))
-    return {"predictor": _fitted(families.to_pylist()), **fits} | {
+    evidence = read_table(artifact.file("evidence.parquet"))
+    believed = {"evidence": table_metadata(evidence)} if evidence.num_rows else {}
+    return {"predictor": _fitted(families.to_pylist()), **fits, **believed} | {
         "noise": table_metadata(noise) if noise.num_rows else dg.MetadataValue.text("noise not measured"),
         "families": table_metadata(families, ORDER[artifact.asset, "families"]),
     }
@@ -218,6 +222,7 @@ SHOWN: Mapping[str, Callable[[Materializer, Artifact], Shown]] = {
     "domains": _show_domains,
     "domain_supply": _tables("supply"),
     "taxonomy_drift": _tables("drift"),
+    "carried_evidence": _tables("transfers"),
     "mixture_candidates": _show_candidates,
     "proxy_results": _show_results,
     "predictor_state": _show_predictors,

@@ -11,6 +11,7 @@ from climb_assets.config import SEARCH_PROXY, Config
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import Plan
 from climb_assets.graph.spec import artefact_name, iteration_key, iteration_keys
+from climb_assets.search.iteration import source_beliefs
 from climb_assets.search.noise import noise_of_objectives
 from climb_assets.store.artifacts import Artifact
 from climb_assets.tables import read_table
@@ -113,11 +114,21 @@ def _iterations(materializer: Materializer) -> list[dict[str, Any]]:
 
 
 def _evidence(materializer: Materializer) -> dict[str, Any] | None:
-    """Return how many rows the search began with, and which runs were left out and why; None where it had none."""
+    """Return how many rows the search began with, where from, how far they are believed, and which runs were left out.
+
+    None where it had none.
+    """
     state = materializer.store.current("predictor_state", iteration_key(1))
     if state is None or not state.summary.get("evidence"):
         return None
-    return {"rows": state.summary["evidence"], "left_out": state.summary["evidence_left_out"]}
+    made = (materializer.store.current("predictor_state", key) for key in reversed(iteration_keys(materializer.config)))
+    last = next(artifact for artifact in made if artifact is not None)
+    return {
+        "rows": state.summary["evidence"],
+        "sources": state.summary["evidence_of"],
+        "believed": source_beliefs(read_table(last.file("evidence.parquet"))),
+        "left_out": state.summary["evidence_left_out"],
+    }
 
 
 def _noise(materializer: Materializer) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from tabulate import tabulate
 from climb_assets.graph.materializer import Materializer
 from climb_assets.printable import printable
 from climb_assets.search.shadow_prices import ShadowPrice
+from climb_assets.search.trust import HALF
 from climb_assets.training.fidelity import in_words
 from dagster_project.summary import summarise
 
@@ -70,11 +71,17 @@ def _describe_staleness(stale: list[str] | str) -> str:
     return f"Stale: {', '.join(stale[:5])}{f' and {len(stale) - 5} more' if len(stale) > 5 else ''}; see `climb plan`."
 
 
-def _describe_evidence_brought(rows: int, left_out: Mapping[str, str]) -> str:
-    text = f"The search began with {rows} mixtures of its evidence"
+def _describe_evidence_brought(
+    rows: int, sources: Mapping[str, int], believed: Mapping[str, float | None], left_out: Mapping[str, str]
+) -> str:
+    of_each = ", ".join(f"{count} of {source}" for source, count in sources.items())
+    text = f"The search began with {rows} mixtures of its evidence ({of_each})"
     if left_out:
         run, reason = next(iter(left_out.items()))
         text += f"; {len(left_out)} runs were left out, such as {printable(run, 60)}: {printable(reason)}"
+    doubted = [f"{source} ({value:.2f})" for source, value in believed.items() if value is not None and value < HALF]
+    if doubted:
+        text += f". What it measured itself speaks against {', '.join(doubted)}, which counts that much of 1"
     return f"{text}."
 
 

@@ -86,6 +86,8 @@ BASE: dict[str, View] = {
     "domains": _whole("domain_supply", "supply.parquet"),
     "drift": _whole("taxonomy_drift", "drift.parquet"),
     "pruned_clusters": _whole("domains", "pruned.parquet"),
+    "carried_evidence": _whole("carried_evidence", "history.parquet"),
+    "transfers": _whole("carried_evidence", "transfers.parquet"),
     "candidates": _partitioned("mixture_candidates", "candidates.parquet", "iteration"),
     "proxy_results": _partitioned("proxy_results", "results.parquet", "iteration"),
     "proxy_curves": _partitioned("proxy_results", "curves.parquet", "iteration"),
@@ -93,6 +95,7 @@ BASE: dict[str, View] = {
     "proxy_models": _partitioned("proxy_results", "models.parquet", "iteration"),
     "noise": _whole("predictor_state", "noise.parquet", iteration_key(1)),  # later iterations carry the same
     "predictors": _partitioned("predictor_state", "families.parquet", "iteration"),
+    "evidence": _partitioned("predictor_state", "evidence.parquet", "iteration"),
     "pareto_front": _partitioned("predictor_state", "front.parquet", "iteration"),
     "fidelity": _whole("proxy_fidelity", "fidelity.parquet"),
     "baselines": _partitioned("baseline_mixtures", "baselines.parquet", "objective"),

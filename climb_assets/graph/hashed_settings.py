@@ -16,6 +16,7 @@ from climb_assets.environment import resolve_precision, resolve_revision
 from climb_assets.errors import ConfigError
 
 DOMAINS = ("prune", "merge_distance", "domains", "terms")  # of `clusters`: what comes after the centroids
+EVIDENCE = ("evidence", "carry")  # of `search`: what it begins with
 REPEATED = ("anchors", "repeats")  # of `search`: what is trained again, which changes no candidate
 TRAINED_BASELINES = frozenset({"regmix", "olmix", "climb", "doremi"})
 
@@ -149,20 +150,31 @@ def encoder_files(config: Config) -> dict[str, Path]:
 
 
 def search_settings(config: Config, key: str | None) -> dict[str, Any]:
-    """Return what the candidates of one iteration depend on; the first asks no predictor."""
+    """Return what the candidates of one iteration depend on; the first asks a predictor where there is evidence."""
     assert key is not None, "the search is partitioned by iteration"
     number = iteration_number(key)
     used = space_settings(config) | {"candidates": config.search.iterations[number - 1]}
+    asked = {"acquisition": values_of(config.search.acquisition), "objectives": config.objectives}
     if number > 1:
-        return used | {"acquisition": values_of(config.search.acquisition), "objectives": config.objectives}
-    # A run of the evidence that lacks a deciding task counts as untried.
+        return used | asked
+    # Evidence is asked in the first; a run of the user's that lacks a deciding task counts as untried.
     needed = [] if config.search.evidence is None else sorted(task_settings(config, deciding_only=True))
-    return used | {"first": config.search.first, "tasks_of_evidence": needed}
+    fitted = {"first": config.search.first, "predictor": values_of(config.search.predictor)}
+    return used | asked | fitted | {"tasks_of_evidence": needed}
+
+
+def carried_settings(config: Config, key: str | None) -> dict[str, Any]:
+    """Return what the evidence depends on that is carried over a renewal: which models may speak, on what tasks."""
+    return {
+        "carry": config.search.carry,
+        "proxy": training_settings(config, config.proxy),
+        "tasks": task_settings(config, deciding_only=True),
+    }
 
 
 def space_settings(config: Config) -> dict[str, Any]:
     """Return what the search space and its limits depend on."""
-    decided_elsewhere = ("iterations", *REPEATED, "evidence", "first", "predictor", "acquisition", "choice")
+    decided_elsewhere = ("iterations", *REPEATED, *EVIDENCE, "first", "predictor", "acquisition", "choice")
     return limit_settings(config) | {"search": values_of(config.search, *decided_elsewhere)}
 
 
@@ -184,7 +196,7 @@ def baseline_settings(config: Config, key: str | None) -> dict[str, Any]:
     used = limit_settings(config) | {"baselines": values_of(config.baselines)}
     if not TRAINED_BASELINES & set(config.baselines.mixtures):
         return used
-    of_search = values_of(config.search, "choice", "evidence", "first", "predictor", "acquisition", *REPEATED)
+    of_search = values_of(config.search, "choice", *EVIDENCE, "first", "predictor", "acquisition", *REPEATED)
     of_search |= {"mixing_law": values_of(config.search.predictor.mixing_law), "top": config.search.acquisition.top}
     return used | {
         "search": of_search,

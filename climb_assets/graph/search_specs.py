@@ -6,6 +6,7 @@ What belongs here: the assets from the search's training tokens to the audit. Th
 from climb_assets.graph.hashed_settings import (
     baseline_files,
     baseline_settings,
+    carried_settings,
     choice_files,
     choice_settings,
     confirmation_settings,
@@ -55,13 +56,27 @@ SEARCH_SPECS: tuple[Spec, ...] = (
         kinds=("duckdb", "numpy"),
     ),
     Spec(
+        "carried_evidence",
+        "training",
+        inputs=(Input("training_tokens"), Input("tokenizer", drawn=False)),
+        settings=carried_settings,
+        files=proxy_files,
+        kept=SNAPSHOT,
+        precision=training_precision,
+        kinds=("duckdb", "pytorch"),
+    ),
+    Spec(
         "mixture_candidates",
         "search",
         "iteration",
-        inputs=(Input("training_tokens"), Input("predictor_state", "previous", drawn=False)),
+        inputs=(
+            Input("training_tokens"),
+            Input("carried_evidence"),
+            Input("predictor_state", "previous", drawn=False),
+        ),
         settings=search_settings,
         files=evidence_files,
-        check="climb_assets.search.search_state:check_evidence",
+        check="climb_assets.search.evidence:check_evidence",
         kinds=("python", PREDICTOR),
     ),
     Spec(
@@ -82,6 +97,7 @@ SEARCH_SPECS: tuple[Spec, ...] = (
         "iteration",
         inputs=(
             Input("training_tokens", drawn=False),
+            Input("carried_evidence", drawn=False),
             Input("mixture_candidates", drawn=False),
             Input("proxy_results"),
             Input("predictor_state", "previous"),

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from climb_assets.errors import ComputeError
-from climb_assets.search.iteration import Fit, History
+from climb_assets.search.history import History
+from climb_assets.search.iteration import Fit
 from climb_assets.search.proposal import Predict
 from climb_assets.simplex.limits import NONE_LEFT, Limits
 from climb_assets.simplex.mixtures import FloatArray, is_among, mixture_key

@@ -4,21 +4,19 @@ What belongs here: one function an asset, which hands inputs to the compute besi
 the two stands `proxy_results`, which is training's.
 """
 
+from collections import Counter
+
 import numpy as np
 
 from climb_assets.graph.hashed_settings import iteration_number
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.spec import iteration_key
-from climb_assets.search.iteration import History, first_models, write_state
+from climb_assets.search.evidence import evidence_left_out, read_evidence
+from climb_assets.search.history import History, first_models
+from climb_assets.search.iteration import write_state
 from climb_assets.search.noise import losses_of, measure_noise, read_noise
 from climb_assets.search.proposal import read_candidates, write_candidates
-from climb_assets.search.search_state import (
-    evidence_left_out,
-    propose_candidates,
-    read_evidence,
-    read_knowledge,
-    read_space,
-)
+from climb_assets.search.search_state import propose_candidates, read_knowledge, read_space
 from climb_assets.store.artifacts import Draft
 from climb_assets.tables import read_table
 
@@ -28,7 +26,7 @@ def mixture_candidates(climb: Materializer, key: str, draft: Draft) -> None:
     number, space = iteration_number(key), read_space(climb)
     before = climb.get("predictor_state", iteration_key(number - 1)) if number > 1 else None
     known, pool = read_knowledge(space, before) if before else None, space.draw()
-    candidates = propose_candidates(space, known, pool, number)
+    candidates = propose_candidates(space, read_evidence(climb, space), known, pool, number)
     write_candidates(draft.path / "candidates.parquet", candidates)
     draft.summary |= {"candidates": len(candidates), "pool": len(pool), "domains": len(space.names)}
 
@@ -39,8 +37,9 @@ def predictor_state(climb: Materializer, key: str, draft: Draft) -> None:
     candidates = read_candidates(climb.get("mixture_candidates", key).file("candidates.parquet"))
     results = read_table(climb.get("proxy_results", key).file("results.parquet"))
     if number == 1:
-        history, left_out = read_evidence(read_space(climb)), evidence_left_out(config)
+        history, left_out = read_evidence(climb, read_space(climb)), evidence_left_out(config)
         draft.summary |= {"evidence": len(history.keys), "evidence_left_out": dict(left_out)}
+        draft.summary |= {"evidence_of": dict(Counter(history.sources))}
         noise = measure_noise(losses_of(results), config.objectives)
     else:
         before = climb.get("predictor_state", iteration_key(number - 1))

@@ -15,8 +15,8 @@ import pyarrow as pa
 
 from climb_assets import config_search
 from climb_assets.errors import ComputeError
+from climb_assets.search.history import History
 from climb_assets.search.item_sampling import TaskItems
-from climb_assets.search.iteration import History
 from climb_assets.search.objectives import NoRegression, objective_loss
 from climb_assets.simplex.limits import NONE_LEFT, SLACK, Limits
 from climb_assets.simplex.mixtures import FloatArray, mixture_key
@@ -126,7 +126,7 @@ def shortlist(
         return limits.kept_by(mixtures) & near
 
     losses = history.objective(weights)
-    usable = np.flatnonzero(np.isfinite(losses))
+    usable = np.flatnonzero(np.isfinite(losses) & history.believed)
     if not len(usable):
         raise ComputeError("every proxy diverged, so no mixture can be confirmed; lower proxy.learning_rate")
     usable = usable[possible(history.weights[usable])]

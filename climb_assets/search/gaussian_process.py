@@ -37,6 +37,8 @@ class GaussianProcess:
         Variances of the function and of one measurement.
     weights, losses
         The mixtures (n, K) and their standardised losses (n,).
+    trust
+        How much each row counts (n,): its measurement has the noise divided by this.
     """
 
     root: bool
@@ -45,6 +47,7 @@ class GaussianProcess:
     noise: float
     weights: FloatArray
     losses: FloatArray
+    trust: FloatArray
 
     @cached_property
     def _posterior(self) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -52,8 +55,8 @@ class GaussianProcess:
         from scipy.linalg import solve_triangular
 
         inputs = self._scale(self.weights)
-        covariance = BIAS + self.signal * _matern(_squared_distances(inputs, inputs))[0]
-        covariance[np.diag_indices_from(covariance)] += self.noise
+        covariance = BIAS + self.signal * matern(squared_distances(inputs, inputs))[0]
+        covariance[np.diag_indices_from(covariance)] += self.noise / self.trust
         inverse = solve_triangular(np.linalg.cholesky(covariance), np.eye(len(inputs)), lower=True)
         return inputs, inverse, inverse.T @ (inverse @ self.losses)
 
@@ -66,7 +69,7 @@ class GaussianProcess:
         mean, variance = np.empty(len(weights)), np.empty(len(weights))
         for start in range(0, len(weights), CHUNK):
             part = slice(start, start + CHUNK)
-            cross = _matern(_squared_distances(self._scale(weights[part]), inputs))[0]
+            cross = matern(squared_distances(self._scale(weights[part]), inputs))[0]
             cross *= self.signal
             cross += BIAS
             mean[part] = cross @ solved
@@ -88,17 +91,23 @@ class GaussianProcess:
             "noise": self.noise,
             "weights": self.weights.tolist(),
             "losses": self.losses.tolist(),
+            "trust": self.trust.tolist(),
         }
 
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> Self:
         """Return the process that made the state."""
-        arrays = {name: np.array(state[name], dtype=np.float64) for name in ("lengths", "weights", "losses")}
+        arrays = {name: np.array(state[name], dtype=np.float64) for name in ("lengths", "weights", "losses", "trust")}
         return cls(root=state["root"], signal=state["signal"], noise=state["noise"], **arrays)
 
 
 def fit_gaussian_process(
-    weights: FloatArray, losses: FloatArray, settings: config_search.GaussianProcess, *, per_domain: bool
+    weights: FloatArray,
+    losses: FloatArray,
+    settings: config_search.GaussianProcess,
+    *,
+    per_domain: bool,
+    trust: FloatArray | None = None,
 ) -> GaussianProcess:
     """Return the process whose hyperparameters are most probable (ML-II with weak log-normal priors).
 
@@ -109,15 +118,18 @@ def fit_gaussian_process(
     per_domain
         Whether every domain has a length scale of its own (automatic relevance determination): the common one times a
         factor whose logarithm has a normal prior of `settings.relevance`, so that few rows leave them all alike.
+    trust
+        How much each row counts (n,); None: all count 1.
     """
     from scipy.optimize import minimize
 
+    trust = np.ones(len(losses)) if trust is None else trust
     inputs = _inputs(weights, settings.inputs == "sqrt")
     domains = inputs.shape[1] if per_domain else 0
     found = minimize(
         _surprise,
         np.concatenate([CENTRE, np.zeros(domains)]),
-        args=(inputs, losses, np.concatenate([SPREAD, np.full(domains, settings.relevance)])),
+        args=(inputs, losses, trust, np.concatenate([SPREAD, np.full(domains, settings.relevance)])),
         jac=True,
         method="L-BFGS-B",
         bounds=BOUNDS + [DOMAIN_BOUNDS] * domains,
@@ -125,14 +137,16 @@ def fit_gaussian_process(
     )
     length, signal, noise = np.exp(found.x[:3])
     lengths = length * np.exp(found.x[3:]) if per_domain else np.full(inputs.shape[1], length)
-    return GaussianProcess(settings.inputs == "sqrt", lengths, float(signal), float(noise), weights, losses)
+    return GaussianProcess(settings.inputs == "sqrt", lengths, float(signal), float(noise), weights, losses, trust)
 
 
 def _inputs(weights: FloatArray, root: bool) -> FloatArray:
     return np.sqrt(weights) if root else weights
 
 
-def _surprise(logs: FloatArray, inputs: FloatArray, losses: FloatArray, spread: FloatArray) -> tuple[float, FloatArray]:
+def _surprise(
+    logs: FloatArray, inputs: FloatArray, losses: FloatArray, trust: FloatArray, spread: FloatArray
+) -> tuple[float, FloatArray]:
     """Return the negative logarithm of the posterior density of hyperparameters, and its gradient.
 
     `logs` holds the logarithms of the common length, the signal and the noise, and with lengths per domain those
@@ -142,9 +156,9 @@ def _surprise(logs: FloatArray, inputs: FloatArray, losses: FloatArray, spread: 
 
     (length, signal, noise), factors = np.exp(logs[:3]), np.exp(logs[3:])
     scaled = inputs / (length * factors if len(factors) else length)
-    correlation, slope = _matern(_squared_distances(scaled, scaled))
+    correlation, slope = matern(squared_distances(scaled, scaled))
     covariance = BIAS + signal * correlation
-    covariance[np.diag_indices_from(covariance)] += noise
+    covariance[np.diag_indices_from(covariance)] += noise / trust
     factor = cho_factor(covariance, lower=True)
     inverse = cho_solve(factor, np.eye(len(losses)))
     solved = inverse @ losses
@@ -153,7 +167,7 @@ def _surprise(logs: FloatArray, inputs: FloatArray, losses: FloatArray, spread: 
     by_domain = (scaled**2 * stretch.sum(axis=1)[:, None]).sum(axis=0) - (scaled * (stretch @ scaled)).sum(axis=0)
     uphill = np.concatenate(
         [
-            [by_domain.sum(), 0.5 * signal * (pull * correlation).sum(), 0.5 * noise * np.trace(pull)],
+            [by_domain.sum(), 0.5 * signal * (pull * correlation).sum(), 0.5 * noise * (np.diag(pull) / trust).sum()],
             by_domain if len(factors) else [],
         ]
     )
@@ -162,8 +176,8 @@ def _surprise(logs: FloatArray, inputs: FloatArray, losses: FloatArray, spread: 
     return float(0.5 * offset @ offset - likelihood), offset / spread - uphill
 
 
-def _matern(squared: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return the Matern-5/2 correlation at squared distances, and -2 times its derivative in them."""
+def matern(squared: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the Matern-5/2 correlation at squared distances (n, m), and -2 times its derivative in them."""
     root = np.sqrt(5.0 * squared)
     decay = np.exp(-root)
     slope = (1.0 + root) * decay
@@ -172,7 +186,8 @@ def _matern(squared: FloatArray) -> tuple[FloatArray, FloatArray]:
     return correlation, slope
 
 
-def _squared_distances(left: FloatArray, right: FloatArray) -> FloatArray:
+def squared_distances(left: FloatArray, right: FloatArray) -> FloatArray:
+    """Return the squared distances (n, m) between points (n, K) and (m, K)."""
     squared: FloatArray = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1) - 2.0 * left @ right.T
     np.maximum(squared, 0.0, out=squared)  # rounding
     return squared

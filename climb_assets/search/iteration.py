@@ -1,31 +1,32 @@
 """What the search knows after an iteration: the history, the predictors fitted on it, and how far to trust them.
 
-What belongs here: rows, fits and their diagnostics. The regression itself is `climb_assets.search.predictor`.
+What belongs here: fits and their diagnostics. The rows are `climb_assets.search.history`, the regression itself is
+`climb_assets.search.predictor`.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from climb_assets import config_search
 from climb_assets.config import Config
-from climb_assets.errors import ComputeError
 from climb_assets.randomness import derived_seed
+from climb_assets.search.history import History
 from climb_assets.search.noise import Noise, write_noise
 from climb_assets.search.objectives import objective_loss, pareto_front
 from climb_assets.search.prediction import OutOfFold, Prediction
 from climb_assets.search.predictor import Predictor, new_predictor, save_predictor
 from climb_assets.search.stack import rank_correlation
-from climb_assets.simplex.mixtures import FloatArray, check_simplex
+from climb_assets.search.trust import Trust, judge_sources
+from climb_assets.simplex.mixtures import FloatArray
 from climb_assets.store.files import write_atomically
-from climb_assets.tables import read_table, write_table
+from climb_assets.tables import write_table
 
 FAMILIES = pa.schema(
     [
@@ -36,113 +37,15 @@ FAMILIES = pa.schema(
         pa.field("residual_sd", pa.float64(), nullable=False),
     ]
 )
-
-
-@dataclass(frozen=True)
-class History:
-    """Every mixture that was evaluated, in order; rows are only ever added.
-
-    Parameters
-    ----------
-    keys
-        Name of each mixture (n).
-    iteration
-        Number of the iteration that evaluated it (n,).
-    weights
-        Share of each domain (n, K).
-    losses
-        For each task the loss in bits per byte (n,); NaN where the proxy diverged.
-    diverged
-        Whether the proxy diverged (n,); such a row enters no fit.
-    """
-
-    keys: tuple[str, ...]
-    iteration: npt.NDArray[np.int32]
-    weights: FloatArray
-    losses: Mapping[str, FloatArray]
-    diverged: npt.NDArray[np.bool_]
-
-    @classmethod
-    def empty(cls, domains: int, tasks: Sequence[str]) -> Self:
-        """Return the history before the first iteration."""
-        losses = {task: np.empty(0) for task in sorted(tasks)}
-        return cls((), np.empty(0, dtype=np.int32), np.empty((0, domains)), losses, np.empty(0, dtype=np.bool_))
-
-    def extend(self, keys: Sequence[str], weights: FloatArray, results: pa.Table, iteration: int) -> "History":
-        """Return this history with one iteration's mixtures after it.
-
-        Parameters
-        ----------
-        keys, weights
-            The mixtures: names (m) and shares (m, K).
-        results
-            A row for each mixture and task, in any order: key, task, loss, diverged. Rows are joined by key.
-
-        Raises
-        ------
-        ComputeError
-            A mixture is there already, has not exactly one result for each task, or has no finite loss and is
-            not flagged as diverged.
-        """
-        repeated = sorted(set(keys) & set(self.keys))
-        if repeated or len(set(keys)) != len(keys):
-            twice = repeated[0] if repeated else "one of its own"
-            raise ComputeError(f"iteration {iteration} evaluates a mixture twice ({twice}); propose it again")
-        check_simplex(weights, self.weights.shape[1])
-        row_of = {key: row for row, key in enumerate(keys)}
-        losses = {task: np.full(len(keys), np.nan) for task in self.losses}
-        seen = {task: np.zeros(len(keys), dtype=np.int64) for task in self.losses}
-        diverged = np.zeros(len(keys), dtype=np.bool_)
-        for result in results.select(["key", "task", "loss", "diverged"]).to_pylist():
-            row, task = row_of.get(result["key"]), result["task"]
-            if row is None or task not in losses:
-                continue
-            losses[task][row] = np.nan if result["loss"] is None or result["diverged"] else result["loss"]
-            seen[task][row] += 1
-            diverged[row] |= result["diverged"]
-        for task, loss in losses.items():
-            wrong = (seen[task] != 1) | (~np.isfinite(loss) & ~diverged)
-            if wrong.any():
-                key = keys[int(np.argmax(wrong))]
-                raise ComputeError(
-                    f"mixture {key} has no single finite loss of {task}; evaluate iteration {iteration} again"
-                )
-        return History(
-            (*self.keys, *keys),
-            np.concatenate([self.iteration, np.full(len(keys), iteration, dtype=np.int32)]),
-            np.concatenate([self.weights, weights]),
-            {task: np.concatenate([self.losses[task], losses[task]]) for task in losses},
-            np.concatenate([self.diverged, diverged]),
-        )
-
-    def objective(self, weights: Mapping[str, float]) -> FloatArray:
-        """Return the measured objective (n,) of every row; NaN where the proxy diverged."""
-        return np.where(self.diverged, np.nan, objective_loss(self.losses, weights))
-
-    def save(self, path: Path) -> None:
-        """Write one row for each mixture: key, iteration, weights, diverged and one column for each task."""
-        columns: dict[str, pa.Array] = {
-            "key": pa.array(self.keys, pa.string()),
-            "iteration": pa.array(self.iteration),
-            "weights": pa.array(list(self.weights), pa.list_(pa.float64())),
-            "diverged": pa.array(self.diverged),
-        }
-        columns |= {task: pa.array(loss, mask=np.isnan(loss)) for task, loss in self.losses.items()}
-        write_table(path, pa.table(columns))
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read what `save` wrote."""
-        table = read_table(path)
-        column = {name: table[name].to_numpy() for name in table.column_names if name not in ("key", "weights")}
-        iteration, diverged = column.pop("iteration"), column.pop("diverged").astype(np.bool_)
-        losses = {task: loss.astype(np.float64) for task, loss in column.items()}
-        return cls(tuple(table["key"].to_pylist()), iteration, np.array(table["weights"].to_pylist()), losses, diverged)
-
-
-def first_models(results: pa.Table) -> pa.Table:
-    """Return the results of the first model of each mixture: one a mixture, so that all rows are alike."""
-    return results.filter(pc.equal(results["repeat"], 0))
+EVIDENCE = pa.schema(
+    [
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("task", pa.string(), nullable=False),
+        pa.field("rows", pa.int64(), nullable=False),
+        pa.field("believed", pa.float64()),
+        pa.field("trust", pa.float64(), nullable=False),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -171,10 +74,43 @@ class Fit:
     families: Mapping[str, float] = field(default_factory=dict)
 
 
+def judge_evidence(history: History, noise: Sequence[Noise] = ()) -> dict[str, Trust]:
+    """Return for each task how far the rows that did not diverge are believed.
+
+    Parameters
+    ----------
+    noise
+        Of the tasks, where it was measured.
+    """
+    kept = ~history.diverged
+    sources = [source for source, keep in zip(history.sources, kept, strict=True) if keep]
+    between = {row.measure: row.noise for row in noise if row.kind == "task"}
+    return {
+        task: judge_sources(history.weights[kept], loss[kept], sources, history.doubt[kept], between.get(task))
+        for task, loss in history.losses.items()
+    }
+
+
+def least_trust(history: History, trust: Mapping[str, Trust]) -> FloatArray:
+    """Return how far each row (n,) is believed by the task that believes it least; 0 where its proxy diverged."""
+    least = np.zeros(len(history.keys))
+    least[~history.diverged] = np.min([one.rows for one in trust.values()], axis=0)
+    return np.where(history.own, 1.0, least)
+
+
 def fit_predictors(
-    history: History, tasks: Sequence[str], settings: config_search.Predictor, seed: int
+    history: History,
+    tasks: Sequence[str],
+    settings: config_search.Predictor,
+    seed: int,
+    trust: Mapping[str, Trust] | None = None,
 ) -> dict[str, Predictor]:
     """Return one predictor for each task, fitted on every row that did not diverge (paper equation 4).
+
+    Parameters
+    ----------
+    trust
+        For each task how far those rows are believed; None: all are.
 
     Raises
     ------
@@ -184,7 +120,7 @@ def fit_predictors(
     kept = ~history.diverged
     return {
         task: new_predictor(settings, derived_seed(seed, "predictor", task)).fit(
-            history.weights[kept], history.losses[task][kept]
+            history.weights[kept], history.losses[task][kept], None if trust is None else trust[task].rows
         )
         for task in sorted(tasks)
     }
@@ -208,6 +144,8 @@ def diagnose(
 ) -> dict[str, dict[str, Fit]]:
     """Return the `Fit` of each task and each objective: ``{"tasks": {...}, "objectives": {...}}``.
 
+    They are of the rows that are believed.
+
     Parameters
     ----------
     predictors
@@ -216,15 +154,17 @@ def diagnose(
         For each the weights of its tasks.
     """
     kept = ~history.diverged
+    believed = history.believed[kept]
     tasks = {}
     for task, predictor in predictors.items():
         families = {name: member["weight"] for name, member in predictor.diagnostics["members"].items()}
-        tasks[task] = _assess(predictor.out_of_fold, history.losses[task][kept], predictor.constant, families)
+        measured = history.losses[task][kept]
+        tasks[task] = _assess(predictor.out_of_fold, measured, believed, predictor.constant, families)
     of_objectives = {}
     for name, weights in objectives.items():
         constant = all(tasks[task].constant for task in weights)
         held_out = _join({task: predictors[task].out_of_fold for task in weights}, weights)
-        of_objectives[name] = _assess(held_out, history.objective(weights)[kept], constant, {})
+        of_objectives[name] = _assess(held_out, history.objective(weights)[kept], believed, constant, {})
     return {"tasks": tasks, "objectives": of_objectives}
 
 
@@ -237,18 +177,27 @@ def _join(tasks: Mapping[str, OutOfFold | None], weights: Mapping[str, float]) -
     return OutOfFold(mean, any(held_out.blind for held_out in known.values()))
 
 
-def _assess(held_out: OutOfFold | None, measured: FloatArray, constant: bool, families: Mapping[str, float]) -> Fit:
-    if held_out is None:
-        return Fit(len(measured), None, None, constant, families)
-    residual_sd = float(np.sqrt(np.mean((measured - held_out.mean) ** 2)))
-    spearman = None if held_out.blind else rank_correlation(held_out.mean, measured)
-    return Fit(len(measured), spearman, residual_sd, constant, families)
+def _assess(
+    held_out: OutOfFold | None,
+    measured: FloatArray,
+    believed: npt.NDArray[np.bool_],
+    constant: bool,
+    families: Mapping[str, float],
+) -> Fit:
+    rows = int(believed.sum())
+    if held_out is None or not rows:
+        return Fit(rows, None, None, constant, families)
+    measured, predicted = measured[believed], held_out.mean[believed]
+    residual_sd = float(np.sqrt(np.mean((measured - predicted) ** 2)))
+    spearman = None if held_out.blind else rank_correlation(predicted, measured)
+    return Fit(rows, spearman, residual_sd, constant, families)
 
 
 def tabulate_front(history: History, objectives: Mapping[str, Mapping[str, float]]) -> pa.Table:
     """Return the measured mixtures that no other beats on every objective: key and one column of losses for each."""
     losses = {name: history.objective(weights) for name, weights in objectives.items()}
-    front = pareto_front(np.stack(list(losses.values()), axis=1))
+    measured = np.where(history.believed[:, None], np.stack(list(losses.values()), axis=1), np.nan)
+    front = pareto_front(measured)
     columns = {name: pa.array(loss[front]) for name, loss in losses.items()}
     return pa.table({"key": pa.array([history.keys[row] for row in front]), **columns})
 
@@ -263,6 +212,36 @@ def tabulate_families(predictors: Mapping[str, Predictor]) -> pa.Table:
     return pa.Table.from_pylist(rows, FAMILIES)
 
 
+def tabulate_evidence(history: History, trust: Mapping[str, Trust]) -> pa.Table:
+    """Return for each source of evidence and each task how many rows it has and how far they are believed."""
+    kept = [source for source, gone in zip(history.sources, history.diverged, strict=True) if not gone]
+    rows = [
+        {
+            "source": source,
+            "task": task,
+            "rows": kept.count(source),
+            "believed": believed,
+            "trust": float(np.mean([trusted for name, trusted in zip(kept, one.rows, strict=True) if name == source])),
+        }
+        for task, one in sorted(trust.items())
+        for source, believed in sorted(one.sources.items())
+    ]
+    return pa.Table.from_pylist(rows, EVIDENCE)
+
+
+def source_beliefs(evidence: pa.Table) -> dict[str, float | None]:
+    """Return how far each source of a table of `tabulate_evidence` is believed, the mean over the tasks.
+
+    None where the search had too few rows of its own to tell.
+    """
+    rows = evidence.to_pylist()
+    beliefs: dict[str, float | None] = {}
+    for source in sorted({row["source"] for row in rows}):
+        told = [row["believed"] for row in rows if row["source"] == source and row["believed"] is not None]
+        beliefs[source] = float(np.mean(told)) if told else None
+    return beliefs
+
+
 def write_state(history: History, noise: Sequence[Noise], config: Config, out: Path) -> dict[str, Any]:
     """Fit a predictor of each task on all rows so far and write everything that is known then into `out`.
 
@@ -275,12 +254,15 @@ def write_state(history: History, noise: Sequence[Noise], config: Config, out: P
     ComputeError
         All proxies diverged.
     """
-    predictors = fit_predictors(history, sorted(history.losses), config.search.predictor, config.search.seed)
+    trust = judge_evidence(history, noise)
+    history = history.believed_as(least_trust(history, trust))
+    predictors = fit_predictors(history, sorted(history.losses), config.search.predictor, config.search.seed, trust)
     diagnostics = diagnose(history, predictors, config.objectives)
     history.save(out / "history.parquet")
     for task, predictor in predictors.items():
         save_predictor(out / f"{task}.json", predictor)
     write_diagnostics(out / "diagnostics.json", diagnostics)
+    write_table(out / "evidence.parquet", tabulate_evidence(history, trust))
     write_table(out / "families.parquet", tabulate_families(predictors))
     write_table(out / "front.parquet", tabulate_front(history, config.objectives))
     write_noise(out / "noise.parquet", noise)

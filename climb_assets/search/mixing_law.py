@@ -54,7 +54,9 @@ class MixingLaw:
         return cls(state["floor"], state["level"], np.array(state["slopes"], dtype=np.float64))
 
 
-def fit_mixing_law(weights: FloatArray, losses: FloatArray, settings: config_search.MixingLaw) -> MixingLaw:
+def fit_mixing_law(
+    weights: FloatArray, losses: FloatArray, settings: config_search.MixingLaw, *, trust: FloatArray | None = None
+) -> MixingLaw:
     """Return the law with the least squared residuals, its slopes shrunk a little so that few rows determine it.
 
     Levenberg-Marquardt with the analytic Jacobian from three starts: given a floor, the logarithms of what is above it
@@ -64,36 +66,39 @@ def fit_mixing_law(weights: FloatArray, losses: FloatArray, settings: config_sea
     ----------
     weights, losses
         Mixtures (n, K) and their standardised losses (n,).
+    trust
+        How much each row counts (n,); None: all count 1.
     """
     from scipy.optimize import least_squares
 
+    scale = np.ones(len(losses)) if trust is None else np.sqrt(trust)
     penalty = np.r_[FREE, FREE, np.full(weights.shape[1], settings.shrinkage)]
 
     def residuals(law: FloatArray) -> FloatArray:
-        return np.concatenate([law[0] + _rise(law[1], law[2:], weights) - losses, penalty * law])
+        return np.concatenate([scale * (law[0] + _rise(law[1], law[2:], weights) - losses), penalty * law])
 
     def jacobian(law: FloatArray) -> FloatArray:
-        rise = _rise(law[1], law[2:], weights)
-        return np.vstack([np.column_stack([np.ones(len(losses)), rise, rise[:, None] * weights]), np.diag(penalty)])
+        rise = scale * _rise(law[1], law[2:], weights)
+        return np.vstack([np.column_stack([scale, rise, rise[:, None] * weights]), np.diag(penalty)])
 
     best = min(
         (
             least_squares(residuals, start, jacobian, method="lm", ftol=1e-5, xtol=1e-5, max_nfev=100)
-            for start in _starts(weights, losses, settings.shrinkage)
+            for start in _starts(weights, losses, trust, settings.shrinkage)
         ),
         key=lambda found: found.cost,
     )
     return MixingLaw(float(best.x[0]), float(best.x[1]), best.x[2:])
 
 
-def _starts(weights: FloatArray, losses: FloatArray, shrinkage: float) -> list[FloatArray]:
+def _starts(weights: FloatArray, losses: FloatArray, trust: FloatArray | None, shrinkage: float) -> list[FloatArray]:
     """Return for each of the floors the law (2 + K,) that is a ridge regression of the logarithms."""
     from sklearn.linear_model import Ridge
 
     starts = []
     for depth in DEPTHS:
         floor = losses.min() - depth * (np.ptp(losses) or 1.0)
-        line = Ridge(alpha=shrinkage).fit(weights, np.log(losses - floor))
+        line = Ridge(alpha=shrinkage).fit(weights, np.log(losses - floor), sample_weight=trust)
         starts.append(np.r_[floor, line.intercept_, line.coef_])
     return starts
 

@@ -15,7 +15,8 @@ import pyarrow as pa
 
 from climb_assets import config_search
 from climb_assets.search.baselines import REGMIX
-from climb_assets.search.iteration import History, fit_predictors, predict_objective
+from climb_assets.search.history import History
+from climb_assets.search.iteration import fit_predictors, predict_objective
 from climb_assets.search.objectives import objective_loss
 from climb_assets.search.predictor import Prediction, Predictor
 from climb_assets.search.proposal import Candidate, propose_first, propose_next

@@ -4,7 +4,7 @@ What belongs here: the interface that the families and the stack of them share. 
 `climb_assets.search.predictor`; how far it can be trusted is found in `climb_assets.search.stack`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
@@ -60,7 +60,18 @@ class Member(Protocol):
         ...
 
 
-FitMember = Callable[[FloatArray, FloatArray], Member]  # of mixtures (n, K) and standardised losses (n,)
+class FitMember(Protocol):
+    """Fits a regression."""
+
+    def __call__(self, weights: FloatArray, losses: FloatArray, *, trust: FloatArray | None) -> Member:
+        """Return the regression of mixtures (n, K) and standardised losses (n,).
+
+        Parameters
+        ----------
+        trust
+            How much each row counts (n,), above 0 and at most 1; None: all count 1.
+        """
+        ...
 
 
 class OutOfFold(NamedTuple):

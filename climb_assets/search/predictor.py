@@ -38,8 +38,8 @@ FAMILIES: dict[config_search.Family, type[Member]] = {
 class Predictor(Protocol):
     """A regression from mixtures to one task's loss; its file is text that anybody can read."""
 
-    def fit(self, weights: FloatArray, losses: FloatArray) -> Self:
-        """Fit on mixtures (n, K) and their losses (n,)."""
+    def fit(self, weights: FloatArray, losses: FloatArray, trust: FloatArray | None = None) -> Self:
+        """Fit on mixtures (n, K) and their losses (n,), each of which counts as much as it is trusted (n,)."""
         ...
 
     def predict(self, weights: FloatArray) -> Prediction:

@@ -17,7 +17,7 @@ from climb_assets.errors import ComputeError
 from climb_assets.randomness import generator
 from climb_assets.search.baselines import token_proportional, uniform
 from climb_assets.search.confidence import best_baseline, choose_answer, judge
-from climb_assets.search.iteration import History
+from climb_assets.search.history import History
 from climb_assets.search.noise import TableNoise, two_way_noise
 from climb_assets.search.objectives import objective_loss
 from climb_assets.search.policy import POLICIES, Indices, Policy, Search, run_search

@@ -13,14 +13,15 @@ import numpy.typing as npt
 
 from climb_assets.config import Config
 from climb_assets.config_tasks import Task
-from climb_assets.errors import ClimbError, ComputeError
+from climb_assets.errors import ComputeError
 from climb_assets.graph.materializer import Materializer
-from climb_assets.search.iteration import History, predict_objective
+from climb_assets.search.history import History
+from climb_assets.search.iteration import fit_predictors, judge_evidence, least_trust, predict_objective
 from climb_assets.search.noise import noise_of_objectives
 from climb_assets.search.prediction import Prediction, remove_noise
 from climb_assets.search.predictor import Predictor, load_predictor
 from climb_assets.search.proposal import Candidate, Predict, draw_pool, propose_first, propose_next
-from climb_assets.search.swarm_table import as_history, read_swarm
+from climb_assets.search.stack import LEAST_ROWS
 from climb_assets.simplex.limits import Limits, discount_repeats, divergence_penalty, find_limits
 from climb_assets.simplex.mixtures import FloatArray, is_among
 from climb_assets.store.artifacts import Artifact
@@ -132,7 +133,7 @@ class Knowledge:
 
         Not the least measured loss: that one was lucky too.
         """
-        tried = self.history.weights[self.allowed & ~self.history.diverged]
+        tried = self.history.weights[self.marks]
         penalty = self.space.penalty(tried)
         return {name: float((predict(tried).mean + penalty).min()) for name, predict in self.predict.items()}
 
@@ -140,11 +141,14 @@ class Knowledge:
     def around(self) -> dict[str, FloatArray]:
         """The best measured mixture (K,) of each objective."""
         return {
-            name: self.history.weights[
-                int(np.nanargmin(np.where(self.allowed, self.history.objective(weights), np.nan)))
-            ]
+            name: self.history.weights[int(np.nanargmin(np.where(self.marks, self.history.objective(weights), np.nan)))]
             for name, weights in self.space.config.objectives.items()
         }
+
+    @property
+    def marks(self) -> npt.NDArray[np.bool_]:
+        """Whether each row is a mark to beat (n,): it keeps the limits, did not diverge and is believed."""
+        return self.allowed & ~self.history.diverged & self.history.believed
 
     @property
     def allowed(self) -> npt.NDArray[np.bool_]:
@@ -171,10 +175,39 @@ def read_knowledge(space: Space, state: Artifact) -> Knowledge:
     return Knowledge(history, predictors, noise, space)
 
 
-def propose_initial(space: Space, pool: FloatArray, count: int) -> list[Candidate]:
-    """Return the first iteration's candidates, out of what the evidence has not tried of the pool (n, K)."""
-    untried = pool[~is_among(pool, read_evidence(space).weights)]
-    return propose_first(untried, count, space.config.search)
+def learn(space: Space, evidence: History) -> Knowledge | None:
+    """Return what rows teach that a search begins with; None where they are too few, or none keeps the limits."""
+    config = space.config
+    trust = judge_evidence(evidence) if len(evidence.keys) else {}
+    believed = evidence.believed_as(least_trust(evidence, trust)) if trust else evidence
+    if (believed.trust > 0).sum() < LEAST_ROWS:
+        return None
+    predictors = fit_predictors(believed, sorted(believed.losses), config.search.predictor, config.search.seed, trust)
+    learnt = Knowledge(believed, predictors, {}, space)
+    return learnt if learnt.marks.any() else None
+
+
+def propose_initial(
+    space: Space, pool: FloatArray, count: int, evidence: History, learnt: Knowledge | None
+) -> list[Candidate]:
+    """Return the first iteration's candidates, out of what the evidence has not tried of the pool (n, K).
+
+    Where the evidence has taught something, half of them are proposed by that, after the others: evidence that is wrong
+    costs no more than half of the first iteration, and the rows that show it are there then.
+
+    Parameters
+    ----------
+    evidence
+        The rows that the search begins with.
+    learnt
+        What they taught, None where they are too few.
+    """
+    untried = pool[~is_among(pool, evidence.weights)]
+    if learnt is None:
+        return propose_first(untried, count, space.config.search)
+    foretold = propose_further(learnt, pool, (count + 1) // 2, iteration=1)
+    others = untried[~is_among(untried, np.array([candidate.weights for candidate in foretold]))]
+    return propose_first(others, count - len(foretold), space.config.search) + foretold
 
 
 def propose_further(known: Knowledge, pool: FloatArray, count: int, iteration: int) -> list[Candidate]:
@@ -194,11 +227,15 @@ def propose_further(known: Knowledge, pool: FloatArray, count: int, iteration: i
     )
 
 
-def propose_candidates(space: Space, known: Knowledge | None, pool: FloatArray, iteration: int) -> list[Candidate]:
+def propose_candidates(
+    space: Space, evidence: History, known: Knowledge | None, pool: FloatArray, iteration: int
+) -> list[Candidate]:
     """Return the candidates of an iteration: drawn from the prior where nothing is known yet, else by the predictors.
 
     Parameters
     ----------
+    evidence
+        The rows that the search begins with.
     known
         What the iteration before left, None in the first.
     pool
@@ -211,49 +248,12 @@ def propose_candidates(space: Space, known: Knowledge | None, pool: FloatArray, 
     """
     count = space.config.search.iterations[iteration - 1]
     if known is None:
-        candidates = propose_initial(space, pool, count)
+        candidates = propose_initial(space, pool, count, evidence, learn(space, evidence))
     else:
         candidates = propose_further(known, pool, count, iteration)
     if not space.limits.kept_by(np.array([candidate.weights for candidate in candidates])).all():
         raise ComputeError(f"a candidate of iteration {iteration} breaks a limit, which is a defect; report this")
     return candidates
-
-
-def read_evidence(space: Space) -> History:
-    """Return the rows that a search begins with: those of `search.evidence`, or none.
-
-    Raises
-    ------
-    ConfigError, ComputeError
-        The swarm has other domains or lacks a task that decides.
-    """
-    tasks, folder = sorted(deciding_tasks(space.config)), space.config.search.evidence
-    if folder is None:
-        return History.empty(len(space.names), tasks)
-    return as_history(read_swarm(folder, tasks), space.names, tasks)
-
-
-def evidence_left_out(config: Config) -> Mapping[str, str]:
-    """Return the runs of `search.evidence` that cannot be used, each with the reason."""
-    folder = config.search.evidence
-    return {} if folder is None else read_swarm(folder, sorted(deciding_tasks(config))).quarantined
-
-
-def check_evidence(config: Config) -> None:
-    """Check the runs that a search begins with, so that a wrong table is said before hours of work.
-
-    Whether they are over the search's domains is known when there are domains: see `read_evidence`.
-
-    Raises
-    ------
-    ConfigError, ComputeError
-        The folder is no swarm table, lacks a task that decides, or has no run that can be used.
-    """
-    try:
-        if config.search.evidence is not None:
-            read_swarm(config.search.evidence, sorted(deciding_tasks(config)))
-    except ClimbError as error:
-        raise type(error)(f"search.evidence: {error}") from None
 
 
 def deciding_tasks(config: Config) -> dict[str, Task]:

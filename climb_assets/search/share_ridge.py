@@ -51,20 +51,24 @@ class ShareRidge:
         return cls(tuple(state["offsets"]), state["intercept"], np.array(state["slopes"], dtype=np.float64))
 
 
-def fit_share_ridge(weights: FloatArray, losses: FloatArray, settings: config_search.ShareRidge) -> ShareRidge:
+def fit_share_ridge(
+    weights: FloatArray, losses: FloatArray, settings: config_search.ShareRidge, *, trust: FloatArray | None = None
+) -> ShareRidge:
     """Return the ridge regression whose penalty predicts left-out rows best, in closed form.
 
     Parameters
     ----------
     weights, losses
         Mixtures (n, K) and their standardised losses (n,).
+    trust
+        How much each row counts (n,); None: all count 1.
     """
     from sklearn.linear_model import RidgeCV
 
     features = _features(weights, settings.offsets)
     centre, spread = features.mean(axis=0), features.std(axis=0)
     spread[spread < 1e-9] = np.inf  # a share that never changes says nothing
-    ridge = RidgeCV(PENALTIES).fit((features - centre) / spread, losses)
+    ridge = RidgeCV(PENALTIES).fit((features - centre) / spread, losses, sample_weight=trust)
     slopes = ridge.coef_ / spread
     return ShareRidge(settings.offsets, float(ridge.intercept_ - centre @ slopes), slopes)
 

@@ -73,8 +73,13 @@ class Stack:
         self._diagnostics: dict[str, Any] = {}
         self._out_of_fold: OutOfFold | None = None
 
-    def fit(self, weights: FloatArray, losses: FloatArray) -> Self:
+    def fit(self, weights: FloatArray, losses: FloatArray, trust: FloatArray | None = None) -> Self:
         """Fit on mixtures (n, K) and their losses (n,); fewer than three mixtures, or equal losses, teach their mean.
+
+        Parameters
+        ----------
+        trust
+            How much each row counts (n,), from 0 to 1; None: all count 1. A row of 0 is predicted and teaches nothing.
 
         Raises
         ------
@@ -83,46 +88,57 @@ class Stack:
         """
         if not len(losses) or not np.isfinite(losses).all() or not np.isfinite(weights).all():
             raise ComputeError("a predictor needs at least one mixture with a finite loss; see which proxies diverged")
+        trust = np.ones(len(losses)) if trust is None else trust
+        used = trust > 0
+        every, weights, losses, trust = weights, weights[used], losses[used], trust[used]
+        if not len(losses):
+            raise ComputeError("a predictor needs at least one mixture that is believed; look at search.evidence")
         equal = bool(np.ptp(losses) == 0)
-        self._calibration = Calibration(
-            float(losses[0] if equal else losses.mean()), 0.0 if equal else float(losses.std())
-        )
+        centre = float(losses[0] if equal else np.average(losses, weights=trust))
+        spread = 0.0 if equal else float(np.sqrt(np.average((losses - centre) ** 2, weights=trust)))
+        self._calibration = Calibration(centre, spread)
         self._weights, self._members, self._out_of_fold = {}, {}, None
         self._diagnostics = {"rows": len(losses), "members": {}}
         if not equal and len(np.unique(weights, axis=0)) >= LEAST_ROWS:
             with _one_thread():
-                self._fit_members(weights, (losses - losses.mean()) / losses.std())
+                held_out = self._fit_members(weights, (losses - centre) / spread, trust)
+            mean = self.predict(every).mean  # rows that taught nothing are held out as well
+            mean[used] = held_out.mean
+            self._out_of_fold = OutOfFold(mean, held_out.blind)
         return self
 
-    def _fit_members(self, weights: FloatArray, losses: FloatArray) -> None:
+    def _fit_members(self, weights: FloatArray, losses: FloatArray, trust: FloatArray) -> OutOfFold:
         fold_of = assign_folds(weights, self._folds, self._seed)
         folds = [fold_of == fold for fold in np.unique(fold_of)]
         means, variances = np.empty((2, len(self._fits), len(losses)))
         blind = False
         for out in folds:
-            members = [fit(weights[~out], losses[~out]) for fit in self._fits.values()]
+            members = [_fit(fit, weights[~out], losses[~out], trust[~out]) for fit in self._fits.values()]
             blind |= all(member.constant for member in members)
             for row, member in enumerate(members):
                 means[row, out], deviation = member.predict(weights[out])
                 variances[row, out] = deviation**2
         mean, variance = np.empty((2, len(losses)))
         for out in folds:  # the weights too must not have seen the rows that they are judged on
-            mean[out], variance[out] = combine(means[:, out], variances[:, out], weigh(means[:, ~out], losses[~out]))
-        shares = weigh(means, losses)
-        error, said = float(np.mean((losses - mean) ** 2)), float(variance.mean())
+            mean[out], variance[out] = combine(
+                means[:, out], variances[:, out], weigh(means[:, ~out], losses[~out], trust[~out])
+            )
+        shares = weigh(means, losses, trust)
+        error = float(np.average((losses - mean) ** 2, weights=trust))
+        said = float(np.average(variance, weights=trust))
         centre, spread = self._calibration.centre, self._calibration.spread
         self._calibration = Calibration(centre, spread, min(1.0, error / said) if said else 0.0, max(0.0, error - said))
         self._weights = {name: float(share) for name, share in zip(self._fits, shares, strict=True) if share > 0}
-        self._members = {name: self._fits[name](weights, losses) for name in self._weights}
-        self._out_of_fold = OutOfFold(self._calibration.restore(mean, variance).mean, blind)
+        self._members = {name: _fit(self._fits[name], weights, losses, trust) for name in self._weights}
         self._diagnostics["members"] = {
             name: {
                 "weight": float(share),
                 "spearman": rank_correlation(predicted, losses),
-                "residual_sd": spread * float(np.sqrt(np.mean((losses - predicted) ** 2))),
+                "residual_sd": spread * float(np.sqrt(np.average((losses - predicted) ** 2, weights=trust))),
             }
             for name, share, predicted in zip(self._fits, shares, means, strict=True)
         }
+        return OutOfFold(self._calibration.restore(mean, variance).mean, blind)
 
     def predict(self, weights: FloatArray) -> Prediction:
         """Return the prediction for mixtures (m, K): the mean, and the deviation of what one proxy would measure."""
@@ -168,6 +184,11 @@ class Stack:
         return stack
 
 
+def _fit(fit: FitMember, weights: FloatArray, losses: FloatArray, trust: FloatArray) -> Member:
+    """Return a member; where all rows count 1 it is not told, so that its sums are those of an unweighted fit."""
+    return fit(weights, losses, trust=None if (trust == 1).all() else trust)
+
+
 def _one_thread() -> AbstractContextManager[Any]:
     """Return the context in which sums have one order: those of several threads differ in the last bit."""
     import scipy.linalg  # noqa: F401 - brings a BLAS of its own; only those that are loaded are held
@@ -185,7 +206,7 @@ def assign_folds(weights: FloatArray, folds: int, seed: int) -> npt.NDArray[np.i
     return fold_of
 
 
-def weigh(means: FloatArray, losses: FloatArray) -> FloatArray:
+def weigh(means: FloatArray, losses: FloatArray, trust: FloatArray) -> FloatArray:
     """Return the members' weights (m,): not negative, sum 1, least squared error of their weighted mean.
 
     Scaled to sum 1, the non-negative least-squares solution with one further row, "the sum is 1", is exact. Rows of the
@@ -193,13 +214,13 @@ def weigh(means: FloatArray, losses: FloatArray) -> FloatArray:
 
     Parameters
     ----------
-    means, losses
-        Out-of-fold predictions (m, n) and what was measured (n,).
+    means, losses, trust
+        Out-of-fold predictions (m, n), what was measured (n,), and how much each row counts (n,).
     """
     from scipy.optimize import nnls
 
-    errors = means - losses
-    shrinkage = np.sqrt(SHRINKAGE * np.mean(errors**2) * len(losses)) * np.eye(len(means))
+    errors = np.sqrt(trust) * (means - losses)
+    shrinkage = np.sqrt(SHRINKAGE * np.sum(errors**2) / len(means)) * np.eye(len(means))
     members = np.vstack([errors.T, shrinkage, np.ones(len(means))])
     shares, _ = nnls(members, np.r_[np.zeros(len(members) - 1), 1.0])
     weights: FloatArray = shares / shares.sum()

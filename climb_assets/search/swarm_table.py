@@ -21,13 +21,14 @@ import pyarrow as pa
 import pyarrow.csv
 
 from climb_assets.errors import ComputeError, ConfigError
-from climb_assets.search.iteration import History
-from climb_assets.simplex.mixtures import TOLERANCE, FloatArray, mixture_key, normalise
+from climb_assets.search.history import History
+from climb_assets.simplex.mixtures import TOLERANCE, FloatArray, normalise
 from climb_assets.store.files import write_atomically
 
 RATIOS, METRICS = "ratios.csv", "metrics.csv"
 RUN_COLUMNS = ("run_id", "run", "index", "name")  # Olmix's files, its data frames, RegMix; the first that is there
 LABELS = {*RUN_COLUMNS, "", "Unnamed: 0"}  # the last two: a data frame's row numbers
+USERS = "search.evidence"  # the source of its rows
 SUM_WITHIN = 0.01  # Olmix's own tolerance; RegMix prints three decimals, which is up to 0.004 off
 
 Columns = dict[str, dict[str, float]]  # of each column the numbers by run; NaN where a cell holds none
@@ -182,14 +183,7 @@ def as_history(table: SwarmTable, domains: Sequence[str], tasks: Sequence[str]) 
     if absent:
         raise ComputeError(f"the swarm has no metric {absent[0]}; name its column like the task")
     weights = table.weights[:, [table.domains.index(domain) for domain in domains]]
-    rows_of: dict[str, list[int]] = {}
-    for row, mixture in enumerate(weights):
-        rows_of.setdefault(mixture_key(mixture), []).append(row)
-    losses = {task: np.array([table.metrics[task][rows].mean() for rows in rows_of.values()]) for task in sorted(tasks)}
-    first = [rows[0] for rows in rows_of.values()]
-    return History(
-        tuple(rows_of), np.zeros(len(first), dtype=np.int32), weights[first], losses, np.zeros(len(first), dtype=bool)
-    )
+    return History.of_evidence(USERS, weights, {task: table.metrics[task] for task in tasks})
 
 
 def _read_layout(folder: Path) -> tuple[Columns, Columns, dict[str, str]]:

@@ -53,7 +53,14 @@ class Trees:
             raise ValueError(f"no LightGBM model: {error}") from None
 
 
-def fit_published_trees(weights: FloatArray, losses: FloatArray, settings: config_search.LightGBM, seed: int) -> Trees:
+def fit_published_trees(
+    weights: FloatArray,
+    losses: FloatArray,
+    settings: config_search.LightGBM,
+    seed: int,
+    *,
+    trust: FloatArray | None = None,
+) -> Trees:
     """Return the trees as published (paper section 3.1, completed from NVIDIA's 8_predict.py).
 
     The L1 penalty depends on the target's scale (docs/sources.md: NVIDIA multiplies accuracies by 100); here it is for
@@ -67,14 +74,17 @@ def fit_published_trees(weights: FloatArray, losses: FloatArray, settings: confi
     ----------
     weights, losses
         Mixtures (n, K) and their standardised losses (n,).
+    trust
+        How much each row counts (n,); None: all count 1.
     """
     trees, held_out = 1, max(1, int(len(losses) * settings.validation))
     if len(losses) - held_out >= 2 * settings.min_leaf:
         order = generator(seed, "validation").permutation(len(losses))
         fitted, watched = order[held_out:], order[:held_out]
         rows, others = (weights[fitted], losses[fitted]), (weights[watched], losses[watched])
-        trees = stop_early(rows, others, settings, seed).best_iteration
-    return _train(weights, losses, _published(settings, seed), trees)
+        counted = None if trust is None else (trust[fitted], trust[watched])
+        trees = stop_early(rows, others, settings, seed, counted).best_iteration
+    return _train(weights, losses, trust, _published(settings, seed), trees)
 
 
 def stop_early(
@@ -82,17 +92,23 @@ def stop_early(
     watched: tuple[FloatArray, FloatArray],
     settings: config_search.LightGBM,
     seed: int,
+    trust: tuple[FloatArray, FloatArray] | None = None,
 ) -> Any:
     """Return the booster of `fitted` mixtures and losses; its `best_iteration` trees serve the `watched` ones best.
 
     With the test set as the watched rows this is RegMix's own protocol (arXiv 2407.01492).
+
+    Parameters
+    ----------
+    trust
+        How much each of the fitted and of the watched rows counts; None: all count 1.
     """
     import lightgbm
 
     parameters = _published(settings, seed)
-    data = lightgbm.Dataset(*fitted, params=parameters)
+    data = lightgbm.Dataset(*fitted, weight=trust and trust[0], params=parameters)
     stop = lightgbm.early_stopping(settings.early_stopping, verbose=False)
-    held_out = lightgbm.Dataset(*watched, reference=data)
+    held_out = lightgbm.Dataset(*watched, weight=trust and trust[1], reference=data)
     return lightgbm.train(parameters, data, settings.trees, valid_sets=[held_out], callbacks=[stop])
 
 
@@ -109,7 +125,14 @@ def _published(settings: config_search.LightGBM, seed: int) -> dict[str, Any]:
     }
 
 
-def fit_small_trees(weights: FloatArray, losses: FloatArray, settings: config_search.SmallTrees, seed: int) -> Trees:
+def fit_small_trees(
+    weights: FloatArray,
+    losses: FloatArray,
+    settings: config_search.SmallTrees,
+    seed: int,
+    *,
+    trust: FloatArray | None = None,
+) -> Trees:
     """Return stochastic gradient boosting of small trees (Friedman 2002), which a dozen rows can already split.
 
     Every tree sees a share of the rows and every split a share of the domains: that averages like bootstraps of the
@@ -119,6 +142,8 @@ def fit_small_trees(weights: FloatArray, losses: FloatArray, settings: config_se
     ----------
     weights, losses
         Mixtures (n, K) and their standardised losses (n,).
+    trust
+        How much each row counts (n,); None: all count 1.
     """
     parameters = ONE_THREAD | {
         "objective": "regression",
@@ -131,10 +156,12 @@ def fit_small_trees(weights: FloatArray, losses: FloatArray, settings: config_se
         "feature_fraction_bynode": settings.features,
         "seed": derived_seed(seed, "small trees"),
     }
-    return _train(weights, losses, parameters, settings.trees)
+    return _train(weights, losses, trust, parameters, settings.trees)
 
 
-def _train(weights: FloatArray, losses: FloatArray, parameters: dict[str, Any], trees: int) -> Trees:
+def _train(
+    weights: FloatArray, losses: FloatArray, trust: FloatArray | None, parameters: dict[str, Any], trees: int
+) -> Trees:
     import lightgbm
 
-    return Trees(lightgbm.train(parameters, lightgbm.Dataset(weights, losses, params=parameters), trees))
+    return Trees(lightgbm.train(parameters, lightgbm.Dataset(weights, losses, weight=trust, params=parameters), trees))

@@ -5,6 +5,7 @@ What belongs here: one function an asset, which hands inputs to the compute besi
 
 from climb_assets.graph.estimates import measure_scoring
 from climb_assets.graph.hashed_settings import iteration_number
+from climb_assets.graph.kept import GENERATION
 from climb_assets.graph.materializer import Materializer
 from climb_assets.search.baselines import write_baselines
 from climb_assets.search.proposal import read_candidates
@@ -12,6 +13,7 @@ from climb_assets.search.search_state import deciding_tasks, read_space
 from climb_assets.store.artifacts import Draft, canonical_json
 from climb_assets.store.files import write_atomically
 from climb_assets.training.baseline_runs import train_baselines
+from climb_assets.training.carried import TAXONOMY, carry_evidence, write_carried
 from climb_assets.training.fidelity import answer, write_fidelity
 from climb_assets.training.fidelity_runs import compare_settings
 from climb_assets.training.measurement import measure, summarise_outcomes, write_outcomes
@@ -34,6 +36,14 @@ def training_tokens(climb: Materializer, draft: Draft) -> None:
     splits, made = climb.get("corpus_manifest").file("splits.parquet"), climb.get("domains")
     domains, clusters = made.file("domains.parquet"), made.file("clusters.parquet")
     draft.summary |= build_training_index(shards, splits, domains, clusters, draft.path)
+    draft.summary |= {TAXONOMY: made.manifest["config"][GENERATION]}
+
+
+def carried_evidence(climb: Materializer, draft: Draft) -> None:
+    """What the models of earlier generations say of today's domains, measured on today's tasks."""
+    carried = carry_evidence(climb)
+    write_carried(carried, draft.path)
+    draft.summary |= {"rows": len(carried.history.keys), "models": len(carried.models), "left_out": carried.left_out}
 
 
 def proxy_results(climb: Materializer, key: str, draft: Draft) -> None:

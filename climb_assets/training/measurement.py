@@ -20,7 +20,7 @@ from climb_assets.graph.hashed_settings import harness_version, training_precisi
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.spec import environment_of
 from climb_assets.search.item_sampling import TaskItems
-from climb_assets.store.artifacts import Draft, Order, canonical_json
+from climb_assets.store.artifacts import Artifact, Draft, Order, canonical_json
 from climb_assets.store.files import write_atomically
 from climb_assets.tables import read_table, write_rows
 from climb_assets.training.proxy_orders import EVALUATE, TRAIN, Conditions, PreparedTask, Proxy, TrainingData
@@ -90,14 +90,48 @@ def measure(
         A model that did not diverge is not what was asked for, which would be a defect.
     """
     data = training_data(materializer)
-    index = load_training_index(data.folder, data.tokens)
-    require_sources(materializer.config.tasks, count_sources(index.evaluation))
-    prepared = {name: _prepare(materializer, name, task, part, data.version, index) for name, task in tasks.items()}
+    prepared = _prepare_all(materializer, data, tasks, part)
     swarm = Swarm(materializer.store, data, conditions_of(materializer, training))
     outcomes = swarm.run(proxies, training, prepared, lambda done, total: materializer.progress(what, done, total))
     for outcome in outcomes:
         _require_sound(outcome, training)
     return outcomes
+
+
+def score_models(
+    materializer: Materializer,
+    models: Sequence[Artifact],
+    training: Training,
+    tasks: Mapping[str, Task],
+    part: Part,
+    what: str,
+) -> list[Mapping[str, float]]:
+    """Score models that are kept, whatever they were trained on; return for each the loss of each task.
+
+    Parameters
+    ----------
+    training
+        What they were trained by.
+    part, what
+        See `measure`.
+
+    Raises
+    ------
+    ConfigError
+        See `measure`.
+    """
+    data = training_data(materializer)
+    prepared = _prepare_all(materializer, data, tasks, part)
+    swarm = Swarm(materializer.store, data, conditions_of(materializer, training))
+    return swarm.score(models, training, prepared, lambda done, total: materializer.progress(what, done, total))
+
+
+def _prepare_all(
+    materializer: Materializer, data: TrainingData, tasks: Mapping[str, Task], part: Part
+) -> dict[str, PreparedTask]:
+    index = load_training_index(data.folder, data.tokens)
+    require_sources(materializer.config.tasks, count_sources(index.evaluation))
+    return {name: _prepare(materializer, name, task, part, data.version, index) for name, task in tasks.items()}
 
 
 def _require_sound(outcome: ProxyOutcome, training: Training) -> None:

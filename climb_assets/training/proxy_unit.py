@@ -1,14 +1,14 @@
-"""One proxy as a unit of work: picklable, and without harm when it is run twice or late.
+"""One proxy, or one kept model, as a unit of work: picklable, and without harm when it is run twice or late.
 
 What belongs here: what a worker is handed. What it does is `proxy_training` and `proxy_scoring`.
 """
 
 from dataclasses import dataclass
 
-from climb_assets.errors import ComputeError
+from climb_assets.errors import ComputeError, MissingArtifact
 from climb_assets.graph.code_identity import code_of
 from climb_assets.store.store import Store
-from climb_assets.training.proxy_orders import EVALUATE, TRAIN, ProxyOrders
+from climb_assets.training.proxy_orders import EVALUATE, MODELS, TRAIN, ProxyOrders
 from climb_assets.training.proxy_scoring import score_proxy
 from climb_assets.training.proxy_training import train_proxy
 
@@ -44,6 +44,45 @@ class ProxyUnit:
             if asked != imported:
                 raise ComputeError("the source code of the proxies was changed while a swarm is at work; start again")
         score_proxy(self.store, self.orders, train_proxy(self.store, self.orders))
+
+
+@dataclass(frozen=True)
+class ScoringUnit:
+    """A kept model to score on the tasks that have no scores of it, whatever it was trained on.
+
+    Parameters
+    ----------
+    store
+        Where it reads and commits.
+    model
+        Fingerprint of the model.
+    """
+
+    store: Store
+    orders: ProxyOrders
+    model: str
+
+    @property
+    def name(self) -> str:
+        """What people read of it."""
+        return f"model {self.model[:12]}"
+
+    def run(self) -> None:
+        """Do the work in this process.
+
+        Raises
+        ------
+        ComputeError
+            The source code is no longer the one that this process has imported, or what `score_proxy` raises.
+        MissingArtifact
+            The model is gone.
+        """
+        if self.orders.conditions.evaluate_code != _EVALUATE_CODE:
+            raise ComputeError("the source code of the proxies was changed while models are scored; start again")
+        model = self.store.find(MODELS, None, self.model)
+        if model is None:
+            raise MissingArtifact(f"{self.name} is gone; start again")
+        score_proxy(self.store, self.orders, model)
 
 
 # What this worker has imported, in case the files change under it.

@@ -33,7 +33,7 @@ from climb_assets.training.proxy_orders import (
     find_kept,
     snapshots_of,
 )
-from climb_assets.training.proxy_unit import ProxyUnit
+from climb_assets.training.proxy_unit import ProxyUnit, ScoringUnit
 
 BYTES_PER_PARAMETER = 20  # float32 weight, gradient, two moments of AdamW, and a copy while it is saved
 WORKER_BYTES = 2 * 2**30  # torch and transformers, the activations of a step
@@ -136,6 +136,42 @@ class Swarm:
             for _ in finished:
                 pass
         return [_outcome(self._store, units[proxy].orders, kept[proxy]) for proxy in proxies]
+
+    def score(
+        self,
+        models: Sequence[Artifact],
+        training: Training,
+        tasks: Mapping[str, PreparedTask],
+        progress: Progress | None = None,
+    ) -> list[Mapping[str, float]]:
+        """Score kept models on every task that has no scores of them; return each one's losses after its training.
+
+        Parameters
+        ----------
+        tasks, progress
+            See `run`.
+
+        Raises
+        ------
+        TransientError
+            A worker died twice.
+        """
+        orders = ProxyOrders(self._data, self._conditions, training, tasks, Proxy(()))
+        units = [
+            ScoringUnit(self._store, orders, model.fingerprint)
+            for model in models
+            if any(find_kept(self._store, orders.of_scores(model, name)) is None for name in tasks)
+        ]
+        with closing(self._executor.map(units, self._resources(training), progress)) as finished:
+            for _ in finished:
+                pass
+        return [
+            {
+                name: _read_scores(_done(self._store, orders.of_scores(model, name)))[int(model.summary["tokens"])].loss
+                for name in tasks
+            }
+            for model in models
+        ]
 
     def _resources(self, training: Training) -> Resources:
         """Return what one proxy needs; its threads follow from that, and so do its last bits."""

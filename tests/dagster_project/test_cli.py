@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from climb_assets.config_file import load_config
 from climb_assets.executor.local import end_idle_workers
 from climb_assets.graph.materializer import Materializer
-from climb_assets.search.iteration import History
+from climb_assets.search.history import History
 from climb_assets.search.search_state import read_space
 from climb_assets.search.swarm_table import as_history, read_swarm
 from dagster_project.cli import main

@@ -15,7 +15,7 @@ from climb_assets.errors import ClimbError
 from climb_assets.graph.assets import SPECS
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import make_plan
-from climb_assets.search.iteration import History
+from climb_assets.search.history import History
 from climb_assets.search.search_state import read_space
 from climb_assets.search.swarm_table import write_swarm
 from climb_assets.store.local import LocalStore

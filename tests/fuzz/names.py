@@ -15,7 +15,7 @@ from climb_assets.clusters.terms import split_terms
 from climb_assets.corpus.labels import LabelError, make_label
 from climb_assets.corpus.records import printable_name
 from climb_assets.printable import MOST, printable, printable_lines
-from climb_assets.search.iteration import History
+from climb_assets.search.history import History
 from climb_assets.search.swarm_table import as_history, read_swarm, write_swarm
 from climb_assets.simplex.mixtures import mixture_key
 from climb_assets.tables import read_table, write_table
@@ -47,8 +47,8 @@ def _terms(random: Generator) -> list[str]:
 def _require_round_trip(random: Generator, folder: Path, names: list[str]) -> None:
     """Check that a swarm over these domains is read as it was written, to the last bit."""
     weights = random.dirichlet(np.ones(len(names)), 3)
-    keys, numbers = tuple(map(mixture_key, weights)), np.zeros(3, np.int32)
-    history = History(keys, numbers, weights, {"arc": random.normal(3, 1, 3)}, np.zeros(3, np.bool_))
+    keys = tuple(map(mixture_key, weights))
+    history = History.of_own(keys, 0, weights, {"arc": random.normal(3, 1, 3)}, np.zeros(3, np.bool_))
     write_swarm(folder, history, names)
     back = as_history(read_swarm(folder), names, ("arc",))
     assert back.keys == keys and np.array_equal(back.weights, weights)

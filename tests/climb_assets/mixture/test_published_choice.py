@@ -9,7 +9,8 @@ import pytest
 from climb_assets.config_search import Predictor, Search
 from climb_assets.errors import ComputeError
 from climb_assets.mixture.published_choice import choose_published
-from climb_assets.search.iteration import History, diagnose, fit_predictors, predict_objective
+from climb_assets.search.history import History
+from climb_assets.search.iteration import diagnose, fit_predictors, predict_objective
 from climb_assets.search.proposal import draw_pool, propose_first
 from climb_assets.simplex.limits import Limits, divergence
 from climb_assets.simplex.mixtures import mixture_key

@@ -6,7 +6,7 @@ import pytest
 from climb_assets.config_file import load_config
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.spec import iteration_keys
-from climb_assets.search.iteration import History
+from climb_assets.search.history import History
 from climb_assets.search.noise import noise_of_objectives, read_noise
 from climb_assets.search.proposal import read_candidates
 from climb_assets.tables import read_table

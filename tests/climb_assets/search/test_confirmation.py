@@ -20,7 +20,7 @@ from climb_assets.search.confirmation import (
     shortlist,
     write_shortlist,
 )
-from climb_assets.search.iteration import History
+from climb_assets.search.history import History
 from climb_assets.search.objectives import NoRegression
 from climb_assets.simplex.limits import Limits
 from climb_assets.simplex.mixtures import check_simplex, floor_and_round, is_among, mixture_key

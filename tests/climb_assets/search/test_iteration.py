@@ -8,8 +8,8 @@ import pytest
 
 from climb_assets import config_search
 from climb_assets.errors import ComputeError
+from climb_assets.search.history import History
 from climb_assets.search.iteration import (
-    History,
     diagnose,
     fit_predictors,
     predict_objective,
@@ -83,9 +83,9 @@ def test_diverged_rows_teach_nothing():
     assert np.isfinite(of_spoilt.mean).all()
     fits = diagnose(spoilt, fit_predictors(spoilt, TASKS, SETTINGS, 1), {"general": weights})
     assert fits["tasks"]["arc"].rows == 37
-    kept = History(
+    kept = History.of_own(
         clean.keys[3:],
-        clean.iteration[3:],
+        1,
         clean.weights[3:],
         {task: loss[3:] for task, loss in clean.losses.items()},
         clean.diverged[3:],

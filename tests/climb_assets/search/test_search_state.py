@@ -8,16 +8,10 @@ from climb_assets.errors import ComputeError, ConfigError
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.spec import iteration_keys
 from climb_assets.search.assets import mixture_candidates, predictor_state
-from climb_assets.search.iteration import History
+from climb_assets.search.evidence import evidence_left_out, read_evidence
+from climb_assets.search.history import History
 from climb_assets.search.proposal import propose_first, read_candidates
-from climb_assets.search.search_state import (
-    deciding_tasks,
-    evidence_left_out,
-    propose_further,
-    read_evidence,
-    read_knowledge,
-    read_space,
-)
+from climb_assets.search.search_state import deciding_tasks, propose_further, read_knowledge, read_space
 from climb_assets.search.swarm_table import write_swarm
 from climb_assets.simplex.limits import discount_repeats, divergence
 from climb_assets.simplex.mixtures import mixture_key
@@ -35,6 +29,10 @@ def searched(config, **changes):
     return Materializer(config.model_copy(update={"search": config.search.model_copy(update=changes)}))
 
 
+def begin(materializer):
+    return read_evidence(materializer, read_space(materializer))
+
+
 def limited(config, **changes):
     return searched(config, limits=config.search.limits.model_copy(update=changes))
 
@@ -45,9 +43,9 @@ def draft(folder):
 
 def bring(folder, space, mixtures, losses):
     """Write runs as a user brings them, and return the folder."""
-    rows = History(
-        tuple(mixture_key(mixture) for mixture in mixtures),
-        np.zeros(len(mixtures), dtype=np.int32),
+    rows = History.of_own(
+        [mixture_key(mixture) for mixture in mixtures],
+        0,
         mixtures,
         losses,
         np.zeros(len(mixtures), dtype=bool),
@@ -139,10 +137,10 @@ def test_evidence_that_does_not_fit_is_refused(config, tmp_path):
     mixtures = space.draw()[:5]
     lacking = bring(tmp_path / "lacking", space, mixtures, {"first_text": np.ones(5)})
     with pytest.raises(ConfigError, match="no metric second_text"):
-        read_evidence(read_space(searched(config, evidence=lacking)))
+        begin(searched(config, evidence=lacking))
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match="is not a swarm table"):
-        read_evidence(read_space(searched(config, evidence=tmp_path / "empty")))
+        begin(searched(config, evidence=tmp_path / "empty"))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from climb_assets.errors import ComputeError, ConfigError
-from climb_assets.search.iteration import History
+from climb_assets.search.history import History
 from climb_assets.search.swarm_table import as_history, metric_names, read_swarm, write_swarm
 from climb_assets.simplex.mixtures import mixture_key
 
@@ -21,7 +21,7 @@ def history_of(rows, seed=0, diverged=()):
     weights = rng.dirichlet(np.ones(len(DOMAINS)), rows)
     lost = np.isin(np.arange(rows), diverged)
     losses = {task: np.where(lost, np.nan, rng.normal(3, 1, rows)) for task in ("arc", "piqa")}
-    return History(tuple(map(mixture_key, weights)), np.ones(rows, dtype=np.int32), weights, losses, lost)
+    return History.of_own(tuple(map(mixture_key, weights)), 1, weights, losses, lost)
 
 
 def write(folder, ratios, metrics):

@@ -1,0 +1,126 @@
+"""Evidence that survives a renewal: the models of earlier generations speak about the domains of today."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow.compute as pc
+import pytest
+
+from climb_assets.audit.verification import verify_lake
+from climb_assets.graph.kept import renew
+from climb_assets.graph.planner import make_plan
+from climb_assets.search.history import History
+from climb_assets.search.search_state import deciding_tasks
+from climb_assets.store.artifacts import Artifact
+from climb_assets.tables import read_table
+from climb_assets.training.carried import carry_evidence, count_transfer
+from tests.dagster_project.conftest import Up, assets
+from tests.dagster_project.test_kept import add_shard, open_project
+
+pytestmark = pytest.mark.slow
+
+
+def rows_of(made: Artifact) -> History:
+    """Return the rows of an artefact."""
+    return History.load(made.file("history.parquet"))
+
+
+def test_a_first_search_begins_with_nothing(project: Path) -> None:
+    carried = open_project(project).get("carried_evidence")
+    assert carried.summary["rows"] == carried.summary["models"] == 0 and carried.summary["left_out"] == {}
+
+
+def test_a_renewed_taxonomy_is_searched_from_what_earlier_models_say(project: Path, up: Up) -> None:
+    climb = open_project(project)
+    before = climb.get("training_tokens")
+    mixtures = {model.data_version: model for model in climb.store.all_of("proxy_models")}
+    add_shard(project, "second")
+    renew(climb.store, "taxonomy")
+    up()
+
+    climb = open_project(project)
+    carried, today = climb.get("carried_evidence"), climb.get("training_tokens")
+    rows = rows_of(carried)
+    assert today.data_version != before.data_version
+    assert len(rows.keys) > 0 and set(rows.sources) == {"taxonomy 1, search 1"} and (rows.iteration == 0).all()
+    assert (rows.doubt > 0).all() and (rows.doubt < 0.5).all()
+    np.testing.assert_allclose(rows.weights.sum(axis=1), 1)
+
+    named = read_table(carried.file("models.parquet")).to_pylist()
+    assert {row["key"] for row in named} == set(rows.keys) and len(named) == carried.summary["models"]
+    assert {row["data_version"] for row in named} <= mixtures.keys()
+    told = carry_evidence(climb).history  # the scores are there, and say the same
+    assert told.keys == rows.keys
+    for task in deciding_tasks(climb.config):
+        np.testing.assert_array_equal(told.losses[task], rows.losses[task])
+    transfers = read_table(carried.file("transfers.parquet"))
+    totals = transfers.group_by("earlier").aggregate([("share", "sum")])["share_sum"].to_numpy()
+    assert (totals <= 1 + 1e-9).all() and (totals > 0.5).all()
+
+    state = rows_of(open_project(project).get("predictor_state", "iteration-01"))
+    assert state.keys[: len(rows.keys)] == rows.keys and (~state.own).sum() == len(rows.keys)
+    believed = read_table(open_project(project).get("predictor_state", "iteration-02").file("evidence.parquet"))
+    assert set(believed["source"].to_pylist()) == {"taxonomy 1, search 1"}
+    assert not assets(make_plan(open_project(project)))  # nothing is stale, and the second time nothing is done
+    assert not verify_lake(open_project(project).store).problems
+
+
+def test_it_is_measured_on_the_tasks_of_today(project: Path, up: Up) -> None:
+    renew(open_project(project).store, "search")
+    add_shard(project, "second")
+    up("carried_evidence")
+    climb = open_project(project)
+    carried, today = climb.get("carried_evidence"), climb.get("training_tokens").data_version
+    fingerprints = set(read_table(carried.file("models.parquet"))["data_version"].to_pylist())
+    texts = [
+        task for task in climb.store.all_of("proxy_tasks") if task.manifest["inputs"].get("training_tokens") == today
+    ]
+    of_today = {task.data_version for task in texts}
+    scored = {
+        score.manifest["inputs"]["proxy_model"]
+        for score in climb.store.all_of("proxy_scores")
+        if of_today & set(score.manifest["inputs"].values())
+    }
+    assert texts and fingerprints <= scored
+
+
+def test_other_settings_begin_anew_and_going_back_finds_all(project: Path, up: Up) -> None:
+    climb = open_project(project)
+    before, clusters = climb.get("carried_evidence").fingerprint, climb.config.clusters.seed
+    held = dict(json.loads(climb.config.model_dump_json())["clusters"])
+    open_project(project, clusters=held | {"seed": clusters + 1})
+    up("carried_evidence")
+    assert open_project(project).get("carried_evidence").summary["models"] == 0
+    open_project(project, clusters=held)
+    up("carried_evidence")
+    assert open_project(project).get("carried_evidence").fingerprint == before
+
+
+def test_nothing_is_carried_where_it_is_switched_off(project: Path, up: Up) -> None:
+    climb = open_project(project)
+    search = json.loads(climb.config.model_dump_json(exclude_defaults=True))["search"]
+    renew(climb.store, "taxonomy")
+    add_shard(project, "second")
+    open_project(project, search=search | {"carry": False})
+    up("carried_evidence")
+    assert open_project(project).get("carried_evidence").summary["rows"] == 0
+
+
+def test_models_whose_tokens_are_gone_say_nothing_and_break_nothing(project: Path, up: Up) -> None:
+    climb = open_project(project)
+    shutil.rmtree(climb.get("training_tokens").path)
+    add_shard(project, "second")
+    renew(climb.store, "taxonomy")
+    up("carried_evidence")
+    assert open_project(project).get("carried_evidence").summary["rows"] == 0
+
+
+def test_the_transfer_counts_tokens_by_document(project: Path) -> None:
+    documents = open_project(project).get("training_tokens").file("documents.parquet")
+    table = read_table(documents)
+    domains = pc.max(table["domain"]).as_py() + 1
+    same = count_transfer(documents, documents, domains, domains)
+    np.testing.assert_allclose(same.shares, np.eye(domains))
+    np.testing.assert_allclose(same.before, same.now)
