@@ -64,7 +64,7 @@ def test_a_renewed_taxonomy_is_searched_from_what_earlier_models_say(project: Pa
     believed = read_table(open_project(project).get("predictor_state", "iteration-02").file("evidence.parquet"))
     assert set(believed["source"].to_pylist()) == {"taxonomy 1, search 1"}
     assert not assets(make_plan(open_project(project)))  # nothing is stale, and the second time nothing is done
-    assert not verify_lake(open_project(project).store).problems
+    assert verify_lake(open_project(project)).differences == ()
 
 
 def test_it_is_measured_on_the_tasks_of_today(project: Path, up: Up) -> None:

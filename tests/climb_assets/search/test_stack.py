@@ -6,7 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from climb_assets import config_search
 from climb_assets.search.prediction import Prediction
+from climb_assets.search.predictor import new_predictor
 from climb_assets.search.stack import Stack, assign_folds, combine, rank_correlation, weigh
 
 
@@ -35,7 +37,7 @@ def swarm(rows, noise=0.0):
 
 
 def stack(**members):
-    return Stack({name: lambda weights, losses, member=member: member for name, member in members.items()}, 5, 0)
+    return Stack({name: lambda weights, losses, trust, member=member: member for name, member in members.items()}, 5, 0)
 
 
 def test_the_member_that_predicts_gets_the_weight():
@@ -116,3 +118,21 @@ def test_no_rank_without_differences():
     assert rank_correlation(np.array([1.0, 2, 3]), np.array([2.0, 4, 9])) == pytest.approx(1)
     assert rank_correlation(np.ones(3), np.arange(3.0)) is None
     assert rank_correlation(np.array([1.0, 2]), np.array([1.0, 2])) is None
+
+
+@pytest.mark.parametrize("kind", ["stack", "lightgbm", "small_trees", "gaussian_process", "share_ridge", "mixing_law"])
+def test_a_row_that_counts_little_moves_little_and_one_that_counts_nothing_moves_nothing(kind):
+    weights, losses = swarm(40)
+    asked = config_search.Predictor(kind=kind)
+    wrong = losses + np.where(np.arange(40) < 15, 5.0, 0.0)
+    trust = np.where(np.arange(40) < 15, 0.05, 1.0)
+
+    def far(trust):
+        fitted = new_predictor(asked, 1).fit(weights, wrong, trust)
+        return float(np.abs(fitted.predict(weights).mean - losses).mean())
+
+    assert far(trust) < far(np.ones(40)) / 2
+    without = new_predictor(asked, 1).fit(weights[15:], losses[15:])
+    fitted = new_predictor(asked, 1).fit(weights, wrong, np.where(trust < 1, 0.0, 1.0))
+    np.testing.assert_array_equal(fitted.predict(weights).mean, without.predict(weights).mean)
+    assert len(fitted.out_of_fold.mean) == 40
