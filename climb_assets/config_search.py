@@ -182,7 +182,8 @@ class Search(Section):
     )
     evidence: Path | None = Field(
         None,
-        description="folder with ratios.csv and metrics.csv, runs over the same domains to begin with",
+        description="folder with ratios.csv and metrics.csv, runs to begin with, and domains.csv where they are over "
+        "other domains",
     )
     carry: bool = Field(
         True,

@@ -3,14 +3,20 @@
 What belongs here: reading them out of tables and artefacts. How far they are believed is `climb_assets.search.trust`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
 
 from climb_assets.config import Config
-from climb_assets.errors import ClimbError
+from climb_assets.errors import ClimbError, ComputeError
 from climb_assets.graph.materializer import Materializer
 from climb_assets.search.history import History
 from climb_assets.search.search_state import Space, deciding_tasks
-from climb_assets.search.swarm_table import as_history, read_swarm
+from climb_assets.search.swarm_table import SUM_WITHIN, USERS, as_history, read_swarm
+from climb_assets.simplex.mixtures import NEGLIGIBLE, FloatArray, normalise
+
+DOMAINS, DOMAIN = "domains.csv", "domain"  # the map of a user's domains, and its column of names
 
 
 def read_evidence(climb: Materializer, space: Space) -> History:
@@ -24,14 +30,73 @@ def read_evidence(climb: Materializer, space: Space) -> History:
         The swarm has other domains or lacks a task that decides.
     """
     tasks, folder = sorted(deciding_tasks(space.config)), space.config.search.evidence
-    if folder is None:
-        brought = History.empty(len(space.names), tasks)
-    else:
-        brought = as_history(read_swarm(folder, tasks), space.names, tasks)
+    brought = History.empty(len(space.names), tasks) if folder is None else bring_evidence(folder, space.names, tasks)
     carried = climb.get("carried_evidence")
     if not carried.summary["rows"]:
         return brought
     return brought.followed_by(History.load(carried.file("history.parquet")))
+
+
+def bring_evidence(folder: Path, domains: Sequence[str], tasks: Sequence[str]) -> History:
+    """Return a user's runs as rows over the domains of a search.
+
+    Where the folder holds ``domains.csv``, its runs are over other domains: a row for each of these, named in the
+    column ``domain``, and a column for each of the search's with the share of its text that lies there. What is missing
+    to 1 is text that the search does not have, and its weight in a run is that run's doubt.
+
+    Parameters
+    ----------
+    domains, tasks
+        Of the search; see `as_history`.
+
+    Raises
+    ------
+    ConfigError, ComputeError
+        The folder is no swarm table, lacks a task or a domain, or its map has a wrong number.
+    """
+    table, path = read_swarm(folder, tasks), folder / DOMAINS
+    if not path.exists():
+        return as_history(table, domains, tasks)
+    found = table.weights @ read_domain_map(path, table.domains, domains)
+    left = found.sum(axis=1)
+    used = left > NEGLIGIBLE
+    if not used.any():
+        raise ComputeError(f"{path} leaves no run a domain of the search; correct its shares")
+    losses = {task: table.metrics[task][used] for task in tasks}
+    doubt = np.clip(1 - left[used], 0.0, 1.0)
+    return History.of_evidence(USERS, normalise(found[used]), losses, doubt)
+
+
+def read_domain_map(path: Path, earlier: Sequence[str], domains: Sequence[str]) -> FloatArray:
+    """Return the share of each earlier domain that lies in each of the search's domains (D, E).
+
+    Raises
+    ------
+    ComputeError
+        The file is no such table, names another domain, lacks one, or has a row that is no shares.
+    """
+    import pyarrow as pa
+    from pyarrow import csv
+
+    try:
+        table = csv.read_csv(path, convert_options=csv.ConvertOptions(column_types={DOMAIN: pa.string()}))
+        columns = {name: table[name].cast(pa.float64()).to_numpy() for name in table.column_names if name != DOMAIN}
+        rows = table[DOMAIN].to_pylist()
+    except (pa.ArrowException, KeyError, ValueError) as error:
+        raise ComputeError(f"{path} is no table of shares with a column {DOMAIN!r} ({error}); correct it") from None
+    unknown = sorted(set(columns) - set(domains)) or sorted(set(rows) - set(earlier))
+    missing = sorted(set(earlier) - set(rows))
+    if unknown or missing or len(rows) != len(set(rows)):
+        what = (
+            f"names {unknown[0]}, which is no domain" if unknown else f"lacks {(missing or rows)[0]}, or has it twice"
+        )
+        raise ComputeError(f"{path} {what}; give it a row for each domain of the runs, a column for each of the search")
+    none = np.zeros(len(rows))
+    shares = np.column_stack([columns.get(domain, none) for domain in domains])[[rows.index(name) for name in earlier]]
+    if not np.isfinite(shares).all() or (shares < 0).any() or (shares.sum(axis=1) > 1 + SUM_WITHIN).any():
+        raise ComputeError(f"{path} has a row that is no shares of 1; correct it")
+    scaled: FloatArray = shares / np.maximum(shares.sum(axis=1, keepdims=True), 1.0)
+    return scaled
 
 
 def evidence_left_out(config: Config) -> Mapping[str, str]:

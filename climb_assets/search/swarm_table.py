@@ -178,7 +178,10 @@ def as_history(table: SwarmTable, domains: Sequence[str], tasks: Sequence[str]) 
     """
     if set(table.domains) != set(domains):
         odd = sorted(set(table.domains) ^ set(domains))[0]
-        raise ComputeError(f"the swarm and the search differ in domain {odd}; bring runs over the search's own domains")
+        raise ComputeError(
+            f"the swarm and the search differ in domain {odd}; bring runs over the "
+            "search's own domains, or a domains.csv that says where theirs lie"
+        )
     absent = sorted(set(tasks) - set(table.metrics))
     if absent:
         raise ComputeError(f"the swarm has no metric {absent[0]}; name its column like the task")
