@@ -8,6 +8,9 @@ of the lake, and reports the loss of its answers, by their proxies and by target
     climb demo-corpus && climb up --to cluster_statistics
     python benchmarks/domains.py --lake data_lake/demo [--search FOLDER] [--json]
 
+What clusters explain of quality scores is there too: it says what cells of domain and quality that are made of whole
+clusters could do.
+
 The search goes through `climb up`, so what was interrupted goes on and what was done is only read.
 """
 
@@ -27,7 +30,7 @@ from tabulate import tabulate
 
 from climb_assets.clusters.agreement import measure_agreement
 from climb_assets.clusters.domains import form_domains
-from climb_assets.clusters.kmeans import read_centroids
+from climb_assets.clusters.kmeans import nearest_centroids, read_centroids
 from climb_assets.clusters.shards import embedded_shards, scored_shards
 from climb_assets.clusters.stability import Corpus, measure_stability
 from climb_assets.config import Clusters
@@ -69,6 +72,19 @@ def read_corpus(climb: Materializer) -> Corpus:
         np.concatenate([part.tokens for part in parts]),
         {name: np.concatenate([part.scores[name] for part in parts]) for name in parts[0].scores},
     )
+
+
+def explained_scores(climb: Materializer, corpus: Corpus) -> dict[str, float]:
+    """Return how much of the variance of each quality score clusters explain: what cells of whole clusters can do."""
+    centroids = read_centroids(climb.get("cluster_model").file("centroids.npy"))
+    cluster, _ = nearest_centroids(corpus.vectors, centroids)
+    explained = {}
+    for name, scores in corpus.scores.items():
+        judged = ~np.isnan(scores)
+        own, of = scores[judged].astype(np.float64), cluster[judged]
+        means = np.bincount(of, own, len(centroids)) / np.maximum(np.bincount(of, minlength=len(centroids)), 1)
+        explained[name] = round(float(means[of].var() / own.var()), 3)
+    return explained
 
 
 def describe(climb: Materializer, corpus: Corpus, settings: Clusters, resamples: int) -> dict[str, Any]:
@@ -150,7 +166,12 @@ def run(
     if folder is not None:
         for name, settings in ways(domains, largest, distance).items():
             rows[name]["search"] = search(lake, folder, name, settings)
-    return {"name": NAME, "details": {"documents": len(corpus.tokens), "resamples": resamples, "ways": rows}}
+    facts = {
+        "documents": len(corpus.tokens),
+        "resamples": resamples,
+        "scores_explained": explained_scores(climb, corpus),
+    }
+    return {"name": NAME, "details": facts | {"ways": rows}}
 
 
 def main() -> None:
@@ -171,8 +192,9 @@ def main() -> None:
     if given.json or "skipped" in found:
         print(json.dumps(found))
     else:
-        rows = found["details"]["ways"]
-        print(tabulate([{"way": name} | row for name, row in rows.items()], headers="keys"))
+        details = found["details"]
+        print(tabulate([{"way": name} | row for name, row in details["ways"].items()], headers="keys"))
+        print(f"of the variance of quality scores, clusters explain: {details['scores_explained']}")
 
 
 if __name__ == "__main__":
