@@ -26,11 +26,12 @@ from typing import Any
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 from tabulate import tabulate
 
 from climb_assets.clusters.agreement import measure_agreement
 from climb_assets.clusters.domains import form_domains
-from climb_assets.clusters.kmeans import nearest_centroids, read_centroids
+from climb_assets.clusters.kmeans import fit_centroids, nearest_centroids, read_centroids
 from climb_assets.clusters.shards import embedded_shards, scored_shards
 from climb_assets.clusters.stability import Corpus, measure_stability
 from climb_assets.config import Clusters
@@ -74,6 +75,13 @@ def read_corpus(climb: Materializer) -> Corpus:
     )
 
 
+def fit(vectors: NDArray[np.float32], settings: Clusters) -> NDArray[np.float32]:
+    """Return the centroids of `fit_centroids`."""
+    with tempfile.TemporaryDirectory() as folder:
+        fit_centroids(vectors, settings, 1, Path(folder))
+        return read_centroids(Path(folder) / "centroids.npy")
+
+
 def explained_scores(climb: Materializer, corpus: Corpus) -> dict[str, float]:
     """Return how much of the variance of each quality score clusters explain: what cells of whole clusters can do."""
     centroids = read_centroids(climb.get("cluster_model").file("centroids.npy"))
@@ -97,7 +105,7 @@ def describe(climb: Materializer, corpus: Corpus, settings: Clusters, resamples:
     domain = partition.domain_of[clusters["cluster"].to_numpy()]
     held = np.bincount(domain[domain >= 0], clusters["tokens"].to_numpy()[domain >= 0])
     agreement = measure_agreement(read_table(statistics_of.file("tally.parquet")), partition.domain_of)
-    stability = measure_stability(corpus, settings, needed, resamples, threads=1)
+    stability = measure_stability(corpus, settings, lambda vectors: fit(vectors, settings), needed, resamples)
     return {
         "domains": partition.domains,
         "nmi": agreement.get("nmi"),
@@ -123,7 +131,9 @@ def search(lake: Path, folder: Path, name: str, clusters: dict[str, Any]) -> dic
         shutil.copytree(lake, copying / "lake", symlinks=True)
         copying.rename(home)
     path = home / "climb.yaml"
-    path.write_text(yaml.safe_dump({"profile": "demo", "lake": str(home / "lake"), "clusters": clusters}))
+    path.write_text(
+        yaml.safe_dump({"profile": "demo", "lake": str(home / "lake"), "clusters": clusters}), encoding="utf-8"
+    )
     command = [sys.executable, "-m", "dagster_project.cli", "--config", str(path), "up", "--to", "target_comparison"]
     subprocess.run([*command, "--yes"], check=True, stdout=sys.stderr)
     climb = Materializer(load_config(path))
@@ -156,7 +166,7 @@ def run(
         return {"name": NAME, "skipped": f"{lake} has no clusters; run `climb up --to cluster_statistics`"}
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "climb.yaml"
-        path.write_text(yaml.safe_dump({"profile": "demo", "lake": str(lake)}))
+        path.write_text(yaml.safe_dump({"profile": "demo", "lake": str(lake)}), encoding="utf-8")
         climb = Materializer(load_config(path))
         corpus, rows = read_corpus(climb), {}
         for name, settings in ways(domains, largest, distance).items():

@@ -4,21 +4,21 @@ What belongs here: repeating clusters and domains on resamples. It fits k-means 
 it; `benchmarks/domains.py` does.
 """
 
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from climb_assets.clusters.domains import form_domains
-from climb_assets.clusters.kmeans import fit_centroids, nearest_centroids, read_centroids
+from climb_assets.clusters.kmeans import nearest_centroids
 from climb_assets.clusters.statistics import LEAST_JUDGED
 from climb_assets.config import Clusters
 from climb_assets.errors import ComputeError
 from climb_assets.randomness import generator
+
+Fit = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,7 @@ class Stability:
 
 
 def measure_stability(
-    corpus: Corpus, settings: Clusters, needed: float = 0.0, resamples: int = 10, threads: int | None = None
+    corpus: Corpus, settings: Clusters, fit: Fit, needed: float = 0.0, resamples: int = 10
 ) -> Stability:
     """Form domains from all documents and from bootstrap resamples of them, k-means included, and compare.
 
@@ -62,10 +62,10 @@ def measure_stability(
 
     Parameters
     ----------
+    fit
+        Returns the centroids (clusters, dimension) of unit vectors (documents, dimension).
     needed
         See `form_domains`.
-    threads
-        Of FAISS.
 
     Raises
     ------
@@ -74,27 +74,23 @@ def measure_stability(
     """
     from sklearn.metrics import adjusted_rand_score
 
-    whole = label_documents(corpus, settings, needed, threads)
+    whole = label_documents(corpus, settings, fit, needed)
     indices = []
     for number in range(resamples):
         random = generator(settings.seed, "stability of domains", number)
         rows = np.sort(random.integers(len(corpus.tokens), size=len(corpus.tokens)))
         drawn, first = np.unique(rows, return_index=True)
         try:
-            labels = label_documents(corpus.take(rows), settings, needed, threads)
+            labels = label_documents(corpus.take(rows), settings, fit, needed)
         except ComputeError:  # bounds that this resample does not keep
             continue
         indices.append(float(adjusted_rand_score(whole[drawn], labels[first])))
     return Stability(tuple(indices), resamples - len(indices))
 
 
-def label_documents(
-    corpus: Corpus, settings: Clusters, needed: float = 0.0, threads: int | None = None
-) -> NDArray[np.int64]:
+def label_documents(corpus: Corpus, settings: Clusters, fit: Fit, needed: float = 0.0) -> NDArray[np.int64]:
     """Return the domain of each document (documents,), -1 where its cluster is pruned, of a fit on all of them."""
-    with tempfile.TemporaryDirectory() as folder:
-        fit_centroids(corpus.vectors, settings, threads, Path(folder))
-        centroids = read_centroids(Path(folder) / "centroids.npy")
+    centroids = fit(corpus.vectors)
     cluster, _ = nearest_centroids(corpus.vectors, centroids)
     return form_domains(_statistics(corpus, cluster), centroids, settings, needed).domain_of[cluster]
 
