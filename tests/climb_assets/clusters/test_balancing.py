@@ -1,14 +1,22 @@
 """Balanced domains: bounds hold or are refused, no cluster is split, order changes nothing, advice has been tried."""
 
 import re
+import shutil
+from pathlib import Path
 
 import numpy as np
+import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from climb_assets.clusters.balancing import SLACK, Bounds, balance_clusters, explain_unbalanced
 from climb_assets.config_balance import Balance
+from climb_assets.config_file import load_config
+from climb_assets.errors import ComputeError
+from climb_assets.graph.materializer import Materializer
+from climb_assets.tables import read_table
 
 ADVICE = re.compile(r"largest_share to (\S+) and clusters\.balance\.smallest_share to (\S+), which was tried$")
 
@@ -131,3 +139,22 @@ def test_the_budget_says_how_small_a_domain_may_be() -> None:
     found = Bounds.of(Balance(domains=4, largest_share=0.5), 1000, needed=200)
     assert found == Bounds(4, 0.05, 0.5)
     assert Bounds.of(Balance(domains=4, largest_share=0.5, smallest_share=0.1), 1000, needed=200).least == 0.1
+
+
+def test_the_domains_of_a_lake_keep_its_bounds_and_its_budget(lake: Path, tmp_path: Path) -> None:
+    shutil.copytree(lake / "data_lake", tmp_path / "data_lake")
+    settings = yaml.safe_load((lake / "climb.yaml").read_text())
+
+    def make(tokens: int) -> list[int]:
+        clusters = {**settings["clusters"], "domains": None, "balance": {"domains": 2, "largest_share": 0.6}}
+        changed = settings | {"clusters": clusters, "mixture": {"tokens": tokens}}
+        (tmp_path / "climb.yaml").write_text(yaml.safe_dump(changed))
+        climb = Materializer(load_config(tmp_path / "climb.yaml"))
+        climb.make("domains")
+        supply = climb.make("domain_supply").artifact.file("supply.parquet")
+        return read_table(supply)["tokens"].to_pylist()
+
+    held = make(12_000)  # four epochs at most, so each of two domains needs 1,500
+    assert len(held) == 2 and min(held) >= 1500 and max(held) <= 0.6 * sum(held)
+    with pytest.raises(ComputeError, match=r"^mixture\.tokens / mixture\.max_epochs is \S+ times the tokens"):
+        make(10_000_000)
