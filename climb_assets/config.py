@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from climb_assets.config_balance import Balance
 from climb_assets.config_base import Name, Section, Share
 from climb_assets.config_corpus import Contamination, NearDuplicates, Settle
 from climb_assets.config_dagster import Dagster
@@ -102,12 +103,16 @@ class Clusters(Section):
     )
     merge_distance: float | None = Field(1.5, gt=0, description="Ward linkage distance (paper section 3.1: 1.5)")
     domains: int | None = Field(None, ge=2, description="merge to this number of domains instead of at a distance")
+    balance: Balance | None = Field(
+        None, description="merge to domains that are neither too large nor too small instead: below"
+    )
     terms: int = Field(6, ge=1, description="c-TF-IDF terms that name a domain")
 
     @model_validator(mode="after")
     def _one_rule(self) -> Self:
-        if (self.merge_distance is None) == (self.domains is None):
-            raise ValueError("give exactly one of clusters.merge_distance and clusters.domains; set the other to null")
+        if [self.merge_distance, self.domains, self.balance].count(None) != 2:
+            keys = "clusters.merge_distance, clusters.domains and clusters.balance"
+            raise ValueError(f"give exactly one of {keys}; set the others to null")
         return self
 
 

@@ -8,6 +8,7 @@ from pydantic_core import PydanticUndefined
 
 from climb_assets import (
     config,
+    config_balance,
     config_corpus,
     config_dagster,
     config_quality,
@@ -27,6 +28,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "encoder": config.Encoder,
     "quality": config_quality.Quality,
     "clusters": config.Clusters,
+    "clusters.balance": config_balance.Balance,
     "taxonomy": config_taxonomy.Taxonomy,
     "search": config_search.Search,
     "search.predictor": config_search.Predictor,

@@ -102,6 +102,7 @@ def domains(climb: Materializer, draft: Draft) -> None:
         centroids=read_centroids(climb.get("cluster_model").file("centroids.npy")),
         shards=scored_shards(climb),
         splits=climb.get("corpus_manifest").file("splits.parquet"),
+        needed=climb.config.mixture.tokens / climb.config.mixture.max_epochs,
     )
     draft.summary = write_domains(inputs, climb.config.clusters, draft.path)
     pairs = climb.get("near_duplicates").file("pairs.parquet")

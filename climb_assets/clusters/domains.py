@@ -14,6 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from climb_assets.clusters.agreement import measure_agreement
+from climb_assets.clusters.balancing import Bounds, balance_clusters, explain_unbalanced, ward_tree
 from climb_assets.clusters.domain_names import name_domains
 from climb_assets.clusters.pruned import sum_up_pruned, tabulate_pruned
 from climb_assets.clusters.shards import ScoredShard
@@ -43,12 +44,15 @@ class DomainInputs:
         Tables of all shards, for terms and sources.
     splits
         ``splits.parquet`` of the corpus manifest.
+    needed
+        Tokens that the domains must hold for the target's budget; see `form_domains`.
     """
 
     statistics: Path
     centroids: NDArray[np.float32]
     shards: Sequence[ScoredShard]
     splits: Path
+    needed: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -64,34 +68,46 @@ class Partition:
         return int(self.domain_of.max()) + 1
 
 
-def form_domains(statistics: pa.Table, centroids: NDArray[np.float32], settings: Clusters) -> Partition:
+def form_domains(
+    statistics: pa.Table, centroids: NDArray[np.float32], settings: Clusters, needed: float = 0.0
+) -> Partition:
     """Prune and merge clusters.
 
     A cluster is pruned when it holds no train document or when its mean score is below ``clusters.prune`` in any
     dimension; a dimension that could not judge its documents prunes nothing. The centroids of the others are merged by
-    Ward linkage, unweighted as in NVIDIA's recipe, up to a distance or to a number of domains. Domains are numbered by
-    their tokens, most first.
+    Ward linkage, unweighted as in NVIDIA's recipe, up to a distance or to a number of domains, or shared out to domains
+    of bounded size. Domains are numbered by their tokens, most first.
+
+    Parameters
+    ----------
+    needed
+        ``mixture.tokens / mixture.max_epochs``, from which the smallest size of a domain follows where
+        ``clusters.balance`` states none.
 
     Raises
     ------
     ConfigError
         A threshold names a dimension that has no score.
     ComputeError
-        Fewer than two domains are left.
+        Fewer than two domains are left, or none that keep the bounds.
     """
     pruned_by = _prune(statistics, len(centroids), settings.prune)
     kept = np.array([cluster for cluster, reason in enumerate(pruned_by) if reason is None], np.int64)
     if not len(kept):
         raise ComputeError(_explain_pruned(statistics, settings.prune))
-    labels = _merge(centroids[kept], settings)
+    of_cluster = dict(zip(statistics["cluster"].to_pylist(), statistics["tokens"].to_pylist(), strict=True))
+    tokens = np.array([of_cluster[cluster] for cluster in kept.tolist()], np.int64)
+    if settings.balance is None:
+        labels = _merge(centroids[kept], settings)
+    else:
+        labels = _balance(centroids[kept], tokens, Bounds.of(settings.balance, int(tokens.sum()), needed))
     if labels.max() == labels.min():
         raise ComputeError(
             f"the {len(kept)} clusters that are kept form one domain, and a mixture needs two; "
             + _advise_on_one_domain(centroids, pruned_by, settings)
         )
-    tokens = dict(zip(statistics["cluster"].to_pylist(), statistics["tokens"].to_pylist(), strict=True))
     domain_of = np.full(len(centroids), -1, np.int64)
-    domain_of[kept] = _number_by_supply(labels, np.array([tokens[cluster] for cluster in kept.tolist()]))
+    domain_of[kept] = _number_by_supply(labels, tokens)
     return Partition(domain_of, pruned_by)
 
 
@@ -134,15 +150,7 @@ def _advise_on_one_domain(centroids: NDArray[np.float32], pruned_by: Sequence[st
 
 def _widest(centroids: NDArray[np.float32]) -> float:
     """Return the Ward distance at which all centroids are one; 0 of a single one."""
-    return float(_tree(centroids)[-1, 2]) if len(centroids) > 1 else 0.0
-
-
-def _tree(centroids: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the merges of Ward linkage (n - 1, 4), the widest distance last."""
-    from scipy.cluster.hierarchy import linkage
-
-    tree: NDArray[np.float64] = linkage(centroids.astype(np.float64), "ward")
-    return tree
+    return float(ward_tree(centroids)[-1, 2]) if len(centroids) > 1 else 0.0
 
 
 def _merge(centroids: NDArray[np.float32], settings: Clusters) -> NDArray[np.int64]:
@@ -151,10 +159,18 @@ def _merge(centroids: NDArray[np.float32], settings: Clusters) -> NDArray[np.int
 
     if len(centroids) == 1:
         return np.zeros(1, np.int64)
-    tree = _tree(centroids)
+    tree = ward_tree(centroids)
     rule = (settings.merge_distance, "distance") if settings.domains is None else (settings.domains, "maxclust")
     labels: NDArray[np.int64] = fcluster(tree, *rule).astype(np.int64)
     return labels
+
+
+def _balance(centroids: NDArray[np.float32], tokens: NDArray[np.int64], bounds: Bounds) -> NDArray[np.int64]:
+    """Return a label for each centroid; the domains keep bounds."""
+    found = balance_clusters(centroids, tokens, bounds) if bounds.domains <= len(tokens) else None
+    if found is None:
+        raise ComputeError(explain_unbalanced(centroids, tokens, bounds))
+    return found
 
 
 def _number_by_supply(labels: NDArray[np.int64], tokens: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -178,7 +194,7 @@ def write_domains(inputs: DomainInputs, settings: Clusters, out: Path) -> dict[s
     not judge.
     """
     statistics = read_table(inputs.statistics)
-    partition = form_domains(statistics, inputs.centroids, settings)
+    partition = form_domains(statistics, inputs.centroids, settings, inputs.needed)
     tally = tally_clusters(inputs.shards, inputs.splits)
     samples = sample_texts(inputs.shards, inputs.splits, partition.domain_of)
     texts = ["\n".join(of_domain) for of_domain in samples]

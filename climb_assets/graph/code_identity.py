@@ -33,6 +33,7 @@ LEFT_OUT: dict[str, str] = {
     "clusters.classify": "labels text that is in no corpus",
     "clusters.figures": "draws",
     "clusters.labelling": "labels text that is in no corpus",
+    "clusters.stability": "forms domains again from resamples, for a benchmark",
     "clusters.taxonomy": "labels text that is in no corpus",
     "clusters.taxonomy_folder": "takes along what was made",
     "clusters.taxonomy_of_lake": "takes along what was made",

@@ -15,7 +15,7 @@ from climb_assets.config_tasks import ChoiceTask, HarnessTask
 from climb_assets.environment import resolve_precision, resolve_revision
 from climb_assets.errors import ConfigError
 
-DOMAINS = ("prune", "merge_distance", "domains", "terms")  # of `clusters`: what comes after the centroids
+DOMAINS = ("prune", "merge_distance", "domains", "balance", "terms")  # of `clusters`: what comes after the centroids
 EVIDENCE = ("evidence", "carry")  # of `search`: what it begins with
 REPEATED = ("anchors", "repeats")  # of `search`: what is trained again, which changes no candidate
 TRAINED_BASELINES = frozenset({"regmix", "olmix", "climb", "doremi"})
@@ -95,7 +95,17 @@ def centroid_settings(config: Config, key: str | None) -> dict[str, Any]:
 
 def domain_settings(config: Config, key: str | None) -> dict[str, Any]:
     """Return what is pruned and merged by, and how the scores came about that it is pruned by."""
-    return {"clusters": {name: getattr(config.clusters, name) for name in DOMAINS}} | score_settings(config, key)
+    settings = {name: getattr(config.clusters, name) for name in DOMAINS if name != "balance"}
+    return {"clusters": settings | _bounds(config)} | score_settings(config, key)
+
+
+def _bounds(config: Config) -> dict[str, Any]:
+    """Return what bounds domains, where something does; without a smallest share the target's budget states it."""
+    balance = config.clusters.balance
+    if balance is None:
+        return {}
+    needed = {"needed": config.mixture.tokens / config.mixture.max_epochs} if balance.smallest_share is None else {}
+    return {"balance": values_of(balance) | needed}
 
 
 def score_settings(config: Config, key: str | None) -> dict[str, Any]:

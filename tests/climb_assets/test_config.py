@@ -70,7 +70,23 @@ def test_unknown_key_of_a_task_is_named(tmp_path: Path) -> None:
         ({"tasks": {"a": {"kind": "guess"}}}, r"tasks\.a.*kind"),
         ({"profile": "huge"}, "profile 'huge' is not known; choose one of demo, paper, smoke"),
         ({"tokenizer": {"path": "t.json", "name": "gpt2"}}, r"tokenizer\.path or tokenizer\.name, not both"),
-        ({"clusters": {"merge_distance": 1.5}}, r"exactly one of clusters\.merge_distance and clusters\.domains"),
+        ({"clusters": {"merge_distance": 1.5}}, r"exactly one of clusters\.merge_distance, clusters\.domains and"),
+        (
+            {"clusters": {"balance": {"domains": 4, "largest_share": 0.5}}},  # the profile has a number of domains
+            r"exactly one of clusters\.merge_distance, clusters\.domains and clusters\.balance; set the others to null",
+        ),
+        (
+            {"clusters": {"domains": None, "balance": {"domains": 6, "largest_share": 0.16}}},
+            r"balance: 6 domains of at most 0\.16 .*; raise clusters\.balance\.largest_share to 0\.167 or more",
+        ),
+        (
+            {"clusters": {"domains": None, "balance": {"domains": 6, "largest_share": 0.5, "smallest_share": 0.2}}},
+            r"balance: 6 domains of at least 0\.2 .*; lower clusters\.balance\.smallest_share to 0\.166 or less",
+        ),
+        (
+            {"clusters": {"domains": None, "balance": {"domains": 6}}},
+            r"clusters\.balance\.largest_share: Field required",
+        ),
         ({"clusters": {"count": 1}}, r"clusters\.count.*2"),
         ({"quality": {"scorer": "fasttext"}}, r"quality\.models names the \.bin files"),
         ({"search": {"iterations": []}}, r"search\.iterations lists 1 to 30"),

@@ -53,6 +53,27 @@ def test_a_number_of_domains_can_be_asked_for() -> None:
     assert formed.domain_of[0] == formed.domain_of[1] == 0
 
 
+def test_domains_within_bounds_can_be_asked_for() -> None:
+    balance = {"domains": 2, "largest_share": 0.6}
+    settings = Clusters(prune={"quality": 3.0}, merge_distance=None, balance=balance)
+    table = statistics([25, 25, 40, 1, 900], [5.0, 5.0, 5.0, 5.0, 1.0])
+    formed = form_domains(table, points(0, 0.1, 1, 99, 50), settings, needed=20)
+    assert formed.domains == 2 and formed.pruned_by[4] == "quality"
+    assert formed.domain_of[0] == formed.domain_of[1] != formed.domain_of[2]
+
+
+def test_bounds_that_cannot_be_kept_are_refused_and_what_is_advised_works() -> None:
+    table, places = statistics([50, 5, 5], [5.0] * 3), points(0, 1, 9)
+
+    def ask(**balance: float) -> Clusters:
+        return Clusters(prune={}, merge_distance=None, balance={"domains": 3, **balance})
+
+    with pytest.raises(ComputeError, match=r"one cluster alone holds 0\.833 of the tokens") as caught:
+        form_domains(table, places, ask(largest_share=0.4), needed=3)
+    largest, smallest = map(float, re.findall(r"_share to (\d[.\d]*)", str(caught.value)))
+    assert form_domains(table, places, ask(largest_share=largest, smallest_share=smallest)).domains == 3
+
+
 @given(tokens=st.lists(st.integers(1, 50), min_size=2, max_size=12))
 def test_domains_are_numbered_by_supply(tokens: list[int]) -> None:
     settings = Clusters(prune={}, merge_distance=0.5)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from climb_assets.config import Config
+from climb_assets.config_balance import Balance
 from climb_assets.graph.assets import SEARCH, SPEC, SPECS
 from climb_assets.graph.hashed_settings import iteration_number
 from climb_assets.graph.materializer import Materializer
@@ -72,6 +73,7 @@ def users(before: Config, after: Config) -> set[str]:
         ("quality", {"folds": 4}, set()),
         ("clusters", {"count": 7}, {"cluster_model"}),
         ("clusters", {"domains": 4}, {"domains"}),
+        ("clusters", {"balance": Balance(domains=4, largest_share=0.5)}, {"domains"}),
         ("search", {"pool": 201}, {"mixture_candidates"} | CHOSEN),
         ("search", {"max_usage": 14.0}, {"mixture_candidates", "baseline_mixtures"} | CHOSEN),
         ("search", {"seed": 1}, SEEDED),
@@ -137,6 +139,20 @@ def test_evidence_is_judged_by_the_tasks_that_decide(config: Config, tmp_path) -
     for asset in ("mixture_candidates", "predictor_state"):
         assert SPEC[asset].files(before) == {"evidence": tmp_path}
         assert SPEC[asset].files(config) == {}
+
+
+def test_the_budget_concerns_domains_only_where_it_says_how_small_they_may_be(config: Config) -> None:
+    def moved_by_budget(**balance: float | None) -> bool:
+        clusters = {"domains": None, "balance": Balance(domains=4, largest_share=0.5, **balance)} if balance else {}
+        before = replaced(config, ["clusters"], clusters)
+        return "domains" in users(before, replaced(before, ["mixture"], {"tokens": 2 * config.mixture.tokens}))
+
+    assert not moved_by_budget() and not moved_by_budget(smallest_share=0.1)
+    assert moved_by_budget(smallest_share=None)
+
+
+def test_without_bounds_the_settings_of_domains_are_as_before_there_were_any(config: Config) -> None:
+    assert set(SPEC["domains"].settings(config, None)["clusters"]) == {"prune", "merge_distance", "domains", "terms"}
 
 
 def test_a_task_only_for_the_report_concerns_no_proxy(config: Config) -> None:
