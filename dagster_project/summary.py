@@ -121,12 +121,14 @@ def _evidence(materializer: Materializer) -> dict[str, Any] | None:
     state = materializer.store.current("predictor_state", iteration_key(1))
     if state is None or not state.summary.get("evidence"):
         return None
-    made = (materializer.store.current("predictor_state", key) for key in reversed(iteration_keys(materializer.config)))
-    last = next(artifact for artifact in made if artifact is not None)
-    return {
+    made = [materializer.store.current("predictor_state", key) for key in iteration_keys(materializer.config)]
+    judged = [
+        artifact for artifact in made if artifact is not None and "evidence.parquet" in artifact.manifest["files"]
+    ]
+    return {  # what was made before evidence was judged tells of none of it
         "rows": state.summary["evidence"],
-        "sources": state.summary["evidence_of"],
-        "believed": source_beliefs(read_table(last.file("evidence.parquet"))),
+        "sources": state.summary.get("evidence_of", {}),
+        "believed": source_beliefs(read_table(judged[-1].file("evidence.parquet"))) if judged else {},
         "left_out": state.summary["evidence_left_out"],
     }
 

@@ -75,7 +75,7 @@ def _describe_evidence_brought(
     rows: int, sources: Mapping[str, int], believed: Mapping[str, float | None], left_out: Mapping[str, str]
 ) -> str:
     of_each = ", ".join(f"{count} of {source}" for source, count in sources.items())
-    text = f"The search began with {rows} mixtures of its evidence ({of_each})"
+    text = f"The search began with {rows} mixtures of its evidence" + (f" ({of_each})" if of_each else "")
     if left_out:
         run, reason = next(iter(left_out.items()))
         text += f"; {len(left_out)} runs were left out, such as {printable(run, 60)}: {printable(reason)}"

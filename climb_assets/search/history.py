@@ -198,8 +198,16 @@ class History:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read what `save` wrote."""
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        ComputeError
+            It was written before rows told where they are from.
+        """
         table = read_table(path)
+        if "trust" not in table.column_names:
+            raise ComputeError(f"{path} was written by an earlier version; run `climb up`")
         apart = ("key", "weights", "source")
         column = {name: table[name].to_numpy() for name in table.column_names if name not in apart}
         iteration, diverged = column.pop("iteration"), column.pop("diverged").astype(np.bool_)
