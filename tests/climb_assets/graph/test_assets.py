@@ -13,6 +13,7 @@ from climb_assets.graph.spec import iteration_keys
 
 CHOSEN = {"confirmation_results", "optimal_mixture"}  # what is confirmed, and which of it is the answer
 TRAINED = {"proxy_results", "proxy_fidelity", "confirmation_results", "target_comparison"}
+BUDGETED = TRAINED | {"carried_evidence"}
 SEEDED = {"mixture_candidates", "predictor_state", "optimal_mixture"} | TRAINED
 SEARCHING = ("uniform", "proportional", "regmix")  # baselines, one of which trains proxies
 
@@ -79,8 +80,9 @@ def users(before: Config, after: Config) -> set[str]:
         ("search", {"seed": 1}, SEEDED),
         ("search", {"first": "spread"}, {"mixture_candidates"}),
         ("search", {"repeats": 1}, {"proxy_results"} | CHOSEN),  # the fresh seeds come after the repeats
-        ("search.predictor", {"kind": "mixing_law"}, {"predictor_state"}),
-        ("search.predictor.small_trees", {"trees": 3}, {"predictor_state"}),
+        ("search.predictor", {"kind": "mixing_law"}, {"mixture_candidates", "predictor_state"}),  # of evidence
+        ("search.predictor.small_trees", {"trees": 3}, {"mixture_candidates", "predictor_state"}),
+        ("search", {"carry": False}, {"carried_evidence"}),
         ("search.acquisition", {"separation": 0.1}, {"mixture_candidates", "optimal_mixture"}),  # advice asks it too
         ("search.limits", {"divergence": 0.1}, {"mixture_candidates", "baseline_mixtures"} | CHOSEN),
         ("search.limits", {"repetition_scale": 15.4}, {"mixture_candidates", "baseline_mixtures"} | CHOSEN),
@@ -88,13 +90,13 @@ def users(before: Config, after: Config) -> set[str]:
         ("search.choice", {"confidence": 0.9}, CHOSEN),
         ("baselines", {"mixtures": ("uniform", "proportional")}, {"baseline_mixtures"}),
         ("baselines.doremi", {"step": 0.5}, {"baseline_mixtures"}),
-        ("proxy", {"tokens": 2048}, {"proxy_results", "proxy_fidelity", "confirmation_results"}),
+        ("proxy", {"tokens": 2048}, {"carried_evidence", "proxy_results", "proxy_fidelity", "confirmation_results"}),
         ("target", {"seeds": (0, 2)}, {"target_comparison"}),
         ("target", {"seeds": (2, 0)}, {"target_comparison", "proxy_fidelity"}),
         ("fidelity", {"wanted": 0.5}, {"proxy_fidelity"}),
         ("mixture", {"seed": 1}, {"mixed_corpus"}),
         ("mixture", {"max_epochs": 3.0}, {"mixture_candidates", "baseline_mixtures", "mixed_corpus"} | CHOSEN),
-        ("mixture", {"tokens": 1}, {"mixture_candidates", "baseline_mixtures", "mixed_corpus"} | CHOSEN | TRAINED),
+        ("mixture", {"tokens": 1}, {"mixture_candidates", "baseline_mixtures", "mixed_corpus"} | CHOSEN | BUDGETED),
         ("runtime", {"workers": 2}, set()),
         ("runtime", {"private": True}, set()),
     ],

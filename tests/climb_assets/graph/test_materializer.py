@@ -42,8 +42,8 @@ def test_partitions_follow_the_raw_folder_and_the_configuration(materializer: Ma
 def test_inputs_reach_as_far_as_the_spec_says(materializer: Materializer) -> None:
     assert keys(materializer, "tokenized_shards", "first.jsonl") == ["corpus_shards@first.jsonl", "tokenizer@None"]
     assert len(keys(materializer, "corpus_manifest", None)) == 5 * 3 + 1
-    assert keys(materializer, "mixture_candidates", "iteration-01") == ["training_tokens@None"]
-    assert keys(materializer, "mixture_candidates", "iteration-03")[1:] == ["predictor_state@iteration-02"]
+    assert keys(materializer, "mixture_candidates", "iteration-01") == ["training_tokens@None", "carried_evidence@None"]
+    assert keys(materializer, "mixture_candidates", "iteration-03")[2:] == ["predictor_state@iteration-02"]
     assert "predictor_state@iteration-03" in keys(materializer, "optimal_mixture", "general")
     assert keys(materializer, "proxy_fidelity", None)[:2] == ["mixture_candidates@iteration-01", "training_tokens@None"]
 
