@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sqlite3
+import subprocess
 from pathlib import Path
 
 import hypothesis
@@ -190,7 +191,9 @@ def finish_project(folder: Path, encoder: Path) -> Path:
 @pytest.fixture
 def finished_project(finished_once: Path, tmp_path: Path) -> Path:
     """Return a copy of the finished project that a test may change."""
-    return Path(shutil.copytree(finished_once, tmp_path / "finished"))
+    copy = tmp_path / "finished"
+    subprocess.run(["cp", "-a", finished_once, copy], check=True)  # a third of the time of shutil, 200 times over
+    return copy
 
 
 @pytest.fixture
