@@ -1,10 +1,12 @@
-# make demo | test | ui | check: each works on a fresh clone with Python 3.11+, make and a package index.
+# make demo | test | test-all | ui | check: each works on a fresh clone with Python 3.11+, make and a package index.
 
 PYTHON ?= python3
 EXTRAS ?= cpu,fasttext,eval,dev
 DOCUMENTS ?= 5000
 PORT ?= 3000
 TEST_PROCESSES ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)')
+# Where there is room in memory, tests write there: their lakes wait for each file to be on the disk, ten thousands of times.
+TEST_FOLDER ?= $(shell $(PYTHON) -c 'import os, shutil, tempfile; m = "/dev/shm"; print(m if os.path.isdir(m) and shutil.disk_usage(m).free > 8e9 else tempfile.gettempdir())')
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -15,7 +17,7 @@ SHELL := $(shell command -v setpriv)
 .SHELLFLAGS := --pdeathsig KILL /bin/sh -ec
 endif
 
-.PHONY: demo test ui check install screenshot sbom lock clean
+.PHONY: demo test test-all ui check install screenshot sbom lock clean
 
 demo: install ## the whole of CLIMB on a real corpus
 	@echo "Fetching the demo corpus (skipped where it is there) ..."
@@ -24,7 +26,10 @@ demo: install ## the whole of CLIMB on a real corpus
 	@exec $(BIN)/climb up
 
 test: install ## every test, a file at a time on all cores; one process more, as servers mostly wait
-	@exec $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
+	@exec env TMPDIR=$(TEST_FOLDER) $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
+
+test-all: export CLIMB_TEST_MOMENTS := all
+test-all: test ## the same, with every moment at which a process is killed
 
 ui: install ## Dagster's web UI and daemon on loopback
 	@exec $(BIN)/climb ui --port $(PORT)

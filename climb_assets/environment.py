@@ -104,13 +104,18 @@ def _distributions() -> Mapping[str, list[str]]:
     return importlib.metadata.packages_distributions()
 
 
+@functools.cache
+def _version(distribution: str) -> str:
+    return importlib.metadata.version(distribution)  # a file that is parsed anew each time
+
+
 def package_versions(modules: frozenset[str]) -> dict[str, str]:
     """Return the version of Python, and of each distribution that top-level modules come from, by its name, sorted.
 
     ``faiss`` may come from ``faiss-cpu`` or ``faiss-gpu``. A module that is not installed has no version.
     """
     names = {name for module in modules for name in _distributions().get(module, ())}
-    versions = {re.sub(r"[-_.]+", "-", name).lower(): importlib.metadata.version(name) for name in names}
+    versions = {re.sub(r"[-_.]+", "-", name).lower(): _version(name) for name in names}
     return {"python": platform.python_version()} | dict(sorted(versions.items()))
 
 

@@ -26,7 +26,9 @@ def latest_versions(
     Walks the events back from the newest until every such partition was seen: 0.2 s for 1,000 partitions.
     """
     key, found, cursor = dg.AssetKey(asset), dict[str | None, str](), None
-    missing = set(partitions) & {None, *instance.get_materialized_partitions(key)}
+    missing = set(partitions)
+    if missing - {None}:
+        missing &= {None, *instance.get_materialized_partitions(key)}
     while missing:
         page = instance.fetch_materializations(key, limit=min(PAGE, 2 * len(missing)), cursor=cursor)
         for record in page.records:

@@ -152,17 +152,31 @@ def observe_corpus(instance: dg.DagsterInstance, materializer: Materializer) -> 
         instance.report_runless_asset_event(dg.AssetObservation(key, tags={DATA_VERSION: version}))
 
 
-def report_missing_events(instance: dg.DagsterInstance, materializer: Materializer) -> int:
-    """Report every current artefact whose version is not the latest one Dagster knows; return their number."""
-    reported = 0
+def report_missing_events(
+    instance: dg.DagsterInstance, materializer: Materializer, seen: dict[tuple[str, str | None], str] | None = None
+) -> int:
+    """Report every current artefact whose version is not the latest one Dagster knows; return their number.
+
+    Parameters
+    ----------
+    seen
+        The version of each asset and partition that Dagster was last seen to know, which is not looked up again; what
+        it knows now is added.
+    """
+    reported, seen = 0, {} if seen is None else seen
     for spec in SPECS:
         current = {key: materializer.store.current(spec.asset, key) for key in materializer.partitions(spec)}
-        artifacts = {key: artifact for key, artifact in current.items() if artifact is not None}
+        artifacts = {
+            key: artifact
+            for key, artifact in current.items()
+            if artifact is not None and seen.get((spec.asset, key)) != artifact.data_version
+        }
         known = latest_versions(instance, spec.asset, artifacts)
         for partition, artifact in artifacts.items():
             if known.get(partition) != artifact.data_version:
                 instance.report_runless_asset_event(event_of(artifact, instance))
                 reported += 1
+            seen[spec.asset, partition] = artifact.data_version
         if spec.kept is not None:
             reaffirm_kept(instance, materializer, spec.asset)
     return reported

@@ -93,6 +93,7 @@ def bring_up_to_date(
     made, before, due, told, approved = 0, None, False, "", False
     moved: dict[str, str] = {}
     lost: set[str] = set()
+    seen: dict[tuple[str, str | None], str] = {}
     while True:
         plan = make_plan(materializer, to)
         if not due and renew_where_due(materializer, plan, report):
@@ -117,7 +118,7 @@ def bring_up_to_date(
             approved = True
         before = named
         forget_removed(materializer, plan)
-        reported = report_missing_events(instance, materializer)
+        reported = report_missing_events(instance, materializer, seen)
         if not plan.stale:
             return Update(made, reported, moved)
         for run in next_runs(plan):

@@ -3,11 +3,14 @@
 import json
 import os
 import shutil
+import sqlite3
+import subprocess
 from pathlib import Path
 
 import hypothesis
 import numpy as np
 import pytest
+import sqlalchemy
 import yaml
 from filelock import FileLock
 
@@ -23,6 +26,11 @@ hypothesis.settings.register_profile("climb", deadline=None)  # how fast a machi
 hypothesis.settings.load_profile("climb")
 
 FINISHED = "finished"  # a file that says that the project beside it is whole, and how many partitions were made
+# The files of minutes; first those that need no finished project, while one process makes it for the others.
+LONGEST = (
+    *("test_servers.py", "test_kept.py", "test_crashes.py", "test_swarm.py", "test_run_plan.py", "test_edits.py"),
+    *("test_cli_garbage.py", "test_drift.py", "test_cli.py", "test_summary.py"),
+)
 WORDS = {
     "first": [
         "river",
@@ -78,9 +86,16 @@ WORDS = {
 }
 
 
+@sqlalchemy.event.listens_for(sqlalchemy.Engine, "connect")
+def wait_for_no_disk(connection: sqlite3.Connection, record: object) -> None:
+    """Let Dagster's databases write without waiting for the disk: no test outlives a power cut."""
+    connection.execute("PRAGMA synchronous = OFF")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest tests, so that no process is left with one of them at the end."""
-    items.sort(key=lambda item: "integration" not in item.path.parts)
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: (order.get(item.path.name, len(order)), "integration" not in item.path.parts))
 
 
 def write_source(path: Path, source: str, documents: int = 80, seed: int = 0) -> None:
@@ -176,7 +191,9 @@ def finish_project(folder: Path, encoder: Path) -> Path:
 @pytest.fixture
 def finished_project(finished_once: Path, tmp_path: Path) -> Path:
     """Return a copy of the finished project that a test may change."""
-    return Path(shutil.copytree(finished_once, tmp_path / "finished"))
+    copy = tmp_path / "finished"
+    subprocess.run(["cp", "-a", finished_once, copy], check=True)  # a third of the time of shutil, 200 times over
+    return copy
 
 
 @pytest.fixture

@@ -45,8 +45,9 @@ class Package:
         self._sections: dict[Definition, bool] = {}
         self._skipped: dict[str, bool] = {}
         self._edges: dict[Definition, frozenset[Found]] = {}
+        self._reached: dict[tuple[str, ...], Reached] = {}
 
-    def reach(self, functions: Iterable[str]) -> Reached:
+    def reach(self, functions: tuple[str, ...]) -> Reached:
         """Return what functions reach, each given as ``package.module:function``; a module alone is all of it.
 
         Raises
@@ -54,6 +55,8 @@ class Package:
         ConfigError
             One of them is not there, or is left out.
         """
+        if functions in self._reached:
+            return self._reached[functions]
         walk = _Walk(self)
         for function in functions:
             module, _, name = function.partition(":")
@@ -65,7 +68,8 @@ class Package:
             if self.leaves_out(module):
                 raise ConfigError(f"{module} is left out of the code that counts; take it off LEFT_OUT")
             walk.follow(module, Reference(module, tuple(name.split(".")) if name else ()))
-        return walk.finish()
+        self._reached[functions] = walk.finish()
+        return self._reached[functions]
 
     def leaves_out(self, module: str, definition: Definition | None = None) -> bool:
         """Return whether a module, or one definition of it, does not count."""

@@ -1,6 +1,7 @@
 """Who may import what: read off the syntax trees, so that a rule holds also where no test runs the code."""
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,6 +35,12 @@ EXCEPTIONS = {
 def name_of(path: Path) -> str:
     """Return a file as people write it."""
     return path.relative_to(ROOT).as_posix()
+
+
+@functools.cache
+def parse(path: Path) -> ast.Module:
+    """Return the syntax tree of a file, which every rule looks at."""
+    return ast.parse(path.read_text())
 
 
 def imports(node: ast.AST) -> Iterator[str]:
@@ -74,7 +81,7 @@ def path(request: pytest.FixtureRequest) -> Path:
 @pytest.fixture
 def tree(path: Path) -> ast.Module:
     """Return its syntax tree."""
-    return ast.parse(path.read_text())
+    return parse(path)
 
 
 def test_what_is_computed_knows_no_dagster(path: Path, tree: ast.Module) -> None:

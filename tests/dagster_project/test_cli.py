@@ -245,7 +245,7 @@ def test_a_home_of_the_user_is_used_instead_of_the_lakes(
 
 @pytest.mark.slow
 def test_nothing_that_a_search_leaves_is_open_to_others_where_it_is_private(fresh_project: Path) -> None:
-    change_setting(fresh_project, runtime={"private": True, "workers": 1}, search={"iterations": [4]})
+    change_setting(fresh_project, runtime={"private": True, "workers": 1}, search={"iterations": [2]})
     change_setting(fresh_project, fidelity={"mixtures": 0}, objectives={"general": {"first_text": 1}})
     lake = fresh_project / "data_lake"
     with usual_umask():

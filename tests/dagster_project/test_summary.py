@@ -79,7 +79,10 @@ def test_a_lake_with_nothing_in_it(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_what_was_not_measured_is_said(project: Path, up: Up) -> None:
     path = project / "climb.yaml"
-    settings = yaml.safe_load(path.read_text()) | {"search": {"repeats": 0}, "fidelity": {"mixtures": 0}}
+    settings = yaml.safe_load(path.read_text()) | {
+        "search": {"repeats": 0, "iterations": [2]},
+        "fidelity": {"mixtures": 0},
+    }
     path.write_text(yaml.safe_dump(settings))
     up(to="predictor_state")
     up(to="proxy_fidelity")
@@ -92,7 +95,7 @@ def test_what_was_not_measured_is_said(project: Path, up: Up) -> None:
 def test_what_was_made_from_an_earlier_answer_is_not_shown_beside_the_new_one(project: Path, up: Up) -> None:
     path = project / "climb.yaml"
     before = summarise(Materializer(load_config(path)))["mixtures"]["general"]
-    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"search": {"seed": 7}}))
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"search": {"seed": 7, "iterations": [2]}}))
     up(to="optimal_mixture")
     materializer = Materializer(load_config(path))
     after = summarise(materializer)["mixtures"]["general"]

@@ -20,6 +20,7 @@ from climb_assets.store.local import LocalStore
 
 ROOT = Path(__file__).parents[2]
 MARK = "CLIMB_TEST_MARK"
+EVERY_MOMENT = os.environ.get("CLIMB_TEST_MOMENTS") == "all"  # of those at which something is killed; else some
 
 
 @dataclass
@@ -83,7 +84,7 @@ def climb(project: Path, *arguments: str) -> Launch:
     return launch(command, project / f"{arguments[0]}.log")
 
 
-def wait_until(happened: Callable[[], bool], timeout: float, what: str, pause: float = 0.002) -> None:
+def wait_until(happened: Callable[[], bool], timeout: float, what: str, pause: float = 0.02) -> None:
     """Poll until it happened; fail after `timeout` seconds."""
     end = time.monotonic() + timeout
     while not happened():

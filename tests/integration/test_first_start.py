@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from dagster_project.instance import open_instance
-from tests.integration.processes import ROOT
+from tests.integration.processes import EVERY_MOMENT, ROOT
 
-KILLS, TOGETHER = 4, 3
+KILLS, TOGETHER = 4 if EVERY_MOMENT else 2, 3
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+import yaml
 
 from climb_assets.config_file import load_config
 from climb_assets.graph.assets import SPECS
@@ -92,8 +93,15 @@ class Server:
 
 
 @pytest.fixture
-def two_shards(project: Path) -> Path:
-    """Return the project with two shards rather than three: each costs the daemon runs of seconds."""
+def small_project(project: Path) -> Path:
+    """Return the project with two shards, two iterations, one objective: one more costs the daemon half a minute."""
+    settings = yaml.safe_load((project / "climb.yaml").read_text())
+    settings |= {
+        "search": {"iterations": [2, 1]},
+        "objectives": {"general": {"first_text": 1, "second_text": 1}},
+        "fidelity": {"mixtures": 0},
+    }
+    (project / "climb.yaml").write_text(yaml.safe_dump(settings))
     raw = project / "data_lake" / "raw"
     (raw / "others").mkdir()
     for source in list(WORDS)[1:]:
@@ -102,11 +110,11 @@ def two_shards(project: Path) -> Path:
 
 
 @pytest.fixture
-def server(two_shards: Path) -> Iterator[Server]:
+def server(small_project: Path) -> Iterator[Server]:
     """Return a running server."""
-    file = prepare_home(two_shards / "data_lake") / "dagster.yaml"
+    file = prepare_home(small_project / "data_lake") / "dagster.yaml"
     file.write_text(edited := file.read_text() + "# ours\n")
-    started = Server(two_shards)
+    started = Server(small_project)
     try:
         wait_until(started.ready, 90, "the web server", 0.5)
         yield started
@@ -117,14 +125,14 @@ def server(two_shards: Path) -> Iterator[Server]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_materialize_all_beside_climb_up_does_nothing_twice(two_shards: Path, server: Server) -> None:
-    materializer = Materializer(load_config(two_shards / "climb.yaml"))
+def test_materialize_all_beside_climb_up_does_nothing_twice(small_project: Path, server: Server) -> None:
+    materializer = Materializer(load_config(small_project / "climb.yaml"))
     assert {address.partition(":")[0] for address in server.listeners()} <= LOOPBACK
     assert f"0100007F:{server.port:04X}" in server.listeners()
 
     everything = server.materialize_all()  # a backfill waits for a 30-second tick before each layer of assets
     wait_until(lambda: any((materializer.store.root / "refs").glob("corpus_shards/*")), 120, "a shard", 0.2)
-    beside = climb(two_shards, "up")
+    beside = climb(small_project, "up")
     try:
         assert beside.finish() == 0, beside.log.read_text()
     finally:
@@ -133,7 +141,7 @@ def test_materialize_all_beside_climb_up_does_nothing_twice(two_shards: Path, se
 
     before = _stamps(materializer), trained(materializer.store.root)
     assert not server.has_succeeded(everything), "it must still ask for what is there, or this shows nothing"
-    wait_until(lambda: server.has_succeeded(everything), 600, "the backfill", 0.5)
+    wait_until(lambda: server.has_succeeded(everything), 600, "the backfill", 2)
     assert (_stamps(materializer), trained(materializer.store.root)) == before
     _assert_each_made_once(materializer)
     server.stop()

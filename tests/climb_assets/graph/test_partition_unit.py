@@ -19,39 +19,36 @@ SHARDS = ["first.jsonl", "second.jsonl", "third.jsonl"]
 
 
 def materializer_of(project: Path, workers: int) -> Materializer:
+    """Return a materializer of a project, with all made that shards need."""
     config = load_config(project / "climb.yaml")
-    return Materializer(config.model_copy(update={"runtime": config.runtime.model_copy(update={"workers": workers})}))
-
-
-def made_by(project: Path, workers: int) -> dict[tuple[str, str | None], str]:
-    """Return the data version of everything that was made."""
-    climb = materializer_of(project, workers)
+    config = config.model_copy(update={"runtime": config.runtime.model_copy(update={"workers": workers})})
+    climb = Materializer(config)
     climb.make("tokenizer")
     climb.make("quality_scorer")
-    made = list(make_partitions(climb, SHARD_CHAIN, SHARDS))
-    assert all(one.fresh for one in made)
-    return {(one.artifact.asset, one.artifact.partition): one.artifact.data_version for one in made}
+    return climb
 
 
-def test_workers_make_the_same_bytes(project: Path, tmp_path: Path) -> None:
+def test_workers_make_the_same_bytes_and_each_loads_the_encoder_once(project: Path, tmp_path: Path) -> None:
     other = Path(shutil.copytree(project, tmp_path / "other"))
-    alone = made_by(project, 1)
-    shared = made_by(other, 2)
-    assert alone == shared
-    assert set(alone) == {(asset, shard) for asset in SHARD_CHAIN for shard in SHARDS}
+    alone = list(make_partitions(materializer_of(project, 1), SHARD_CHAIN, SHARDS))
+    assert all(one.fresh for one in alone)
 
-
-def test_a_worker_loads_the_encoder_once_for_all_its_shards(project: Path) -> None:
     end_idle_workers()  # those of another test may have loaded one
-    climb = materializer_of(project, 2)
-    climb.make("tokenizer")
-    climb.make("quality_scorer")
-    code = {asset: code_at_start(SPEC[asset].function) for asset in SHARD_CHAIN}
+    climb = materializer_of(other, 2)
+    code = {asset: code_at_start(*SPEC[asset].functions) for asset in SHARD_CHAIN}
     units = [MakeAndCount(climb.config, climb.listing(), code, shard) for shard in SHARDS]
     workers, loads = zip(*(found for _, found in LocalExecutor(2).map(units, Resources(2**20))), strict=True)
     assert len(set(workers)) == 2
     assert set(loads) == {1}
-    assert len(climb.store.all_of("embeddings")) == len(SHARDS)
+
+    shared = list(make_partitions(climb, SHARD_CHAIN, SHARDS))
+    assert not any(one.fresh for one in shared)
+    made = [
+        {(one.artifact.asset, one.artifact.partition): one.artifact.data_version for one in each}
+        for each in (alone, shared)
+    ]
+    assert made[0] == made[1]
+    assert set(made[0]) == {(asset, shard) for asset in SHARD_CHAIN for shard in SHARDS}
 
 
 def test_code_that_changed_since_the_plan_is_refused(materializer: Materializer) -> None:

@@ -149,19 +149,6 @@ def test_an_error_in_a_worker_is_the_callers(swarm: Swarm, make_training: MakeTr
         swarm.run([Proxy((1.0,))], make_training(), {})
 
 
-def test_a_worker_that_keeps_dying_is_reported(
-    lake: LocalStore,
-    data: TrainingData,
-    conditions: Conditions,
-    make_training: MakeTraining,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    end_idle_workers()
-    monkeypatch.setattr(sys, "executable", shutil.which("false"))  # no interpreter starts
-    with pytest.raises(TransientError, match="died 2 times"):
-        Swarm(lake, data, one_worker(conditions)).run([ONE], make_training(), {})
-
-
 @pytest.mark.slow
 def test_workers_die_with_a_killed_parent_and_finished_work_stays(
     lake: LocalStore, data: TrainingData, conditions: Conditions, make_training: MakeTraining, tmp_path: Path
@@ -198,31 +185,6 @@ def test_workers_die_with_a_killed_parent_and_finished_work_stays(
     outcomes = Swarm(lake, data, one_worker(conditions)).run(proxies, training, {})
     assert sum(outcome.trained for outcome in outcomes) == 1
     assert all((store / name).stat().st_mtime_ns == time for name, time in kept.items())
-
-
-@pytest.mark.slow
-def test_a_killed_worker_is_replaced_and_its_training_goes_on(
-    lake: LocalStore, data: TrainingData, conditions: Conditions, make_training: MakeTraining, tmp_path: Path
-) -> None:
-    """The job whose worker is killed is retried from its checkpoint, and ends with the bits of an undisturbed run."""
-    training, conditions = make_training(tokens=64_000), one_worker(conditions, checkpoint_seconds=0.1)
-    killed: list[int] = []
-
-    def kill() -> None:
-        _wait(lambda: any((lake.root / "unfinished").glob(f"*/{STATE}")), 240)
-        killed.extend(_children(os.getpid()))
-        for pid in killed:
-            os.kill(pid, signal.SIGKILL)
-
-    killer = threading.Thread(target=kill)
-    killer.start()
-    (outcome,) = Swarm(lake, data, conditions).run([ONE], training, {})
-    killer.join()
-    assert killed
-    assert outcome.model.run["resumed_at_step"] > 0
-    (undisturbed,) = Swarm(LocalStore(tmp_path / "other"), data, conditions).run([ONE], training, {})
-    assert undisturbed.model.run["resumed_at_step"] == 0
-    assert outcome.model.data_version == undisturbed.model.data_version
 
 
 def test_the_bits_do_not_depend_on_the_workers(
@@ -278,6 +240,44 @@ def test_one_compiled_step_serves_every_proxy(
         curves = [read_table(outcome.model.file("curve.parquet"))["loss"].to_pylist() for outcome in (one, other)]
         assert curves[0] == pytest.approx(curves[1], rel=exact)
     assert ours[1].model.run["seconds"] < ours[0].model.run["seconds"]  # the second one is not compiled again
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_replaced_and_its_training_goes_on(
+    lake: LocalStore, data: TrainingData, conditions: Conditions, make_training: MakeTraining, tmp_path: Path
+) -> None:
+    """The job whose worker is killed is retried from its checkpoint, and ends with the bits of an undisturbed run."""
+    training, conditions = make_training(tokens=32_000), one_worker(conditions, checkpoint_seconds=0.1)
+    killed: list[int] = []
+
+    def kill() -> None:
+        _wait(lambda: any((lake.root / "unfinished").glob(f"*/{STATE}")), 240)
+        killed.extend(_children(os.getpid()))
+        for pid in killed:
+            os.kill(pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    (outcome,) = Swarm(lake, data, conditions).run([ONE], training, {})
+    killer.join()
+    assert killed
+    assert outcome.model.run["resumed_at_step"] > 0
+    (undisturbed,) = Swarm(LocalStore(tmp_path / "other"), data, conditions).run([ONE], training, {})
+    assert undisturbed.model.run["resumed_at_step"] == 0
+    assert outcome.model.data_version == undisturbed.model.data_version
+
+
+def test_a_worker_that_keeps_dying_is_reported(
+    lake: LocalStore,
+    data: TrainingData,
+    conditions: Conditions,
+    make_training: MakeTraining,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    end_idle_workers()  # which is why this test is the last, and the one before it kills them: the others share them
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))  # no interpreter starts
+    with pytest.raises(TransientError, match="died 2 times"):
+        Swarm(lake, data, one_worker(conditions)).run([ONE], make_training(), {})
 
 
 def _finished(store: Path) -> list[Path]:
