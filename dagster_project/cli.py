@@ -328,6 +328,7 @@ def export_swarm(folder: Path, stale_too: bool) -> None:
         raise MissingArtifact("this swarm is of an earlier version of climb; run `climb up`, then export it")
     searched = materializer.version_named("training_tokens", None, version)
     folder.mkdir(parents=True, exist_ok=True)
+    history = history.measured_here()
     write_swarm(folder, history, read_table(searched.file("supply.parquet"), ["name"])["name"].to_pylist())
     click.echo(f"{len(history.keys)} mixtures in {folder}")
 

@@ -74,14 +74,18 @@ def _describe_staleness(stale: list[str] | str) -> str:
 def _describe_evidence_brought(
     rows: int, sources: Mapping[str, int], believed: Mapping[str, float | None], left_out: Mapping[str, str]
 ) -> str:
-    of_each = ", ".join(f"{count} of {source}" for source, count in sources.items())
+    of_each = "; ".join(f"{count} of {printable(source)}" for source, count in sources.items())
     text = f"The search began with {rows} mixtures of its evidence" + (f" ({of_each})" if of_each else "")
     if left_out:
         run, reason = next(iter(left_out.items()))
         text += f"; {len(left_out)} runs were left out, such as {printable(run, 60)}: {printable(reason)}"
-    doubted = [f"{source} ({value:.2f})" for source, value in believed.items() if value is not None and value < HALF]
+    doubted = [
+        f"{printable(source)} (believed {value:.2f} of 1)"
+        for source, value in believed.items()
+        if value is not None and value < HALF
+    ]
     if doubted:
-        text += f". What it measured itself speaks against {', '.join(doubted)}, which counts that much of 1"
+        text += f". What it measured itself speaks against {'; '.join(doubted)}, so that counts little or nothing"
     return f"{text}."
 
 

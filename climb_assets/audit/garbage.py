@@ -151,7 +151,27 @@ def mark(store: Store, models: Models) -> set[Key]:
             trained[_key(model)] = model
     references = {model.manifest["inputs"].get(MODELS) for model in trained.values()}  # of DoReMi's
     trained |= {_key(model): model for model in everything if model.data_version in references}
+    needed |= _spoken_for(store, [artifact for artifact in made if artifact.asset == "carried_evidence"])
     return needed | trained.keys() | _measured(store, {model.data_version for model in trained.values()})
+
+
+def _spoken_for(store: Store, carried: Iterable[Artifact]) -> set[Key]:
+    """Return the training tokens of the models that carried evidence names, and the shards that tell their documents.
+
+    A changed task measures the models again, and the next renewal carries them once more.
+    """
+    found: set[Key] = set()
+    versions = {model.manifest["inputs"]["training_tokens"] for model in trained_models(store, carried)}
+    for tokens in store.all_of("training_tokens"):
+        if tokens.data_version not in versions:
+            continue
+        found.add(_key(tokens))
+        for name, version in tokens.manifest["inputs"].items():
+            asset, _, shard = name.partition("@")
+            held = store.with_data_version(asset, shard, version) if asset == "tokenized_shards" else None
+            if held is not None:
+                found.add(_key(held))
+    return found
 
 
 def _measured(store: Store, models: set[str]) -> set[Key]:

@@ -58,7 +58,7 @@ SEARCH_SPECS: tuple[Spec, ...] = (
     Spec(
         "carried_evidence",
         "training",
-        inputs=(Input("training_tokens"), Input("tokenizer", drawn=False)),
+        inputs=(Input("training_tokens"), Input("tokenizer", drawn=False), *hidden("cluster_assignments")),
         settings=carried_settings,
         files=proxy_files,
         kept=SNAPSHOT,

@@ -122,7 +122,7 @@ def adapt(mixture: FloatArray, limits: Limits, min_weight: float) -> FloatArray:
 def _advise(known: Knowledge, pool: np.ndarray, objective: str, noise: float | None) -> Advice:
     """Return what another iteration as large as the last one promises."""
     config = known.space.config
-    measured = np.where(known.allowed, known.history.objective(config.objectives[objective]), np.nan)
+    measured = np.where(known.marks, known.history.objective(config.objectives[objective]), np.nan)
     gained = last_gain(measured, known.history.iteration)
     count = min(config.search.iterations[-1], int((~is_among(pool, known.history.weights)).sum()))
     if not count:

@@ -94,7 +94,7 @@ def choose_published(
     pool = pool[limits.kept_by(pool)]
     if not len(pool):
         raise ComputeError(NONE_LEFT)
-    measured = np.where(limits.kept_by(history.weights), history.objective(weights), np.nan)
+    measured = np.where(limits.kept_by(history.weights) & history.believed, history.objective(weights), np.nan)
     if not np.isfinite(measured).any():
         raise ComputeError("no measured mixture keeps the limits; widen search.limits or train within them")
     scores = predict(pool).mean + penalty(pool)

@@ -37,7 +37,8 @@ def predictor_state(climb: Materializer, key: str, draft: Draft) -> None:
     candidates = read_candidates(climb.get("mixture_candidates", key).file("candidates.parquet"))
     results = read_table(climb.get("proxy_results", key).file("results.parquet"))
     if number == 1:
-        history, left_out = read_evidence(climb, read_space(climb)), evidence_left_out(config)
+        space = read_space(climb)
+        history, left_out = read_evidence(climb, space), evidence_left_out(config, space.names)
         draft.summary |= {"evidence": len(history.keys), "evidence_left_out": dict(left_out)}
         draft.summary |= {"evidence_of": dict(Counter(history.sources))}
         noise = measure_noise(losses_of(results), config.objectives)

@@ -67,8 +67,13 @@ def bring_evidence(folder: Path, domains: Sequence[str], tasks: Sequence[str]) -
     return History.of_evidence(USERS, normalise(found[used]), losses, doubt)
 
 
-def read_domain_map(path: Path, earlier: Sequence[str], domains: Sequence[str]) -> FloatArray:
+def read_domain_map(path: Path, earlier: Sequence[str], domains: Sequence[str] | None) -> FloatArray:
     """Return the share of each earlier domain that lies in each of the search's domains (D, E).
+
+    Parameters
+    ----------
+    domains
+        Of the search; None where they are not known yet, and any name may be one.
 
     Raises
     ------
@@ -84,6 +89,7 @@ def read_domain_map(path: Path, earlier: Sequence[str], domains: Sequence[str]) 
         rows = table[DOMAIN].to_pylist()
     except (pa.ArrowException, KeyError, ValueError) as error:
         raise ComputeError(f"{path} is no table of shares with a column {DOMAIN!r} ({error}); correct it") from None
+    domains = list(columns) if domains is None else domains
     unknown = sorted(set(columns) - set(domains)) or sorted(set(rows) - set(earlier))
     missing = sorted(set(earlier) - set(rows))
     if unknown or missing or len(rows) != len(set(rows)):
@@ -99,10 +105,17 @@ def read_domain_map(path: Path, earlier: Sequence[str], domains: Sequence[str]) 
     return scaled
 
 
-def evidence_left_out(config: Config) -> Mapping[str, str]:
-    """Return the runs of `search.evidence` that cannot be used, each with the reason."""
+def evidence_left_out(config: Config, domains: Sequence[str]) -> Mapping[str, str]:
+    """Return the runs of `search.evidence` that cannot be used over the domains of a search, each with the reason."""
     folder = config.search.evidence
-    return {} if folder is None else read_swarm(folder, sorted(deciding_tasks(config))).quarantined
+    if folder is None:
+        return {}
+    table = read_swarm(folder, sorted(deciding_tasks(config)))
+    if not (folder / DOMAINS).exists():
+        return table.quarantined
+    left = (table.weights @ read_domain_map(folder / DOMAINS, table.domains, domains)).sum(axis=1)
+    lost = [run for run, some in zip(table.runs, left > NEGLIGIBLE, strict=True) if not some]
+    return {**table.quarantined, **dict.fromkeys(lost, "none of its text lies in a domain of the search")}
 
 
 def check_evidence(config: Config) -> None:
@@ -117,6 +130,8 @@ def check_evidence(config: Config) -> None:
     """
     try:
         if config.search.evidence is not None:
-            read_swarm(config.search.evidence, sorted(deciding_tasks(config)))
+            table = read_swarm(config.search.evidence, sorted(deciding_tasks(config)))
+            if (config.search.evidence / DOMAINS).exists():
+                read_domain_map(config.search.evidence / DOMAINS, table.domains, None)
     except ClimbError as error:
         raise type(error)(f"search.evidence: {error}") from None

@@ -19,6 +19,8 @@ from climb_assets.search.trust import HALF, OWN
 from climb_assets.simplex.mixtures import FloatArray, check_simplex, mixture_key
 from climb_assets.tables import read_table, write_table
 
+AS_SURE = 0.02  # total variation; as far as two candidates of one iteration are apart at least
+
 
 @dataclass(frozen=True)
 class History:
@@ -83,7 +85,8 @@ class History:
     ) -> Self:
         """Return runs that others have trained as rows that a search begins with, as of iteration 0.
 
-        Runs of one mixture become one row with the mean of their losses and the least of their doubts.
+        Runs of one mixture become one row with the mean of their losses; those that are more doubtful by `AS_SURE` than
+        another of them do not count, since the text that they were trained on is not that of the mixture.
 
         Parameters
         ----------
@@ -93,9 +96,12 @@ class History:
             See `History`; None: their mixtures say all of the text that they were trained on.
         """
         doubt = np.zeros(len(weights)) if doubt is None else doubt
-        rows_of: dict[str, list[int]] = {}
+        all_of: dict[str, list[int]] = {}
         for row, mixture in enumerate(weights):
-            rows_of.setdefault(mixture_key(mixture), []).append(row)
+            all_of.setdefault(mixture_key(mixture), []).append(row)
+        rows_of = {
+            key: [row for row in rows if doubt[row] <= doubt[rows].min() + AS_SURE] for key, rows in all_of.items()
+        }
         first = [rows[0] for rows in rows_of.values()]
         return cls(
             tuple(rows_of),
@@ -104,7 +110,7 @@ class History:
             {task: np.array([loss[rows].mean() for rows in rows_of.values()]) for task, loss in sorted(losses.items())},
             np.zeros(len(first), dtype=np.bool_),
             (source,) * len(first),
-            np.array([doubt[rows].min() for rows in rows_of.values()]),
+            np.array([doubt[rows].max() for rows in rows_of.values()]),
             np.ones(len(first)),
         )
 
@@ -162,6 +168,14 @@ class History:
             np.concatenate([self.doubt, other.doubt[new]]),
             np.concatenate([self.trust, other.trust[new]]),
         )
+
+    def measured_here(self) -> "History":
+        """Return the rows that the search has measured itself."""
+        own = self.own
+        losses = {task: loss[own] for task, loss in self.losses.items()}
+        keys = [key for key, keep in zip(self.keys, own, strict=True) if keep]
+        rows = History.of_own(keys, 0, self.weights[own], losses, self.diverged[own])
+        return replace(rows, iteration=self.iteration[own])
 
     def believed_as(self, trust: FloatArray) -> "History":
         """Return the same rows with another trust (n,)."""

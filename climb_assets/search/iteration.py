@@ -55,7 +55,7 @@ class Fit:
     Parameters
     ----------
     rows
-        Number of mixtures that it is fitted on.
+        Number of mixtures that it is fitted on and judged by; those that are hardly believed are not counted.
     spearman
         Rank correlation of out-of-fold predictions and measurements; None where a fold's predictor is constant,
         because the means of folds rank against the left-out rows.
@@ -84,7 +84,7 @@ def judge_evidence(history: History, noise: Sequence[Noise] = ()) -> dict[str, T
     """
     kept = ~history.diverged
     sources = [source for source, keep in zip(history.sources, kept, strict=True) if keep]
-    between = {row.measure: row.noise for row in noise if row.kind == "task"}
+    between = {row.measure: row.within_repeat.deviation for row in noise if row.kind == "task"}
     return {
         task: judge_sources(history.weights[kept], loss[kept], sources, history.doubt[kept], between.get(task))
         for task, loss in history.losses.items()

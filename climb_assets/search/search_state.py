@@ -203,9 +203,9 @@ def propose_initial(
         What they taught, None where they are too few.
     """
     untried = pool[~is_among(pool, evidence.weights)]
-    if learnt is None:
+    if learnt is None or count < 2:
         return propose_first(untried, count, space.config.search)
-    foretold = propose_further(learnt, pool, (count + 1) // 2, iteration=1)
+    foretold = propose_further(learnt, pool, count // 2, iteration=1)
     others = untried[~is_among(untried, np.array([candidate.weights for candidate in foretold]))]
     return propose_first(others, count - len(foretold), space.config.search) + foretold
 

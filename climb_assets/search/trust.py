@@ -20,12 +20,14 @@ import numpy as np
 import numpy.typing as npt
 
 from climb_assets.search.gaussian_process import BIAS, BOUNDS, CENTRE, SPREAD, matern, squared_distances
+from climb_assets.search.stack import one_thread
 from climb_assets.simplex.mixtures import FloatArray
 
 OWN = ""  # the source of what the search has measured itself
 OWN_ROWS = 3  # fewer judge no source
 HALF = 0.5  # a row that is believed less is no mark to beat, and a source that is believed less is named
 LEAST = 0.05  # a row that is believed less enters no fit
+MISFIT = 0.1  # of the variance of the function, which no fit explains: a row is not asked to be truer than that
 LIFT = (1.0, 2.0)  # logarithm of a density: what chance gives, and the slope of the belief there
 MOVED = (np.log(4.0), 1.5)  # prior of the variance of a row whose whole text moved; losses have variance 1
 KINDRED = (5.0, 3.0)  # prior of the logit of a source's correlation: .99, and below .3 only where losses say so
@@ -104,11 +106,14 @@ def judge_sources(
     rows = _Rows(np.sqrt(weights), (losses - losses.mean()) / losses.std(), index, doubt)
     own = index < 0
     judged = bool(own.sum() >= OWN_ROWS)
-    law = _fit(rows, len(names), judged, np.log(noise / losses.std()) * 2 if noise else None)
-    believed = law.correlation**2 * [_tells(rows, law, source) if judged else 1.0 for source in range(len(names))]
-    scatter = law.noise + law.moved * doubt**2 + np.where(own, 0.0, law.scatter[index])
-    of_source = np.where(own, 1.0, believed[index])
-    trust = np.where(own, 1.0, of_source * law.noise / (scatter + law.signal * (1 - law.correlation[index] ** 2)))
+    with one_thread():
+        law = _fit(rows, len(names), judged, np.log(noise / losses.std()) * 2 if noise else None)
+        tells = [_tells(rows, law, source) if judged else 1.0 for source in range(len(names))]
+    believed = law.correlation**2 * tells
+    signal = min(law.signal, 1.0)  # of the losses themselves; far from all rows the function may vary more
+    borne = law.noise + MISFIT * signal
+    beyond = law.moved * doubt**2 + law.scatter[index] + signal * (1 - law.correlation[index] ** 2)
+    trust = np.where(own, 1.0, believed[index] * borne / (borne + beyond))
     told = {name: float(value) if judged else None for name, value in zip(names, believed, strict=True)}
     return Trust(np.where(trust < LEAST, 0.0, trust), told)
 
@@ -122,11 +127,11 @@ def _fit(rows: _Rows, sources: int, judged: bool, noise: float | None) -> _Law:
     spread = np.concatenate([SPREAD, [MOVED[1]], np.repeat([KINDRED[1], FAULTY[1]], free)])
     if noise is not None:
         centre[2], spread[2] = noise, KNOWN
-    read = partial(_read, sources=sources, judged=judged)
+    read, squared = partial(_read, sources=sources, judged=judged), squared_distances(rows.inputs, rows.inputs)
 
     def surprise(point: FloatArray) -> float:
         offset = (point - centre) / spread
-        return float(0.5 * offset @ offset) - _density(rows, read(point))
+        return float(0.5 * offset @ offset) - _density(rows, read(point), squared)
 
     bounds = [SMOOTH, *BOUNDS[1:], BOUNDS[1], *[(-6.0, 6.0)] * free, *[(np.log(1e-3), np.log(30.0))] * free]
     starts = [np.concatenate([centre[:4], np.repeat(start, free)]) for start in (STARTS if judged else STARTS[:1])]
@@ -146,18 +151,19 @@ def _read(point: FloatArray, sources: int, judged: bool) -> _Law:
     return _Law(length, signal, noise, moved, expit(point[4 : 4 + sources]), np.exp(point[4 + sources :]))
 
 
-def _density(rows: _Rows, law: _Law) -> float:
-    """Return the logarithm of the density of the rows' losses, but for a constant a row."""
+def _density(rows: _Rows, law: _Law, squared: FloatArray) -> float:
+    """Return the logarithm of the density of losses of rows with these squared distances, but for a constant a row."""
+    from scipy.linalg import solve_triangular
+
     own = rows.source < 0
     correlation = np.where(own, 1.0, law.correlation[rows.source])
     together = rows.source[:, None] == rows.source[None, :]
     kindred = np.where(together, 1.0, np.outer(correlation, correlation))
-    squared = squared_distances(rows.inputs, rows.inputs) / law.length**2
-    covariance = kindred * (BIAS + law.signal * matern(squared)[0])
+    covariance = kindred * (BIAS + law.signal * matern(squared / law.length**2)[0])
     scatter = law.noise + law.moved * rows.doubt**2 + np.where(own, 0.0, law.scatter[rows.source])
     covariance[np.diag_indices_from(covariance)] += scatter
     factor = np.linalg.cholesky(covariance)
-    solved = np.linalg.solve(factor, rows.losses)
+    solved = solve_triangular(factor, rows.losses, lower=True)
     return -0.5 * float(solved @ solved) - float(np.log(np.diag(factor)).sum())
 
 
@@ -165,6 +171,10 @@ def _tells(rows: _Rows, law: _Law, source: int) -> float:
     """Return the probability that a source says anything of the search's own losses: by how much likelier they are."""
     from scipy.special import expit
 
+    def density(chosen: npt.NDArray[np.bool_]) -> float:
+        some = rows.among(chosen)
+        return _density(some, law, squared_distances(some.inputs, some.inputs))
+
     own, its = rows.source < 0, rows.source == source
-    lift = _density(rows.among(own | its), law) - _density(rows.among(its), law) - _density(rows.among(own), law)
+    lift = density(own | its) - density(its) - density(own)
     return float(expit(LIFT[1] * (lift - LIFT[0])))

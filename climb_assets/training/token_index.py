@@ -115,10 +115,9 @@ def load_training_index(folder: Path, tokens: Mapping[str, Path]) -> TrainingInd
 def build_training_index(
     shards: Sequence[ShardSpans], splits: Path, domains: Path, domain_of_cluster: Path, out: Path
 ) -> dict[str, int]:
-    """Write the `training_tokens` artefact: ``spans.npy`` and what it rests on, four tables and a list.
+    """Write the `training_tokens` artefact: ``shards.json``, ``spans.npy``, ``evaluation.parquet``, ``supply.parquet``.
 
-    Train documents whose cluster was kept become spans, sorted by domain then document id; ``documents.parquet`` says
-    which they are, so that a later search can tell what this one's models have read. Held-out documents are all
+    Train documents whose cluster was kept become spans, sorted by domain then document id. Held-out documents are all
     kept for evaluation, whatever their cluster. Documents that the manifest leaves out (duplicates and the like) count
     in neither.
 
@@ -147,7 +146,7 @@ def build_training_index(
             """
             CREATE TABLE document(
                 ordinal INT, shard TEXT, id TEXT, split TEXT, source TEXT,
-                bytes BIGINT, start BIGINT, length BIGINT, domain INT, cluster INT
+                bytes BIGINT, start BIGINT, length BIGINT, domain INT
             )
             """
         )
@@ -156,7 +155,7 @@ def build_training_index(
                 """
                 INSERT INTO document
                 SELECT $ordinal, $name, d.id, coalesce(o.split, d.split), d.source,
-                       d.bytes, t.start, t.tokens, c.domain, a.cluster
+                       d.bytes, t.start, t.tokens, c.domain
                 FROM read_parquet($documents, hive_partitioning = false) d
                 JOIN read_parquet($tokens, hive_partitioning = false) t USING (id)
                 JOIN read_parquet($assignments, hive_partitioning = false) a USING (id)
@@ -180,12 +179,6 @@ def build_training_index(
             WHERE split = 'train' AND domain IS NOT NULL ORDER BY domain, id
             """
         ).fetchnumpy()
-        documents = database.sql(
-            """
-            SELECT id, domain, cluster, length AS tokens FROM document
-            WHERE split = 'train' AND domain IS NOT NULL ORDER BY domain, id
-            """
-        ).to_arrow_table()
         evaluation = database.sql(
             """
             SELECT split, source, shard, id, start, length, bytes FROM document
@@ -200,7 +193,6 @@ def build_training_index(
     write_array(out / "spans.npy", spans)
     listing = [{"shard": shard.shard, "tokens_version": shard.tokens_version} for shard in shards]
     write_atomically(out / "shards.json", canonical_json(listing).encode())
-    write_table(out / "documents.parquet", documents)
     write_table(out / "evaluation.parquet", evaluation.cast(EVALUATION_SCHEMA))
     supply = {"domain": named["domain"], "name": named["name"], "tokens": tokens, "prior": tokens / tokens.sum()}
     write_table(out / "supply.parquet", pa.table(supply))

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 
+from climb_assets.audit.garbage import collect_garbage
 from climb_assets.audit.verification import verify_lake
 from climb_assets.graph.kept import renew
 from climb_assets.graph.planner import make_plan
@@ -15,7 +16,13 @@ from climb_assets.search.history import History
 from climb_assets.search.search_state import deciding_tasks
 from climb_assets.store.artifacts import Artifact
 from climb_assets.tables import read_table
-from climb_assets.training.carried import carry_evidence, count_transfer
+from climb_assets.training.carried import (
+    carry_evidence,
+    count_transfer,
+    read_clusters,
+    read_documents,
+    share_held_out,
+)
 from tests.dagster_project.conftest import Up, assets
 from tests.dagster_project.test_kept import add_shard, open_project
 
@@ -118,9 +125,31 @@ def test_models_whose_tokens_are_gone_say_nothing_and_break_nothing(project: Pat
 
 
 def test_the_transfer_counts_tokens_by_document(project: Path) -> None:
-    documents = open_project(project).get("training_tokens").file("documents.parquet")
-    table = read_table(documents)
-    domains = pc.max(table["domain"]).as_py() + 1
-    same = count_transfer(documents, documents, domains, domains)
+    climb = open_project(project)
+    today = climb.get("training_tokens")
+    documents = read_documents(climb, today)
+    assert documents.num_rows == today.summary["documents"]
+    assert pc.sum(documents["tokens"]).as_py() == today.summary["tokens"]
+    domains = pc.max(documents["domain"]).as_py() + 1
+    known = documents.join(read_clusters(climb, today), "id")
+    assert known["cluster"].null_count == 0
+    same = count_transfer(documents, known, domains, domains)
     np.testing.assert_allclose(same.shares, np.eye(domains))
     np.testing.assert_allclose(same.before, same.now)
+    held_out = read_table(today.file("evaluation.parquet"), ["id", "split"])
+    assert share_held_out(documents, held_out) == 0 and share_held_out(held_out, held_out) == 1
+
+
+def test_what_is_carried_outlives_the_collection_of_garbage(project: Path, up: Up) -> None:
+    climb = open_project(project)
+    add_shard(project, "second")
+    renew(climb.store, "taxonomy")
+    up()
+    before = rows_of(open_project(project).get("carried_evidence"))
+    collect_garbage(open_project(project), "used")
+    tasks = json.loads(climb.config.model_dump_json(exclude_defaults=True))["tasks"]
+    tasks["first_text"]["documents"] -= 1  # measured again, on the models that stayed
+    open_project(project, tasks=tasks)
+    up("carried_evidence")
+    after = rows_of(open_project(project).get("carried_evidence"))
+    assert after.keys == before.keys and not np.array_equal(after.losses["first_text"], before.losses["first_text"])

@@ -128,7 +128,7 @@ def test_what_cannot_be_used_of_the_evidence_is_told(config, tmp_path):
     assert (
         made.summary["evidence_left_out"]
         == {mixture_key(mixtures[3]): "its first_text is not a finite number"}
-        == evidence_left_out(materializer.config)
+        == evidence_left_out(materializer.config, space.names)
     )
 
 
