@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -149,12 +151,6 @@ def test_dagster_calls_a_reported_lake_fresh(materializer: Materializer, project
 
 def stale_for_dagster(project: Path, *only: str) -> dict[str, Any]:
     """Return every partition, or those of some assets, that Dagster does not call fresh, and why, as in its UI."""
-    from dagster._core.remote_origin import InProcessCodeLocationOrigin
-    from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
-    from dagster._core.workspace.context import WorkspaceProcessContext
-    from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
-    from dagster_graphql.cli import execute_query
-
     materializer = Materializer(load_config(project / "climb.yaml"))
     asked = {f"{spec.asset}[{key}]": (spec.asset, key) for spec in SPECS for key in materializer.partitions(spec)}
     asked = {name: node for name, node in asked.items() if not only or node[0] in only}
@@ -163,14 +159,20 @@ def stale_for_dagster(project: Path, *only: str) -> dict[str, Any]:
         partition = f"(partition: {json.dumps(key)})" if key else ""
         shown = f"staleStatus{partition} staleCauses{partition} {{reason}}"
         questions.append(f'a{number}: assetNodes(assetKeys: [{{path: ["{asset}"]}}]) {{{shown}}}')
-    origin = InProcessCodeLocationOrigin(LoadableTargetOrigin(python_file=str(ROOT / "dagster_project/definitions.py")))
-    with (
-        pytest.MonkeyPatch.context() as environment,
-        open_instance(project / "data_lake") as instance,
-    ):
-        environment.setenv("CLIMB_CONFIG", str(project / "climb.yaml"))
-        with WorkspaceProcessContext(instance, InProcessWorkspaceLoadTarget(origin)) as workspace:
-            answer = execute_query(workspace, f"{{{' '.join(questions)}}}")
-    found = [node for (node,) in answer["data"].values()]
+    answer = subprocess.run(
+        [
+            Path(sys.executable).with_name("dagster-graphql"),
+            "-w",
+            ROOT / "workspace.yaml",
+            "-t",
+            f"{{{' '.join(questions)}}}",
+        ],
+        env={**os.environ, "CLIMB_CONFIG": str(project / "climb.yaml")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (line,) = [line for line in answer.stdout.splitlines() if line.startswith('{"data"')]
+    found = [node for (node,) in json.loads(line)["data"].values()]
     assert len(found) == len(asked)
     return {name: node for name, node in zip(asked, found, strict=True) if node["staleStatus"] != "FRESH"}

@@ -74,12 +74,13 @@ def test_of_two_sources_the_wrong_one_is_named():
 def test_the_more_of_its_text_moved_the_less_a_row_counts():
     doubt = np.linspace(0, 0.5, ROWS)
     rows = judge(1, as_it_is, doubt=doubt).rows[:ROWS]
-    assert (np.diff(rows) <= 0).all() and rows[0] > 2 * rows[-1]
+    assert (np.diff(rows) <= 0).all() and rows[0] > 1.5 * rows[-1]
 
 
 def test_a_search_without_rows_of_its_own_believes_what_hardly_moved():
     assert judge(3, as_it_is, own=0, doubt=np.full(ROWS, 0.15)).rows.min() >= HALF
-    assert judge(3, as_it_is, own=0, doubt=np.full(ROWS, 0.45)).rows.max() < HALF
+    scattered = judge(3, lambda losses, weights, rng: rng.permutation(losses), own=0, doubt=np.full(ROWS, 0.45))
+    assert scattered.sources == {"brought": None}  # alone they cannot be told from a noisy task
 
 
 def test_few_rows_of_its_own_judge_no_source():
