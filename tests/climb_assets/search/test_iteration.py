@@ -10,10 +10,12 @@ from climb_assets import config_search
 from climb_assets.errors import ComputeError
 from climb_assets.search.history import History
 from climb_assets.search.iteration import (
+    EVIDENCE,
     diagnose,
     fit_predictors,
     predict_objective,
     read_diagnostics,
+    source_beliefs,
     write_diagnostics,
 )
 from climb_assets.simplex.mixtures import mixture_key
@@ -132,3 +134,27 @@ def test_an_objective_is_predicted_from_its_tasks():
 def test_nothing_to_learn_from_is_an_error():
     with pytest.raises(ComputeError, match="diverged"):
         fit_predictors(history_of(2, diverged=[0, 1]), TASKS, SETTINGS, 1)
+
+
+def test_a_source_is_believed_by_the_mean_of_what_the_tasks_say():
+    rows = [
+        {"source": "old", "task": "a", "rows": 3, "believed": 0.2, "trust": 0.1},
+        {"source": "old", "task": "b", "rows": 3, "believed": 0.6, "trust": 0.5},
+        {"source": "new", "task": "a", "rows": 3, "believed": None, "trust": 1.0},
+    ]
+    assert source_beliefs(pa.Table.from_pylist(rows, EVIDENCE)) == {"new": None, "old": pytest.approx(0.4)}
+
+
+def test_only_what_the_search_measured_itself_is_handed_on():
+    weights = np.array([[0.2, 0.8], [0.5, 0.5], [0.7, 0.3]])
+    brought = History.of_evidence("old", weights[:2], {"a": np.array([1.0, 2.0])})
+    own = History.of_own(["own"], 4, weights[2:], {"a": np.array([3.0])}, np.zeros(1, dtype=bool))
+    kept = brought.followed_by(own).measured_here()
+    assert kept.keys == ("own",) and kept.iteration.tolist() == [4] and kept.losses["a"].tolist() == [3.0]
+
+
+def test_of_equal_mixtures_those_of_the_surest_text_count():
+    weights = np.array([[1.0, 0.0]] * 4)
+    losses = {"a": np.array([4.0, 5.0, 1.0, 9.0])}
+    rows = History.of_evidence("old", weights, losses, np.array([0.0, 0.01, 0.3, 0.3]))
+    assert len(rows.keys) == 1 and rows.losses["a"].tolist() == [4.5] and rows.doubt.tolist() == [0.01]

@@ -1,5 +1,7 @@
 """The search space follows the lake's domains, and runs that a user brings are rows of iteration 0."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -100,6 +102,35 @@ def test_what_was_brought_along_is_not_proposed_again(config, tmp_path):
     proposed = {candidate.key for candidate in read_candidates(tmp_path / "candidates.parquet")}
     assert set(without) <= {mixture_key(mixture) for mixture in mixtures}
     assert len(proposed) == 4 and not proposed & {mixture_key(mixture) for mixture in mixtures}
+
+
+def test_what_evidence_taught_proposes_half_of_the_first_candidates(config, tmp_path):
+    space = read_space(Materializer(config))
+    mixtures = space.draw()[:40]
+    losses = dict.fromkeys(deciding_tasks(config), 3 + mixtures[:, 0])  # less of the first domain is better
+    materializer = searched(config, evidence=bring(tmp_path / "swarm", space, mixtures, losses))
+    mixture_candidates(materializer, "iteration-01", draft(tmp_path))
+    candidates = read_candidates(tmp_path / "candidates.parquet")
+    foretold = [candidate for candidate in candidates if candidate.predicted is not None]
+    assert len(candidates) == 4 and candidates[2:] == foretold
+    assert max(candidate.weights[0] for candidate in foretold) <= np.quantile(space.draw()[:, 0], 0.1)
+
+
+def test_few_rows_of_evidence_propose_nothing(config, tmp_path):
+    space = read_space(Materializer(config))
+    losses = {task: np.array([3.0, 4.0]) for task in deciding_tasks(config)}
+    materializer = searched(config, evidence=bring(tmp_path / "swarm", space, space.draw()[:2], losses))
+    mixture_candidates(materializer, "iteration-01", draft(tmp_path))
+    assert all(candidate.predicted is None for candidate in read_candidates(tmp_path / "candidates.parquet"))
+
+
+def test_rows_that_are_not_believed_are_no_mark_to_beat(known):
+    history = known.history
+    best = int(np.nanargmin(history.objective(known.space.config.objectives["general"])))
+    doubted = history.believed_as(np.where(np.arange(len(history.keys)) == best, 0.1, 1.0))
+    assert not replace(known, history=doubted).marks[best]
+    around = replace(known, history=doubted).around["general"]
+    assert mixture_key(around) != history.keys[best]
 
 
 def test_what_was_brought_along_is_iteration_0(config, tmp_path):
