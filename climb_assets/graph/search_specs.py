@@ -61,6 +61,8 @@ SEARCH_SPECS: tuple[Spec, ...] = (
         inputs=(Input("training_tokens"), Input("tokenizer", drawn=False), *hidden("cluster_assignments")),
         settings=carried_settings,
         files=proxy_files,
+        check="climb_assets.training.task_files:check_proxies",
+        check_against=SOURCES_IN_SNAPSHOT,
         kept=SNAPSHOT,
         precision=training_precision,
         kinds=("duckdb", "pytorch"),

@@ -154,9 +154,9 @@ def test_renamed_shard_comes_and_goes(project: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "first"),
     [
-        ({"proxy": {"tokens": 2048}}, {"proxy_results", "proxy_fidelity", "confirmation_results"}),
+        ({"proxy": {"tokens": 2048}}, {"carried_evidence", "proxy_results", "proxy_fidelity", "confirmation_results"}),
         ({"fidelity": {"mixtures": 0}}, {"proxy_fidelity"}),
-        ({"search": {"predictor": {"small_trees": {"trees": 100}}}}, {"predictor_state"}),
+        ({"search": {"predictor": {"small_trees": {"trees": 100}}}}, {"mixture_candidates", "predictor_state"}),
         ({"search": {"choice": {"confidence": 0.9}}}, {"confirmation_results", "optimal_mixture"}),
         ({"baselines": {"mixtures": ["uniform", "proportional"]}}, {"baseline_mixtures"}),
         ({"clusters": {"terms": 5}}, {"domains"}),
@@ -170,17 +170,17 @@ def test_changed_setting_makes_its_users_stale_and_nothing_before(project: Path,
         settings["encoder"] |= yaml.safe_load((project / "climb.yaml").read_text())["encoder"]
     plan = plan_of(project, **settings)
     assert {item.asset for item in plan.certain} == first
-    spared = {"proxy_fidelity"} if "predictor_state" in first else set()  # no predictor draws the first candidates
-    assert assets(plan) == first | behind(*first) - spared
+    assert assets(plan) == first | behind(*first)
     kinds = {cause.kind for item in plan.certain for cause in item.causes}
     assert kinds == {"config"}
 
 
 def test_later_candidates_may_change_with_the_predictor_before_them(project: Path) -> None:
     plan = plan_of(project, proxy={"tokens": 2048})
-    assert "mixture_candidates[iteration-01]" not in names(plan)
+    assert "mixture_candidates[iteration-01]" not in names(plan, certain=True)
+    assert causes(plan, "mixture_candidates[iteration-01]") == {Cause("data", "carried_evidence")}
     assert "mixture_candidates[iteration-02]" in names(plan, certain=False)
-    assert causes(plan, "mixture_candidates[iteration-02]") == {Cause("data", "predictor_state@iteration-01")}
+    assert Cause("data", "predictor_state@iteration-01") in causes(plan, "mixture_candidates[iteration-02]")
 
 
 def test_how_fast_is_no_reason_to_redo(project: Path) -> None:
@@ -198,7 +198,9 @@ def test_new_objective_makes_only_its_own_partitions_missing_for_certain(project
     settings["objectives"]["water"] = {"first_text": 1}
     plan = plan_of(project, **settings)
     assert not assets(plan) & BEFORE_SEARCH
-    assert "proxy_results[iteration-01]" not in names(plan)  # the objectives do not draw its candidates
+    assert "proxy_results[iteration-01]" not in names(
+        plan, certain=True
+    )  # objectives draw its candidates from evidence
     assert {f"{asset}[water]" for asset in OF_OBJECTIVE} <= names(plan, certain=True)
 
 
