@@ -16,6 +16,7 @@ from climb_assets.errors import ClimbError, ConfigError
 from climb_assets.graph.assets import SEARCH, SPEC, SPECS, check_outside_files, checks_against
 from climb_assets.graph.estimates import Cost, Estimates, Node, add_up, models_of
 from climb_assets.graph.kept import (
+    BESIDE,
     DRIFT,
     FITTED_ON,
     GENERATION,
@@ -215,7 +216,11 @@ def _kept(
     for group in GROUPS:
         members = [spec for spec in SPECS if spec.kept == group]
         fitted = [fresh.get((spec.asset, None)) for spec in members if FITTED_ON in {one.asset for one in spec.inputs}]
-        if fitted and fitted[0] is not None and all((spec.asset, None) not in stale for spec in members):
+        if (
+            fitted
+            and fitted[0] is not None
+            and all((spec.asset, None) not in stale for spec in members if spec.asset not in BESIDE)
+        ):
             versions: dict[str, str | None] = {}
             for shard in materializer.listing().shards:
                 made, item = current[FITTED_ON, shard], stale.get((FITTED_ON, shard))
