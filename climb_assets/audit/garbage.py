@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from climb_assets.audit.bundle import exported_bundles
-from climb_assets.audit.lineage import trained_models, walk
+from climb_assets.audit.lineage import still_read, trained_models, walk
 from climb_assets.audit.verification import STORES
 from climb_assets.config import Config
 from climb_assets.corpus.digest_cache import DigestCache
@@ -160,18 +160,9 @@ def _spoken_for(store: Store, carried: Iterable[Artifact]) -> set[Key]:
 
     A changed task measures the models again, and the next renewal carries them once more.
     """
-    found: set[Key] = set()
     versions = {model.manifest["inputs"]["training_tokens"] for model in trained_models(store, carried)}
-    for tokens in store.all_of("training_tokens"):
-        if tokens.data_version not in versions:
-            continue
-        found.add(_key(tokens))
-        for name, version in tokens.manifest["inputs"].items():
-            asset, _, shard = name.partition("@")
-            held = store.with_data_version(asset, shard, version) if asset == "tokenized_shards" else None
-            if held is not None:
-                found.add(_key(held))
-    return found
+    snapshots = [tokens for tokens in store.all_of("training_tokens") if tokens.data_version in versions]
+    return {_key(artifact) for tokens in snapshots for artifact in (tokens, *still_read(store, tokens))}
 
 
 def _measured(store: Store, models: set[str]) -> set[Key]:

@@ -82,7 +82,7 @@ def walk(store: Store, roots: Iterable[Artifact]) -> Iterator[Artifact]:
     for artifact in _follow(roots, inputs):
         yielded[artifact.path] = artifact
         yield artifact
-    read = [other for artifact in yielded.values() for other in _still_read(store, artifact)]
+    read = [other for artifact in yielded.values() for other in still_read(store, artifact)]
     yield from {other.path: other for other in read if other.path not in yielded}.values()
 
 
@@ -115,7 +115,7 @@ def _deciding(artifact: Artifact) -> dict[str, str]:
     return dict(inputs) if spec is None else deciding(spec, inputs)
 
 
-def _still_read(store: Store, artifact: Artifact) -> list[Artifact]:
+def still_read(store: Store, artifact: Artifact) -> list[Artifact]:
     """Return what is read of the fit of a kept artefact as long as that is used, as far as it is there."""
     spec = SPEC.get(artifact.asset)
     names = spec.still_read if spec is not None else ()

@@ -20,7 +20,6 @@ GENERATIONS = "generations"  # the references that hold them, a group a partitio
 GENERATION = "generation"  # the setting of kept assets
 GROUPS = tuple(dict.fromkeys(spec.kept for spec in SPECS if spec.kept is not None))
 DRIFT = {"taxonomy": "taxonomy_drift"}  # the live asset that says how far the corpus moved since a group was fitted
-BESIDE = frozenset({"carried_evidence"})  # made anew by itself, what its group was fitted on stays kept
 FITTED_ON = "corpus_shards"  # whose partitions say which documents a kept artefact was made from
 
 
@@ -93,6 +92,7 @@ def _live() -> frozenset[str]:
 
 
 LIVE = _live()  # the others are of a search: what is kept, and what follows from that alone
+READ_LIVE = frozenset(entry.asset for spec in SPECS if spec.asset in LIVE for entry in spec.inputs)
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ from climb_assets.errors import ClimbError, ConfigError
 from climb_assets.graph.assets import SEARCH, SPEC, SPECS, check_outside_files, checks_against
 from climb_assets.graph.estimates import Cost, Estimates, Node, add_up, models_of
 from climb_assets.graph.kept import (
-    BESIDE,
     DRIFT,
     FITTED_ON,
     GENERATION,
     GROUPS,
+    READ_LIVE,
     Drift,
     KeptGroup,
     compare_with_fit,
@@ -212,15 +212,14 @@ def _kept(
     stale: Mapping[Node, StaleItem],
     fresh: Mapping[Node, Artifact],
 ) -> Iterator[KeptGroup]:
-    """Yield the groups that are kept, with what has come since they were fitted on documents."""
+    """Yield the groups that are kept, with what has come since they were fitted on documents.
+
+    A group is kept as long as nothing of it that the live corpus rests on is to be made anew.
+    """
     for group in GROUPS:
-        members = [spec for spec in SPECS if spec.kept == group]
+        members = [spec for spec in SPECS if spec.kept == group and spec.asset in READ_LIVE]
         fitted = [fresh.get((spec.asset, None)) for spec in members if FITTED_ON in {one.asset for one in spec.inputs}]
-        if (
-            fitted
-            and fitted[0] is not None
-            and all((spec.asset, None) not in stale for spec in members if spec.asset not in BESIDE)
-        ):
+        if fitted and fitted[0] is not None and all((spec.asset, None) not in stale for spec in members):
             versions: dict[str, str | None] = {}
             for shard in materializer.listing().shards:
                 made, item = current[FITTED_ON, shard], stale.get((FITTED_ON, shard))

@@ -43,7 +43,11 @@ def carried_evidence(climb: Materializer, draft: Draft) -> None:
     """What the models of earlier generations say of today's domains, measured on today's tasks."""
     carried = carry_evidence(climb)
     write_carried(carried, draft.path)
-    draft.summary |= {"rows": len(carried.history.keys), "models": len(carried.models), "left_out": carried.left_out}
+    draft.summary |= {
+        "rows": len(carried.history.keys),
+        "models": len(carried.models),
+        "left_out": dict(sorted(carried.left_out.items())),
+    }
 
 
 def proxy_results(climb: Materializer, key: str, draft: Draft) -> None:

@@ -1,8 +1,8 @@
 """Evidence that is carried over a renewal: what models of earlier generations say of the domains of today.
 
-What belongs here: which kept models may speak, their losses on today's tasks, and where the documents that they were
-trained on lie today. How a mixture is written over other domains is `climb_assets.simplex.transfer`; how far such a row
-is believed is `climb_assets.search.trust`.
+What belongs here: which kept models may speak, and their losses on today's tasks. Where the documents that they were
+trained on lie today is `carried_documents`, how a mixture is written over other domains
+`climb_assets.simplex.transfer`, and how far such a row is believed `climb_assets.search.trust`.
 
 A model is measured again, on the tasks of the search that is to learn from it, so no two metrics meet. Its mixture is
 known by documents: those of the training tokens that it was trained on, and those of today.
@@ -26,6 +26,7 @@ from climb_assets.simplex.mixtures import mixture_key
 from climb_assets.simplex.transfer import Transfer
 from climb_assets.store.artifacts import Artifact, Order, canonical_json
 from climb_assets.tables import read_table, write_rows
+from climb_assets.training.carried_documents import count_transfer, read_clusters, read_documents, share_held_out
 from climb_assets.training.measurement import IDENTITIES, conditions_of, score_models, training_data
 from climb_assets.training.proxy_orders import MODELS, Proxy, ProxyOrders
 
@@ -43,6 +44,23 @@ TRANSFERS = pa.schema(
         pa.field("share", pa.float64(), nullable=False),
     ]
 )
+
+
+@dataclass(frozen=True)
+class Speakers:
+    """The models of one earlier search that may speak.
+
+    Parameters
+    ----------
+    source
+        The name of that search.
+    snapshot
+        Its training tokens.
+    """
+
+    source: str
+    snapshot: Artifact
+    models: list[Artifact]
 
 
 @dataclass(frozen=True)
@@ -64,7 +82,7 @@ class Carried:
     history: History
     models: list[dict[str, Any]]
     transfers: list[dict[str, Any]]
-    left_out: Mapping[str, int]
+    left_out: Counter[str]
 
 
 def carry_evidence(climb: Materializer) -> Carried:
@@ -79,38 +97,70 @@ def carry_evidence(climb: Materializer) -> Carried:
     """
     tasks, today = deciding_tasks(climb.config), climb.get("training_tokens")
     domains = _domain_names(today)
-    history, left_out = History.empty(len(domains), sorted(tasks)), Counter[str]()
-    models: list[dict[str, Any]] = []
-    transfers: list[dict[str, Any]] = []
-    earlier = find_earlier_models(climb, today, left_out) if climb.config.search.carry else []
-    now = read_documents(climb, today).join(read_clusters(climb, today), "id") if earlier else None
-    for source, snapshot, those in earlier:
-        assert now is not None, "the documents of today are read where there are earlier models"
-        before, names = read_documents(climb, snapshot), _domain_names(snapshot)
-        known = share_held_out(before, read_table(today.file("evaluation.parquet"), ["id", "split"]))
-        if known > MOST_HELD_OUT:
-            left_out["has read text that is held out today"] += len(those)
+    nothing = History.empty(len(domains), sorted(tasks))
+    if not climb.config.search.carry:
+        return Carried(nothing, [], [], Counter())
+    earlier, left_out = find_earlier_models(climb, today)
+    if not earlier:
+        return Carried(nothing, [], [], left_out)
+    everyone = [model for speakers in earlier for model in speakers.models]
+    losses = score_models(climb, everyone, climb.config.proxy, tasks, "search", "models of earlier generations")
+    losses_of = {model.fingerprint: by_task for model, by_task in zip(everyone, losses, strict=True)}
+    now = read_documents(climb, today).join(read_clusters(climb, today), "id")
+    held_out = read_table(today.file("evaluation.parquet"), ["id", "split"])
+    carried = Carried(nothing, [], [], left_out)
+    for speakers in earlier:
+        before = read_documents(climb, speakers.snapshot)
+        if share_held_out(before, held_out) > MOST_HELD_OUT:
+            carried.left_out["has read text that is held out today"] += len(speakers.models)
             continue
-        losses = score_models(climb, those, climb.config.proxy, tasks, "search", f"models of {source}")
-        transfer = count_transfer(before, now, len(names), len(domains))
-        weights, doubt = transfer.express(np.array([model.manifest["config"]["weights"] for model in those]))
-        finite = np.isfinite([list(by_task.values()) for by_task in losses]).all(axis=1)
-        near, keys = doubt <= MOST_DOUBT, [mixture_key(mixture) for mixture in weights]
-        later = np.array([key in set(history.keys) for key in keys])
-        left_out["without a finite loss"] += int((~finite).sum())
-        left_out["more than half of its text lies elsewhere today"] += int((finite & ~near).sum())
-        left_out["of a mixture that a later generation has too"] += int((finite & near & later).sum())
-        kept = np.flatnonzero(finite & near & ~later).tolist()
-        of_task = {task: np.array([losses[row][task] for row in kept]) for task in tasks}
-        history = history.followed_by(History.of_evidence(source, weights[kept], of_task, doubt[kept]))
-        models += _identify([those[row] for row in kept], [keys[row] for row in kept])
-        transfers += [
-            {"source": source, "earlier": old, "domain": new, "share": float(transfer.shares[row, column])}
-            for row, old in enumerate(names)
-            for column, new in enumerate(domains)
-            if transfer.shares[row, column] > 0
-        ]
-    return Carried(history, models, transfers, {reason: count for reason, count in sorted(left_out.items()) if count})
+        transfer = count_transfer(before, now, len(_domain_names(speakers.snapshot)), len(domains))
+        carried = _add(carried, speakers, transfer, losses_of, domains)
+    return carried
+
+
+def _add(
+    carried: Carried,
+    speakers: Speakers,
+    transfer: Transfer,
+    losses_of: Mapping[str, Mapping[str, float]],
+    domains: Sequence[str],
+) -> Carried:
+    """Return what is carried with the models of one more generation, an earlier one.
+
+    Parameters
+    ----------
+    losses_of
+        Of each model, by fingerprint, the loss of each task.
+    """
+    models, source = speakers.models, speakers.source
+    weights, doubt = transfer.express(np.array([model.manifest["config"]["weights"] for model in models]))
+    losses = [losses_of[model.fingerprint] for model in models]
+    keys, known = [mixture_key(mixture) for mixture in weights], set(carried.history.keys)
+    kept = []
+    for row, key in enumerate(keys):
+        if not np.isfinite(list(losses[row].values())).all():
+            carried.left_out["without a finite loss"] += 1
+        elif doubt[row] > MOST_DOUBT:
+            carried.left_out["more than half of its text lies elsewhere today"] += 1
+        elif key in known:
+            carried.left_out["of a mixture that a later generation has too"] += 1
+        else:
+            kept.append(row)
+    of_task = {task: np.array([losses[row][task] for row in kept]) for task in carried.history.losses}
+    rows = History.of_evidence(source, weights[kept], of_task, doubt[kept])
+    transfers = [
+        {"source": source, "earlier": old, "domain": new, "share": float(transfer.shares[row, column])}
+        for row, old in enumerate(_domain_names(speakers.snapshot))
+        for column, new in enumerate(domains)
+        if transfer.shares[row, column] > 0
+    ]
+    return Carried(
+        carried.history.followed_by(rows),
+        carried.models + _identify([models[row] for row in kept], [keys[row] for row in kept]),
+        carried.transfers + transfers,
+        carried.left_out,
+    )
 
 
 def _domain_names(snapshot: Artifact) -> list[str]:
@@ -136,115 +186,16 @@ def write_carried(carried: Carried, out: Path) -> None:
     write_rows(out / "transfers.parquet", carried.transfers, TRANSFERS)
 
 
-def read_documents(climb: Materializer, snapshot: Artifact) -> pa.Table:
-    """Return the documents that a search trains on: id, domain and tokens, from its spans and the shards they lie in.
-
-    Raises
-    ------
-    MissingArtifact
-        A shard of it is gone.
-    """
-    import duckdb
-
-    spans = np.load(snapshot.file("spans.npy"), allow_pickle=False)
-    columns = dict(zip(("domain", "ordinal", "start", "tokens"), spans.T, strict=True))
-    found = []
-    with duckdb.connect() as database:
-        database.register("span", pa.table({name: pa.array(column) for name, column in columns.items()}))
-        for ordinal, entry in enumerate(json.loads(snapshot.file("shards.json").read_text(encoding="utf-8"))):
-            shard = climb.version_named("tokenized_shards", entry["shard"], entry["tokens_version"])
-            found.append(
-                database.execute(
-                    """
-                    SELECT d.id, s.domain, s.tokens
-                    FROM span s JOIN read_parquet($documents, hive_partitioning = false) d
-                    ON s.ordinal = $ordinal AND s.start = d.start AND s.tokens = d.tokens WHERE d.tokens > 0
-                    """,
-                    {"ordinal": ordinal, "documents": str(shard.file("documents.parquet"))},
-                ).to_arrow_table()
-            )
-    return pa.concat_tables(found)
-
-
-def read_clusters(climb: Materializer, today: Artifact) -> pa.Table:
-    """Return the cluster of each document of the shards of a search: id and cluster.
-
-    Of a document that has changed since there is none.
-    """
-    shards = {entry["shard"] for entry in json.loads(today.file("shards.json").read_text(encoding="utf-8"))}
-    listed = [shard for shard in climb.listing().shards if shard in shards]
-    tables = [
-        read_table(climb.get("cluster_assignments", shard).file("assignments.parquet"), ["id", "cluster"])
-        for shard in listed
-    ]
-    return pa.concat_tables(tables)
-
-
-def share_held_out(before: pa.Table, evaluation: pa.Table) -> float:
-    """Return the share of the documents held out for the search today that an earlier one trained on."""
-    import pyarrow.compute as pc
-
-    held_out = evaluation.filter(pc.equal(evaluation["split"], "search_eval"))["id"]
-    return float(pc.mean(pc.is_in(held_out, before["id"])).as_py() or 0.0) if len(held_out) else 0.0
-
-
-def count_transfer(before: pa.Table, now: pa.Table, earlier: int, domains: int) -> Transfer:
-    """Return where the text of earlier domains lies today, by the documents of two searches.
-
-    Cells are the clusters of today within a domain.
-
-    Parameters
-    ----------
-    before, now
-        Their documents: id, domain and tokens; of those of today the cluster too, null where it is not known.
-    earlier, domains
-        How many domains there were and are.
-    """
-    import duckdb
-
-    with duckdb.connect() as database:
-        database.register("earlier", before)
-        database.register("today", now)
-        moved = database.execute(
-            """
-            SELECT b.domain AS earlier, n.domain, n.cluster, sum(b.tokens)::DOUBLE AS tokens
-            FROM earlier b LEFT JOIN today n USING (id) GROUP BY ALL
-            """
-        ).fetchall()
-        there = database.execute(
-            "SELECT domain, cluster, sum(tokens)::DOUBLE AS tokens FROM today GROUP BY ALL"
-        ).fetchall()
-    cells = sorted({(domain, -1 if cluster is None else cluster) for domain, cluster, _ in there})
-    cell_of = {cell: number for number, cell in enumerate(cells)}
-    total, shares = np.zeros(earlier), np.zeros((earlier, domains))
-    spread, held = np.zeros((earlier, len(cells))), np.zeros((domains, len(cells)))
-    for old, domain, cluster, tokens in moved:
-        total[old] += tokens
-        if domain is not None:
-            shares[old, domain] += tokens
-            spread[old, cell_of[domain, -1 if cluster is None else cluster]] += tokens
-    for domain, cluster, tokens in there:
-        held[domain, cell_of[domain, -1 if cluster is None else cluster]] += tokens
-    return Transfer(shares / total[:, None], spread / total[:, None], held / held.sum(axis=1, keepdims=True))
-
-
-def find_earlier_models(
-    climb: Materializer, today: Artifact, left_out: Counter[str]
-) -> list[tuple[str, Artifact, list[Artifact]]]:
-    """Return the training tokens of earlier generations, by name and the latest first, with the models that may speak.
-
-    Parameters
-    ----------
-    left_out
-        Is told how many may not, by reason.
-    """
+def find_earlier_models(climb: Materializer, today: Artifact) -> tuple[list[Speakers], Counter[str]]:
+    """Return the models that may speak, the latest generation first, and how many may not, by reason."""
+    left_out: Counter[str] = Counter()
     snapshots = {
         snapshot.data_version: snapshot
         for snapshot in climb.store.all_of("training_tokens")
         if _is_before(snapshot, today) and snapshot.data_version != today.data_version
     }
     if not snapshots:
-        return []
+        return [], left_out
     conditions, tokenizer = conditions_of(climb, climb.config.proxy), climb.get("tokenizer").data_version
     asked = ProxyOrders(training_data(climb), conditions, climb.config.proxy, {}, Proxy(())).of_model()
     whole = {version: _is_whole(climb, snapshot) for version, snapshot in snapshots.items()}
@@ -261,13 +212,13 @@ def find_earlier_models(
     latest = sorted(found, key=lambda version: (_generations(snapshots[version]), version), reverse=True)
     names = Counter(_name(snapshots[version]) for version in latest)
     return [
-        (
+        Speakers(
             _name(snapshots[version]) + (f" ({version[:8]})" if names[_name(snapshots[version])] > 1 else ""),
             snapshots[version],
             found[version],
         )
         for version in latest
-    ]
+    ], left_out
 
 
 def _is_whole(climb: Materializer, snapshot: Artifact) -> bool:

@@ -3,6 +3,7 @@
 What belongs here: what a worker is handed. What it does is `proxy_training` and `proxy_scoring`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from climb_assets.errors import ComputeError, MissingArtifact
@@ -40,9 +41,8 @@ class ProxyUnit:
             The source code is no longer the one that this process has imported, or what `train_proxy` raises.
         """
         conditions = self.orders.conditions
-        for imported, asked in ((_TRAIN_CODE, conditions.train_code), (_EVALUATE_CODE, conditions.evaluate_code)):
-            if asked != imported:
-                raise ComputeError("the source code of the proxies was changed while a swarm is at work; start again")
+        _require_code(conditions.train_code, _TRAIN_CODE)
+        _require_code(conditions.evaluate_code, _EVALUATE_CODE)
         score_proxy(self.store, self.orders, train_proxy(self.store, self.orders))
 
 
@@ -77,12 +77,16 @@ class ScoringUnit:
         MissingArtifact
             The model is gone.
         """
-        if self.orders.conditions.evaluate_code != _EVALUATE_CODE:
-            raise ComputeError("the source code of the proxies was changed while models are scored; start again")
+        _require_code(self.orders.conditions.evaluate_code, _EVALUATE_CODE)
         model = self.store.find(MODELS, None, self.model)
         if model is None:
             raise MissingArtifact(f"{self.name} is gone; start again")
         score_proxy(self.store, self.orders, model)
+
+
+def _require_code(asked: Mapping[str, str], imported: Mapping[str, str]) -> None:
+    if asked != imported:
+        raise ComputeError("the source code of the proxies was changed while a swarm is at work; start again")
 
 
 # What this worker has imported, in case the files change under it.

@@ -16,13 +16,8 @@ from climb_assets.search.history import History
 from climb_assets.search.search_state import deciding_tasks
 from climb_assets.store.artifacts import Artifact
 from climb_assets.tables import read_table
-from climb_assets.training.carried import (
-    carry_evidence,
-    count_transfer,
-    read_clusters,
-    read_documents,
-    share_held_out,
-)
+from climb_assets.training.carried import carry_evidence
+from climb_assets.training.carried_documents import count_transfer, read_clusters, read_documents, share_held_out
 from tests.dagster_project.conftest import Up, assets
 from tests.dagster_project.test_kept import add_shard, open_project
 
