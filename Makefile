@@ -11,8 +11,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-# Where util-linux has setpriv, a recipe dies with make, also when make is killed; each recipe therefore execs.
-ifneq ($(shell command -v setpriv 2>/dev/null),)
+# Where util-linux's setpriv is (BusyBox has another), a recipe dies with make, also when make is killed; so it execs.
+ifneq ($(shell setpriv --pdeathsig KILL true 2>/dev/null && echo it does),)
 SHELL := $(shell command -v setpriv)
 .SHELLFLAGS := --pdeathsig KILL /bin/sh -ec
 endif
