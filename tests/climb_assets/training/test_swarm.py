@@ -271,6 +271,7 @@ def test_a_killed_worker_is_replaced_and_its_training_goes_on(
         for pid in killed:
             os.kill(pid, signal.SIGKILL)
 
+    end_idle_workers()  # or the one that takes over may be killed too
     killer = threading.Thread(target=kill)
     killer.start()
     (outcome,) = Swarm(lake, data, conditions).run([ONE], training, {})
