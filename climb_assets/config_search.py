@@ -193,6 +193,11 @@ class Search(Section):
     repeats: int = Field(2, ge=0, description="further seeds of each anchor; 0 measures no noise")
     predictor: Predictor = Predictor()
     acquisition: Acquisition = Acquisition()
+    stop: Literal["advise", "obey"] = Field(
+        "advise",
+        description="obey: an iteration after the first trains nothing where the stop rule says stop for every "
+        "objective; advise: it is told beside the answer",
+    )
     limits: Limits = Limits()
     choice: Choice = Choice()
 

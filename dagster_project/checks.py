@@ -116,7 +116,7 @@ def _little_is_pruned(climb: Materializer, made: Sequence[Artifact]) -> Finding:
 
 
 def _candidates_on_simplex(climb: Materializer, made: Sequence[Artifact]) -> Finding:
-    worst = max(float(np.abs(_candidates(artifact).sum(axis=1) - 1).max()) for artifact in made)
+    worst = max(float(np.abs(_candidates(artifact).sum(axis=1) - 1).max(initial=0)) for artifact in made)
     return Finding(worst < 1e-9, f"The sum of a candidate's weights is at most {worst:.1e} away from 1.")
 
 
@@ -127,7 +127,9 @@ def _candidates_within_limits(climb: Materializer, made: Sequence[Artifact]) -> 
 
 
 def _candidates(artifact: Artifact) -> np.ndarray:
-    return np.array([candidate.weights for candidate in read_candidates(artifact.file("candidates.parquet"))])
+    """Return the candidates of an iteration (n, K), which are none where the stop rule is obeyed."""
+    weights = [candidate.weights for candidate in read_candidates(artifact.file("candidates.parquet"))]
+    return np.array(weights).reshape(-1, artifact.summary["domains"])
 
 
 def _unflagged_losses_finite(climb: Materializer, made: Sequence[Artifact]) -> Finding:

@@ -304,9 +304,14 @@ def export(objective: str, form: Format, out: Path | None, stale_too: bool) -> N
 @click.argument("folder", type=click.Path(path_type=Path))
 @stale_option
 def export_swarm(folder: Path, stale_too: bool) -> None:
-    """Write every measured mixture as ratios.csv and metrics.csv: for Olmix, or as search.evidence of a search."""
+    """Write every measured mixture as ratios.csv and metrics.csv: for Olmix, or as search.evidence of a search.
+
+    Beside them metric.json says by what the losses were measured; a search with another metric refuses them.
+    """
+    from climb_assets.search.evidence import METRIC
     from climb_assets.search.history import History
     from climb_assets.search.swarm_table import write_swarm
+    from climb_assets.store.files import write_atomically
     from climb_assets.tables import read_table
     from dagster_project.generations import look_at_generations, require_current
 
@@ -323,13 +328,15 @@ def export_swarm(folder: Path, stale_too: bool) -> None:
     if complaint is not None:
         notice(complaint)
     history = History.load(state.file("history.parquet"))
-    version = state.manifest["inputs"].get("training_tokens")
-    if version is None:
+    inputs = state.manifest["inputs"]
+    if not {"training_tokens", "carried_evidence"} <= set(inputs):
         raise MissingArtifact("this swarm is of an earlier version of climb; run `climb up`, then export it")
-    searched = materializer.version_named("training_tokens", None, version)
+    searched = materializer.version_named("training_tokens", None, inputs["training_tokens"])
+    begun = materializer.version_named("carried_evidence", None, inputs["carried_evidence"])
     folder.mkdir(parents=True, exist_ok=True)
     history = history.measured_here()
     write_swarm(folder, history, read_table(searched.file("supply.parquet"), ["name"])["name"].to_pylist())
+    write_atomically(folder / METRIC, begun.file(METRIC).read_bytes())
     click.echo(f"{len(history.keys)} mixtures in {folder}")
 
 

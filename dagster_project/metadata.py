@@ -18,6 +18,7 @@ from climb_assets.graph.spec import iteration_keys
 from climb_assets.search.figures import mixture_bars, predicted_vs_measured
 from climb_assets.search.proposal import read_candidates
 from climb_assets.search.search_state import read_knowledge, read_space
+from climb_assets.search.stop_rule import STOPPED
 from climb_assets.store.artifacts import Artifact
 from climb_assets.tables import read_table
 from climb_assets.training.fidelity import in_words
@@ -100,6 +101,9 @@ def _show_domains(climb: Materializer, artifact: Artifact) -> Shown:
 
 
 def _show_candidates(climb: Materializer, artifact: Artifact) -> Shown:
+    if stopped := artifact.summary.get(STOPPED):
+        told = [f"- {objective}: {sentence}" for objective, sentence in stopped.items()]
+        return {"stopped": dg.MetadataValue.md("\n".join(["Nothing more is trained.", "", *told]))}
     weights = np.array([candidate.weights for candidate in read_candidates(artifact.file("candidates.parquet"))])
     names = read_table(climb.get("domains").file("domains.parquet"))["name"].to_pylist()
     return {
@@ -115,8 +119,8 @@ def _show_results(climb: Materializer, artifact: Artifact) -> Shown:
         key: curves.filter(pc.equal(curves["key"], key))["loss"].to_pylist()
         for key in curves["key"].unique().to_pylist()
     }
-    table = table_metadata(read_table(artifact.file("results.parquet")))
-    return {"loss_curves": image_metadata(loss_curves(by_key)), "table": table}
+    drawn = {"loss_curves": image_metadata(loss_curves(by_key))} if by_key else {}
+    return drawn | {"table": table_metadata(read_table(artifact.file("results.parquet")))}
 
 
 def _show_predictors(climb: Materializer, artifact: Artifact) -> Shown:

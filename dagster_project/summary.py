@@ -13,6 +13,7 @@ from climb_assets.graph.planner import Plan
 from climb_assets.graph.spec import artefact_name, iteration_key, iteration_keys
 from climb_assets.search.iteration import source_beliefs
 from climb_assets.search.noise import noise_of_objectives
+from climb_assets.search.stop_rule import STOPPED
 from climb_assets.store.artifacts import Artifact
 from climb_assets.tables import read_table
 from climb_assets.training.fidelity import of_setting, read_fidelity
@@ -101,13 +102,14 @@ def _iterations(materializer: Materializer) -> list[dict[str, Any]]:
             materializer.store.current("proxy_results", key),
         )
         if state is not None and results is not None:
-            skill = state.summary["out_of_fold_spearman"]
+            candidates = materializer.store.current("mixture_candidates", key)
             rows.append(
                 {
                     "iteration": key,
                     "proxies": results.summary["proxies"],
                     "diverged": results.summary["diverged"],
-                    "skill": skill,
+                    "skill": state.summary["out_of_fold_spearman"],
+                    STOPPED: candidates.summary.get(STOPPED, {}) if candidates is not None else {},
                 }
             )
     return rows

@@ -12,6 +12,7 @@ from tabulate import tabulate
 from climb_assets.graph.materializer import Materializer
 from climb_assets.printable import printable
 from climb_assets.search.shadow_prices import ShadowPrice
+from climb_assets.search.stop_rule import STOPPED
 from climb_assets.search.trust import HALF
 from climb_assets.training.fidelity import in_words
 from dagster_project.summary import summarise
@@ -43,6 +44,11 @@ def describe(materializer: Materializer) -> str:
         names = [f"rank correlation, {name}" for name in state["iterations"][0]["skill"]]
         lines += ["", "Iterations (rank correlation of left-out predictions and measurements):"]
         lines += [tabulate(rows, ["", "proxies", "diverged", *names, "of the current graph"])]
+        lines += [
+            f"{row['iteration']} trained nothing, by search.stop: {objective}: {sentence}."
+            for row in state["iterations"]
+            for objective, sentence in row[STOPPED].items()
+        ]
     if state["predictors"]:
         lines += ["", "Predictors after the last iteration (weight of each family, by cross-validation)"]
         lines[-1] += f"{marks['predictors']}:"

@@ -17,7 +17,7 @@ from typing import Any
 from climb_assets.config import Config, Training
 from climb_assets.environment import resolve_device
 from climb_assets.executor.capacity import measure_capacity
-from climb_assets.graph.hashed_settings import iteration_number
+from climb_assets.graph.hashed_settings import iteration_number, training_settings
 from climb_assets.sizes import estimate_parameters
 from climb_assets.store.artifacts import Artifact
 from climb_assets.store.store import Store
@@ -57,19 +57,28 @@ class Models:
             The tokens that a model is trained on in the time in which it is scored once on one task.
         """
         tokens = self.training.steps * self.training.batch * self.training.sequence
-        tokens_with_scoring = tokens + self.points * self.tasks * scoring_tokens
-        return self.count * tokens_with_scoring * estimate_parameters(self.training, vocabulary)
+        training = self.count * tokens * estimate_parameters(self.training, vocabulary)
+        return training + self.scoring_work(vocabulary, scoring_tokens)
+
+    def scoring_work(self, vocabulary: int, scoring_tokens: float) -> float:
+        """Return what scoring all of them takes, in tokens times parameters; see `work`."""
+        tokens = self.count * self.points * self.tasks * scoring_tokens
+        return tokens * estimate_parameters(self.training, vocabulary)
 
     def bytes(self, vocabulary: int) -> int:
         """Return the bytes of their weights on the disk, those at snapshots too."""
         return self.count * self.points * KEPT_BYTES * estimate_parameters(self.training, vocabulary)
 
 
+def count_deciding(config: Config) -> int:
+    """Return how many tasks decide."""
+    return sum(task.split == "search_eval" for task in config.tasks.values())
+
+
 def models_of(asset: str, partition: str | None, config: Config) -> list[Models]:
     """Return the models that making a partition trains; none where it trains none."""
     search, baselines, target = config.search, set(config.baselines.mixtures), config.target
-    every = len(config.tasks)
-    deciding = sum(task.split == "search_eval" for task in config.tasks.values())
+    every, deciding = len(config.tasks), count_deciding(config)
     match asset:
         case "proxy_results":
             number = iteration_number(str(partition))
@@ -117,6 +126,8 @@ class Estimates:
         changed
             Whether its settings or its device are others than last time.
         """
+        if node[0] == "carried_evidence" and self.config.search.carry:
+            return self._carrying_seconds()
         last, models = self.current[node], models_of(*node, self.config)
         if models and (last is None or changed):
             return self._training_seconds(models)
@@ -130,11 +141,22 @@ class Estimates:
         vocabulary = self.config.tokenizer.vocabulary
         return round(sum(one.work(vocabulary, self._scoring_tokens) for one in models) / self._rate, 1)
 
+    def _carrying_seconds(self) -> float | None:
+        """Return what it takes at most to score the kept models of earlier generations on the tasks of today."""
+        asked = training_settings(self.config, self.config.proxy)
+        asked.pop("target_tokens", None)
+        count = sum(model.manifest["config"]["training"] == asked for model in self.store.all_of("proxy_models"))
+        if self._rate is None:
+            return None if count else 0.0
+        kept = Models(count, self.config.proxy, count_deciding(self.config))
+        return round(kept.scoring_work(self.config.tokenizer.vocabulary, self._scoring_tokens) / self._rate, 1)
+
     @cached_property
     def _scoring_tokens(self) -> float:
         """Tokens that a proxy is trained on in the time in which it is scored on a task; 0 before that is measured."""
         results = [item for (asset, _), item in self.current.items() if asset == "proxy_results" and item is not None]
-        return median(float(item.run.get(SCORING_TOKENS, 0.0)) for item in results) if results else 0.0
+        measured = [float(item.run[SCORING_TOKENS]) for item in results if SCORING_TOKENS in item.run]
+        return median(measured) if measured else 0.0
 
     @cached_property
     def _rate(self) -> float | None:
@@ -171,6 +193,8 @@ def _took(artifact: Artifact) -> float | None:
 def measure_scoring(scored: Iterable[tuple[float, Mapping[str, Any], int]]) -> dict[str, float]:
     """Return what scoring took, as a fact of a run: in tokens that a model is trained on in the time (median).
 
+    Nothing where nothing was scored.
+
     Parameters
     ----------
     scored
@@ -178,7 +202,7 @@ def measure_scoring(scored: Iterable[tuple[float, Mapping[str, Any], int]]) -> d
         times points of the training.
     """
     tokens = [seconds * float(run.get("tokens_per_second", 0.0)) / times for seconds, run, times in scored]
-    return {SCORING_TOKENS: median(tokens)}
+    return {SCORING_TOKENS: median(tokens)} if tokens else {}
 
 
 @dataclass(frozen=True)

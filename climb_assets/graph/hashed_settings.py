@@ -166,7 +166,7 @@ def search_settings(config: Config, key: str | None) -> dict[str, Any]:
     used = space_settings(config) | {"candidates": config.search.iterations[number - 1]}
     asked = {"acquisition": values_of(config.search.acquisition), "objectives": config.objectives}
     if number > 1:
-        return used | asked
+        return used | asked | {"stop": config.search.stop}
     # Evidence is asked in the first; a run of the user's that lacks a deciding task counts as untried.
     needed = [] if config.search.evidence is None else sorted(task_settings(config, deciding_only=True))
     fitted = {"first": config.search.first, "predictor": values_of(config.search.predictor)}
@@ -184,7 +184,7 @@ def carried_settings(config: Config, key: str | None) -> dict[str, Any]:
 
 def space_settings(config: Config) -> dict[str, Any]:
     """Return what the search space and its limits depend on."""
-    decided_elsewhere = ("iterations", *REPEATED, *EVIDENCE, "first", "predictor", "acquisition", "choice")
+    decided_elsewhere = ("iterations", *REPEATED, *EVIDENCE, "first", "predictor", "acquisition", "stop", "choice")
     return limit_settings(config) | {"search": values_of(config.search, *decided_elsewhere)}
 
 
@@ -206,7 +206,7 @@ def baseline_settings(config: Config, key: str | None) -> dict[str, Any]:
     used = limit_settings(config) | {"baselines": values_of(config.baselines)}
     if not TRAINED_BASELINES & set(config.baselines.mixtures):
         return used
-    of_search = values_of(config.search, "choice", *EVIDENCE, "first", "predictor", "acquisition", *REPEATED)
+    of_search = values_of(config.search, "choice", *EVIDENCE, "first", "predictor", "acquisition", "stop", *REPEATED)
     of_search |= {"mixing_law": values_of(config.search.predictor.mixing_law), "top": config.search.acquisition.top}
     return used | {
         "search": of_search,

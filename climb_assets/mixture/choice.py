@@ -21,17 +21,17 @@ from climb_assets.search.item_sampling import read_items
 from climb_assets.search.iteration import read_diagnostics
 from climb_assets.search.noise import losses_of, noise_of_objectives
 from climb_assets.search.objectives import NoRegression
-from climb_assets.search.prediction import Prediction
 from climb_assets.search.search_state import (
     Knowledge,
     Space,
+    advise_on,
     propose_further,
     read_knowledge,
     read_space,
     read_space_today,
 )
 from climb_assets.search.shadow_prices import shadow_prices
-from climb_assets.search.stop_rule import Advice, advise, last_gain, nothing_left
+from climb_assets.search.stop_rule import Advice
 from climb_assets.simplex.limits import SLACK, Limits
 from climb_assets.simplex.mixtures import FloatArray, check_simplex, is_among
 from climb_assets.tables import read_table
@@ -108,10 +108,9 @@ def choose(climb: Materializer, space: Space, today: Space, objective: str) -> t
     confirmed = np.array(selection.weights)
     adapted = adapt(confirmed, today.limits, config.search.min_weight)
     prices = shadow_prices(adapted, today.limits, predict, config.search.min_weight)
-    deviation = noise.within_repeat.deviation if noise else None
     by = float(np.abs(adapted - confirmed).sum() / 2)
     selection = replace(selection, today=tuple(adapted.tolist()), adapted_by=by, prices=tuple(prices))
-    return selection, _advise(known, pool, objective, deviation)
+    return selection, _advise(known, pool, objective)
 
 
 def adapt(mixture: FloatArray, limits: Limits, min_weight: float) -> FloatArray:
@@ -119,18 +118,12 @@ def adapt(mixture: FloatArray, limits: Limits, min_weight: float) -> FloatArray:
     return mixture if limits.kept_by(mixture[None]).all() else limits.round(mixture[None], min_weight)[0]
 
 
-def _advise(known: Knowledge, pool: np.ndarray, objective: str, noise: float | None) -> Advice:
+def _advise(known: Knowledge, pool: FloatArray, objective: str) -> Advice:
     """Return what another iteration as large as the last one promises."""
-    config = known.space.config
-    measured = np.where(known.marks, known.history.objective(config.objectives[objective]), np.nan)
-    gained = last_gain(measured, known.history.iteration)
-    count = min(config.search.iterations[-1], int((~is_among(pool, known.history.weights)).sum()))
-    if not count:
-        return nothing_left(gained, noise)
-    further = propose_further(known, pool, count, len(config.search.iterations) + 1)
-    mixtures = np.array([candidate.weights for candidate in further])  # every proxy serves every objective
-    mean, deviation = known.predict_worth(objective, mixtures)
-    return advise(Prediction(mean + known.space.penalty(mixtures), deviation), known.best[objective], gained, noise)
+    iterations = known.space.config.search.iterations
+    count = min(iterations[-1], int((~is_among(pool, known.history.weights)).sum()))
+    further = propose_further(known, pool, count, len(iterations) + 1) if count else []
+    return advise_on(known, further, objective)
 
 
 def _last_knowledge(climb: Materializer, space: Space) -> Knowledge:

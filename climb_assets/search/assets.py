@@ -16,17 +16,23 @@ from climb_assets.search.history import History, first_models
 from climb_assets.search.iteration import write_state
 from climb_assets.search.noise import losses_of, measure_noise, read_noise
 from climb_assets.search.proposal import read_candidates, write_candidates
-from climb_assets.search.search_state import propose_candidates, read_knowledge, read_space
+from climb_assets.search.search_state import advise_on, propose_candidates, read_knowledge, read_space
+from climb_assets.search.stop_rule import STOPPED
 from climb_assets.store.artifacts import Draft
 from climb_assets.tables import read_table
 
 
 def mixture_candidates(climb: Materializer, key: str, draft: Draft) -> None:
-    """The mixtures that are put up for evaluation, and why each was proposed."""
+    """The mixtures that are put up for evaluation, and why each was proposed; none where the stop rule is obeyed."""
     number, space = iteration_number(key), read_space(climb)
     before = climb.get("predictor_state", iteration_key(number - 1)) if number > 1 else None
     known, pool = read_knowledge(space, before) if before else None, space.draw()
     candidates = propose_candidates(space, read_evidence(climb, space), known, pool, number)
+    if known is not None and climb.config.search.stop == "obey":
+        advice = {objective: advise_on(known, candidates, objective) for objective in sorted(climb.config.objectives)}
+        if all(one.stop for one in advice.values()):
+            candidates = []
+            draft.summary |= {STOPPED: {objective: one.sentence for objective, one in advice.items()}}
     write_candidates(draft.path / "candidates.parquet", candidates)
     draft.summary |= {"candidates": len(candidates), "pool": len(pool), "domains": len(space.names)}
 
@@ -45,6 +51,6 @@ def predictor_state(climb: Materializer, key: str, draft: Draft) -> None:
     else:
         before = climb.get("predictor_state", iteration_key(number - 1))
         history, noise = History.load(before.file("history.parquet")), read_noise(before.file("noise.parquet"))
-    weights = np.array([candidate.weights for candidate in candidates])
+    weights = np.array([candidate.weights for candidate in candidates]).reshape(-1, history.weights.shape[1])
     history = history.extend([candidate.key for candidate in candidates], weights, first_models(results), number)
     draft.summary |= write_state(history, noise, config, draft.path)

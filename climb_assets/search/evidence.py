@@ -3,6 +3,7 @@
 What belongs here: reading them out of tables and artefacts. How far they are believed is `climb_assets.search.trust`.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from climb_assets.search.swarm_table import SUM_WITHIN, USERS, as_history, read_
 from climb_assets.simplex.mixtures import NEGLIGIBLE, FloatArray, normalise
 
 DOMAINS, DOMAIN = "domains.csv", "domain"  # the map of a user's domains, and its column of names
+METRIC = "metric.json"  # beside a swarm: for each task what its losses were measured by, as `carried_evidence` has it
 
 
 def read_evidence(climb: Materializer, space: Space) -> History:
@@ -27,11 +29,15 @@ def read_evidence(climb: Materializer, space: Space) -> History:
     Raises
     ------
     ConfigError, ComputeError
-        The swarm has other domains or lacks a task that decides.
+        The swarm has other domains, lacks a task that decides, or says that another metric measured one.
     """
     tasks, folder = sorted(deciding_tasks(space.config)), space.config.search.evidence
-    brought = History.empty(len(space.names), tasks) if folder is None else bring_evidence(folder, space.names, tasks)
     carried = climb.get("carried_evidence")
+    if folder is None:
+        brought = History.empty(len(space.names), tasks)
+    else:
+        require_metric(folder / METRIC, carried.json(METRIC))
+        brought = bring_evidence(folder, space.names, tasks)
     if not carried.summary["rows"]:
         return brought
     return brought.followed_by(History.load(carried.file("history.parquet")))
@@ -65,6 +71,37 @@ def bring_evidence(folder: Path, domains: Sequence[str], tasks: Sequence[str]) -
     losses = {task: table.metrics[task][used] for task in tasks}
     doubt = np.clip(1 - left[used], 0.0, 1.0)
     return History.of_evidence(USERS, normalise(found[used]), losses, doubt)
+
+
+def require_metric(path: Path, metric: Mapping[str, str]) -> None:
+    """Check that runs were measured as a search measures; a file that is not there says nothing, and none is refused.
+
+    Parameters
+    ----------
+    path
+        The file beside the runs: of each task a version of its content, tokenizer and evaluation code.
+    metric
+        The same of the tasks of the search.
+
+    Raises
+    ------
+    ComputeError
+        The file is no such record, or says another version of a task than the search has.
+    """
+    if not path.exists():
+        return
+    try:
+        theirs = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ComputeError(f"{path} is no JSON ({error}); export the swarm again") from None
+    if not isinstance(theirs, dict):
+        raise ComputeError(f"{path} is no record of tasks; export the swarm again")
+    others = sorted(task for task, version in metric.items() if theirs.get(task) != version)
+    if others:
+        raise ComputeError(
+            f"search.evidence was measured by another metric than this search has of {', '.join(others)} (items, "
+            f"tokenizer or code differ); leave search.evidence out, or, if you hold them comparable, remove {path}"
+        )
 
 
 def read_domain_map(path: Path, earlier: Sequence[str], domains: Sequence[str] | None) -> FloatArray:

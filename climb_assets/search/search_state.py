@@ -4,7 +4,7 @@ What belongs here: reading domains, histories and predictors out of artefacts. T
 `proposal` and `iteration`, and in `climb_assets.simplex`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -22,6 +22,7 @@ from climb_assets.search.prediction import Prediction, remove_noise
 from climb_assets.search.predictor import Predictor, load_predictor
 from climb_assets.search.proposal import Candidate, Predict, draw_pool, propose_first, propose_next
 from climb_assets.search.stack import LEAST_ROWS
+from climb_assets.search.stop_rule import Advice, advise, last_gain, nothing_left
 from climb_assets.simplex.limits import Limits, discount_repeats, divergence_penalty, find_limits
 from climb_assets.simplex.mixtures import FloatArray, is_among
 from climb_assets.store.artifacts import Artifact
@@ -225,6 +226,19 @@ def propose_further(known: Knowledge, pool: FloatArray, count: int, iteration: i
         space.limits,
         space.prior,
     )
+
+
+def advise_on(known: Knowledge, further: Sequence[Candidate], objective: str) -> Advice:
+    """Return what training these candidates promises an objective; see `climb_assets.search.stop_rule`."""
+    history, weights = known.history, known.space.config.objectives[objective]
+    losses = history.objective(weights) + known.surcharge(objective, history.weights)
+    gained = last_gain(np.where(known.marks, losses, np.nan), history.iteration)
+    noise = known.noise.get(objective)
+    if not further:
+        return nothing_left(gained, noise)
+    mixtures = np.array([candidate.weights for candidate in further])  # every proxy serves every objective
+    mean, deviation = known.predict_worth(objective, mixtures)
+    return advise(Prediction(mean + known.space.penalty(mixtures), deviation), known.best[objective], gained, noise)
 
 
 def propose_candidates(

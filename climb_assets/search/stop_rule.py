@@ -1,4 +1,4 @@
-"""The stop rule: whether another iteration is worth its proxies. It advises and decides nothing.
+"""The stop rule: whether another iteration is worth its proxies. `search.stop` says whether it is told or obeyed.
 
 What belongs here: expected and seen gains as plain numbers, and one sentence about them.
 """
@@ -15,6 +15,7 @@ from climb_assets.simplex.mixtures import FloatArray
 GRID = 2000  # points of the integral over the best new loss
 REACH = 8.0  # standard deviations below the lowest prediction, where nothing is left to integrate
 CERTAIN = 1e-12  # least standard deviation that is told from none
+STOPPED = "stopped"  # in the facts of candidates: the sentence of each objective, where there are none because of it
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ def last_gain(measured: FloatArray, iteration: npt.NDArray[np.int32]) -> float |
     Parameters
     ----------
     measured
-        Measured objective of each mixture (n,), NaN where the proxy diverged.
+        Measured objective of each mixture with what is added before it is ranked (n,), NaN where it is no mark.
     iteration
         Number of the iteration of each (n,).
 

@@ -8,6 +8,7 @@ from climb_assets.graph.hashed_settings import iteration_number
 from climb_assets.graph.kept import GENERATION
 from climb_assets.graph.materializer import Materializer
 from climb_assets.search.baselines import write_baselines
+from climb_assets.search.evidence import METRIC
 from climb_assets.search.proposal import read_candidates
 from climb_assets.search.search_state import deciding_tasks, read_space
 from climb_assets.store.artifacts import Draft, canonical_json
@@ -16,7 +17,7 @@ from climb_assets.training.baseline_runs import train_baselines
 from climb_assets.training.carried import TAXONOMY, carry_evidence, write_carried
 from climb_assets.training.fidelity import answer, write_fidelity
 from climb_assets.training.fidelity_runs import compare_settings
-from climb_assets.training.measurement import measure, summarise_outcomes, write_outcomes
+from climb_assets.training.measurement import measure, metric_versions, summarise_outcomes, write_outcomes
 from climb_assets.training.proxy_orders import Proxy
 from climb_assets.training.token_index import ShardSpans, build_training_index
 
@@ -40,9 +41,11 @@ def training_tokens(climb: Materializer, draft: Draft) -> None:
 
 
 def carried_evidence(climb: Materializer, draft: Draft) -> None:
-    """What the models of earlier generations say of today's domains, measured on today's tasks."""
-    carried = carry_evidence(climb)
+    """What the models of earlier generations say of today's domains, measured on today's tasks, and by what metric."""
+    carried, tasks = carry_evidence(climb), deciding_tasks(climb.config)
     write_carried(carried, draft.path)
+    metric = metric_versions(climb, climb.config.proxy, tasks, "search")
+    write_atomically(draft.path / METRIC, canonical_json(metric).encode())
     draft.summary |= {
         "rows": len(carried.history.keys),
         "models": len(carried.models),

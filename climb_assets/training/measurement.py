@@ -20,7 +20,7 @@ from climb_assets.graph.hashed_settings import harness_version, training_precisi
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.spec import environment_of
 from climb_assets.search.item_sampling import TaskItems
-from climb_assets.store.artifacts import Artifact, Draft, Order, canonical_json
+from climb_assets.store.artifacts import Artifact, Draft, Order, canonical_json, sha256_text
 from climb_assets.store.files import write_atomically
 from climb_assets.tables import read_table, write_rows
 from climb_assets.training.proxy_orders import EVALUATE, TRAIN, Conditions, PreparedTask, Proxy, TrainingData
@@ -126,6 +126,26 @@ def score_models(
     return swarm.score(models, training, prepared, lambda done, total: materializer.progress(what, done, total))
 
 
+def metric_versions(
+    materializer: Materializer, training: Training, tasks: Mapping[str, Task], part: Part
+) -> dict[str, str]:
+    """Return for each task a version of all that decides a model's loss on it: items, tokenizer, code, sequence.
+
+    Losses of one version may be compared, whichever search measured them.
+
+    Raises
+    ------
+    ConfigError
+        See `measure`.
+    """
+    data, tokenizer = training_data(materializer), materializer.get("tokenizer").data_version
+    code, versions = dict(code_of(EVALUATE)), {}
+    for name, task in _prepare_all(materializer, data, tasks, part).items():
+        decides = [task.artifact.data_version, tokenizer, code, training.sequence]
+        versions[name] = sha256_text(canonical_json(decides))
+    return versions
+
+
 def _prepare_all(
     materializer: Materializer, data: TrainingData, tasks: Mapping[str, Task], part: Part
 ) -> dict[str, PreparedTask]:
@@ -227,7 +247,7 @@ def summarise_outcomes(outcomes: Sequence[ProxyOutcome], training: Training, wha
         Every proxy of `what` diverged.
     """
     diverged = sum(outcome.diverged for outcome in outcomes)
-    if diverged == len(outcomes):
+    if outcomes and diverged == len(outcomes):
         raise ComputeError(f"every proxy of {what} diverged; lower proxy.learning_rate")
     tokens = training.steps * training.batch * training.sequence
     return {"proxies": len(outcomes), "diverged": diverged, "tokens_per_proxy": tokens}

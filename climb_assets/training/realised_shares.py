@@ -62,4 +62,4 @@ def share_missed(realised: pa.Table, results: pa.Table) -> float:
 
 
 def _largest_miss(shares: NDArray[Any], weights: NDArray[Any]) -> float:
-    return float(np.abs(shares - weights).max())
+    return float(np.abs(shares - weights).max(initial=0))

@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 from climb_assets.config_file import load_config
 from climb_assets.executor.local import end_idle_workers
 from climb_assets.graph.materializer import Materializer
+from climb_assets.search.evidence import METRIC, require_metric
 from climb_assets.search.history import History
 from climb_assets.search.search_state import read_space
 from climb_assets.search.swarm_table import as_history, read_swarm
@@ -155,6 +156,7 @@ class TestFinished:
         np.testing.assert_array_equal(found.weights, wanted.weights)
         for task, losses in wanted.losses.items():
             np.testing.assert_array_equal(found.losses[task], losses)
+        require_metric(tmp_path / "deep" / "swarm" / "metric.json", materializer.get("carried_evidence").json(METRIC))
 
     @pytest.mark.parametrize(
         ("arguments", "message"),

@@ -236,9 +236,15 @@ def test_evidence_is_the_beginning_of_a_search(up: Up, project: Path, lake: Loca
     before = History.load(lake.get("predictor_state", "iteration-03").file("history.parquet"))
     swarm = project / "swarm"
     swarm.mkdir()
-    write_swarm(swarm, before, read_space(Materializer(load_config(project / "climb.yaml"))).names)
+    materializer = Materializer(load_config(project / "climb.yaml"))
+    write_swarm(swarm, before, read_space(materializer).names)
+    metric = materializer.get("carried_evidence").json("metric.json")
     change_setting(project, search={"iterations": [2, 1], "evidence": "swarm"})
     change_setting(project, objectives={"general": {"first_text": 1, "second_text": 1}})
+    (swarm / "metric.json").write_text(json.dumps(metric | {"second_text": "of other items"}))
+    with pytest.raises(ClimbError, match="another metric than this search has of second_text"):
+        up(to="optimal_mixture")
+    (swarm / "metric.json").write_text(json.dumps(metric))
     up(to="optimal_mixture")
     history = History.load(lake.get("predictor_state", "iteration-02").file("history.parquet"))
     assert history.keys[:8] == before.keys and history.iteration.tolist() == [0] * 8 + [1] * 2 + [2]

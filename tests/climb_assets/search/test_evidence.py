@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from climb_assets.errors import ComputeError
-from climb_assets.search.evidence import bring_evidence
+from climb_assets.search.evidence import bring_evidence, require_metric
 
 RATIOS = "run_id,books,web\nr0,0.5,0.5\nr1,1,0\nr2,0,1\n"
 METRICS = "run_id,arc\nr0,3.0\nr1,3.1\nr2,3.2\n"
@@ -50,3 +50,21 @@ def test_without_a_map_the_domains_are_the_same(tmp_path):
 def test_a_wrong_map_is_told(tmp_path, text, told):
     with pytest.raises(ComputeError, match=told):
         bring(tmp_path, text)
+
+
+def test_runs_that_another_metric_has_measured_are_refused(tmp_path):
+    path, metric = tmp_path / "metric.json", {"arc": "1", "piqa": "2"}
+    require_metric(path, metric)  # a table of somebody's own has no such file
+    path.write_text('{"arc": "1", "piqa": "2", "another": "3"}')
+    require_metric(path, metric)
+    for text in ('{"arc": "1", "piqa": "changed"}', '{"arc": "1"}'):
+        path.write_text(text)
+        with pytest.raises(ComputeError, match=rf"another metric than this search has of piqa .* remove {path}"):
+            require_metric(path, metric)
+
+
+@pytest.mark.parametrize(("text", "told"), [("{", "no JSON"), ('["arc"]', "no record of tasks")])
+def test_a_broken_record_of_the_metric_is_told(tmp_path, text, told):
+    (tmp_path / "metric.json").write_text(text)
+    with pytest.raises(ComputeError, match=told):
+        require_metric(tmp_path / "metric.json", {"arc": "1"})
