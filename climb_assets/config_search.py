@@ -182,8 +182,8 @@ class Search(Section):
     )
     evidence: Path | None = Field(
         None,
-        description="folder with ratios.csv and metrics.csv, runs to begin with, and domains.csv where they are over "
-        "other domains",
+        description="folder with ratios.csv and metrics.csv, runs to begin with; domains.csv where they are over other "
+        "domains; metric.json where it is known by what they were measured",
     )
     carry: bool = Field(
         True,

@@ -16,18 +16,18 @@ from climb_assets.config import Config
 from climb_assets.config_file import CONFIG_VARIABLE
 from climb_assets.corpus.raw_folder import describe_unsettled
 from climb_assets.device_faults import device_fault
-from climb_assets.errors import ClimbError, MissingArtifact
+from climb_assets.errors import ClimbError
 from climb_assets.graph.assets import SPEC
 from climb_assets.graph.kept import GROUPS
 from climb_assets.graph.kept import renew as ask_to_renew
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import Plan, make_plan
-from climb_assets.graph.spec import iteration_keys
 from climb_assets.mixture.export import Format
 from climb_assets.printable import MOST_OF_A_SENTENCE, printable, printable_lines
 from dagster_project.cli_demo import demo_corpus, fetch_encoder, fetch_tasks
 from dagster_project.cli_garbage import collect
 from dagster_project.cli_options import json_option, notice, require_outside, stale_option
+from dagster_project.cli_swarm import export_swarm
 from dagster_project.cli_taxonomy import classify, export_taxonomy
 from dagster_project.interrupts import ended_after, run_interruptibly
 from dagster_project.locales import survive_any_locale, use_utf8
@@ -300,48 +300,9 @@ def export(objective: str, form: Format, out: Path | None, stale_too: bool) -> N
     click.echo(exported.in_words())
 
 
-@main.command("export-swarm", **_example("climb export-swarm swarm/"))
-@click.argument("folder", type=click.Path(path_type=Path))
-@stale_option
-def export_swarm(folder: Path, stale_too: bool) -> None:
-    """Write every measured mixture as ratios.csv and metrics.csv: for Olmix, or as search.evidence of a search.
-
-    Beside them metric.json says by what the losses were measured; a search with another metric refuses them.
-    """
-    from climb_assets.search.evidence import METRIC
-    from climb_assets.search.history import History
-    from climb_assets.search.swarm_table import write_swarm
-    from climb_assets.store.files import write_atomically
-    from climb_assets.tables import read_table
-    from dagster_project.generations import look_at_generations, require_current
-
-    materializer = Materializer(_load())
-    require_outside(folder, materializer.config)
-    made = [materializer.store.current("predictor_state", key) for key in iteration_keys(materializer.config)]
-    states = [state for state in made if state is not None]
-    if not states:
-        raise MissingArtifact("no iteration is finished, so there is no swarm to write; run `climb up` first")
-    generations = look_at_generations(materializer)
-    current = [state for state in states if generations.state_of(state.asset, state.partition) == "current"]
-    state = (current or states)[-1]  # of the generation that is being made, as far as it has come
-    complaint = require_current(generations, [(state.asset, state.partition)], stale_too=stale_too)
-    if complaint is not None:
-        notice(complaint)
-    history = History.load(state.file("history.parquet"))
-    inputs = state.manifest["inputs"]
-    if not {"training_tokens", "carried_evidence"} <= set(inputs):
-        raise MissingArtifact("this swarm is of an earlier version of climb; run `climb up`, then export it")
-    searched = materializer.version_named("training_tokens", None, inputs["training_tokens"])
-    begun = materializer.version_named("carried_evidence", None, inputs["carried_evidence"])
-    folder.mkdir(parents=True, exist_ok=True)
-    history = history.measured_here()
-    write_swarm(folder, history, read_table(searched.file("supply.parquet"), ["name"])["name"].to_pylist())
-    write_atomically(folder / METRIC, begun.file(METRIC).read_bytes())
-    click.echo(f"{len(history.keys)} mixtures in {folder}")
-
-
 main.add_command(classify)
 main.add_command(export_taxonomy)
+main.add_command(export_swarm)
 main.add_command(demo_corpus)
 main.add_command(fetch_encoder)
 main.add_command(fetch_tasks)

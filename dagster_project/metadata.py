@@ -103,7 +103,7 @@ def _show_domains(climb: Materializer, artifact: Artifact) -> Shown:
 def _show_candidates(climb: Materializer, artifact: Artifact) -> Shown:
     if stopped := artifact.summary.get(STOPPED):
         told = [f"- {objective}: {sentence}" for objective, sentence in stopped.items()]
-        return {"stopped": dg.MetadataValue.md("\n".join(["Nothing more is trained.", "", *told]))}
+        return {"stopped": dg.MetadataValue.md("\n".join(["This iteration trains nothing.", "", *told]))}
     weights = np.array([candidate.weights for candidate in read_candidates(artifact.file("candidates.parquet"))])
     names = read_table(climb.get("domains").file("domains.parquet"))["name"].to_pylist()
     return {

@@ -64,7 +64,7 @@ def _describe_elsewhere(one: Elsewhere) -> str:
 def describe_plan(plan: Plan, advice: Mapping[str, str], cost: Cost) -> str:
     """Return a plan as text: what is stale, why, and what it will cost; `advice` is whether to search on, by objective.
 
-    The advice decides nothing: it is for whoever sets `search.iterations`.
+    The advice is of an iteration beyond `search.iterations`, for whoever sets them.
     """
     told = [_describe_elsewhere(one) for one in plan.elsewhere]
     told += [f"{group.in_words()}." for group in plan.kept]

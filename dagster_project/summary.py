@@ -102,17 +102,23 @@ def _iterations(materializer: Materializer) -> list[dict[str, Any]]:
             materializer.store.current("proxy_results", key),
         )
         if state is not None and results is not None:
-            candidates = materializer.store.current("mixture_candidates", key)
             rows.append(
                 {
                     "iteration": key,
                     "proxies": results.summary["proxies"],
                     "diverged": results.summary["diverged"],
                     "skill": state.summary["out_of_fold_spearman"],
-                    STOPPED: candidates.summary.get(STOPPED, {}) if candidates is not None else {},
+                    STOPPED: _why_stopped(materializer, key, results),
                 }
             )
     return rows
+
+
+def _why_stopped(materializer: Materializer, key: str, results: Artifact) -> dict[str, str]:
+    """Return for each objective why an iteration trained nothing; nothing where it did."""
+    version = results.manifest["inputs"][f"mixture_candidates@{key}"]
+    candidates = materializer.store.with_data_version("mixture_candidates", key, version)
+    return dict(candidates.summary.get(STOPPED, {})) if candidates is not None else {}
 
 
 def _evidence(materializer: Materializer) -> dict[str, Any] | None:

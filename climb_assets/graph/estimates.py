@@ -118,16 +118,18 @@ class Estimates:
     current: Mapping[Node, Artifact | None]
     _averages: dict[str, float | None] = field(init=False, default_factory=dict)
 
-    def seconds(self, node: Node, *, changed: bool) -> float | None:
+    def seconds(self, node: Node, *, changed: bool, renewed: bool = False) -> float | None:
         """Return the seconds that making a partition will take; None: nobody has measured anything like it.
 
         Parameters
         ----------
         changed
             Whether its settings or its device are others than last time.
+        renewed
+            Whether the training tokens are made anew, so that all models there are will be of an earlier search.
         """
         if node[0] == "carried_evidence" and self.config.search.carry:
-            return self._carrying_seconds()
+            return self._carrying_seconds(renewed=renewed)
         last, models = self.current[node], models_of(*node, self.config)
         if models and (last is None or changed):
             return self._training_seconds(models)
@@ -141,13 +143,19 @@ class Estimates:
         vocabulary = self.config.tokenizer.vocabulary
         return round(sum(one.work(vocabulary, self._scoring_tokens) for one in models) / self._rate, 1)
 
-    def _carrying_seconds(self) -> float | None:
-        """Return what it takes at most to score the kept models of earlier generations on the tasks of today."""
-        asked = training_settings(self.config, self.config.proxy)
+    def _carrying_seconds(self, *, renewed: bool) -> float | None:
+        """Return what it takes at most to score the kept models of earlier searches on the tasks of today."""
+        asked, today = training_settings(self.config, self.config.proxy), self.current.get(("training_tokens", None))
         asked.pop("target_tokens", None)
-        count = sum(model.manifest["config"]["training"] == asked for model in self.store.all_of("proxy_models"))
+        count = sum(
+            model.manifest["config"]["training"] == asked
+            and (renewed or today is None or model.manifest["inputs"]["training_tokens"] != today.data_version)
+            for model in self.store.all_of("proxy_models")
+        )
+        if not count:
+            return 0.0
         if self._rate is None:
-            return None if count else 0.0
+            return None
         kept = Models(count, self.config.proxy, count_deciding(self.config))
         return round(kept.scoring_work(self.config.tokenizer.vocabulary, self._scoring_tokens) / self._rate, 1)
 

@@ -166,7 +166,7 @@ def search_settings(config: Config, key: str | None) -> dict[str, Any]:
     used = space_settings(config) | {"candidates": config.search.iterations[number - 1]}
     asked = {"acquisition": values_of(config.search.acquisition), "objectives": config.objectives}
     if number > 1:
-        return used | asked | {"stop": config.search.stop}
+        return used | asked | ({"stop": "obey"} if config.search.stop == "obey" else {})
     # Evidence is asked in the first; a run of the user's that lacks a deciding task counts as untried.
     needed = [] if config.search.evidence is None else sorted(task_settings(config, deciding_only=True))
     fitted = {"first": config.search.first, "predictor": values_of(config.search.predictor)}
@@ -174,8 +174,12 @@ def search_settings(config: Config, key: str | None) -> dict[str, Any]:
 
 
 def carried_settings(config: Config, key: str | None) -> dict[str, Any]:
-    """Return what the evidence depends on that is carried over a renewal: which models may speak, on what tasks."""
-    return {
+    """Return what the evidence depends on that is carried over a renewal: which models may speak, on what tasks.
+
+    Where a user brings evidence it tells the metric of these tasks too.
+    """
+    metric = {"metric": True} if config.search.evidence is not None else {}
+    return metric | {
         "carry": config.search.carry,
         "proxy": training_settings(config, config.proxy),
         "tasks": task_settings(config, deciding_only=True),

@@ -147,8 +147,9 @@ def make_plan(materializer: Materializer, to: str | None = None) -> Plan:
         causes, certain = _compare(materializer, node, current, stale)
         if causes:
             changed = any(cause.kind in ("config", "environment") and cause.input != GENERATION for cause in causes)
-            changed |= (TOKENS, None) in stale and bool(models_of(*node, materializer.config))  # none of them is found
-            seconds = estimates.seconds(node, changed=changed)
+            renewed = (TOKENS, None) in stale
+            changed |= renewed and bool(models_of(*node, materializer.config))  # none of them is found
+            seconds = estimates.seconds(node, changed=changed, renewed=renewed)
             stale[node] = StaleItem(*node, tuple(causes), seconds, certain)
     fresh = {node: artifact for node, artifact in current.items() if artifact is not None and node not in stale}
     kept = tuple(_kept(materializer, current, stale, fresh))

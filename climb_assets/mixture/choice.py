@@ -25,7 +25,7 @@ from climb_assets.search.search_state import (
     Knowledge,
     Space,
     advise_on,
-    propose_further,
+    propose_at_most,
     read_knowledge,
     read_space,
     read_space_today,
@@ -33,7 +33,7 @@ from climb_assets.search.search_state import (
 from climb_assets.search.shadow_prices import shadow_prices
 from climb_assets.search.stop_rule import Advice
 from climb_assets.simplex.limits import SLACK, Limits
-from climb_assets.simplex.mixtures import FloatArray, check_simplex, is_among
+from climb_assets.simplex.mixtures import FloatArray, check_simplex
 from climb_assets.tables import read_table
 from climb_assets.training.proxy_orders import Proxy
 
@@ -121,9 +121,7 @@ def adapt(mixture: FloatArray, limits: Limits, min_weight: float) -> FloatArray:
 def _advise(known: Knowledge, pool: FloatArray, objective: str) -> Advice:
     """Return what another iteration as large as the last one promises."""
     iterations = known.space.config.search.iterations
-    count = min(iterations[-1], int((~is_among(pool, known.history.weights)).sum()))
-    further = propose_further(known, pool, count, len(iterations) + 1) if count else []
-    return advise_on(known, further, objective)
+    return advise_on(known, propose_at_most(known, pool, iterations[-1], len(iterations) + 1), objective)
 
 
 def _last_knowledge(climb: Materializer, space: Space) -> Knowledge:

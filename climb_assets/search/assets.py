@@ -16,7 +16,7 @@ from climb_assets.search.history import History, first_models
 from climb_assets.search.iteration import write_state
 from climb_assets.search.noise import losses_of, measure_noise, read_noise
 from climb_assets.search.proposal import read_candidates, write_candidates
-from climb_assets.search.search_state import advise_on, propose_candidates, read_knowledge, read_space
+from climb_assets.search.search_state import propose_candidates, read_knowledge, read_space
 from climb_assets.search.stop_rule import STOPPED
 from climb_assets.store.artifacts import Draft
 from climb_assets.tables import read_table
@@ -27,14 +27,10 @@ def mixture_candidates(climb: Materializer, key: str, draft: Draft) -> None:
     number, space = iteration_number(key), read_space(climb)
     before = climb.get("predictor_state", iteration_key(number - 1)) if number > 1 else None
     known, pool = read_knowledge(space, before) if before else None, space.draw()
-    candidates = propose_candidates(space, read_evidence(climb, space), known, pool, number)
-    if known is not None and climb.config.search.stop == "obey":
-        advice = {objective: advise_on(known, candidates, objective) for objective in sorted(climb.config.objectives)}
-        if all(one.stop for one in advice.values()):
-            candidates = []
-            draft.summary |= {STOPPED: {objective: one.sentence for objective, one in advice.items()}}
+    candidates, stopped = propose_candidates(space, read_evidence(climb, space), known, pool, number)
     write_candidates(draft.path / "candidates.parquet", candidates)
     draft.summary |= {"candidates": len(candidates), "pool": len(pool), "domains": len(space.names)}
+    draft.summary |= {STOPPED: stopped} if stopped else {}
 
 
 def predictor_state(climb: Materializer, key: str, draft: Draft) -> None:

@@ -18,7 +18,7 @@ from climb_assets.search.swarm_table import SUM_WITHIN, USERS, as_history, read_
 from climb_assets.simplex.mixtures import NEGLIGIBLE, FloatArray, normalise
 
 DOMAINS, DOMAIN = "domains.csv", "domain"  # the map of a user's domains, and its column of names
-METRIC = "metric.json"  # beside a swarm: for each task what its losses were measured by, as `carried_evidence` has it
+METRIC = "metric.json"  # beside a swarm: for each task versions of what it was measured by, as `carried_evidence` has
 
 
 def read_evidence(climb: Materializer, space: Space) -> History:
@@ -73,35 +73,52 @@ def bring_evidence(folder: Path, domains: Sequence[str], tasks: Sequence[str]) -
     return History.of_evidence(USERS, normalise(found[used]), losses, doubt)
 
 
-def require_metric(path: Path, metric: Mapping[str, str]) -> None:
-    """Check that runs were measured as a search measures; a file that is not there says nothing, and none is refused.
+def read_metric(path: Path) -> dict[str, dict[str, str]] | None:
+    """Return by what runs were measured, for each task; None where there is no such file beside them.
+
+    Raises
+    ------
+    ComputeError
+        The file is no such record.
+    """
+    if not path.exists():
+        return None
+    try:
+        metric = json.loads(path.read_text(encoding="utf-8"))
+        sound = isinstance(metric, dict) and all(isinstance(versions, dict) for versions in metric.values())
+    except (OSError, ValueError):
+        sound = False
+    if not sound:
+        raise ComputeError(f"{path} is no record of `climb export-swarm`; export the swarm again, or remove it")
+    return dict(metric)
+
+
+def require_metric(path: Path, metric: Mapping[str, Mapping[str, str]]) -> None:
+    """Check that runs were measured as a search measures; where nothing says by what, they are taken.
 
     Parameters
     ----------
     path
-        The file beside the runs: of each task a version of its content, tokenizer and evaluation code.
+        The file beside the runs; see `read_metric`.
     metric
         The same of the tasks of the search.
 
     Raises
     ------
     ComputeError
-        The file is no such record, or says another version of a task than the search has.
+        The file is no such record, or something of a task is another than that of the search.
     """
-    if not path.exists():
+    theirs = read_metric(path)
+    if theirs is None:
         return
-    try:
-        theirs = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ComputeError(f"{path} is no JSON ({error}); export the swarm again") from None
-    if not isinstance(theirs, dict):
-        raise ComputeError(f"{path} is no record of tasks; export the swarm again")
-    others = sorted(task for task, version in metric.items() if theirs.get(task) != version)
-    if others:
-        raise ComputeError(
-            f"search.evidence was measured by another metric than this search has of {', '.join(others)} (items, "
-            f"tokenizer or code differ); leave search.evidence out, or, if you hold them comparable, remove {path}"
-        )
+    for task, versions in metric.items():
+        others = sorted(name for name in versions if theirs.get(task, {}).get(name) != versions[name])
+        if others:
+            raise ComputeError(
+                f"search.evidence: {path} says that {task} was measured by another metric than this search has "
+                f"(differs in: {', '.join(others)}); leave search.evidence out, or, if you hold the numbers "
+                "comparable, remove that file"
+            )
 
 
 def read_domain_map(path: Path, earlier: Sequence[str], domains: Sequence[str] | None) -> FloatArray:
@@ -167,6 +184,7 @@ def check_evidence(config: Config) -> None:
     """
     try:
         if config.search.evidence is not None:
+            read_metric(config.search.evidence / METRIC)
             table = read_swarm(config.search.evidence, sorted(deciding_tasks(config)))
             if (config.search.evidence / DOMAINS).exists():
                 read_domain_map(config.search.evidence / DOMAINS, table.domains, None)

@@ -228,6 +228,12 @@ def propose_further(known: Knowledge, pool: FloatArray, count: int, iteration: i
     )
 
 
+def propose_at_most(known: Knowledge, pool: FloatArray, count: int, iteration: int) -> list[Candidate]:
+    """Return `count` candidates or as many as the pool (n, K) has left; see `propose_further`."""
+    count = min(count, int((~is_among(pool, known.history.weights)).sum()))
+    return propose_further(known, pool, count, iteration) if count else []
+
+
 def advise_on(known: Knowledge, further: Sequence[Candidate], objective: str) -> Advice:
     """Return what training these candidates promises an objective; see `climb_assets.search.stop_rule`."""
     history, weights = known.history, known.space.config.objectives[objective]
@@ -241,10 +247,34 @@ def advise_on(known: Knowledge, further: Sequence[Candidate], objective: str) ->
     return advise(Prediction(mean + known.space.penalty(mixtures), deviation), known.best[objective], gained, noise)
 
 
+def obey_stop_rule(known: Knowledge, pool: FloatArray, iteration: int) -> tuple[list[Candidate], dict[str, str]]:
+    """Return the candidates of an iteration after the first; or none, and for each objective why.
+
+    Where the iteration before had none the search has ended, and no later one begins it again.
+
+    Parameters
+    ----------
+    known
+        What the iteration before left.
+    pool
+        The mixtures (n, K) they are taken from.
+    """
+    config = known.space.config
+    if known.history.iteration.max() < iteration - 1:
+        return [], dict.fromkeys(sorted(config.objectives), f"iteration {iteration - 1} has ended the search")
+    further = propose_at_most(known, pool, config.search.iterations[iteration - 1], iteration)
+    advice = {objective: advise_on(known, further, objective) for objective in sorted(config.objectives)}
+    if all(one.stop for one in advice.values()):
+        return [], {objective: one.sentence for objective, one in advice.items()}
+    return further, {}
+
+
 def propose_candidates(
     space: Space, evidence: History, known: Knowledge | None, pool: FloatArray, iteration: int
-) -> list[Candidate]:
+) -> tuple[list[Candidate], dict[str, str]]:
     """Return the candidates of an iteration: drawn from the prior where nothing is known yet, else by the predictors.
+
+    With `search.stop: obey` there may be none, and then for each objective why; see `obey_stop_rule`.
 
     Parameters
     ----------
@@ -260,14 +290,17 @@ def propose_candidates(
     ComputeError
         A candidate breaks a limit, which would be a defect of the proposal.
     """
-    count = space.config.search.iterations[iteration - 1]
+    count, stopped = space.config.search.iterations[iteration - 1], dict[str, str]()
     if known is None:
         candidates = propose_initial(space, pool, count, evidence, learn(space, evidence))
+    elif space.config.search.stop == "obey":
+        candidates, stopped = obey_stop_rule(known, pool, iteration)
     else:
         candidates = propose_further(known, pool, count, iteration)
-    if not space.limits.kept_by(np.array([candidate.weights for candidate in candidates])).all():
+    weights = np.array([candidate.weights for candidate in candidates]).reshape(-1, len(space.names))
+    if not space.limits.kept_by(weights).all():
         raise ComputeError(f"a candidate of iteration {iteration} breaks a limit, which is a defect; report this")
-    return candidates
+    return candidates, stopped
 
 
 def deciding_tasks(config: Config) -> dict[str, Task]:

@@ -17,7 +17,7 @@ from climb_assets.training.baseline_runs import train_baselines
 from climb_assets.training.carried import TAXONOMY, carry_evidence, write_carried
 from climb_assets.training.fidelity import answer, write_fidelity
 from climb_assets.training.fidelity_runs import compare_settings
-from climb_assets.training.measurement import measure, metric_versions, summarise_outcomes, write_outcomes
+from climb_assets.training.measurement import describe_metric, measure, summarise_outcomes, write_outcomes
 from climb_assets.training.proxy_orders import Proxy
 from climb_assets.training.token_index import ShardSpans, build_training_index
 
@@ -41,11 +41,12 @@ def training_tokens(climb: Materializer, draft: Draft) -> None:
 
 
 def carried_evidence(climb: Materializer, draft: Draft) -> None:
-    """What the models of earlier generations say of today's domains, measured on today's tasks, and by what metric."""
-    carried, tasks = carry_evidence(climb), deciding_tasks(climb.config)
+    """What the models of earlier generations say of today's domains, measured on today's tasks."""
+    if climb.config.search.evidence is not None:  # which may say by what metric it was measured
+        metric = describe_metric(climb, climb.config.proxy, deciding_tasks(climb.config), "search")
+        write_atomically(draft.path / METRIC, canonical_json(metric).encode())
+    carried = carry_evidence(climb)
     write_carried(carried, draft.path)
-    metric = metric_versions(climb, climb.config.proxy, tasks, "search")
-    write_atomically(draft.path / METRIC, canonical_json(metric).encode())
     draft.summary |= {
         "rows": len(carried.history.keys),
         "models": len(carried.models),

@@ -20,7 +20,7 @@ from climb_assets.graph.hashed_settings import harness_version, training_precisi
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.spec import environment_of
 from climb_assets.search.item_sampling import TaskItems
-from climb_assets.store.artifacts import Artifact, Draft, Order, canonical_json, sha256_text
+from climb_assets.store.artifacts import Artifact, Draft, Order, canonical_json, sha256_file, sha256_text
 from climb_assets.store.files import write_atomically
 from climb_assets.tables import read_table, write_rows
 from climb_assets.training.proxy_orders import EVALUATE, TRAIN, Conditions, PreparedTask, Proxy, TrainingData
@@ -126,24 +126,36 @@ def score_models(
     return swarm.score(models, training, prepared, lambda done, total: materializer.progress(what, done, total))
 
 
-def metric_versions(
+def describe_metric(
     materializer: Materializer, training: Training, tasks: Mapping[str, Task], part: Part
-) -> dict[str, str]:
-    """Return for each task a version of all that decides a model's loss on it: items, tokenizer, code, sequence.
+) -> dict[str, dict[str, str]]:
+    """Return for each task versions of what a model's loss on it is measured by; which model that is, is not told.
 
-    Losses of one version may be compared, whichever search measured them.
+    They are those of its items, of the tokenizer, of the code that scores, and of the length of a sequence. Of a task
+    of lm-evaluation-harness the items count by its settings, the harness' version and the files beside its YAML; data
+    that it fetches elsewhere are not known.
 
     Raises
     ------
     ConfigError
         See `measure`.
     """
-    data, tokenizer = training_data(materializer), materializer.get("tokenizer").data_version
-    code, versions = dict(code_of(EVALUATE)), {}
-    for name, task in _prepare_all(materializer, data, tasks, part).items():
-        decides = [task.artifact.data_version, tokenizer, code, training.sequence]
-        versions[name] = sha256_text(canonical_json(decides))
-    return versions
+    shared = {
+        "tokenizer": materializer.get("tokenizer").data_version,
+        "code": sha256_text(canonical_json(dict(code_of(EVALUATE)))),
+        "sequence": str(training.sequence),
+    }
+    prepared = _prepare_all(materializer, training_data(materializer), tasks, part)
+    return {name: {"items": _version_of_items(task)} | shared for name, task in sorted(prepared.items())}
+
+
+def _version_of_items(task: PreparedTask) -> str:
+    """Return a hash of a task's items; of what they are, since how a table is written differs with its library."""
+    made = task.artifact
+    if task.harness is not None:
+        return sha256_text(canonical_json([made.manifest["config"], made.manifest["inputs"]]))
+    items = read_table(made.file("items.parquet")).to_pydict()
+    return sha256_text(canonical_json([items, sha256_file(made.file("tokens.npy"))]))
 
 
 def _prepare_all(

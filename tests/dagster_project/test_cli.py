@@ -17,10 +17,11 @@ from click.testing import CliRunner, Result
 from climb_assets.config_file import load_config
 from climb_assets.executor.local import end_idle_workers
 from climb_assets.graph.materializer import Materializer
-from climb_assets.search.evidence import METRIC, require_metric
+from climb_assets.search.evidence import METRIC
 from climb_assets.search.history import History
-from climb_assets.search.search_state import read_space
+from climb_assets.search.search_state import deciding_tasks, read_space
 from climb_assets.search.swarm_table import as_history, read_swarm
+from climb_assets.training.measurement import describe_metric
 from dagster_project.cli import main
 from tests.conftest import WORDS, write_project, write_source
 from tests.integration.modes import open_to_others, usual_umask
@@ -156,7 +157,19 @@ class TestFinished:
         np.testing.assert_array_equal(found.weights, wanted.weights)
         for task, losses in wanted.losses.items():
             np.testing.assert_array_equal(found.losses[task], losses)
-        require_metric(tmp_path / "deep" / "swarm" / "metric.json", materializer.get("carried_evidence").json(METRIC))
+        metric = json.loads((tmp_path / "deep" / "swarm" / METRIC).read_text())
+        config = materializer.config
+        assert metric == describe_metric(materializer, config.proxy, deciding_tasks(config), "search")
+
+    def test_a_stale_swarm_has_no_metric(self, project: Path, tmp_path: Path) -> None:
+        swarm = tmp_path / "swarm"
+        assert climb(project, "export-swarm", str(swarm)).exit_code == 0 and (swarm / METRIC).exists()
+        settings = (project / "climb.yaml").read_text()
+        change_setting(project, search={"seed": 7})
+        result = climb(project, "export-swarm", str(swarm), "--stale")
+        (project / "climb.yaml").write_text(settings)
+        assert result.exit_code == 0 and "metric.json is left out" in result.stderr
+        assert sorted(path.name for path in swarm.iterdir()) == ["metrics.csv", "ratios.csv"]
 
     @pytest.mark.parametrize(
         ("arguments", "message"),

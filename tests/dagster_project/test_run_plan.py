@@ -16,10 +16,11 @@ from climb_assets.graph.assets import SPECS
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import make_plan
 from climb_assets.search.history import History
-from climb_assets.search.search_state import read_space
+from climb_assets.search.search_state import deciding_tasks, read_space
 from climb_assets.search.swarm_table import write_swarm
 from climb_assets.store.local import LocalStore
 from climb_assets.tables import read_table
+from climb_assets.training.measurement import describe_metric
 from climb_assets.training.proxy_orders import MODELS
 from dagster_project.run_plan import Run, bring_up_to_date, next_runs
 from dagster_project.summary_text import describe
@@ -238,11 +239,12 @@ def test_evidence_is_the_beginning_of_a_search(up: Up, project: Path, lake: Loca
     swarm.mkdir()
     materializer = Materializer(load_config(project / "climb.yaml"))
     write_swarm(swarm, before, read_space(materializer).names)
-    metric = materializer.get("carried_evidence").json("metric.json")
+    tasks = deciding_tasks(materializer.config)
+    metric = describe_metric(materializer, materializer.config.proxy, tasks, "search")
     change_setting(project, search={"iterations": [2, 1], "evidence": "swarm"})
     change_setting(project, objectives={"general": {"first_text": 1, "second_text": 1}})
-    (swarm / "metric.json").write_text(json.dumps(metric | {"second_text": "of other items"}))
-    with pytest.raises(ClimbError, match="another metric than this search has of second_text"):
+    (swarm / "metric.json").write_text(json.dumps(metric | {"second_text": metric["first_text"]}))
+    with pytest.raises(ClimbError, match=r"second_text was measured by another metric .* \(differs in: items\)"):
         up(to="optimal_mixture")
     (swarm / "metric.json").write_text(json.dumps(metric))
     up(to="optimal_mixture")

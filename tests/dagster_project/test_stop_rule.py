@@ -4,13 +4,22 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import numpy as np
 import pytest
 
 from climb_assets.audit.verification import verify_lake
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import make_plan
 from climb_assets.search.history import History
-from climb_assets.search.search_state import advise_on, propose_further, read_knowledge, read_space
+from climb_assets.search.search_state import (
+    advise_on,
+    obey_stop_rule,
+    propose_at_most,
+    propose_further,
+    read_knowledge,
+    read_space,
+)
+from climb_assets.simplex.mixtures import is_among
 from climb_assets.tables import read_table
 from dagster_project.checks import CHECKS
 from dagster_project.metadata import describe
@@ -77,6 +86,22 @@ def test_an_iteration_that_promises_something_is_trained(project: Path, up: Up) 
     counts = proxies(climb)
     assert sum(counts) > ITERATIONS[0]  # else this test would show nothing
     assert counts == [4, *(2 * promises_gain(climb, number) for number in (1, 2, 3))]
+
+
+def test_what_has_ended_does_not_begin_again_and_a_pool_that_is_tried_out_ends_it(project: Path, up: Up) -> None:
+    climb = search(project, **NEAR, iterations=[4, 2, 2, 1, 150], stop="obey")
+    up("predictor_state")
+    state = History.load(climb.get("predictor_state", "iteration-05").file("history.parquet"))
+    assert len(state.keys) == 8  # 150 would promise more than one does
+    told = climb.get("mixture_candidates", "iteration-05").summary["stopped"]
+    assert told == dict.fromkeys(("general", "science"), "iteration 4 has ended the search")
+
+    space = read_space(climb)
+    known, pool = read_knowledge(space, climb.get("predictor_state", "iteration-03")), space.draw()
+    left = ~is_among(pool, known.history.weights)
+    few = np.concatenate([pool[~left], pool[left][:1]])
+    assert len(propose_at_most(known, few, 2, 4)) == 1
+    assert obey_stop_rule(known, pool[~left], 4)[0] == []
 
 
 def test_without_noise_there_is_no_advice_to_obey(project: Path, up: Up) -> None:

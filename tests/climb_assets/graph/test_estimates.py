@@ -98,25 +98,24 @@ def test_scoring_counts_as_it_was_measured(finished_once: Path) -> None:
     assert estimate == pytest.approx(without * shares, abs=0.1 * (1 + shares))
 
 
-def test_what_carrying_evidence_costs_grows_with_tasks_and_with_the_models_that_may_speak(
-    finished_once: Path, tmp_path: Path
-) -> None:
-    node, results = ("carried_evidence", None), ("proxy_results", "iteration-01")
+def test_carrying_evidence_costs_the_scoring_of_the_models_that_may_speak(finished_once: Path, tmp_path: Path) -> None:
+    nodes = [("carried_evidence", None), ("training_tokens", None), ("proxy_results", "iteration-01")]
 
-    def estimate(tasks: int, **settings: object) -> float:
+    def estimate(tasks: int, *, renewed: bool = True, **settings: object) -> float:
         task = {"kind": "text", "sources": ["first"], "documents": 8}
         names = {f"task_{number}": task for number in range(tasks)}
         config = with_profile(
             finished_once, tmp_path, profile="smoke", tasks=names, objectives={"general": {"task_0": 1}}, **settings
         )
         store = Materializer(config).store
-        current = {key: store.current(*key) for key in (node, results)}
-        seconds = Estimates(config, store, current).seconds(node, changed=False)
+        current = {node: store.current(*node) for node in nodes}
+        seconds = Estimates(config, store, current).seconds(nodes[0], changed=False, renewed=renewed)
         assert seconds is not None
         return seconds
 
     once = estimate(5000)
     assert once > 1 and estimate(10_000) == pytest.approx(2 * once, rel=0.1)
+    assert estimate(5000, renewed=False) == 0.0  # all models there are, are of this search
     assert estimate(5000, proxy={"hidden": 24}) == 0.0  # no model of that training is kept
     assert estimate(5000, search={"carry": False}) < once
 

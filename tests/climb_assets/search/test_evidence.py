@@ -1,10 +1,12 @@
 """Evidence that a user brings, over the search's domains or over others."""
 
+import json
+
 import numpy as np
 import pytest
 
 from climb_assets.errors import ComputeError
-from climb_assets.search.evidence import bring_evidence, require_metric
+from climb_assets.search.evidence import bring_evidence, read_metric, require_metric
 
 RATIOS = "run_id,books,web\nr0,0.5,0.5\nr1,1,0\nr2,0,1\n"
 METRICS = "run_id,arc\nr0,3.0\nr1,3.1\nr2,3.2\n"
@@ -53,18 +55,28 @@ def test_a_wrong_map_is_told(tmp_path, text, told):
 
 
 def test_runs_that_another_metric_has_measured_are_refused(tmp_path):
-    path, metric = tmp_path / "metric.json", {"arc": "1", "piqa": "2"}
+    path, of_a_task = tmp_path / "metric.json", {"items": "1", "code": "2"}
+    metric = {"arc": of_a_task, "piqa": of_a_task}
     require_metric(path, metric)  # a table of somebody's own has no such file
-    path.write_text('{"arc": "1", "piqa": "2", "another": "3"}')
+    path.write_text(json.dumps(metric | {"another": {"items": "3"}}))
     require_metric(path, metric)
-    for text in ('{"arc": "1", "piqa": "changed"}', '{"arc": "1"}'):
-        path.write_text(text)
-        with pytest.raises(ComputeError, match=rf"another metric than this search has of piqa .* remove {path}"):
+    for theirs, told in (
+        ({"arc": of_a_task, "piqa": {"items": "3", "code": "2"}}, "items"),
+        ({"arc": of_a_task}, "code, items"),
+    ):
+        path.write_text(json.dumps(theirs))
+        with pytest.raises(ComputeError, match=rf"piqa was measured by another metric .*differs in: {told}\)"):
             require_metric(path, metric)
 
 
-@pytest.mark.parametrize(("text", "told"), [("{", "no JSON"), ('["arc"]', "no record of tasks")])
-def test_a_broken_record_of_the_metric_is_told(tmp_path, text, told):
-    (tmp_path / "metric.json").write_text(text)
-    with pytest.raises(ComputeError, match=told):
-        require_metric(tmp_path / "metric.json", {"arc": "1"})
+@pytest.mark.parametrize("text", ["{", '["arc"]', '{"arc": "1"}', "\x80"])
+def test_a_broken_record_of_the_metric_is_told(tmp_path, text):
+    (tmp_path / "metric.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(ComputeError, match=r"no record of `climb export-swarm`"):
+        read_metric(tmp_path / "metric.json")
+
+
+def test_a_folder_is_no_record_of_the_metric(tmp_path):
+    (tmp_path / "metric.json").mkdir()
+    with pytest.raises(ComputeError, match=r"no record of `climb export-swarm`"):
+        read_metric(tmp_path / "metric.json")
