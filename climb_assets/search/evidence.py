@@ -36,7 +36,8 @@ def read_evidence(climb: Materializer, space: Space) -> History:
     if folder is None:
         brought = History.empty(len(space.names), tasks)
     else:
-        require_metric(folder / METRIC, carried.json(METRIC))
+        if (folder / METRIC).exists():
+            require_metric(folder / METRIC, carried.json(METRIC))
         brought = bring_evidence(folder, space.names, tasks)
     if not carried.summary["rows"]:
         return brought

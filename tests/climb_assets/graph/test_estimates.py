@@ -102,8 +102,7 @@ def test_carrying_evidence_costs_the_scoring_of_the_models_that_may_speak(finish
     nodes = [("carried_evidence", None), ("training_tokens", None), ("proxy_results", "iteration-01")]
 
     def estimate(tasks: int, *, renewed: bool = True, **settings: object) -> float:
-        task = {"kind": "text", "sources": ["first"], "documents": 8}
-        names = {f"task_{number}": task for number in range(tasks)}
+        names = {f"task_{number}": {"kind": "text", "sources": ["first"], "documents": 8} for number in range(tasks)}
         config = with_profile(
             finished_once, tmp_path, profile="smoke", tasks=names, objectives={"general": {"task_0": 1}}, **settings
         )
