@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from climb_assets.config_balance import Balance
 from climb_assets.config_base import Name, Section, Share
+from climb_assets.config_cells import Cells
 from climb_assets.config_corpus import Contamination, NearDuplicates, Settle
 from climb_assets.config_dagster import Dagster
 from climb_assets.config_quality import Quality
@@ -102,10 +103,16 @@ class Clusters(Section):
         description="least mean score of a cluster that is kept, per dimension (paper section 3.1: 3.0)",
     )
     merge_distance: float | None = Field(1.5, gt=0, description="Ward linkage distance (paper section 3.1: 1.5)")
-    domains: int | None = Field(None, ge=2, description="merge to this number of domains instead of at a distance")
+    domains: int | None = Field(
+        None,
+        ge=2,
+        description="merge to this number of domains instead of at a distance; with cells the number before each "
+        "is parted into bands",
+    )
     balance: Balance | None = Field(
         None, description="merge to domains that are neither too large nor too small instead: below"
     )
+    cells: Cells | None = Field(None, description="part each domain by the quality of its documents: below")
     terms: int = Field(6, ge=1, description="c-TF-IDF terms that name a domain")
 
     @model_validator(mode="after")
@@ -113,7 +120,17 @@ class Clusters(Section):
         if [self.merge_distance, self.domains, self.balance].count(None) != 2:
             keys = "clusters.merge_distance, clusters.domains and clusters.balance"
             raise ValueError(f"give exactly one of {keys}; set the others to null")
+        if self.balance is not None and self.cells is not None:
+            raise ValueError(
+                "clusters.balance bounds whole domains and does not go with clusters.cells, which parts them; set one "
+                "of the two to null"
+            )
         return self
+
+    @property
+    def bands(self) -> int:
+        """Number of bands into which clusters are parted; 1 where they are not."""
+        return 1 if self.cells is None else self.cells.bands
 
 
 class Training(Section):

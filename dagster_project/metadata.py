@@ -11,6 +11,7 @@ import dagster as dg
 import numpy as np
 import pyarrow.compute as pc
 
+from climb_assets.clusters.cells import centroids_of_cells
 from climb_assets.clusters.figures import cluster_map
 from climb_assets.clusters.kmeans import read_centroids
 from climb_assets.graph.materializer import Materializer
@@ -91,8 +92,8 @@ def _tables(*names: str) -> Callable[[Materializer, Artifact], Shown]:
 
 def _show_domains(climb: Materializer, artifact: Artifact) -> Shown:
     centroids = read_centroids(climb.get("cluster_model").file("centroids.npy"))
-    table = read_table(artifact.file("domains.parquet"))
-    drawn = cluster_map(centroids, read_table(artifact.file("clusters.parquet")), table)
+    table, clusters = read_table(artifact.file("domains.parquet")), read_table(artifact.file("clusters.parquet"))
+    drawn = cluster_map(centroids_of_cells(centroids, clusters.num_rows // len(centroids)), clusters, table)
     return {
         "domains": table_metadata(table),
         "pruned": table_metadata(read_table(artifact.file("pruned.parquet"))),

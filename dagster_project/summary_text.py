@@ -190,17 +190,17 @@ def _describe_domains(domains: list[dict[str, Any]]) -> str:
 
 
 def _describe_pruned(facts: Mapping[str, Any], clusters: Sequence[Mapping[str, Any]]) -> list[str]:
-    of = facts["clusters_kept"] + facts["clusters_pruned"]
+    of, what = facts["clusters_kept"] + facts["clusters_pruned"], "cell" if "bands" in facts else "cluster"
     told = [
-        f"{name} was not judged in {count} of {of} clusters: most of their documents are in a language or in code that "
+        f"{name} was not judged in {count} of {of} {what}s: most of their documents are in a language or in code that "
         "its rules do not know."
         for name, count in facts["clusters_not_judged"].items()
     ]
     if not clusters:
-        return ["No cluster was pruned.", *told]
+        return [f"No {what} was pruned.", *told]
     much = [f"That is much: {facts['pruned_advice']}."] if facts["pruned_advice"] else []
     lines = [
-        f"Pruned: {len(clusters)} of {of} clusters, {facts['pruned_documents']} documents, "
+        f"Pruned: {len(clusters)} of {of} {what}s, {facts['pruned_documents']} documents, "
         f"{facts['pruned_tokens']:,} tokens, {facts['pruned_token_share']:.1%} of what may be trained on, "
         f"mostly for low {facts['pruned_mostly_by']}.",
         *much,
@@ -217,7 +217,7 @@ def _describe_pruned(facts: Mapping[str, Any], clusters: Sequence[Mapping[str, A
         ]
         for row in clusters[:PRUNED_SHOWN]
     ]
-    headers = ["cluster", "for low", "documents", "share", "terms", "a document begins"]
+    headers = [what, "for low", "documents", "share", "terms", "a document begins"]
     lines.append(tabulate(rows, headers, maxcolwidths=[None, 22, None, None, 24, 44], disable_numparse=True))
     if len(clusters) > PRUNED_SHOWN:
         lines.append(f'And {len(clusters) - PRUNED_SHOWN} more: `climb sql "FROM pruned_clusters"`.')

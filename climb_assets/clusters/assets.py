@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from climb_assets.clusters.annotations import read_annotations
+from climb_assets.clusters.cells import read_bands
 from climb_assets.clusters.domains import DomainInputs, write_domains
 from climb_assets.clusters.drift import write_drift
 from climb_assets.clusters.fitted_scorer import fit_scorer, fitted_models, fitted_probe, write_unfitted
@@ -82,11 +83,15 @@ def cluster_model(climb: Materializer, draft: Draft) -> None:
 
 
 def cluster_assignments(climb: Materializer, shard: str, draft: Draft) -> None:
-    """The nearest centroid of each document, and how far it is."""
+    """The nearest centroid of each document, and how far it is; the cell within it, where there are cells."""
+    cells = climb.config.clusters.cells
     centroids = read_centroids(climb.get("cluster_model").file("centroids.npy"))
     documents = climb.get("corpus_shards", shard).file("documents.parquet")
     vectors = climb.get("embeddings", shard).file("vectors.npy")
-    draft.summary = assign_shard(documents, vectors, centroids, draft.path)
+    bands = None
+    if cells is not None:
+        bands = read_bands(documents, climb.get("quality_scores", shard).file("scores.parquet"), cells)
+    draft.summary = assign_shard(documents, vectors, centroids, draft.path, bands)
 
 
 def cluster_statistics(climb: Materializer, draft: Draft) -> None:

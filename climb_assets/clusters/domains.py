@@ -2,8 +2,12 @@
 
 What belongs here: the decision which cluster is part of which domain, and what a domain is called. What it holds
 is `supply`: it follows the corpus, and this does not.
+
+Where clusters are parted into cells, clusters are merged into topics, and a domain is the cells of a topic within one
+band. Without cells there is one band: a cell is a cluster, and a topic a domain.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +19,14 @@ from numpy.typing import NDArray
 
 from climb_assets.clusters.agreement import measure_agreement
 from climb_assets.clusters.balancing import Bounds, balance_clusters, explain_unbalanced, ward_tree
+from climb_assets.clusters.cells import bounds_of, centroids_of_cells, name_band
 from climb_assets.clusters.domain_names import name_domains
 from climb_assets.clusters.pruned import sum_up_pruned, tabulate_pruned
 from climb_assets.clusters.shards import ScoredShard
 from climb_assets.clusters.statistics import tally_clusters
 from climb_assets.clusters.terms import characteristic_terms, sample_texts
 from climb_assets.config import Clusters
+from climb_assets.config_cells import Cells
 from climb_assets.errors import ComputeError, ConfigError
 from climb_assets.store.artifacts import canonical_json
 from climb_assets.store.files import write_array, write_atomically
@@ -57,10 +63,20 @@ class DomainInputs:
 
 @dataclass(frozen=True)
 class Partition:
-    """The decision: domain of each cluster (-1 where pruned), and why a cluster is pruned (None where kept)."""
+    """The decision.
+
+    Parameters
+    ----------
+    domain_of, pruned_by
+        Of each cell its domain, -1 where it is pruned, and why it is pruned, None where it is kept.
+    topic, band
+        Of each domain (domains,): the topic that its clusters form, numbered by its first domain, and the band.
+    """
 
     domain_of: NDArray[np.int64]
     pruned_by: list[str | None]
+    topic: NDArray[np.int64]
+    band: NDArray[np.int64]
 
     @property
     def domains(self) -> int:
@@ -73,13 +89,18 @@ def form_domains(
 ) -> Partition:
     """Prune and merge clusters.
 
-    A cluster is pruned when it holds no train document or when its mean score is below ``clusters.prune`` in any
-    dimension; a dimension that could not judge its documents prunes nothing. The centroids of the others are merged by
-    Ward linkage, unweighted as in NVIDIA's recipe, up to a distance or to a number of domains, or shared out to domains
-    of bounded size. Domains are numbered by their tokens, most first.
+    A cell is pruned when it holds no train document or when its mean score is below ``clusters.prune`` in any
+    dimension; a dimension that could not judge its documents prunes nothing. The centroids of the clusters that have
+    another are merged by Ward linkage, unweighted as in NVIDIA's recipe, up to a distance or to a number of domains, or
+    shared out to domains of bounded size; then each band is a domain of its own. Domains are numbered by their tokens,
+    most first.
 
     Parameters
     ----------
+    statistics
+        A row for each cell that holds a train document.
+    centroids
+        Of the clusters, (clusters, dimension).
     needed
         ``mixture.tokens / mixture.max_epochs``, from which the smallest size of a domain follows where
         ``clusters.balance`` states none.
@@ -91,29 +112,37 @@ def form_domains(
     ComputeError
         Fewer than two domains are left, or none that keep the bounds.
     """
-    pruned_by = _prune(statistics, len(centroids), settings.prune)
-    kept = np.array([cluster for cluster, reason in enumerate(pruned_by) if reason is None], np.int64)
+    bands = settings.bands
+    pruned_by = _prune(statistics, len(centroids) * bands, settings.prune)
+    kept = np.array([cell for cell, reason in enumerate(pruned_by) if reason is None], np.int64)
     if not len(kept):
         raise ComputeError(_explain_pruned(statistics, settings.prune))
-    of_cluster = dict(zip(statistics["cluster"].to_pylist(), statistics["tokens"].to_pylist(), strict=True))
-    tokens = np.array([of_cluster[cluster] for cluster in kept.tolist()], np.int64)
+    of_cell = dict(zip(statistics["cluster"].to_pylist(), statistics["tokens"].to_pylist(), strict=True))
+    tokens = np.array([of_cell[cell] for cell in kept.tolist()], np.int64)
+    clusters, place = np.unique(kept // bands, return_inverse=True)
     if settings.balance is None:
-        labels = _merge(centroids[kept], settings)
+        topics = _merge(centroids[clusters], settings)[place]
     else:
-        labels = _balance(centroids[kept], tokens, Bounds.of(settings.balance, int(tokens.sum()), needed))
+        topics = _balance(centroids[kept], tokens, Bounds.of(settings.balance, int(tokens.sum()), needed))
+    labels = topics * bands + kept % bands
     if labels.max() == labels.min():
         raise ComputeError(
-            f"the {len(kept)} clusters that are kept form one domain, and a mixture needs two; "
-            + _advise_on_one_domain(centroids, pruned_by, settings)
+            f"the {len(kept)} {'clusters' if bands == 1 else 'cells'} that are kept form one domain, and a mixture "
+            "needs two; " + _advise_on_one_domain(centroids, pruned_by, settings)
         )
-    domain_of = np.full(len(centroids), -1, np.int64)
-    domain_of[kept] = _number_by_supply(labels, tokens)
-    return Partition(domain_of, pruned_by)
+    domains = _number_by_supply(labels, tokens)
+    domain_of = np.full(len(pruned_by), -1, np.int64)
+    domain_of[kept] = domains
+    _, first = np.unique(domains, return_index=True)
+    of_first = topics[first].tolist()
+    number_of = {topic: number for number, topic in enumerate(dict.fromkeys(of_first))}
+    topic = np.array([number_of[topic] for topic in of_first], np.int64)
+    return Partition(domain_of, pruned_by, topic, kept[first] % bands)
 
 
-def _prune(statistics: pa.Table, clusters: int, thresholds: dict[str, float]) -> list[str | None]:
-    """Return for each cluster the dimensions that it fails, joined, or None."""
-    reasons: list[str | None] = [EMPTY] * clusters
+def _prune(statistics: pa.Table, cells: int, thresholds: dict[str, float]) -> list[str | None]:
+    """Return for each cell the dimensions that it fails, joined, or None."""
+    reasons: list[str | None] = [EMPTY] * cells
     for dimension in thresholds:
         if f"mean_{dimension}" not in statistics.column_names:
             known = [name.removeprefix("mean_") for name in statistics.column_names if name.startswith("mean_")]
@@ -137,10 +166,12 @@ def _explain_pruned(statistics: pa.Table, thresholds: dict[str, float]) -> str:
 
 def _advise_on_one_domain(centroids: NDArray[np.float32], pruned_by: Sequence[str | None], settings: Clusters) -> str:
     """Return what would give two domains, tried on these clusters."""
-    kept = _widest(centroids[[reason is None for reason in pruned_by]])
-    if kept > ALIKE and settings.domains is None:
-        return f"set clusters.merge_distance to {0.9 * kept:.2g} or less"
-    if _widest(centroids[[reason != EMPTY for reason in pruned_by]]) > ALIKE:
+    kept = np.array([reason is None for reason in pruned_by]).reshape(len(centroids), -1)
+    filled = np.array([reason != EMPTY for reason in pruned_by]).reshape(len(centroids), -1)
+    widest = _widest(centroids[kept.any(axis=1)])
+    if widest > ALIKE and settings.domains is None:
+        return f"set clusters.merge_distance to {0.9 * widest:.2g} or less"
+    if _widest(centroids[filled.any(axis=1)]) > ALIKE or filled.any(axis=0).sum() > 1:
         return "lower the thresholds in clusters.prune, which leave out what differs from them"
     return (
         "all documents embed alike, so no other number of clusters parts them: raise encoder.max_tokens if they differ "
@@ -191,7 +222,7 @@ def write_domains(inputs: DomainInputs, settings: Clusters, out: Path) -> dict[s
     Returns
     -------
     Facts: domains, clusters that are kept, pruned and empty, what is pruned, and how many clusters each dimension could
-    not judge.
+    not judge; with cells the number of bands, and cells for clusters.
     """
     statistics = read_table(inputs.statistics)
     partition = form_domains(statistics, inputs.centroids, settings, inputs.needed)
@@ -199,17 +230,19 @@ def write_domains(inputs: DomainInputs, settings: Clusters, out: Path) -> dict[s
     samples = sample_texts(inputs.shards, inputs.splits, partition.domain_of)
     texts = ["\n".join(of_domain) for of_domain in samples]
     pruned = tabulate_pruned(statistics, partition.pruned_by, inputs.shards, inputs.splits, texts, settings.terms)
-    _write_clusters(partition, out)
-    write_table(out / "domains.parquet", _describe(partition, characteristic_terms(texts, settings.terms)))
+    _write_clusters(partition, settings.bands, out)
+    write_table(out / "domains.parquet", _describe(partition, texts, settings))
     write_table(out / "pruned.parquet", pruned)
-    weights = np.zeros(len(inputs.centroids))
+    weights = np.zeros(len(partition.domain_of))
     weights[statistics["cluster"].to_numpy()] = statistics["documents"].to_numpy()
-    write_array(out / "centroids.npy", _mean_centroids(inputs.centroids, weights, partition))
+    of_cells = centroids_of_cells(inputs.centroids, settings.bands)
+    write_array(out / "centroids.npy", _mean_centroids(of_cells, weights, partition))
     agreement = measure_agreement(tally, partition.domain_of)
     write_atomically(out / "agreement.json", canonical_json(agreement).encode())
     not_judged = {name: statistics[f"mean_{name}"].null_count for name in sorted(settings.prune)}
     return {
         "domains": partition.domains,
+        **({} if settings.cells is None else {"bands": settings.bands}),
         "clusters_kept": int((partition.domain_of >= 0).sum()),
         "clusters_pruned": pruned.num_rows,
         "clusters_empty": partition.pruned_by.count(EMPTY),
@@ -218,25 +251,43 @@ def write_domains(inputs: DomainInputs, settings: Clusters, out: Path) -> dict[s
     }
 
 
-def _describe(partition: Partition, terms: list[list[str]]) -> pa.Table:
-    """Return domains.parquet's table: number, name, terms and number of clusters of each domain."""
-    return pa.table(
-        {
-            "domain": pa.array(range(partition.domains), pa.int32()),
-            "name": name_domains(terms),
-            "terms": pa.array(terms, pa.list_(pa.string())),
-            "clusters": pa.array(np.bincount(partition.domain_of[partition.domain_of >= 0]), pa.int32()),
-        }
-    )
+def _describe(partition: Partition, texts: Sequence[str], settings: Clusters) -> pa.Table:
+    """Return domains.parquet's table: number, name, terms and number of clusters of each domain.
+
+    With cells also the topic, the band and the scores between which it lies.
+    """
+    cells, terms = settings.cells, characteristic_terms(texts, settings.terms)
+    columns: dict[str, Any] = {
+        "domain": pa.array(range(partition.domains), pa.int32()),
+        "name": name_domains(terms) if cells is None else _name_bands(partition, texts, cells, settings.terms),
+        "terms": pa.array(terms, pa.list_(pa.string())),
+        "clusters": pa.array(np.bincount(partition.domain_of[partition.domain_of >= 0]), pa.int32()),
+    }
+    if cells is not None:
+        least, below = zip(*(bounds_of(band, cells) for band in partition.band.tolist()), strict=True)
+        columns |= {"topic": pa.array(partition.topic, pa.int32()), "band": pa.array(partition.band, pa.int32())}
+        columns |= {"score_from": pa.array(least, pa.float64()), "score_below": pa.array(below, pa.float64())}
+    return pa.table(columns)
 
 
-def _write_clusters(partition: Partition, out: Path) -> None:
+def _name_bands(partition: Partition, texts: Sequence[str], cells: Cells, terms: int) -> list[str]:
+    """Return a name for each domain: that of its topic, from the texts of all its domains, and the band."""
+    topics = range(partition.topic.max() + 1)
+    of_topic = ["\n".join(itertools.compress(texts, partition.topic == topic)) for topic in topics]
+    names = name_domains(characteristic_terms(of_topic, terms), "topic")
+    pairs = zip(partition.topic.tolist(), partition.band.tolist(), strict=True)
+    return [f"{names[topic]} ({name_band(band, cells)})" for topic, band in pairs]
+
+
+def _write_clusters(partition: Partition, bands: int, out: Path) -> None:
     domain_of = partition.domain_of
     columns = {
         "cluster": pa.array(range(len(domain_of)), pa.int32()),
         "domain": pa.array(domain_of, pa.int32(), mask=domain_of < 0),
         "pruned_by": pa.array(partition.pruned_by, pa.string()),
     }
+    if bands > 1:
+        columns["band"] = pa.array(np.arange(len(domain_of)) % bands, pa.int32())
     write_table(out / "clusters.parquet", pa.table(columns))
 
 

@@ -15,10 +15,12 @@ LEGEND = 20  # domains that are named; as many as the palette has colours
 def cluster_map(centroids: NDArray[np.float32], clusters: pa.Table, domains: pa.Table) -> bytes:
     """Draw the clusters' centroids on their two principal axes, coloured by domain, pruned ones as grey crosses.
 
+    The cells of a cluster lie on one point, as rings: a lower band is drawn wider and below.
+
     Parameters
     ----------
     centroids
-        (clusters, dimension)
+        Of each row of clusters, (rows, dimension).
     clusters, domains
         clusters.parquet and domains.parquet of the domains.
 
@@ -36,13 +38,16 @@ def cluster_map(centroids: NDArray[np.float32], clusters: pa.Table, domains: pa.
     FigureCanvasAgg(figure)  # no display, no global state
     axes = figure.add_subplot()
     axes.scatter(points[domain_of < 0, 0], points[domain_of < 0, 1], c="lightgrey", marker="x", s=14)
-    for domain, name in enumerate(domains["name"].to_pylist()):
+    bands = domains["band"].to_pylist() if "band" in domains.column_names else [0] * domains.num_rows
+    for domain, (name, band) in enumerate(zip(domains["name"].to_pylist(), bands, strict=True)):
         label = f"{domain} {name}" if domain < LEGEND else None
         member = domain_of == domain
         colour = colormaps["tab20"](domain % LEGEND)
-        axes.scatter(points[member, 0], points[member, 1], color=colour, s=22, label=label)
+        size = 22 * (1 + max(bands) - band)
+        axes.scatter(points[member, 0], points[member, 1], color=colour, s=size, zorder=2 + band, label=label)
     pruned = int((domain_of < 0).sum())
-    axes.set(xticks=[], yticks=[], title=f"{len(centroids)} clusters, {domains.num_rows} domains, {pruned} pruned")
+    what = "clusters" if "band" not in domains.column_names else "cells"
+    axes.set(xticks=[], yticks=[], title=f"{len(centroids)} {what}, {domains.num_rows} domains, {pruned} pruned")
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=6, frameon=False)
     return encode_png(figure)
 

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from climb_assets.clusters.cells import ShardBands, number_cells
 from climb_assets.config import Clusters
 from climb_assets.corpus.splits import train_mask
 from climb_assets.errors import ComputeError, CorruptArtifact
@@ -163,10 +164,17 @@ def read_centroids(path: Path) -> NDArray[np.float32]:
     return centroids
 
 
-def assign_shard(documents: Path, vectors: Path, centroids: NDArray[np.float32], out: Path) -> dict[str, Any]:
+def assign_shard(
+    documents: Path, vectors: Path, centroids: NDArray[np.float32], out: Path, bands: ShardBands | None = None
+) -> dict[str, Any]:
     """Write ``assignments.parquet``: the nearest centroid of each document and the Euclidean distance to it.
 
     Of centroids that are equally near, the lowest id is taken.
+
+    Parameters
+    ----------
+    bands
+        The bands of the documents where clusters are parted into cells; then ``cluster`` is the number of the cell.
 
     Raises
     ------
@@ -187,6 +195,8 @@ def assign_shard(documents: Path, vectors: Path, centroids: NDArray[np.float32],
             block = _normalised(np.asarray(loaded[start : start + BLOCK], np.float32))
             cluster, distance = nearest_centroids(block, centroids)
             total[0] += distance.sum(dtype=np.float64)
+            if bands is not None:
+                cluster = number_cells(cluster, bands.band[start : start + BLOCK], bands.bands)
             columns = [ids[start : start + BLOCK], pa.array(cluster), pa.array(distance)]
             yield pa.RecordBatch.from_arrays(columns, schema=ASSIGNMENTS)
 

@@ -8,11 +8,13 @@ which a shard leaves out, stand aside. Where the texts come from is `classify`, 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from climb_assets.clusters.cell_scorer import CellScorer
+from climb_assets.clusters.cells import number_cells
 from climb_assets.clusters.kmeans import BLOCK, two_nearest_centroids
 from climb_assets.corpus.documents import document_id
 from climb_assets.embeddings.embed import are_usable
@@ -34,7 +36,7 @@ class Label:
     id
         The id that a document of this text has.
     cluster
-        Its nearest centroid; -1 until that is known.
+        Its nearest centroid, or its cell within that, where there are cells; -1 until that is known.
     distance
         Euclidean distance of the unit vector to it.
     margin
@@ -61,15 +63,23 @@ class Method:
         Texts that are embedded together, at most.
     min_characters
         Shorter texts are no documents of a corpus; they are labelled too, and embedded by themselves.
+    cells
+        What scores texts, where clusters are parted into cells.
     """
 
     encode: Callable[[Sequence[str]], NDArray[np.float16]]
     centroids: NDArray[np.float32]
     part_documents: int
     min_characters: int
+    cells: CellScorer | None = None
 
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float16]:
-        """Return vectors (texts, dimension).
+    @property
+    def bands(self) -> int:
+        """Number of bands; 1 where there are no cells."""
+        return 1 if self.cells is None else self.cells.cells.bands
+
+    def embed(self, texts: Sequence[str]) -> "Embedded":
+        """Return the vectors and the bands of texts.
 
         Raises
         ------
@@ -83,7 +93,15 @@ class Method:
                 f"the encoder gave no usable vector for the text that begins with {texts[broken[0]][:80]!r}; "
                 "try encoder.precision: float32 or another encoder"
             )
-        return vectors
+        bands = np.zeros(len(texts), np.int32) if self.cells is None else self.cells.bands_of(texts, vectors)
+        return Embedded(vectors, bands)
+
+
+class Embedded(NamedTuple):
+    """Vectors (texts, dimension) and bands (texts,) of texts."""
+
+    vectors: NDArray[np.float16]
+    bands: NDArray[np.int32]
 
 
 class Labelling(Generic[Key]):
@@ -109,7 +127,7 @@ class Labelling(Generic[Key]):
     def __iter__(self) -> Iterator[tuple[Key, Label]]:
         while not self._ended:
             for block in self._blocks():
-                self._fill([self._coming.popleft() for _ in block], block)
+                self._fill([self._coming.popleft() for _ in block.bands], block)
                 yield from self._finished()
             yield from self._finished()
 
@@ -132,23 +150,24 @@ class Labelling(Generic[Key]):
                 return
         self._ended = True
 
-    def _blocks(self) -> Iterator[NDArray[np.float16]]:
-        """Yield the vectors of documents in blocks of `BLOCK`, the last one of what is left."""
-        held: list[NDArray[np.float16]] = []
+    def _blocks(self) -> Iterator[Embedded]:
+        """Yield what documents became in blocks of `BLOCK`, the last one of what is left."""
+        held: list[Embedded] = []
         for _, texts in cut_parts(self._documents(), self._method.part_documents):
             held.append(self._method.embed(texts))
-            while sum(map(len, held)) >= BLOCK:
-                joined = np.concatenate(held)
-                yield joined[:BLOCK]
-                held = [joined[BLOCK:]]
-        if any(map(len, held)):
-            yield np.concatenate(held)
+            while sum(len(part.bands) for part in held) >= BLOCK:
+                vectors, bands = map(np.concatenate, zip(*held, strict=True))
+                yield Embedded(vectors[:BLOCK], bands[:BLOCK])
+                held = [Embedded(vectors[BLOCK:], bands[BLOCK:])]
+        if any(len(part.bands) for part in held):
+            yield Embedded(*map(np.concatenate, zip(*held, strict=True)))
 
-    def _fill(self, labels: Sequence[Label], vectors: NDArray[np.float16]) -> None:
-        found = two_nearest_centroids(vectors, self._method.centroids)
-        rows = zip(*(column.tolist() for column in found), strict=True)
-        for label, (cluster, distance, margin) in zip(labels, rows, strict=True):
-            label.cluster, label.distance, label.margin = cluster, distance, margin
+    def _fill(self, labels: Sequence[Label], block: Embedded) -> None:
+        cluster, distances, margins = two_nearest_centroids(block.vectors, self._method.centroids)
+        cells = number_cells(cluster, block.bands, self._method.bands)
+        rows = zip(*(column.tolist() for column in (cells, distances, margins)), strict=True)
+        for label, (cell, distance, margin) in zip(labels, rows, strict=True):
+            label.cluster, label.distance, label.margin = cell, distance, margin
 
     def _finished(self) -> Iterator[tuple[Key, Label]]:
         """Label the short texts, and yield what waits for nothing any more."""

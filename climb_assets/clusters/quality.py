@@ -220,7 +220,7 @@ def _require_loadable(dimension: str, path: Path, changed_ns: int) -> None:
 
 
 def check_quality(config: Config) -> None:
-    """Check the headers of fastText models, all annotations, and that what clusters are pruned by is scored.
+    """Check the headers of fastText models, all annotations, and that what clusters are pruned or parted by is scored.
 
     Raises
     ------
@@ -239,9 +239,12 @@ def check_quality(config: Config) -> None:
         raise ConfigError("quality.scorer fasttext needs fastText: pip install 'climb[fasttext]'")
     annotated = annotated_dimensions(config) if config.quality.fitted else ()
     scored = annotated or tuple(config.quality.models) or DIMENSIONS
-    for dimension in config.clusters.prune:
+    cells = config.clusters.cells
+    named = [("clusters.prune", dimension) for dimension in config.clusters.prune]
+    named += [("clusters.cells.dimension", cells.dimension)] if cells is not None else []
+    for key, dimension in named:
         if dimension not in scored:
-            raise ConfigError(f"clusters.prune names {dimension!r}, which is not scored; known: {', '.join(scored)}")
+            raise ConfigError(f"{key} names {dimension!r}, which is not scored; known: {', '.join(scored)}")
 
 
 def load_scorer(settings: Quality) -> QualityScorer:

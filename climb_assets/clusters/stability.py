@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from climb_assets.clusters.cells import bands_of, number_cells
 from climb_assets.clusters.domains import form_domains
 from climb_assets.clusters.kmeans import nearest_centroids
 from climb_assets.clusters.statistics import LEAST_JUDGED
@@ -89,15 +90,17 @@ def measure_stability(
 
 
 def label_documents(corpus: Corpus, settings: Clusters, fit: Fit, needed: float = 0.0) -> NDArray[np.int64]:
-    """Return the domain of each document (documents,), -1 where its cluster is pruned, of a fit on all of them."""
-    centroids = fit(corpus.vectors)
-    cluster, _ = nearest_centroids(corpus.vectors, centroids)
-    return form_domains(_statistics(corpus, cluster), centroids, settings, needed).domain_of[cluster]
+    """Return the domain of each document (documents,), -1 where its cell is pruned, of a fit on all of them."""
+    centroids, cells = fit(corpus.vectors), settings.cells
+    cell, _ = nearest_centroids(corpus.vectors, centroids)
+    if cells is not None:
+        cell = number_cells(cell, bands_of(corpus.scores[cells.dimension], cells), cells.bands)
+    return form_domains(_statistics(corpus, cell), centroids, settings, needed).domain_of[cell]
 
 
-def _statistics(corpus: Corpus, cluster: NDArray[np.int32]) -> pa.Table:
-    """Return what `form_domains` reads of the statistics of clusters, given the cluster of each document."""
-    held, codes, documents = np.unique(cluster, return_inverse=True, return_counts=True)
+def _statistics(corpus: Corpus, cell: NDArray[np.int32]) -> pa.Table:
+    """Return what `form_domains` reads of the statistics of cells, given the cell of each document."""
+    held, codes, documents = np.unique(cell, return_inverse=True, return_counts=True)
     columns = {"cluster": pa.array(held), "documents": pa.array(documents)}
     columns["tokens"] = pa.array(np.bincount(codes, corpus.tokens).astype(np.int64))
     for name, scores in corpus.scores.items():

@@ -11,8 +11,9 @@ In a notebook, with a folder of ``climb export-taxonomy FOLDER --with-encoder``:
     taxonomy.classify(["How to bake bread", "A proof of the theorem"]).to_pandas()
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from climb_assets.clusters.cell_scorer import CellScorer, rules_version
 from climb_assets.clusters.labelling import Key, Label, Labelling, Method
 from climb_assets.clusters.taxonomy_folder import AGAIN, TaxonomyFacts, find_encoder, read_taxonomy, write_taxonomy
 from climb_assets.clusters.taxonomy_of_lake import read_lake
@@ -48,7 +50,7 @@ LABELS = pa.schema(
 class Taxonomy:
     """Centroids, which of them form which domain, and the encoder whose vectors they lie among.
 
-    Make one with `load` or `of_lake`. The encoder is loaded when the first text is classified.
+    Make one with `load` or `of_lake`. The encoder, and what scores cells, is loaded when the first text is classified.
 
     Parameters
     ----------
@@ -64,6 +66,8 @@ class Taxonomy:
         How files become texts.
     runtime
         Device and threads.
+    scorer
+        The files of the scorer of the cells, by their names in a folder; none where there are no cells.
     """
 
     facts: TaxonomyFacts
@@ -72,6 +76,7 @@ class Taxonomy:
     encoder: Encoder
     corpus: Corpus
     runtime: Runtime
+    scorer: Mapping[str, Path] = field(default_factory=dict)
 
     @classmethod
     def load(cls, folder: str | Path, encoder: str | Path | None = None, runtime: Runtime | None = None) -> "Taxonomy":
@@ -87,12 +92,19 @@ class Taxonomy:
         Raises
         ------
         ConfigError
-            It is no such folder, its format is not known here, or the encoder is not there or another one.
+            It is no such folder, its format is not known here, the encoder is not there or another one, or the rules of
+            its cells are others here.
         CorruptArtifact
             A file is damaged.
         """
         folder = Path(folder)
         facts, centroids = read_taxonomy(folder)
+        if facts.cells is not None and facts.cells.rules not in (None, rules_version()):
+            raise ConfigError(
+                f"{folder} is of a climb whose rules of quality score otherwise than those of this one; use that one, "
+                f"or {AGAIN}"
+            )
+        scorer = {name: folder / name for name in ({} if facts.cells is None else facts.cells.files)}
         model, revision = find_encoder(facts.encoder, folder, None if encoder is None else Path(encoder))
         used = {name: getattr(facts.encoder, name) for name in ("max_tokens", "batch_tokens", "precision")}
         try:
@@ -100,7 +112,7 @@ class Taxonomy:
             found = Encoder.model_validate(used | {"model": model, "revision": revision})
         except ValidationError as error:
             raise CorruptArtifact(f"{folder} is no whole taxonomy ({error.errors()[0]['msg']}); {AGAIN}") from None
-        return cls(facts, centroids["clusters"], centroids["domains"], found, corpus, runtime or Runtime())
+        return cls(facts, centroids["clusters"], centroids["domains"], found, corpus, runtime or Runtime(), scorer)
 
     @classmethod
     def of_lake(cls, materializer: Materializer) -> "Taxonomy":
@@ -111,12 +123,12 @@ class Taxonomy:
         MissingArtifact
             It has not been made, or its domains are of other centroids.
         ConfigError
-            The configuration names another encoder than it was made with.
+            The configuration names another encoder than it was made with, or another scorer of its cells.
         """
-        facts, centroids, domain_centroids = read_lake(materializer)
+        facts, centroids, domain_centroids, scorer = read_lake(materializer)
         config = materializer.config
         encoder = config.encoder.model_copy(update={"revision": facts.encoder.commit or config.encoder.revision})
-        return cls(facts, centroids, domain_centroids, encoder, config.corpus, config.runtime)
+        return cls(facts, centroids, domain_centroids, encoder, config.corpus, config.runtime, scorer)
 
     def reading(self, *, text_column: str) -> "Taxonomy":
         """Return it for files whose text stands in another column or under another key."""
@@ -149,7 +161,8 @@ class Taxonomy:
             folder = find_model(self.encoder.model, facts.commit)
             if folder is None:
                 raise ConfigError(f"{facts.model} is not on this machine; fetch it, or export without --with-encoder")
-        write_taxonomy(self.facts, {"clusters": self.centroids, "domains": self.domain_centroids}, out, folder)
+        centroids = {"clusters": self.centroids, "domains": self.domain_centroids}
+        write_taxonomy(self.facts, centroids, out, folder, self.scorer)
 
     def classify(self, texts: Sequence[str]) -> pa.Table:
         """Label texts.
@@ -163,12 +176,13 @@ class Taxonomy:
         -------
         A row a text, in their order: `id` of its normal form, number and `name` of its `domain`, its `cluster`,
         the Euclidean `distance` of its unit vector to the cluster's centroid, and the `margin`, how much farther the
-        second nearest centroid is. Where the cluster was pruned the domain is null and `pruned_by` says why.
+        second nearest centroid is. Where the cluster was pruned the domain is null and `pruned_by` says why. Where
+        clusters are parted, `cluster` is the number of the cell: the cluster's times the bands, plus the band.
 
         Raises
         ------
         ConfigError
-            The encoder cannot be loaded.
+            The encoder, or the scorer of the cells, cannot be loaded.
         UnicodeEncodeError
             A text holds a lone surrogate.
         """
@@ -189,8 +203,13 @@ class Taxonomy:
             self.centroids,
             self.corpus.part_documents,
             self.corpus.min_characters,
+            self._cell_scorer,
         )
         yield from Labelling(texts, method)
+
+    @cached_property
+    def _cell_scorer(self) -> CellScorer | None:
+        return None if self.facts.cells is None else CellScorer.load(self.facts.cells, self.scorer)
 
     def tabulate(self, labels: Sequence[Label]) -> pa.RecordBatch:
         """Return labels as a batch of `LABELS`."""

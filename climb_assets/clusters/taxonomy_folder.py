@@ -1,5 +1,8 @@
 """A taxonomy as a folder that can be taken along: ``taxonomy.json``, ``centroids.safetensors``, perhaps the encoder.
 
+Where clusters are parted into cells, the files of the scorer lie beside these, and the format is another, so that who
+knows no cells refuses it.
+
 What belongs here: the format, and that what is read is what was written. What is done with it is `taxonomy`.
 """
 
@@ -13,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError, model_validator
 
+from climb_assets.clusters.cell_scorer import CellFacts
 from climb_assets.config_base import Section
 from climb_assets.corpus.raw_files import digest_files
 from climb_assets.errors import ComputeError, ConfigError, CorruptArtifact
@@ -20,6 +24,7 @@ from climb_assets.store.artifacts import checksum_of, sha256_file
 from climb_assets.store.files import atomic_folder, give_usual_mode, make_folder, remove_unfinished
 
 FORMAT: Final = 1  # of the folder; another one where a reader of this would give other labels
+WITH_CELLS: Final = 2
 FACTS, CENTROIDS, ENCODER = "taxonomy.json", "centroids.safetensors", "encoder"
 AGAIN = "export it again with `climb export-taxonomy`"
 
@@ -51,7 +56,10 @@ class EncoderFacts(Section):
 
 
 class ClusterFacts(Section):
-    """The clusters: of which domain each is (null where pruned), and why it is pruned (null where kept)."""
+    """The clusters: of which domain each is (null where pruned), and why it is pruned (null where kept).
+
+    Where they are parted, the lists are of their cells.
+    """
 
     number: int
     distance: Literal["euclidean"] = "euclidean"
@@ -71,21 +79,25 @@ class DomainFacts(Section):
 class TaxonomyFacts(Section):
     """All that ``taxonomy.json`` says besides checksums.
 
-    `versions` are data versions of the artefacts that it is from, `documents` how files become texts.
+    `versions` are data versions of the artefacts that it is from, `documents` how files become texts. `cells` says how
+    clusters are parted, where they are.
     """
 
-    format: Literal[1] = FORMAT
+    format: Literal[1, 2] = FORMAT
     generation: int
     versions: dict[str, str]
     encoder: EncoderFacts
     clusters: ClusterFacts
     domains: tuple[DomainFacts, ...]
     documents: dict[str, Any]
+    cells: CellFacts | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        clusters = self.clusters
-        if not len(clusters.domain_of) == len(clusters.pruned_by) == clusters.number:
+        clusters, bands = self.clusters, 1 if self.cells is None else self.cells.by.bands
+        if self.format != (FORMAT if self.cells is None else WITH_CELLS):
+            raise ValueError("format says otherwise than cells")
+        if not len(clusters.domain_of) == len(clusters.pruned_by) == clusters.number * bands:
             raise ValueError("clusters.number is not the length of its lists")
         if [domain.domain for domain in self.domains] != list(range(len(self.domains))):
             raise ValueError("domains are not numbered from 0")
@@ -94,12 +106,17 @@ class TaxonomyFacts(Section):
             raise ValueError("clusters.domain_of names a domain that is not among domains")
         return self
 
+    def as_record(self) -> dict[str, Any]:
+        """Return it as JSON has it: without cells it says nothing of them."""
+        return self.model_dump(mode="json", exclude={"cells"} if self.cells is None else None)
+
 
 def write_taxonomy(
     facts: TaxonomyFacts,
     centroids: Mapping[str, NDArray[np.float32]],
     out: Path,
     encoder: Path | None = None,
+    scorer: Mapping[str, Path] | None = None,
 ) -> None:
     """Write a taxonomy into a folder that must not hold anything yet; it appears at once and whole.
 
@@ -109,11 +126,13 @@ def write_taxonomy(
         ``clusters`` (clusters, dimension) and ``domains`` (domains, dimension).
     encoder
         The folder of the encoder, to be copied too.
+    scorer
+        The files of the scorer of the cells, by the names that they have in the folder.
 
     Raises
     ------
     ComputeError
-        The folder is not empty, or the encoder's files change meanwhile.
+        The folder is not empty, or files that are copied change meanwhile.
     """
     from safetensors.numpy import save_file
 
@@ -126,8 +145,12 @@ def write_taxonomy(
         if encoder is not None:
             facts = _copy_encoder(facts, encoder, unfinished / ENCODER)
         save_file({name: np.ascontiguousarray(array) for name, array in centroids.items()}, unfinished / CENTROIDS)
+        for name, path in (scorer or {}).items():
+            shutil.copyfile(path, unfinished / name)
+            if facts.cells is None or sha256_file(unfinished / name) != facts.cells.files[name]:
+                raise ComputeError(f"{path} changed while it was being copied; export again when nothing writes to it")
         give_usual_mode(unfinished)
-        record = facts.model_dump(mode="json") | {"files": {CENTROIDS: sha256_file(unfinished / CENTROIDS)}}
+        record = facts.as_record() | {"files": {CENTROIDS: sha256_file(unfinished / CENTROIDS)}}
         text = json.dumps(record | {"checksum": checksum_of(record)}, indent=1, ensure_ascii=False, allow_nan=False)
         (unfinished / FACTS).write_text(text + "\n", encoding="utf-8")
 
@@ -164,8 +187,15 @@ def read_taxonomy(folder: Path) -> tuple[TaxonomyFacts, dict[str, NDArray[np.flo
     shapes = {"clusters": facts.clusters.number, "domains": len(facts.domains)}
     wanted = {name: ((number, facts.encoder.dimension), "float32") for name, number in shapes.items()}
     if {name: (array.shape, str(array.dtype)) for name, array in centroids.items()} != wanted:
-        raise CorruptArtifact(f"{path} is damaged or gone: it is not what {FACTS} promises; copy it again, or {AGAIN}")
+        raise _damaged(path)
+    for name, sha256 in ({} if facts.cells is None else facts.cells.files).items():
+        if not (folder / name).is_file() or sha256_file(folder / name) != sha256:
+            raise _damaged(folder / name)
     return facts, centroids
+
+
+def _damaged(path: Path) -> CorruptArtifact:
+    return CorruptArtifact(f"{path} is damaged or gone: it is not what {FACTS} promises; copy it again, or {AGAIN}")
 
 
 def _read_facts(path: Path) -> tuple[TaxonomyFacts, dict[str, Any]]:
@@ -182,8 +212,10 @@ def _read_facts(path: Path) -> tuple[TaxonomyFacts, dict[str, Any]]:
         intact = record.pop("checksum") == checksum_of(record) and isinstance(files, dict)
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
         raise CorruptArtifact(f"{path} is no taxonomy, or damaged; copy it again, or {AGAIN}") from None
-    if form != FORMAT:
-        raise ConfigError(f"{path} has format {form!r}, and this climb knows {FORMAT}; use a newer climb, or {AGAIN}")
+    if form not in (FORMAT, WITH_CELLS):
+        raise ConfigError(
+            f"{path} has format {form!r}, and this climb knows {FORMAT} and {WITH_CELLS}; use a newer climb, or {AGAIN}"
+        )
     if not intact:
         raise CorruptArtifact(f"{path} was edited or is damaged; copy it again, or {AGAIN}")
     try:

@@ -30,6 +30,7 @@ from climb_assets.graph.reachability import Package
 LEFT_OUT: dict[str, str] = {
     "audit.garbage": "tells what nothing needs, and makes nothing",
     "audit.verification": "compares what is there with what was promised, and makes nothing",
+    "clusters.cell_scorer": "scores text that is in no corpus",
     "clusters.classify": "labels text that is in no corpus",
     "clusters.figures": "draws",
     "clusters.labelling": "labels text that is in no corpus",

@@ -5,6 +5,7 @@ What belongs here: the assets from raw shards to what the domains hold. Those of
 
 from climb_assets.environment import resolve_precision
 from climb_assets.graph.hashed_settings import (
+    cell_settings,
     centroid_settings,
     choice_files,
     contamination_settings,
@@ -14,6 +15,7 @@ from climb_assets.graph.hashed_settings import (
     encoder_settings,
     ingest_settings,
     manifest_settings,
+    parts_clusters,
     probes,
     score_files,
     score_settings,
@@ -132,7 +134,13 @@ CORPUS_SPECS: tuple[Spec, ...] = (
         "cluster_assignments",
         "clusters",
         "shard",
-        inputs=(Input("corpus_shards", drawn=False), Input("embeddings"), Input("cluster_model")),
+        inputs=(
+            Input("corpus_shards", drawn=False),
+            Input("embeddings"),
+            Input("cluster_model"),
+            Input("quality_scores", used=parts_clusters),
+        ),
+        settings=cell_settings,
         kinds=("python", "faiss"),
     ),
     Spec(

@@ -15,7 +15,7 @@ from climb_assets.config_tasks import ChoiceTask, HarnessTask
 from climb_assets.environment import resolve_precision, resolve_revision
 from climb_assets.errors import ConfigError
 
-DOMAINS = ("prune", "merge_distance", "domains", "balance", "terms")  # of `clusters`: what comes after the centroids
+DOMAINS = ("prune", "merge_distance", "domains", "balance", "cells", "terms")  # of `clusters`: what follows centroids
 EVIDENCE = ("evidence", "carry")  # of `search`: what it begins with
 REPEATED = ("anchors", "repeats")  # of `search`: what is trained again, which changes no candidate
 TRAINED_BASELINES = frozenset({"regmix", "olmix", "climb", "doremi"})
@@ -95,8 +95,18 @@ def centroid_settings(config: Config, key: str | None) -> dict[str, Any]:
 
 def domain_settings(config: Config, key: str | None) -> dict[str, Any]:
     """Return what is pruned and merged by, and how the scores came about that it is pruned by."""
-    settings = {name: getattr(config.clusters, name) for name in DOMAINS if name != "balance"}
-    return {"clusters": settings | _bounds(config)} | score_settings(config, key)
+    settings = {name: getattr(config.clusters, name) for name in DOMAINS if name not in ("balance", "cells")}
+    return {"clusters": settings | _bounds(config) | cell_settings(config, key)} | score_settings(config, key)
+
+
+def cell_settings(config: Config, key: str | None) -> dict[str, Any]:
+    """Return what parts clusters into cells, where something does."""
+    return {"cells": values_of(config.clusters.cells)} if config.clusters.cells is not None else {}
+
+
+def parts_clusters(config: Config) -> bool:
+    """Return whether clusters are parted into cells by the scores of documents."""
+    return config.clusters.cells is not None
 
 
 def _bounds(config: Config) -> dict[str, Any]:

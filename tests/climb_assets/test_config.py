@@ -87,6 +87,27 @@ def test_unknown_key_of_a_task_is_named(tmp_path: Path) -> None:
             {"clusters": {"domains": None, "balance": {"domains": 6}}},
             r"clusters\.balance\.largest_share: Field required",
         ),
+        (
+            {"clusters": {"cells": {"dimension": "quality", "thresholds": [3, 2]}}},
+            r"cells: clusters\.cells\.thresholds rise by 0\.01 at least; give each once",
+        ),
+        (
+            {"clusters": {"cells": {"dimension": "quality", "thresholds": [2, 2.001]}}},
+            r"cells: clusters\.cells\.thresholds rise by 0\.01 at least; give each once",
+        ),
+        ({"clusters": {"cells": {"dimension": "quality", "thresholds": []}}}, r"clusters\.cells\.thresholds.*1 item"),
+        ({"clusters": {"cells": {"dimension": "quality", "thresholds": [5.5]}}}, r"cells\.thresholds.*equal to 5"),
+        ({"clusters": {"cells": {"thresholds": [2]}}}, r"clusters\.cells\.dimension: Field required"),
+        (
+            {
+                "clusters": {
+                    "domains": None,
+                    "balance": {"domains": 4, "largest_share": 0.5},
+                    "cells": {"dimension": "quality", "thresholds": [3]},
+                }
+            },
+            r"clusters\.balance bounds whole domains and does not go with clusters\.cells, .*; set one of the two",
+        ),
         ({"clusters": {"count": 1}}, r"clusters\.count.*2"),
         ({"quality": {"scorer": "fasttext"}}, r"quality\.models names the \.bin files"),
         ({"search": {"iterations": []}}, r"search\.iterations lists 1 to 30"),

@@ -129,7 +129,7 @@ def test_what_is_read_is_drawn(project: Path, annotations: Path, scorer: str, dr
 
 
 @pytest.mark.parametrize(
-    ("quality", "prune", "message"),
+    ("quality", "clusters", "message"),
     [
         ({"scorer": "probe"}, {}, r"quality: quality\.scorer: probe is fitted on quality\.annotations"),
         ({"annotations": "annotations.jsonl"}, {}, r"quality\.annotations are for quality\.scorer: probe or fasttext"),
@@ -138,17 +138,22 @@ def test_what_is_read_is_drawn(project: Path, annotations: Path, scorer: str, dr
         ({"scorer": "probe", "annotations": "bad.jsonl"}, {}, r"quality\.annotations: .*bad\.jsonl:1: "),
         (
             {"scorer": "probe", "annotations": "annotations.jsonl"},
-            {"beauty": 1},
+            {"prune": {"beauty": 1}},
             r"clusters\.prune names 'beauty', which is not scored; known: luck, quality",
+        ),
+        (
+            {"scorer": "probe", "annotations": "annotations.jsonl"},
+            {"cells": {"dimension": "beauty", "thresholds": [2]}},
+            r"clusters\.cells\.dimension names 'beauty', which is not scored; known: luck, quality",
         ),
     ],
 )
 def test_what_is_wrong_is_said_before_any_work(
-    project: Path, annotations: Path, quality: dict[str, Any], prune: dict[str, float], message: str
+    project: Path, annotations: Path, quality: dict[str, Any], clusters: dict[str, Any], message: str
 ) -> None:
     write_annotations(project / "bad.jsonl", [{"text": "a"}])
     path = project / "climb.yaml"
-    sections = {"quality": quality, "clusters": {"prune": prune}}
+    sections = {"quality": quality, "clusters": {"prune": {}} | clusters}
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | sections))
     result = CliRunner().invoke(main, ["--config", str(path), "plan"])
     (line,) = result.stderr.splitlines()

@@ -1,7 +1,9 @@
 """A small lake whose domains are made, from raw files in which much is repeated, short or broken."""
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,9 +14,11 @@ import zstandard
 from climb_assets.config_file import load_config
 from climb_assets.graph.assets import SPECS
 from climb_assets.graph.materializer import Materializer
+from tests.climb_assets.clusters.annotated import annotate, write_annotations
 from tests.conftest import WORDS
 
 LAST = "domain_supply"
+THRESHOLDS = {"rules": [2.4, 3.0], "probe": [1.5, 3.5], "fasttext": [1, 4]}  # that part the topics, or within them
 RAW = ("first.jsonl", "second.parquet", "third.jsonl.zst", "fourth.txt")
 
 
@@ -43,7 +47,7 @@ def write_raw(raw: Path) -> None:
 
 
 def make_lake(folder: Path, encoder: Path) -> Path:
-    """Write a project into a folder, make all up to `LAST`, and return the folder."""
+    """Write a project into a folder, make its domains, and return the folder."""
     write_raw(folder / "data_lake" / "raw")
     settings = {
         "profile": "smoke",
@@ -52,6 +56,24 @@ def make_lake(folder: Path, encoder: Path) -> Path:
         "corpus": {"part_documents": 32, "text_characters": 300},
         "clusters": {"count": 8, "domains": 3, "prune": {"educational_value": 2.4}},
     }
+    return make_domains(folder, settings)
+
+
+def part_lake(lake: Path, folder: Path, scorer: str) -> Path:
+    """Copy a lake into a folder, part its clusters by a scorer of a kind, make the domains, and return the folder."""
+    shutil.copytree(lake, folder, symlinks=True)
+    settings = yaml.safe_load((folder / "climb.yaml").read_text())
+    settings["clusters"] |= {"cells": {"dimension": "quality", "thresholds": THRESHOLDS[scorer]}}
+    settings["clusters"]["prune"] = {"quality": 0.5}
+    settings["quality"] = {"scorer": scorer}
+    if scorer != "rules":
+        write_annotations(folder / "annotations.jsonl", annotate())
+        settings["quality"] |= {"annotations": "annotations.jsonl", "resamples": 100, "folds": 2, "epochs": 40}
+    return make_domains(folder, settings)
+
+
+def make_domains(folder: Path, settings: dict[str, Any]) -> Path:
+    """Write climb.yaml into a folder, make all up to `LAST`, and return the folder."""
     (folder / "climb.yaml").write_text(yaml.safe_dump(settings))
     climb = Materializer(load_config(folder / "climb.yaml"))
     for spec in SPECS:

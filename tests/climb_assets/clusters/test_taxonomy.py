@@ -132,8 +132,8 @@ def rewrite(folder: Path, change: Callable[[dict[str, Any]], object], *, seal: b
 
 
 def test_an_unknown_format_is_refused(copy: Path) -> None:
-    rewrite(copy, lambda record: record.update(format=2), seal=True)
-    with pytest.raises(ConfigError, match="has format 2, and this climb knows 1; use a newer climb"):
+    rewrite(copy, lambda record: record.update(format=3), seal=True)
+    with pytest.raises(ConfigError, match="has format 3, and this climb knows 1 and 2; use a newer climb"):
         Taxonomy.load(copy)
 
 
@@ -148,6 +148,7 @@ def test_an_unknown_format_is_refused(copy: Path) -> None:
         (lambda record: record["encoder"].update(max_tokens=-1), True, "is no whole taxonomy"),
         (lambda record: record["encoder"].update(dimension=31), True, "damaged or gone"),
         (lambda record: record["documents"].update(part_documents=0), True, "is no whole taxonomy"),
+        (lambda record: record.update(format=2), True, "is no whole taxonomy"),  # which is one with cells
     ],
 )
 def test_facts_that_are_not_as_they_were_are_refused(
