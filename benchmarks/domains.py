@@ -1,4 +1,4 @@
-"""Three ways to domains over one lake: the published threshold, a wanted number, balanced.
+"""Four ways to domains over one lake: the published threshold, a wanted number, balanced, parted by quality.
 
 Each way merges the lake's own clusters, pruned as the demo prunes. The table has the agreement of domains with the
 sources of documents, how stable they are when k-means and merging are repeated on bootstrap resamples, and the shares
@@ -9,7 +9,7 @@ of the lake, and reports the loss of its answers, by their proxies and by target
     python benchmarks/domains.py --lake data_lake/demo [--search FOLDER] [--json]
 
 What clusters explain of quality scores is there too: it says what cells of domain and quality that are made of whole
-clusters could do.
+clusters could do. The way that is parted has cells of documents, and half as many topics as the wanted number.
 
 The search goes through `climb up`, so what was interrupted goes on and what was done is only read.
 """
@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import yaml
 from numpy.typing import NDArray
 from tabulate import tabulate
@@ -33,7 +34,7 @@ from climb_assets.clusters.agreement import measure_agreement
 from climb_assets.clusters.domains import form_domains
 from climb_assets.clusters.kmeans import fit_centroids, nearest_centroids, read_centroids
 from climb_assets.clusters.shards import embedded_shards, scored_shards
-from climb_assets.clusters.stability import Corpus, measure_stability
+from climb_assets.clusters.stability import Corpus, assign_cells, count_cells, measure_stability
 from climb_assets.config import Clusters
 from climb_assets.config_file import load_config
 from climb_assets.corpus.splits import train_mask
@@ -43,23 +44,25 @@ from climb_assets.search.objectives import objective_loss
 from climb_assets.simplex.mixtures import mixture_key
 from climb_assets.tables import read_table
 
-NAME = "three ways to domains"
+NAME = "four ways to domains"
 
 
-def ways(domains: int, largest: float, distance: float) -> dict[str, dict[str, Any]]:
+def ways(domains: int, largest: float, distance: float, threshold: float) -> dict[str, dict[str, Any]]:
     """Return the settings of each way."""
     none: dict[str, Any] = {"merge_distance": None, "domains": None, "balance": None}
+    cells = {"dimension": "quality", "thresholds": [threshold]}
     return {
         "published threshold": none | {"merge_distance": distance},
         "wanted number": none | {"domains": domains},
         "balanced": none | {"balance": {"domains": domains, "largest_share": largest}},
+        "parted by quality": none | {"domains": max(domains // 2, 2), "cells": cells},
     }
 
 
-def read_corpus(climb: Materializer) -> Corpus:
-    """Return the train documents of a lake."""
+def read_corpus(climb: Materializer) -> tuple[Corpus, NDArray[np.str_]]:
+    """Return the train documents of a lake, and the source of each."""
     splits = climb.get("corpus_manifest").file("splits.parquet")
-    parts = []
+    parts, sources = [], []
     for embedded, scored in zip(embedded_shards(climb), scored_shards(climb), strict=True):
         rows = np.flatnonzero(train_mask(embedded.shard, embedded.documents, splits))
         vectors = np.load(embedded.vectors, allow_pickle=False)[rows].astype(np.float32)
@@ -68,11 +71,13 @@ def read_corpus(climb: Materializer) -> Corpus:
         scores = {name: table[name].to_numpy().astype(np.float32)[rows] for name in names}
         tokens = read_table(embedded.tokens, ["tokens"])["tokens"].to_numpy()[rows]
         parts.append(Corpus(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), tokens, scores))
-    return Corpus(
+        sources.append(np.array(read_table(embedded.documents, ["source"])["source"].to_pylist(), str)[rows])
+    corpus = Corpus(
         np.concatenate([part.vectors for part in parts]),
         np.concatenate([part.tokens for part in parts]),
         {name: np.concatenate([part.scores[name] for part in parts]) for name in parts[0].scores},
     )
+    return corpus, np.concatenate(sources)
 
 
 def fit(vectors: NDArray[np.float32], settings: Clusters) -> NDArray[np.float32]:
@@ -95,16 +100,17 @@ def explained_scores(climb: Materializer, corpus: Corpus) -> dict[str, float]:
     return explained
 
 
-def describe(climb: Materializer, corpus: Corpus, settings: Clusters, resamples: int) -> dict[str, Any]:
+def describe(
+    climb: Materializer, corpus: Corpus, sources: NDArray[np.str_], settings: Clusters, resamples: int
+) -> dict[str, Any]:
     """Return a row of the table."""
     needed = climb.config.mixture.tokens / climb.config.mixture.max_epochs
-    statistics_of = climb.get("cluster_statistics")
-    clusters = read_table(statistics_of.file("clusters.parquet"))
     centroids = read_centroids(climb.get("cluster_model").file("centroids.npy"))
-    partition = form_domains(clusters, centroids, settings, needed)
-    domain = partition.domain_of[clusters["cluster"].to_numpy()]
-    held = np.bincount(domain[domain >= 0], clusters["tokens"].to_numpy()[domain >= 0])
-    agreement = measure_agreement(read_table(statistics_of.file("tally.parquet")), partition.domain_of)
+    cell = assign_cells(corpus, settings, centroids)
+    partition = form_domains(count_cells(corpus, cell), centroids, settings, needed)
+    domain = partition.domain_of[cell]
+    held = np.bincount(domain[domain >= 0], corpus.tokens[domain >= 0])
+    agreement = measure_agreement(tally(cell, sources), partition.domain_of)
     stability = measure_stability(corpus, settings, lambda vectors: fit(vectors, settings), needed, resamples)
     return {
         "domains": partition.domains,
@@ -116,6 +122,13 @@ def describe(climb: Materializer, corpus: Corpus, settings: Clusters, resamples:
         "largest_share": round(float(held.max() / held.sum()), 4),
         "smallest_share": round(float(held.min() / held.sum()), 4),
     }
+
+
+def tally(cell: NDArray[np.int32], sources: NDArray[np.str_]) -> pa.Table:
+    """Return the number of documents of each cell and source, given those of each document."""
+    names, source = np.unique(sources, return_inverse=True)
+    pairs, documents = np.unique(np.stack([cell, source]), axis=1, return_counts=True)
+    return pa.table({"cluster": pairs[0], "source": names[pairs[1]].tolist(), "documents": documents})
 
 
 def search(lake: Path, folder: Path, name: str, clusters: dict[str, Any]) -> dict[str, Any]:
@@ -158,9 +171,7 @@ def _read_answer(climb: Materializer, objective: str) -> dict[str, Any]:
     return {"proxies": proxies, "targets": targets}
 
 
-def run(
-    lake: Path, folder: Path | None, domains: int, largest: float, distance: float, resamples: int
-) -> dict[str, Any]:
+def run(lake: Path, folder: Path | None, settings_of: dict[str, dict[str, Any]], resamples: int) -> dict[str, Any]:
     """Measure, or say why not."""
     if not (lake / "refs" / "cluster_statistics").exists():
         return {"name": NAME, "skipped": f"{lake} has no clusters; run `climb up --to cluster_statistics`"}
@@ -168,13 +179,13 @@ def run(
         path = Path(place) / "climb.yaml"
         path.write_text(yaml.safe_dump({"profile": "demo", "lake": str(lake)}), encoding="utf-8")
         climb = Materializer(load_config(path))
-        corpus, rows = read_corpus(climb), {}
-        for name, settings in ways(domains, largest, distance).items():
+        (corpus, sources), rows = read_corpus(climb), {}
+        for name, settings in settings_of.items():
             print(f"{name} ...", file=sys.stderr)
             of_way = Clusters.model_validate(climb.config.clusters.model_dump() | settings)
-            rows[name] = describe(climb, corpus, of_way, resamples)
+            rows[name] = describe(climb, corpus, sources, of_way, resamples)
     if folder is not None:
-        for name, settings in ways(domains, largest, distance).items():
+        for name, settings in settings_of.items():
             rows[name]["search"] = search(lake, folder, name, settings)
     facts = {
         "documents": len(corpus.tokens),
@@ -195,10 +206,12 @@ def main() -> None:
     parser.add_argument("--domains", type=int, default=15, help="of two of the ways; default: the demo's")
     parser.add_argument("--largest-share", type=float, default=0.1)
     parser.add_argument("--merge-distance", type=float, default=1.5, help="default: the published one")
+    parser.add_argument("--threshold", type=float, default=4.0, help="score of quality by which domains are parted")
     parser.add_argument("--resamples", type=int, default=10)
     given = parser.parse_args()
     folder = None if given.search is None else given.search.resolve()
-    found = run(given.lake.resolve(), folder, given.domains, given.largest_share, given.merge_distance, given.resamples)
+    settings_of = ways(given.domains, given.largest_share, given.merge_distance, given.threshold)
+    found = run(given.lake.resolve(), folder, settings_of, given.resamples)
     if given.json or "skipped" in found:
         print(json.dumps(found))
     else:

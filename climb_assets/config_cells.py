@@ -15,14 +15,14 @@ class Cells(Section):
     Thresholds part the scores into bands. A cell is the documents of one cluster within one band; cells are pruned by
     `clusters.prune` as clusters are without them, and what is merged into one domain is cells of one band. A document
     without a score, since nobody could judge it, is in the highest band. There are up to as many times more domains as
-    there are bands, and the search needs as many more proxies.
+    there are bands, for which a search needs more proxies.
     """
 
     dimension: Name = Field(description="the quality score by which documents are parted, such as quality")
     thresholds: tuple[Annotated[float, Field(ge=0, le=5)], ...] = Field(
         min_length=1,
-        description="scores at which a higher band begins, in rising order; a band that ends below the threshold of "
-        "`clusters.prune` for this dimension is pruned as a whole",
+        description="scores at which a higher band begins, in rising order; a band that ends at or below the "
+        "threshold of `clusters.prune` for this dimension is pruned as a whole",
     )
 
     @model_validator(mode="after")

@@ -9,6 +9,7 @@ from pydantic_core import PydanticUndefined
 from climb_assets import (
     config,
     config_balance,
+    config_cells,
     config_corpus,
     config_dagster,
     config_quality,
@@ -29,6 +30,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "quality": config_quality.Quality,
     "clusters": config.Clusters,
     "clusters.balance": config_balance.Balance,
+    "clusters.cells": config_cells.Cells,
     "taxonomy": config_taxonomy.Taxonomy,
     "search": config_search.Search,
     "search.predictor": config_search.Predictor,

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from climb_assets.config_cells import Cells
-from climb_assets.errors import CorruptArtifact
+from climb_assets.errors import ConfigError, CorruptArtifact
 from climb_assets.tables import read_table
 
 
@@ -59,10 +59,16 @@ def read_bands(documents: Path, scores: Path, cells: Cells) -> ShardBands:
 
     Raises
     ------
+    ConfigError
+        The dimension is not scored.
     CorruptArtifact
         The scores do not belong to the documents.
     """
-    scored = read_table(scores, ["id", cells.dimension])
+    scored = read_table(scores)
+    if cells.dimension not in (known := scored.column_names[1:]):
+        raise ConfigError(
+            f"clusters.cells.dimension names {cells.dimension!r}, which is not scored; known: {', '.join(known)}"
+        )
     if not scored["id"].combine_chunks().equals(read_table(documents, ["id"])["id"].combine_chunks()):
         raise CorruptArtifact(f"{scores} is not of the documents of its shard; delete its folder and run `climb up`")
     return ShardBands(bands_of(scored[cells.dimension].to_numpy().astype(np.float32), cells), cells.bands)

@@ -91,14 +91,20 @@ def measure_stability(
 
 def label_documents(corpus: Corpus, settings: Clusters, fit: Fit, needed: float = 0.0) -> NDArray[np.int64]:
     """Return the domain of each document (documents,), -1 where its cell is pruned, of a fit on all of them."""
-    centroids, cells = fit(corpus.vectors), settings.cells
-    cell, _ = nearest_centroids(corpus.vectors, centroids)
-    if cells is not None:
-        cell = number_cells(cell, bands_of(corpus.scores[cells.dimension], cells), cells.bands)
-    return form_domains(_statistics(corpus, cell), centroids, settings, needed).domain_of[cell]
+    centroids = fit(corpus.vectors)
+    cell = assign_cells(corpus, settings, centroids)
+    return form_domains(count_cells(corpus, cell), centroids, settings, needed).domain_of[cell]
 
 
-def _statistics(corpus: Corpus, cell: NDArray[np.int32]) -> pa.Table:
+def assign_cells(corpus: Corpus, settings: Clusters, centroids: NDArray[np.float32]) -> NDArray[np.int32]:
+    """Return the cell of each document (documents,); its cluster where clusters are not parted."""
+    cluster, _ = nearest_centroids(corpus.vectors, centroids)
+    if settings.cells is None:
+        return cluster
+    return number_cells(cluster, bands_of(corpus.scores[settings.cells.dimension], settings.cells), settings.bands)
+
+
+def count_cells(corpus: Corpus, cell: NDArray[np.int32]) -> pa.Table:
     """Return what `form_domains` reads of the statistics of cells, given the cell of each document."""
     held, codes, documents = np.unique(cell, return_inverse=True, return_counts=True)
     columns = {"cluster": pa.array(held), "documents": pa.array(documents)}

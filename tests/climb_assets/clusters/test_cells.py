@@ -20,7 +20,7 @@ from climb_assets.clusters.cells import (
 )
 from climb_assets.clusters.kmeans import assign_shard
 from climb_assets.config_cells import Cells
-from climb_assets.errors import CorruptArtifact
+from climb_assets.errors import ConfigError, CorruptArtifact
 from climb_assets.tables import read_table, write_table
 
 SCORES = st.lists(st.floats(-1, 5, width=32) | st.just(float("nan")), max_size=40)
@@ -125,3 +125,8 @@ def test_scores_of_other_documents_are_refused(corpus, scores: Path) -> None:
     other = replace(corpus.vectors[0], documents=corpus.vectors[1].documents)
     with pytest.raises(CorruptArtifact, match=r"scores\.parquet is not of the documents of its shard; delete"):
         read_bands(other.documents, scores, Cells(dimension="quality", thresholds=(2,)))
+
+
+def test_a_dimension_that_is_not_scored_is_named(corpus, scores: Path) -> None:
+    with pytest.raises(ConfigError, match=r"clusters\.cells\.dimension names 'beauty', .*known: quality"):
+        read_bands(corpus.vectors[0].documents, scores, Cells(dimension="beauty", thresholds=(2,)))

@@ -17,6 +17,14 @@ def test_the_map_is_a_small_png(domains: int) -> None:
     assert len(png) < 60_000
 
 
+def test_cells_of_one_cluster_are_all_seen() -> None:
+    clusters = pa.table({"cluster": range(4), "domain": [0, 1, 0, None]})
+    whole = pa.table({"domain": [0, 1], "name": ["poor", "good"]})
+    parted = whole.append_column("band", pa.array([0, 1]))
+    centroids = np.repeat(np.eye(2, 3, dtype=np.float32), 2, axis=0)
+    assert cluster_map(centroids, clusters, parted) != cluster_map(centroids, clusters, whole)
+
+
 def test_the_same_clusters_give_the_same_picture() -> None:
     clusters = pa.table({"cluster": [0, 1, 2], "domain": [0, 1, None]})
     names = pa.table({"domain": [0, 1], "name": ["one", "two"]})

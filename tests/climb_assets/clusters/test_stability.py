@@ -55,6 +55,17 @@ def test_documents_of_pruned_clusters_have_no_domain(fit: Fit) -> None:
     assert (labels[300:] == -1).all() and (labels[:300] >= 0).all()
 
 
+def test_documents_of_two_bands_share_no_domain(fit: Fit) -> None:
+    corpus = draw_corpus(0.05)
+    good = np.arange(400) % 2 == 0
+    corpus = dataclasses.replace(corpus, scores={"quality": np.where(good, 4.0, 1.0).astype(np.float32)})
+    cells = {"cells": {"dimension": "quality", "thresholds": [2.0]}, "prune": {}}
+    labels = label_documents(corpus, Clusters.model_validate(SETTINGS.model_dump() | cells), fit)
+    assert len(set(labels[good])) == len(set(labels[~good])) == 3 and not set(labels[good]) & set(labels[~good])
+    whole = label_documents(corpus, SETTINGS.model_copy(update={"prune": {}}), fit)
+    assert len(set(zip(labels, whole, strict=True))) == 6  # each is a part of one
+
+
 def test_a_dimension_that_judges_too_few_prunes_nothing(fit: Fit) -> None:
     corpus = draw_corpus(0.05)
     silent = np.where(np.arange(400) % 3, np.nan, corpus.scores["quality"]).astype(np.float32)
