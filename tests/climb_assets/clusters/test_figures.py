@@ -1,8 +1,12 @@
 """The map of clusters: a small picture, whatever there is to draw."""
 
+import io
+
 import numpy as np
 import pyarrow as pa
 import pytest
+from matplotlib import colormaps
+from matplotlib.image import imread
 
 from climb_assets.clusters.figures import cluster_map
 
@@ -17,12 +21,18 @@ def test_the_map_is_a_small_png(domains: int) -> None:
     assert len(png) < 60_000
 
 
-def test_cells_of_one_cluster_are_all_seen() -> None:
-    clusters = pa.table({"cluster": range(4), "domain": [0, 1, 0, None]})
+def test_a_band_is_seen_below_the_one_that_lies_on_it() -> None:
+    clusters = pa.table({"cluster": range(4), "domain": [0, 1, None, None]})
     whole = pa.table({"domain": [0, 1], "name": ["poor", "good"]})
     parted = whole.append_column("band", pa.array([0, 1]))
     centroids = np.repeat(np.eye(2, 3, dtype=np.float32), 2, axis=0)
-    assert cluster_map(centroids, clusters, parted) != cluster_map(centroids, clusters, whole)
+    first = np.round(255 * np.array(colormaps["tab20"](0)[:3]))
+
+    def pixels(domains: pa.Table) -> int:
+        drawn = np.round(255 * imread(io.BytesIO(cluster_map(centroids, clusters, domains)))[..., :3])
+        return int((drawn[:, : int(0.8 * drawn.shape[1])] == first).all(axis=2).sum())  # without the legend
+
+    assert pixels(whole) == 0 < pixels(parted)
 
 
 def test_the_same_clusters_give_the_same_picture() -> None:
