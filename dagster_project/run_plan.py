@@ -121,7 +121,7 @@ def bring_up_to_date(
         reported = report_missing_events(instance, materializer, seen)
         if not plan.stale:
             return Update(made, reported, moved)
-        for run in next_runs(plan):
+        for run in next_runs(plan, materializer.config):
             report(run.label)
             show_outlook(_estimate(run, plan), partial(cost_after, run, materializer.config, to))
             written = run.partitions if DATA_SET in run.assets else ()
@@ -200,7 +200,7 @@ def forget_removed(materializer: Materializer, plan: Plan) -> None:
             materializer.store.forget(asset, partition)
 
 
-def next_runs(plan: Plan) -> Iterator[Run]:
+def next_runs(plan: Plan, config: Config) -> Iterator[Run]:
     """Yield the runs that can be started now: for each partition, the chain of assets that are certain.
 
     One plan's runs cover the dimension that is stale first; what lies behind it is planned again, since it
@@ -218,7 +218,7 @@ def next_runs(plan: Plan) -> Iterator[Run]:
     for item in plan.stale:
         if SPEC[item.asset].dimension != dimension:
             continue
-        reads = {entry.asset for entry in SPEC[item.asset].inputs}
+        reads = {entry.asset for entry in SPEC[item.asset].inputs if entry.used(config)}
         if item.certain and not reads & elsewhere and not any((asset, item.partition) in skipped for asset in reads):
             chains.setdefault(item.partition, []).append(item.asset)
         else:

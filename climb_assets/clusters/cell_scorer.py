@@ -17,7 +17,7 @@ from pydantic import model_validator
 from climb_assets.clusters.cells import bands_of
 from climb_assets.clusters.probe import Probe
 from climb_assets.clusters.quality import load_scorer
-from climb_assets.config_base import Name, Section
+from climb_assets.config_base import Section
 from climb_assets.config_cells import Cells
 from climb_assets.config_quality import Quality
 from climb_assets.errors import ConfigError
@@ -41,7 +41,7 @@ class CellFacts(Section):
         "how many thresholds the score reaches, all of them where there is no score"
     )
     scorer: Literal["rules", "fasttext", "probe"]
-    dimensions: tuple[Name, ...]
+    dimensions: tuple[str, ...]
     files: dict[str, str]
     rules: str | None
 

@@ -301,7 +301,7 @@ def test_shards_share_a_run_and_objectives_have_one_each(project: Path) -> None:
     for asset in ("quality_scores", "embeddings", "cluster_assignments"):
         shutil.rmtree(references / asset)
     (references / "corpus_shards" / "second.jsonl").unlink()
-    runs = list(next_runs(make_plan(materializer)))
+    runs = list(next_runs(make_plan(materializer), materializer.config))
     assert runs == [
         Run(("corpus_shards", "embeddings", "quality_scores"), ("second.jsonl",)),
         Run(("embeddings", "quality_scores"), ("first.jsonl", "third.jsonl")),
@@ -312,6 +312,5 @@ def test_shards_share_a_run_and_objectives_have_one_each(project: Path) -> None:
 
 def test_what_has_no_partitions_is_a_run_of_its_own(project: Path) -> None:
     shutil.rmtree(project / "data_lake" / "refs")
-    assert list(next_runs(make_plan(Materializer(load_config(project / "climb.yaml"))))) == [
-        Run(("tokenizer", "quality_scorer"))
-    ]
+    materializer = Materializer(load_config(project / "climb.yaml"))
+    assert list(next_runs(make_plan(materializer), materializer.config)) == [Run(("tokenizer", "quality_scorer"))]

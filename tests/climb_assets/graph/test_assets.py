@@ -6,6 +6,7 @@ import pytest
 
 from climb_assets.config import Config
 from climb_assets.config_balance import Balance
+from climb_assets.config_cells import Cells
 from climb_assets.graph.assets import SEARCH, SPEC, SPECS
 from climb_assets.graph.hashed_settings import iteration_number
 from climb_assets.graph.materializer import Materializer
@@ -13,6 +14,7 @@ from climb_assets.graph.spec import iteration_keys
 
 CHOSEN = {"confirmation_results", "optimal_mixture"}  # what is confirmed, and which of it is the answer
 TRAINED = {"proxy_results", "proxy_fidelity", "confirmation_results", "target_comparison"}
+CELLS = Cells(dimension="quality", thresholds=(3.0,))
 BUDGETED = TRAINED | {"carried_evidence"}
 SEEDED = {"mixture_candidates", "predictor_state", "optimal_mixture"} | TRAINED
 SEARCHING = ("uniform", "proportional", "regmix")  # baselines, one of which trains proxies
@@ -75,6 +77,7 @@ def users(before: Config, after: Config) -> set[str]:
         ("clusters", {"count": 7}, {"cluster_model"}),
         ("clusters", {"domains": 4}, {"domains"}),
         ("clusters", {"balance": Balance(domains=4, largest_share=0.5)}, {"domains"}),
+        ("clusters", {"cells": CELLS}, {"cluster_assignments", "domains"}),
         ("search", {"pool": 201}, {"mixture_candidates"} | CHOSEN),
         ("search", {"max_usage": 14.0}, {"mixture_candidates", "baseline_mixtures"} | CHOSEN),
         ("search", {"seed": 1}, SEEDED),
@@ -155,6 +158,13 @@ def test_the_budget_concerns_domains_only_where_it_says_how_small_they_may_be(co
 
 def test_without_bounds_the_settings_of_domains_are_as_before_there_were_any(config: Config) -> None:
     assert set(SPEC["domains"].settings(config, None)["clusters"]) == {"prune", "merge_distance", "domains", "terms"}
+
+
+def test_without_cells_assignments_have_no_settings_and_read_no_scores(config: Config) -> None:
+    spec, parted = SPEC["cluster_assignments"], replaced(config, ["clusters"], {"cells": CELLS})
+    assert spec.settings(config, "first.jsonl") == {}
+    read = {one.asset for one in spec.inputs if one.used(config)}
+    assert {one.asset for one in spec.inputs if one.used(parted)} - read == {"quality_scores"}
 
 
 def test_a_task_only_for_the_report_concerns_no_proxy(config: Config) -> None:
