@@ -17,6 +17,7 @@ from climb_assets.config_corpus import Contamination, NearDuplicates, Settle
 from climb_assets.config_dagster import Dagster
 from climb_assets.config_quality import Quality
 from climb_assets.config_search import Search
+from climb_assets.config_sql import Sql
 from climb_assets.config_tasks import Task
 from climb_assets.config_taxonomy import Taxonomy
 from climb_assets.sizes import SIZES, Shape
@@ -103,12 +104,7 @@ class Clusters(Section):
         description="least mean score of a cluster that is kept, per dimension (paper section 3.1: 3.0)",
     )
     merge_distance: float | None = Field(1.5, gt=0, description="Ward linkage distance (paper section 3.1: 1.5)")
-    domains: int | None = Field(
-        None,
-        ge=2,
-        description="merge to this number of domains instead of at a distance; with cells the number before each "
-        "is parted into bands",
-    )
+    domains: int | None = Field(None, ge=2, description="merge to this number of domains instead; cells part these")
     balance: Balance | None = Field(
         None, description="merge to domains that are neither too large nor too small instead: below"
     )
@@ -290,14 +286,6 @@ class Runtime(Section):
         "a change of device or precision always computes vectors and models again",
     )
     private: bool = Field(False, description="new files and sockets are for this account alone, as under umask 077")
-
-
-class Sql(Section):
-    """What one query of `climb sql` may cost."""
-
-    seconds: float = Field(300.0, gt=0, le=86_400)
-    memory_bytes: int = Field(2 * 2**30, ge=2**26, le=2**50, description="DuckDB's; nothing is spilled to a disk")
-    rows: int = Field(100_000, ge=1, le=100_000_000, description="rows that are shown or printed as JSON at most")
 
 
 class Config(Section):

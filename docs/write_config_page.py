@@ -14,6 +14,7 @@ from climb_assets import (
     config_dagster,
     config_quality,
     config_search,
+    config_sql,
     config_tasks,
     config_taxonomy,
 )
@@ -53,7 +54,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "fidelity": config.Fidelity,
     "runtime": config.Runtime,
     "dagster": config_dagster.Dagster,
-    "sql": config.Sql,
+    "sql": config_sql.Sql,
 }
 HEAD = """# Configuration
 

@@ -43,7 +43,7 @@ def cluster_map(centroids: NDArray[np.float32], clusters: pa.Table, domains: pa.
         label = f"{domain} {name}" if domain < LEGEND else None
         member = domain_of == domain
         colour = colormaps["tab20"](domain % LEGEND)
-        size = 22 * (1 + max(bands) - band)
+        size = 22 * (1 + 2 * (max(bands) - band))
         axes.scatter(points[member, 0], points[member, 1], color=colour, s=size, zorder=2 + band, label=label)
     pruned = int((domain_of < 0).sum())
     what = "clusters" if "band" not in domains.column_names else "cells"

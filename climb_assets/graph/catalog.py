@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from climb_assets.config import Sql
+from climb_assets.config_sql import Sql
 from climb_assets.errors import ConfigError, MissingArtifact
 from climb_assets.graph.spec import iteration_key
 from climb_assets.rounding import round_table

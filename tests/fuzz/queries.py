@@ -7,7 +7,7 @@ from pathlib import Path
 
 from numpy.random import Generator
 
-from climb_assets.config import Sql
+from climb_assets.config_sql import Sql
 from climb_assets.graph.catalog import artefacts_read, as_rows, query_lake
 from climb_assets.store.local import LocalStore
 from dagster_project.strict_json import to_json

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from climb_assets.config import Sql
 from climb_assets.config_file import load_config
+from climb_assets.config_sql import Sql
 from climb_assets.errors import ConfigError, CorruptArtifact, MissingArtifact
 from climb_assets.graph.assets import SPEC
 from climb_assets.graph.catalog import as_rows, query_lake, view_names
