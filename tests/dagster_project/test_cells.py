@@ -113,7 +113,7 @@ def test_a_search_over_parted_domains_goes_to_the_end(project: Path, up: Up, tmp
     carried = climb.get("carried_evidence")
     assert carried.summary["rows"] > 0
     history = carry_evidence(climb).history
-    np.testing.assert_allclose(history.doubt, 0, atol=1e-9)
+    np.testing.assert_allclose(history.doubt, 0, atol=1e-5)  # the grid that mixtures lie on
     transfers = read_table(carried.file("transfers.parquet")).to_pylist()
     for earlier in read_table(before.file("supply.parquet"))["name"].to_pylist():
         reached = [row for row in transfers if row["earlier"] == earlier]
