@@ -32,8 +32,8 @@ class Cursor:
         As it was when the last refresh succeeded; empty once another has been asked for, since nobody knows how far
         that one came.
     since
-        When the last refresh succeeded. What was asked for before is of the past, also where the folder is again as it
-        was then.
+        When the folder became what it is, or was seen to be refreshed. What was asked for before is of the past, also
+        where the folder is again as it was then: others may have been asked for in between.
     """
 
     seen: str = ""
@@ -76,7 +76,8 @@ def corpus_sensor(context: dg.SensorEvaluationContext, climb: Climb) -> dg.Senso
         written = describe_unsettled(climb.listing())
         return _skip(f"nothing changed in {raw}" + (f"; {written}" if written else ""), replace(cursor, seen=stamp))
     if stamp != cursor.seen:
-        return _skip(f"{raw} changed; refreshed at the next look if it stays as it is", replace(cursor, seen=stamp))
+        changed = replace(cursor, seen=stamp, since=_now())
+        return _skip(f"{raw} changed; refreshed at the next look if it stays as it is", changed)
     purpose = f"{stamp} since {cursor.since}"
     refresh = look_up(context.instance, refresh_corpus.name, purpose)
     if refresh.state == "done":

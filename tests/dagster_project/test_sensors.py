@@ -160,6 +160,21 @@ def test_what_was_taken_back_while_its_refresh_was_on_its_way_is_refreshed_too(s
     assert sensor.materializer.store.partitions("raw_shards") == ["books", "two.txt"]
 
 
+def test_what_comes_back_after_others_is_refreshed_though_no_success_was_looked_at(
+    sensor: Sensor, project: Path
+) -> None:
+    """Each change comes before the tick that would have seen the success of the refresh before."""
+    aside, shard = project / "aside.txt", project / "data_lake" / "raw" / "two.txt"
+    sensor.tick()
+    assert sensor.run(sensor.asks())
+    for source, target in ((shard, aside), (aside, shard), (shard, aside), (aside, shard)):
+        source.rename(target)  # which leaves its time, so the folder is as it was before
+        assert sensor.tick() is None and "changed" in sensor.reason
+        assert sensor.run(sensor.asks())
+    assert sensor.tick() is None and "is refreshed" in sensor.reason
+    assert sensor.materializer.store.partitions("raw_shards") == ["books", "two.txt"]
+
+
 def test_a_file_that_still_grows_is_left_alone(sensor: Sensor, project: Path) -> None:
     for size in (1, 2, 3):
         (project / "data_lake" / "raw" / "copied.txt").write_text("x" * size)
