@@ -123,11 +123,6 @@ class Clusters(Section):
             )
         return self
 
-    @property
-    def bands(self) -> int:
-        """Number of bands into which clusters are parted; 1 where they are not."""
-        return 1 if self.cells is None else self.cells.bands
-
 
 class Training(Section):
     """A language model and how it is trained: WSD as in the paper's appendix C.2.

@@ -27,6 +27,11 @@ class ShardBands:
     bands: int
 
 
+def count_bands(cells: Cells | None) -> int:
+    """Return the number of bands into which clusters are parted; 1 where they are not."""
+    return 1 if cells is None else cells.bands
+
+
 def bands_of(scores: NDArray[np.float32], cells: Cells) -> NDArray[np.int32]:
     """Return the band of each score (n,): how many thresholds it reaches.
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from climb_assets.clusters.agreement import measure_agreement
 from climb_assets.clusters.balancing import Bounds, balance_clusters, explain_unbalanced, ward_tree
-from climb_assets.clusters.cells import bounds_of, centroids_of_cells, name_band
+from climb_assets.clusters.cells import bounds_of, centroids_of_cells, count_bands, name_band
 from climb_assets.clusters.domain_names import name_domains
 from climb_assets.clusters.pruned import sum_up_pruned, tabulate_pruned
 from climb_assets.clusters.shards import ScoredShard
@@ -112,7 +112,7 @@ def form_domains(
     ComputeError
         Fewer than two domains are left, or none that keep the bounds.
     """
-    bands = settings.bands
+    bands = count_bands(settings.cells)
     pruned_by = _prune(statistics, len(centroids) * bands, settings.prune)
     kept = np.array([cell for cell, reason in enumerate(pruned_by) if reason is None], np.int64)
     if not len(kept):
@@ -230,19 +230,19 @@ def write_domains(inputs: DomainInputs, settings: Clusters, out: Path) -> dict[s
     samples = sample_texts(inputs.shards, inputs.splits, partition.domain_of)
     texts = ["\n".join(of_domain) for of_domain in samples]
     pruned = tabulate_pruned(statistics, partition.pruned_by, inputs.shards, inputs.splits, texts, settings.terms)
-    _write_clusters(partition, settings.bands, out)
+    _write_clusters(partition, count_bands(settings.cells), out)
     write_table(out / "domains.parquet", _describe(partition, texts, settings))
     write_table(out / "pruned.parquet", pruned)
     weights = np.zeros(len(partition.domain_of))
     weights[statistics["cluster"].to_numpy()] = statistics["documents"].to_numpy()
-    of_cells = centroids_of_cells(inputs.centroids, settings.bands)
+    of_cells = centroids_of_cells(inputs.centroids, count_bands(settings.cells))
     write_array(out / "centroids.npy", _mean_centroids(of_cells, weights, partition))
     agreement = measure_agreement(tally, partition.domain_of)
     write_atomically(out / "agreement.json", canonical_json(agreement).encode())
     not_judged = {name: statistics[f"mean_{name}"].null_count for name in sorted(settings.prune)}
     return {
         "domains": partition.domains,
-        **({} if settings.cells is None else {"bands": settings.bands}),
+        **({} if settings.cells is None else {"bands": count_bands(settings.cells)}),
         "clusters_kept": int((partition.domain_of >= 0).sum()),
         "clusters_pruned": pruned.num_rows,
         "clusters_empty": partition.pruned_by.count(EMPTY),

@@ -101,7 +101,9 @@ def assign_cells(corpus: Corpus, settings: Clusters, centroids: NDArray[np.float
     cluster, _ = nearest_centroids(corpus.vectors, centroids)
     if settings.cells is None:
         return cluster
-    return number_cells(cluster, bands_of(corpus.scores[settings.cells.dimension], settings.cells), settings.bands)
+    return number_cells(
+        cluster, bands_of(corpus.scores[settings.cells.dimension], settings.cells), settings.cells.bands
+    )
 
 
 def count_cells(corpus: Corpus, cell: NDArray[np.int32]) -> pa.Table:
