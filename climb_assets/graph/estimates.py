@@ -128,8 +128,8 @@ class Estimates:
         renewed
             Whether the training tokens are made anew, so that all models there are will be of an earlier search.
         """
-        if node[0] == "carried_evidence" and self.config.search.carry:
-            return self._carrying_seconds(renewed=renewed)
+        if node[0] == "carried_evidence" and (speakers := self._count_speakers(renewed=renewed)):
+            return self._scoring_seconds(speakers)
         last, models = self.current[node], models_of(*node, self.config)
         if models and (last is None or changed):
             return self._training_seconds(models)
@@ -143,17 +143,19 @@ class Estimates:
         vocabulary = self.config.tokenizer.vocabulary
         return round(sum(one.work(vocabulary, self._scoring_tokens) for one in models) / self._rate, 1)
 
-    def _carrying_seconds(self, *, renewed: bool) -> float | None:
-        """Return what it takes at most to score the kept models of earlier searches on the tasks of today."""
+    def _count_speakers(self, *, renewed: bool) -> int:
+        """Return how many kept models of earlier searches may be scored on the tasks of today, at most."""
+        if not self.config.search.carry:
+            return 0
         asked, today = training_settings(self.config, self.config.proxy), self.current.get(("training_tokens", None))
         asked.pop("target_tokens", None)
-        count = sum(
+        return sum(
             model.manifest["config"]["training"] == asked
             and (renewed or today is None or model.manifest["inputs"]["training_tokens"] != today.data_version)
             for model in self.store.all_of("proxy_models")
         )
-        if not count:
-            return 0.0
+
+    def _scoring_seconds(self, count: int) -> float | None:
         if self._rate is None:
             return None
         kept = Models(count, self.config.proxy, count_deciding(self.config))
