@@ -5,17 +5,16 @@ A project with the documents, the encoder and the tasks of a lake that `climb de
 the raw folder is what it was at first. The peer is the whole run; the lake is compared with the one that it left.
 """
 
-import argparse
 import json
 import os
+import socket
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from refresh import Project, lay_out
+from refresh import Project, compare, lay_out, measure
 
 NAME = "a nightly refresh of one document in a hundred by daemon and sensor against the whole run"
 NIGHTS = ("came", "lines", "went", "lines gone", "came", "lines", "went", "lines gone", "came", "went")
@@ -31,7 +30,10 @@ GRAPHQL = {
 class Server:
     """`climb ui` of a project, and what its web server is asked."""
 
-    def __init__(self, project: Project, port: int) -> None:
+    def __init__(self, project: Project) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
         self._url, self._log = f"http://127.0.0.1:{port}/graphql", project.config.with_suffix(".ui.log")
         command = [sys.executable, "-m", "dagster_project.cli", "--config", str(project.config), "ui"]
         environment = {name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"}
@@ -113,7 +115,7 @@ def lake_bytes(lake: Path) -> int:
     return sum(path.lstat().st_size for folder in folders for path in folder.rglob("*") if path.is_file())
 
 
-def run(lake: Path, folder: Path, shards: int, profile: str, port: int) -> dict[str, Any]:
+def run(lake: Path, folder: Path, shards: int, profile: str) -> dict[str, Any]:
     """Make everything once, then ten nights, then collect garbage and verify.
 
     Raises
@@ -125,7 +127,7 @@ def run(lake: Path, folder: Path, shards: int, profile: str, port: int) -> dict[
     apart, lines = lay_out(lake, project.raw, shards)
     whole = project.update()
     fresh, nights = lake_bytes(project.lake), []
-    server = Server(project, port)
+    server = Server(project)
     try:
         server.start_sensor()
         server.wait_for_refresh(0)  # the first one finds nothing: the sensor does not know what `climb up` has done
@@ -153,36 +155,8 @@ def run(lake: Path, folder: Path, shards: int, profile: str, port: int) -> dict[
         "gc": json.loads(freed),
         "verify": verified.strip().splitlines()[-1],
     }
-    return {
-        "name": NAME,
-        "ours": slowest,
-        "peer": whole["seconds"],
-        "ratio": round(whole["seconds"] / slowest, 2),
-        "unit": "s",
-        "details": details,
-    }
-
-
-def main() -> None:
-    """Read the command line, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--lake", type=Path, default=Path("data_lake/demo"), help="filled by `climb demo-corpus`")
-    parser.add_argument("--folder", type=Path, help="where the project is made and kept; default: a folder that goes")
-    parser.add_argument("--shards", type=int, default=64)
-    parser.add_argument("--profile", default="demo")
-    parser.add_argument("--port", type=int, default=3917)
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = arguments.folder or Path(scratch) / "project"
-        result = run(arguments.lake, folder, arguments.shards, arguments.profile, arguments.port)
-    if arguments.json:
-        print(json.dumps(result))
-        return
-    for name, detail in result["details"].items():
-        print(f"{name}: {detail}")
-    print(f"{NAME}: {result['ratio']:.1f} times as fast")
+    return compare(NAME, slowest, whole["seconds"], details)
 
 
 if __name__ == "__main__":
-    main()
+    measure(run, __doc__)

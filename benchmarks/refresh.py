@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -179,24 +179,29 @@ def run(lake: Path, folder: Path, shards: int, profile: str) -> dict[str, Any]:
         raise RuntimeError("a shard that went and came back is not what it was")
     told = {name: {key: value for key, value in step.items() if key != "references"} for name, step in steps.items()}
     slowest = max(step["seconds"] for name, step in told.items() if name != "whole run")
-    whole = told["whole run"]["seconds"]
-    return {
-        "name": NAME,
-        "ours": slowest,
-        "peer": whole,
-        "ratio": round(whole / slowest, 2),
-        "unit": "s",
-        "details": told | {"shards": shards, "megabytes": round(_size(project.raw) / 1e6, 1)},
-    }
+    told |= {"shards": shards, "megabytes": round(_size(project.raw) / 1e6, 1)}
+    return compare(NAME, slowest, told["whole run"]["seconds"], told)
+
+
+def compare(name: str, seconds: float, whole: float, details: dict[str, Any]) -> dict[str, Any]:
+    """Return the result of a benchmark whose peer is the whole run."""
+    ratio = round(whole / seconds, 2)
+    return {"name": name, "ours": seconds, "peer": whole, "ratio": ratio, "unit": "s", "details": details}
 
 
 def _size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.iterdir())
 
 
-def main() -> None:
-    """Read the command line, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def measure(measured: Callable[[Path, Path, int, str], dict[str, Any]], description: str | None) -> None:
+    """Read the command line, measure, print.
+
+    Parameters
+    ----------
+    measured
+        Given the lake, the folder of the project, the number of shards and the profile.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lake", type=Path, default=Path("data_lake/demo"), help="filled by `climb demo-corpus`")
     parser.add_argument("--folder", type=Path, help="where the project is made and kept; default: a folder that goes")
     parser.add_argument("--shards", type=int, default=64)
@@ -205,14 +210,14 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = arguments.folder or Path(scratch) / "project"
-        result = run(arguments.lake, folder, arguments.shards, arguments.profile)
+        result = measured(arguments.lake, folder, arguments.shards, arguments.profile)
     if arguments.json:
         print(json.dumps(result))
         return
-    for name, step in result["details"].items():
-        print(f"{name}: {step}")
-    print(f"{NAME}: {result['ratio']:.1f} times as fast")
+    for name, detail in result["details"].items():
+        print(f"{name}: {detail}")
+    print(f"{result['name']}: {result['ratio']:.1f} times as fast")
 
 
 if __name__ == "__main__":
-    main()
+    measure(run, __doc__)

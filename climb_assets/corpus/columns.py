@@ -22,6 +22,10 @@ BATCH_BYTES = 2**28
 DAMAGE = (pa.ArrowException, ValueError)  # what Arrow raises over damaged bytes; a name that is no UTF-8 is the latter
 # What it raises over a value that Python cannot hold: a date beyond the year 9999, an unknown time zone (LookupError).
 NO_VALUE = (*DAMAGE, ArithmeticError, LookupError)
+BYTES = (  # the types whose values are bytes; of type null there are none
+    *(pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_binary),
+    *(pa.types.is_large_binary, pa.types.is_binary_view, pa.types.is_fixed_size_binary, pa.types.is_null),
+)
 _ASKED_FOR = re.compile(r"size (\d+)")  # in Arrow's message when memory is refused
 
 Rows = Iterator[dict[str, Any]]
@@ -132,12 +136,7 @@ def holds_text(kind: pa.DataType) -> bool:
         return not isinstance(kind, pa.UuidType) and holds_text(kind.storage_type)
     if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
         return holds_text(kind.value_type)
-    none_of_them = pa.nulls(0, kind)
-    try:
-        pc.cast(none_of_them, pa.large_binary())
-    except pa.ArrowNotImplementedError:  # the one way in which Arrow says that there is no such cast
-        return False
-    return True
+    return any(is_one(kind) for is_one in BYTES)
 
 
 def batch_rows(batch: pa.RecordBatch) -> Rows:
