@@ -151,11 +151,11 @@ def mark(store: Store, models: Models) -> set[Key]:
             trained[_key(model)] = model
     references = {model.manifest["inputs"].get(MODELS) for model in trained.values()}  # of DoReMi's
     trained |= {_key(model): model for model in everything if model.data_version in references}
-    needed |= _spoken_for(store, [artifact for artifact in made if artifact.asset == "carried_evidence"])
+    needed |= _behind_carried(store, [artifact for artifact in made if artifact.asset == "carried_evidence"])
     return needed | trained.keys() | _measured(store, {model.data_version for model in trained.values()})
 
 
-def _spoken_for(store: Store, carried: Iterable[Artifact]) -> set[Key]:
+def _behind_carried(store: Store, carried: Iterable[Artifact]) -> set[Key]:
     """Return the training tokens of the models that carried evidence names, and the shards that tell their documents.
 
     A changed task measures the models again, and the next renewal carries them once more.

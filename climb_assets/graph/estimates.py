@@ -128,8 +128,8 @@ class Estimates:
         renewed
             Whether the training tokens are made anew, so that all models there are will be of an earlier search.
         """
-        if node[0] == "carried_evidence" and (speakers := self._count_speakers(renewed=renewed)):
-            return self._scoring_seconds(speakers)
+        if node[0] == "carried_evidence" and (carried := self._count_carried(renewed=renewed)):
+            return self._scoring_seconds(carried)
         last, models = self.current[node], models_of(*node, self.config)
         if models and (last is None or changed):
             return self._training_seconds(models)
@@ -143,7 +143,7 @@ class Estimates:
         vocabulary = self.config.tokenizer.vocabulary
         return round(sum(one.work(vocabulary, self._scoring_tokens) for one in models) / self._rate, 1)
 
-    def _count_speakers(self, *, renewed: bool) -> int:
+    def _count_carried(self, *, renewed: bool) -> int:
         """Return how many kept models of earlier searches may be scored on the tasks of today, at most."""
         if not self.config.search.carry:
             return 0

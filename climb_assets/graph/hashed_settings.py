@@ -184,7 +184,7 @@ def search_settings(config: Config, key: str | None) -> dict[str, Any]:
 
 
 def carried_settings(config: Config, key: str | None) -> dict[str, Any]:
-    """Return what carried evidence depends on: which models may speak, on what tasks, whether their metric is told."""
+    """Return what carried evidence depends on: which models, on what tasks, whether their metric is told."""
     metric = {"metric": True} if config.search.evidence is not None else {}
     return metric | {
         "carry": config.search.carry,

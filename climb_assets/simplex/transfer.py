@@ -24,10 +24,10 @@ class Transfer:
         Share of the tokens of each earlier domain that lie in each of today's (D, E); what is missing to 1 is no longer
         trained on: gone from the corpus, held out or pruned.
     before
-        How the tokens of each earlier domain are spread over cells finer than domains (D, C); what is missing to 1 lies
+        How the tokens of each earlier domain are spread over parts finer than domains (D, C); what is missing to 1 lies
         in none of them.
     now
-        How the tokens of each of today's domains are spread over the same cells (E, C); rows sum to 1.
+        How the tokens of each of today's domains are spread over the same parts (E, C); rows sum to 1.
     """
 
     shares: FloatArray
@@ -39,7 +39,7 @@ class Transfer:
 
         Returns
         -------
-        The mixtures (n, E), and for each its doubt (n,): the total variation, over the cells, between the text that
+        The mixtures (n, E), and for each its doubt (n,): the total variation, over the parts, between the text that
         was drawn and the text that the new mixture would draw, from 0 to 1. Where nothing of the text is left the
         mixture is uniform and the doubt 1.
         """

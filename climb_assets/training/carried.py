@@ -1,7 +1,7 @@
 """Evidence that is carried over a renewal: what models of earlier generations say of the domains of today.
 
-What belongs here: which kept models may speak, and their losses on today's tasks. Where the documents that they were
-trained on lie today is `carried_documents`, how a mixture is written over other domains
+What belongs here: which kept models can be carried, and their losses on today's tasks. Where the documents that they
+were trained on lie today is `carried_documents`, how a mixture is written over other domains
 `climb_assets.simplex.transfer`, and how far such a row is believed `climb_assets.search.trust`.
 
 A model is measured again, on the tasks of the search that is to learn from it, so no two metrics meet. Its mixture is
@@ -47,8 +47,8 @@ TRANSFERS = pa.schema(
 
 
 @dataclass(frozen=True)
-class Speakers:
-    """The models of one earlier search that may speak.
+class EarlierModels:
+    """The models of one earlier search that can be carried.
 
     Parameters
     ----------
@@ -103,25 +103,25 @@ def carry_evidence(climb: Materializer) -> Carried:
     earlier, left_out = find_earlier_models(climb, today)
     if not earlier:
         return Carried(nothing, [], [], left_out)
-    everyone = [model for speakers in earlier for model in speakers.models]
+    everyone = [model for generation in earlier for model in generation.models]
     losses = score_models(climb, everyone, climb.config.proxy, tasks, "search", "models of earlier generations")
     losses_of = {model.fingerprint: by_task for model, by_task in zip(everyone, losses, strict=True)}
     now = read_documents(climb, today).join(read_clusters(climb, today), "id")
     held_out = read_table(today.file("evaluation.parquet"), ["id", "split"])
     carried = Carried(nothing, [], [], left_out)
-    for speakers in earlier:
-        before = read_documents(climb, speakers.snapshot)
+    for generation in earlier:
+        before = read_documents(climb, generation.snapshot)
         if share_held_out(before, held_out) > MOST_HELD_OUT:
-            carried.left_out["has read text that is held out today"] += len(speakers.models)
+            carried.left_out["has read text that is held out today"] += len(generation.models)
             continue
-        transfer = count_transfer(before, now, len(_domain_names(speakers.snapshot)), len(domains))
-        carried = _add(carried, speakers, transfer, losses_of, domains)
+        transfer = count_transfer(before, now, len(_domain_names(generation.snapshot)), len(domains))
+        carried = _add(carried, generation, transfer, losses_of, domains)
     return carried
 
 
 def _add(
     carried: Carried,
-    speakers: Speakers,
+    generation: EarlierModels,
     transfer: Transfer,
     losses_of: Mapping[str, Mapping[str, float]],
     domains: Sequence[str],
@@ -133,7 +133,7 @@ def _add(
     losses_of
         Of each model, by fingerprint, the loss of each task.
     """
-    models, source = speakers.models, speakers.source
+    models, source = generation.models, generation.source
     weights, doubt = transfer.express(np.array([model.manifest["config"]["weights"] for model in models]))
     losses = [losses_of[model.fingerprint] for model in models]
     keys, known = [mixture_key(mixture) for mixture in weights], set(carried.history.keys)
@@ -151,7 +151,7 @@ def _add(
     rows = History.of_evidence(source, weights[kept], of_task, doubt[kept])
     transfers = [
         {"source": source, "earlier": old, "domain": new, "share": float(transfer.shares[row, column])}
-        for row, old in enumerate(_domain_names(speakers.snapshot))
+        for row, old in enumerate(_domain_names(generation.snapshot))
         for column, new in enumerate(domains)
         if transfer.shares[row, column] > 0
     ]
@@ -186,8 +186,8 @@ def write_carried(carried: Carried, out: Path) -> None:
     write_rows(out / "transfers.parquet", carried.transfers, TRANSFERS)
 
 
-def find_earlier_models(climb: Materializer, today: Artifact) -> tuple[list[Speakers], Counter[str]]:
-    """Return the models that may speak, the latest generation first, and how many may not, by reason."""
+def find_earlier_models(climb: Materializer, today: Artifact) -> tuple[list[EarlierModels], Counter[str]]:
+    """Return the models that can be carried, the latest generation first, and how many cannot, by reason."""
     left_out: Counter[str] = Counter()
     snapshots = {
         snapshot.data_version: snapshot
@@ -212,7 +212,7 @@ def find_earlier_models(climb: Materializer, today: Artifact) -> tuple[list[Spea
     latest = sorted(found, key=lambda version: (_generations(snapshots[version]), version), reverse=True)
     names = Counter(_name(snapshots[version]) for version in latest)
     return [
-        Speakers(
+        EarlierModels(
             _name(snapshots[version]) + (f" ({version[:8]})" if names[_name(snapshots[version])] > 1 else ""),
             snapshots[version],
             found[version],
@@ -247,7 +247,7 @@ def _name(snapshot: Artifact) -> str:
 
 
 def _why_not(model: Artifact, snapshot: Artifact, asked: Order, tokenizer: str) -> str | None:
-    """Return why a model may not speak, None where it may."""
+    """Return why a model cannot be carried, None where it can."""
     made = model.manifest
     if not model.is_complete():
         return "incomplete"

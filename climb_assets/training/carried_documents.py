@@ -70,7 +70,7 @@ def share_held_out(before: pa.Table, evaluation: pa.Table) -> float:
 def count_transfer(before: pa.Table, now: pa.Table, earlier: int, domains: int) -> Transfer:
     """Return where the text of earlier domains lies today, by the documents of two searches.
 
-    Cells are the clusters of today within a domain.
+    It is counted by parts finer than domains: the clusters of today, or their cells, within a domain.
 
     Parameters
     ----------
@@ -93,15 +93,15 @@ def count_transfer(before: pa.Table, now: pa.Table, earlier: int, domains: int) 
         there = database.execute(
             "SELECT domain, cluster, sum(tokens)::DOUBLE AS tokens FROM today GROUP BY ALL"
         ).fetchall()
-    cells = sorted({(domain, -1 if cluster is None else cluster) for domain, cluster, _ in there})
-    cell_of = {cell: number for number, cell in enumerate(cells)}
+    parts = sorted({(domain, -1 if cluster is None else cluster) for domain, cluster, _ in there})
+    place_of = {part: place for place, part in enumerate(parts)}
     total, shares = np.zeros(earlier), np.zeros((earlier, domains))
-    spread, held = np.zeros((earlier, len(cells))), np.zeros((domains, len(cells)))
+    spread, held = np.zeros((earlier, len(parts))), np.zeros((domains, len(parts)))
     for old, domain, cluster, tokens in moved:
         total[old] += tokens
         if domain is not None:
             shares[old, domain] += tokens
-            spread[old, cell_of[domain, -1 if cluster is None else cluster]] += tokens
+            spread[old, place_of[domain, -1 if cluster is None else cluster]] += tokens
     for domain, cluster, tokens in there:
-        held[domain, cell_of[domain, -1 if cluster is None else cluster]] += tokens
+        held[domain, place_of[domain, -1 if cluster is None else cluster]] += tokens
     return Transfer(shares / total[:, None], spread / total[:, None], held / held.sum(axis=1, keepdims=True))

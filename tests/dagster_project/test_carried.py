@@ -1,4 +1,4 @@
-"""Evidence that survives a renewal: the models of earlier generations speak about the domains of today."""
+"""Evidence that survives a renewal: what the models of earlier generations say of the domains of today."""
 
 import json
 import shutil

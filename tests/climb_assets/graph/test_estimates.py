@@ -98,7 +98,9 @@ def test_scoring_counts_as_it_was_measured(finished_once: Path) -> None:
     assert estimate == pytest.approx(without * shares, abs=0.1 * (1 + shares))
 
 
-def test_carrying_evidence_costs_the_scoring_of_the_models_that_may_speak(finished_once: Path, tmp_path: Path) -> None:
+def test_carrying_evidence_costs_the_scoring_of_the_models_that_can_be_carried(
+    finished_once: Path, tmp_path: Path
+) -> None:
     nodes = [("carried_evidence", None), ("training_tokens", None), ("proxy_results", "iteration-01")]
 
     def estimate(tasks: int, *, renewed: bool = True, **settings: object) -> float:
