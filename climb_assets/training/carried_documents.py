@@ -33,13 +33,13 @@ def read_documents(climb: Materializer, snapshot: Artifact) -> pa.Table:
         for ordinal, entry in enumerate(json.loads(snapshot.file("shards.json").read_text(encoding="utf-8"))):
             shard = climb.version_named("tokenized_shards", entry["shard"], entry["tokens_version"])
             found.append(
-                database.execute(
+                database.sql(
                     """
                     SELECT d.id, s.domain, s.tokens
                     FROM span s JOIN read_parquet($documents, hive_partitioning = false) d
                     ON s.ordinal = $ordinal AND s.start = d.start AND s.tokens = d.tokens WHERE d.tokens > 0
                     """,
-                    {"ordinal": ordinal, "documents": str(shard.file("documents.parquet"))},
+                    params={"ordinal": ordinal, "documents": str(shard.file("documents.parquet"))},
                 ).to_arrow_table()
             )
     return pa.concat_tables(found)

@@ -97,11 +97,11 @@ def continuation_bits(model: "PreTrainedModel", prepared: Path, sequence: int) -
     items = read_table(prepared / "items.parquet").to_pydict()
     tokens = np.load(prepared / "tokens.npy", allow_pickle=False)
     spans = zip(items["start"], items["context"], items["length"], strict=True)
-    windows = [window for number, span in enumerate(spans) for window in _windows(number, *span, sequence)]
+    windows = [window for number, span in enumerate(spans) for window in cut_windows(number, *span, sequence)]
     return _bits(model, tokens, windows, len(items["item"]))
 
 
-def _windows(request: int, start: int, context: int, length: int, sequence: int) -> list[Window]:
+def cut_windows(request: int, start: int, context: int, length: int, sequence: int) -> list[Window]:
     """Return the windows of one request; positions count within all tokens of the task."""
     surplus = max(0, length - 1 - sequence)
     begin = min(surplus, context - 1)
@@ -126,7 +126,7 @@ def _bits(model: "PreTrainedModel", tokens: np.ndarray, windows: list[Window], r
     bits = np.zeros(requests)
     model.eval()
     with torch.inference_mode():
-        for batch in _batches(sorted(windows, key=lambda window: window.end - window.begin)):
+        for batch in group_windows(sorted(windows, key=lambda window: window.end - window.begin)):
             width = batch[-1].end - batch[-1].begin - 1
             inputs = np.zeros((len(batch), width), dtype=np.int64)
             for row, window in enumerate(batch):
@@ -145,7 +145,7 @@ def _bits(model: "PreTrainedModel", tokens: np.ndarray, windows: list[Window], r
     return bits
 
 
-def _batches(windows: list[Window]) -> list[list[Window]]:
+def group_windows(windows: list[Window]) -> list[list[Window]]:
     """Return the windows, sorted by length, in groups of at most `BATCH_TOKENS` padded inputs (one window at least)."""
     groups: list[list[Window]] = []
     for window in windows:

@@ -90,7 +90,7 @@ def measure(
         A model that did not diverge is not what was asked for, which would be a defect.
     """
     data = training_data(materializer)
-    prepared = _prepare_all(materializer, data, tasks, part)
+    prepared = prepare_tasks(materializer, data, tasks, part)
     swarm = Swarm(materializer.store, data, conditions_of(materializer, training))
     outcomes = swarm.run(proxies, training, prepared, lambda done, total: materializer.progress(what, done, total))
     for outcome in outcomes:
@@ -121,7 +121,7 @@ def score_models(
         See `measure`.
     """
     data = training_data(materializer)
-    prepared = _prepare_all(materializer, data, tasks, part)
+    prepared = prepare_tasks(materializer, data, tasks, part)
     swarm = Swarm(materializer.store, data, conditions_of(materializer, training))
     return swarm.score(models, training, prepared, lambda done, total: materializer.progress(what, done, total))
 
@@ -145,7 +145,7 @@ def describe_metric(
         "code": sha256_text(canonical_json(dict(code_of(EVALUATE)))),
         "sequence": str(training.sequence),
     }
-    prepared = _prepare_all(materializer, training_data(materializer), tasks, part)
+    prepared = prepare_tasks(materializer, training_data(materializer), tasks, part)
     return {name: {"items": _version_of_items(task)} | shared for name, task in sorted(prepared.items())}
 
 
@@ -158,9 +158,16 @@ def _version_of_items(task: PreparedTask) -> str:
     return sha256_text(canonical_json([items, sha256_file(made.file("tokens.npy"))]))
 
 
-def _prepare_all(
+def prepare_tasks(
     materializer: Materializer, data: TrainingData, tasks: Mapping[str, Task], part: Part
 ) -> dict[str, PreparedTask]:
+    """Return a part of each task, prepared now unless it is in the store.
+
+    Raises
+    ------
+    ConfigError
+        See `measure`.
+    """
     index = load_training_index(data.folder, data.tokens)
     require_sources(materializer.config.tasks, count_sources(index.evaluation))
     return {name: _prepare(materializer, name, task, part, data.version, index) for name, task in tasks.items()}
