@@ -15,23 +15,21 @@ divided by the seconds that the setting takes on one core here. Hundreds of mode
 
 import argparse
 import json
-import shutil
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
+from stacked_runs import JUDGE, SEEDS, Study, average_items, copy_out, read_text, run
+from stacked_training import Setting, score_stack, stack_weights, train_stack
 
 from climb_assets.config import Training
-from climb_assets.training.proxy_orders import supply_seed, training_seed
-from climb_assets.training.sequence_plan import plan_sequences, simulate_supply
-from climb_assets.training.token_index import load_training_index
+from climb_assets.training.proxy_orders import training_seed
+from climb_assets.training.sequence_plan import plan_sequences
 
-MIXTURES, SEEDS = 128, 3
-JUDGE = Training(size="800k", sequence=64, batch=8, tokens=1_000_000, learning_rate=1.5e-3)
+MIXTURES = 128
 BASE = {"size": "100k", "sequence": 64, "batch": 4, "tokens": 28_672, "learning_rate": 2e-3}
-AT_ONCE = 384  # models of a stack
 MERGED = tuple(  # tokens of the trunk, of each branch, learning rate, optimiser
     (trunk, branch, rate, optimiser)
     for optimiser in ("adamw", "muon")
@@ -89,73 +87,14 @@ def prepare(lake: Path, folder: Path) -> None:
     from climb_assets.search.search_state import read_space
 
     folder.mkdir(parents=True)
-    (folder / "climb.yaml").write_text(f"profile: demo\nlake: {lake.resolve()}\n")
+    (folder / "climb.yaml").write_text(f"profile: demo\nlake: {lake.resolve()}\n", encoding="utf-8")
     climb = Materializer(load_config(folder / "climb.yaml"))
     chosen = propose_first(read_space(climb).draw(), MIXTURES, climb.config.search)
     copy_out(climb, np.array([candidate.weights for candidate in chosen]), folder)
 
 
-def copy_out(climb: "Materializer", mixtures: np.ndarray, folder: Path) -> None:  # type: ignore[name-defined]  # noqa: F821
-    """Write what stacks are trained on into a folder: training tokens, prepared tasks, mixtures (n, K)."""
-    from climb_assets.training.measurement import prepare_tasks, training_data
-
-    data = training_data(climb)
-    (folder / "tokens").mkdir(parents=True)
-    np.save(folder / "mixtures.npy", mixtures)
-    shutil.copytree(data.folder, folder / "training_tokens")
-    for shard, path in data.tokens.items():
-        np.save(folder / "tokens" / f"{shard}.npy", np.load(path).astype(np.int16))
-    for part in ("search", "confirm"):
-        for name, task in prepare_tasks(climb, data, climb.config.tasks, part).items():
-            shutil.copytree(task.artifact.path, folder / "tasks" / part / name)
-    facts = {
-        "vocabulary": int(climb.get("tokenizer").summary["vocabulary"]),
-        "target_tokens": climb.config.mixture.tokens,
-        "objectives": {name: dict(weights) for name, weights in climb.config.objectives.items()},
-    }
-    (folder / "facts.json").write_text(json.dumps(facts))
-
-
-class Study:
-    """A prepared folder, opened."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.mixtures = np.load(folder / "mixtures.npy")
-        facts = json.loads((folder / "facts.json").read_text())
-        self.vocabulary, self.target_tokens = facts["vocabulary"], facts["target_tokens"]
-        self.objectives: dict[str, dict[str, float]] = facts["objectives"]
-        shards = json.loads((folder / "training_tokens" / "shards.json").read_text())
-        files = {entry["shard"]: folder / "tokens" / f"{entry['shard']}.npy" for entry in shards}
-        self.index = load_training_index(folder / "training_tokens", files)
-
-    def tasks(self, part: str) -> dict[str, Path]:
-        """Return the folder of each prepared task."""
-        deciding = {name for weights in self.objectives.values() for name in weights}
-        return {name: self.folder / "tasks" / part / name for name in sorted(deciding)}
-
-    def text(self, weights: np.ndarray, training: Training, repeat: int) -> np.ndarray:
-        """Return what a proxy reads, int16 (steps, batch, sequence + 1)."""
-        seed, supply = training_seed(0, repeat), None
-        if training.simulate_epochs:
-            supply = simulate_supply(self.index, training, self.target_tokens, supply_seed(0, repeat))
-        plan = plan_sequences(self.index, weights, training, seed, supply)
-        return np.stack([plan.batch(step) for step in range(plan.steps)]).astype(np.int16)
-
-
-def _read(folder: str, training: Training, weights: np.ndarray, repeat: int) -> np.ndarray:
-    if folder not in _OPEN:
-        _OPEN[folder] = Study(Path(folder))
-    return _OPEN[folder].text(weights, training, repeat)
-
-
-_OPEN: dict[str, Study] = {}
-
-
 def train(folder: Path, out: Path, device: str, limit: int | None) -> None:
     """Train and score the judges and every setting that is not there yet; a file each."""
-    from stacked_training import Setting
-
     study = Study(folder)
     out.mkdir(parents=True, exist_ok=True)
     work = {"judge": Setting(JUDGE)} | {
@@ -169,14 +108,13 @@ def train(folder: Path, out: Path, device: str, limit: int | None) -> None:
                 continue
             began = time.perf_counter()
             found = run(study, setting, device, pool, "confirm" if name == "judge" else "search")
-            np.savez_compressed(path, **summarise(found))
+            np.savez_compressed(path, **average_items(found))
             print(f"{name}: {time.perf_counter() - began:.1f} s", file=sys.stderr, flush=True)
 
 
 def train_merged(folder: Path, out: Path, device: str) -> None:
     """Score mixtures of weights: a trunk on the corpus as it is, a branch for each domain, merged by a mixture."""
     import torch
-    from stacked_training import Setting, score_stack, stack_weights, train_stack
 
     torch.set_float32_matmul_precision("high")
     study = Study(folder)
@@ -193,7 +131,7 @@ def train_merged(folder: Path, out: Path, device: str) -> None:
             def texts(training: Training, mixtures: list) -> torch.Tensor:
                 work = [(mixture, repeat) for mixture in mixtures for repeat in range(SEEDS)]
                 columns = ([str(study.folder)] * len(work), [training] * len(work), *zip(*work, strict=True))
-                return torch.from_numpy(np.stack(list(pool.map(_read, *columns)))).to(device)
+                return torch.from_numpy(np.stack(list(pool.map(read_text, *columns)))).to(device)
 
             weights = stack_weights(training_of({}), study.vocabulary, seeds, device)
             if trunk:
@@ -219,64 +157,100 @@ def train_merged(folder: Path, out: Path, device: str) -> None:
             shape = (len(study.mixtures), SEEDS, -1)
             found = {task: bits.reshape(shape).astype(np.float32) for task, (bits, _) in scored.items()}
             found |= {f"{task} bytes": size for task, (_, size) in scored.items()}
-            np.savez_compressed(path, **summarise(found))
+            np.savez_compressed(path, **average_items(found))
             print(f"{path.stem}: {time.perf_counter() - began:.1f} s", file=sys.stderr, flush=True)
 
 
-def summarise(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return the losses of each task over all items, and over its even and its odd ones (mixtures, seeds, 3)."""
-    losses = {}
-    for task, bits in found.items():
-        if task.endswith(" bytes"):
-            continue
-        size = found[f"{task} bytes"]
-        halves = (slice(None), slice(0, None, 2), slice(1, None, 2))
-        losses[task] = np.stack([bits[..., half].sum(-1) / size[half].sum() for half in halves], axis=-1)
-    return losses
-
-
-def run(study: Study, setting: "Setting", device: str, pool: ProcessPoolExecutor, part: str) -> dict[str, np.ndarray]:  # type: ignore[name-defined]  # noqa: F821
-    """Return for each task the bits of the items of each mixture and seed, float32 (mixtures, seeds, items)."""
+def time_settings(folder: Path, out: Path) -> None:
+    """Write the seconds of one core that a proxy of each setting takes here: training, and scoring on the tasks."""
     import torch
-    from stacked_training import score_stack, stack_weights, train_stack
 
-    torch.set_float32_matmul_precision("high")
-    models = [(mixture, repeat) for mixture in study.mixtures for repeat in range(SEEDS)]
-    parts = []
-    for first in range(0, len(models), AT_ONCE):
-        some = models[first : first + AT_ONCE]
-        read = pool.map(
-            _read,
-            [str(study.folder)] * len(some),
-            [setting.training] * len(some),
-            [mixture for mixture, _ in some],
-            [repeat for _, repeat in some],
-            chunksize=4,
-        )
-        text = torch.from_numpy(np.stack(list(read))).to(device)
-        seeds = [training_seed(0, repeat) for _, repeat in some]
-        weights = stack_weights(setting.training, study.vocabulary, seeds, device)
-        weights, _ = train_stack(setting, weights, text, [1.0] * len(some))
-        parts.append(score_stack(weights, setting.training, study.tasks(part)))
-    shape = (len(study.mixtures), SEEDS, -1)
-    found = {}
-    for task in parts[0]:
-        found[task] = np.concatenate([scored[task][0] for scored in parts]).reshape(shape).astype(np.float32)
-        found[f"{task} bytes"] = parts[0][task][1]
-    return found
+    from climb_assets.training.evaluation import evaluate
+    from climb_assets.training.proxy_training import make_model
+    from climb_assets.training.train import train
+
+    torch.set_num_threads(1)
+    study, seconds = Study(folder), {}
+    for name, changes in settings().items():
+        if "optimiser" in changes or not (out / f"{name.replace(' ', '_')}.npz").exists():
+            continue  # the product has no Muon
+        training = training_of(changes)
+        plan = plan_sequences(study.index, study.mixtures[0], training, 0)
+        model = make_model(training, study.vocabulary, folder, 0, "cpu")
+        began = time.process_time()
+        train(model, plan, training)
+        trained = time.process_time()
+        for task in study.tasks("search").values():
+            evaluate(model, task, training.sequence)
+        seconds[name.replace(" ", "_")] = [trained - began, time.process_time() - trained]
+    (out / "seconds.json").write_text(json.dumps(seconds), encoding="utf-8")
+
+
+def report(folder: Path, out: Path) -> list[dict]:
+    """Return a row for each setting: of each objective the correlations with the judges, and certainty a minute."""
+    from scipy.stats import spearmanr
+
+    study = Study(folder)
+    judged = _objectives(study, out / "judge.npz")
+    timed = json.loads((out / "seconds.json").read_text(encoding="utf-8")) if (out / "seconds.json").exists() else {}
+    rows = []
+    for path in sorted(out.glob("*.npz")):
+        row: dict = {"setting": path.stem.replace("_", " "), "seconds": sum(timed.get(path.stem, [float("nan")]))}
+        for objective, losses in _objectives(study, path).items():
+            truth = judged[objective].mean(1)
+            linear = [float(np.corrcoef(losses[:, seed], truth)[0, 1]) for seed in range(SEEDS)]
+            ranks = [float(spearmanr(losses[:, seed], truth)[0]) for seed in range(SEEDS)]
+            r = float(np.mean(linear))
+            noise = float(np.sqrt((losses - losses.mean(0)).var(1, ddof=1).mean()))
+            row[objective] = {"r": r, "least r": min(linear), "most r": max(linear), "rho": float(np.mean(ranks))}
+            row[objective] |= {"spread": float(losses.mean(1).std(ddof=1)), "noise": noise}
+            row[objective] |= {"certainty a minute": 60 * r * r / (1 - r * r) / row["seconds"]}
+        rows.append(row)
+    return rows
+
+
+def _objectives(study: Study, path: Path) -> dict[str, np.ndarray]:
+    """Return the loss of each objective (mixtures, seeds) that a file holds, over all items."""
+    losses = np.load(path)
+    return {
+        name: sum(weight * losses[task][..., 0] for task, weight in tasks.items()) / sum(tasks.values())
+        for name, tasks in study.objectives.items()
+    }
+
+
+def describe(rows: list[dict]) -> str:
+    """Return the table of the rows."""
+    from tabulate import tabulate
+
+    objectives = [key for key in rows[0] if key not in ("setting", "seconds")]
+    table = [
+        [row["setting"], row["seconds"]]
+        + [row[name][key] for name in objectives for key in ("r", "least r", "most r", "certainty a minute")]
+        for row in rows
+    ]
+    headers = ["setting", "seconds"] + [
+        f"{name} {key}" for name in objectives for key in ("r", "least", "most", "certainty a minute")
+    ]
+    return tabulate(table, headers, floatfmt=".3f")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("stage", choices=["prepare", "train"])
+    parser.add_argument("stage", choices=["prepare", "train", "seconds", "report"])
     parser.add_argument("--lake", type=Path, default=Path("data_lake/demo"))
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--limit", type=int)
+    parser.add_argument("--json", action="store_true", help="print one JSON array")
     arguments = parser.parse_args()
     if arguments.stage == "prepare":
         prepare(arguments.lake, arguments.folder)
+    elif arguments.stage == "seconds":
+        time_settings(arguments.folder, arguments.out)
+    elif arguments.stage == "report":
+        rows = report(arguments.folder, arguments.out)
+        print(json.dumps(rows) if arguments.json else describe(rows))
     else:
         train(arguments.folder, arguments.out, arguments.device, arguments.limit or 25)
         train_merged(arguments.folder, arguments.out, arguments.device)

@@ -91,7 +91,7 @@ def prepare(lake: Path, folder: Path) -> None:
     work = folder / "lake"
     for name in ("artifacts", "refs", "models", "tasks"):
         shutil.copytree(lake / name, work / name, ignore=shutil.ignore_patterns("proxy_models", "proxy_scores"))
-    from proxy_certainty import copy_out
+    from stacked_runs import copy_out
 
     for state, absent in ((BEFORE, COME), (AFTER, GONE)):
         raw = folder / f"raw-{state}"
@@ -112,16 +112,18 @@ def judge(folder: Path, device: str) -> None:
     """Train models of the target's size on every mixture that was named; write the losses of each objective."""
     from concurrent.futures import ProcessPoolExecutor
 
-    from proxy_certainty import JUDGE, Study, run, summarise
+    from stacked_runs import JUDGE, Study, average_items, run
     from stacked_training import Setting
 
-    picks = [pick for path in sorted(folder.glob("picks-*.json")) for pick in json.loads(path.read_text())]
+    picks = [
+        pick for path in sorted(folder.glob("picks-*.json")) for pick in json.loads(path.read_text(encoding="utf-8"))
+    ]
     study = Study(folder / "judge")
     prior = study.index.supply / study.index.supply.sum()
     named = {json.dumps(weights): weights for weights in [prior.tolist(), *(pick["weights"] for pick in picks)]}
     study.mixtures = np.array(list(named.values()))
     with ProcessPoolExecutor() as pool:
-        losses = summarise(run(study, Setting(JUDGE), device, pool, "confirm"))
+        losses = average_items(run(study, Setting(JUDGE), device, pool, "confirm"))
     place = {text: row for row, text in enumerate(named)}
     of_objective = {
         name: sum(weight * losses[task][:, :, 0] for task, weight in weights.items()) / sum(weights.values())

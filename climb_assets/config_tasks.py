@@ -35,6 +35,9 @@ class ChoiceTask(Section):
         ge=1,
         description="items at most in each of two parts, fixed random subsets: what the search sees, and what confirms",
     )
+    choices: Literal["all", "gold"] = Field(
+        "all", description="gold: only the right choice is scored, which the loss needs; all: accuracy is measured too"
+    )
 
 
 class HarnessTask(Section):

@@ -122,7 +122,8 @@ def prepare_choice_task(task: ChoiceTask, name: str, tokenizer: Path, part: Part
 
     A choice is appended to its context as it stands, its leading space included; its bytes and
     characters are counted without that space, which is lm-evaluation-harness' `target_delimiter` and no part of the
-    choice. Items are ordered by their hashes, those that stand there twice are one.
+    choice. Items are ordered by their hashes, those that stand there twice are one. Where accuracy is not asked for only
+    the gold choice becomes a request.
 
     Raises
     ------
@@ -135,6 +136,8 @@ def prepare_choice_task(task: ChoiceTask, name: str, tokenizer: Path, part: Part
     requests: list[Request] = []
     for item, record in enumerate(records[digest] for digest in chosen):
         for position, (context, choice) in enumerate(zip(record.contexts, record.choices, strict=True)):
+            if task.choices == "gold" and position != record.gold:
+                continue
             head, tail = encode_pair(encoder, context, choice)
             if not tail:
                 raise ConfigError(

@@ -52,6 +52,26 @@ def test_choices_are_tokenised_after_their_context(tokenizer: Path, tmp_path: Pa
     assert second == shared | {"gold": False, "start": 15, "characters": 2}
 
 
+def test_only_the_gold_choice_becomes_a_request_where_accuracy_is_not_asked_for(
+    tokenizer: Path, tmp_path: Path
+) -> None:
+    task = write_records(tmp_path / "task.jsonl", GOOD, {"context": "Another?", "choices": [" b", " a"], "gold": 1})
+    both, gold = tmp_path / "all", tmp_path / "gold"
+    for folder, choices in ((both, "all"), (gold, "gold")):
+        folder.mkdir()
+        prepare_choice_task(task.model_copy(update={"choices": choices}), "t", tokenizer, "search", folder)
+
+    def requests(folder: Path) -> list[tuple]:
+        tokens = np.load(folder / "tokens.npy")
+        rows = read_table(folder / "items.parquet").to_pylist()
+        return [
+            (row["item"], row["bytes"], tokens[row["start"] :][: row["length"]].tolist()) for row in rows if row["gold"]
+        ]
+
+    assert requests(gold) == requests(both)
+    assert read_table(gold / "items.parquet")["gold"].to_pylist() == [True, True]
+
+
 def test_space_at_the_end_of_a_context_is_predicted_with_the_choice(tokenizer: Path, tmp_path: Path) -> None:
     records = [{"context": context, "choices": ["one", "two"], "gold": 0} for context in ("a: \n", "", "  ")]
     prepare_choice_task(write_records(tmp_path / "task.jsonl", *records), "t", tokenizer, "search", tmp_path)
