@@ -8,6 +8,7 @@ divided by the seconds that the setting takes on one core here. Hundreds of mode
 
     climb demo-corpus && climb up --to training_tokens
     python benchmarks/proxy_certainty.py prepare --lake data_lake/demo --folder FOLDER
+    python benchmarks/proxy_certainty.py check --folder FOLDER                  (a stack against the product's loop)
     python benchmarks/proxy_certainty.py train --folder FOLDER --out OUT        (a GPU; resumable)
     python benchmarks/proxy_certainty.py seconds --folder FOLDER --out OUT      (this machine's cores)
     python benchmarks/proxy_certainty.py report --folder FOLDER --out OUT [--json]
@@ -25,11 +26,12 @@ from stacked_runs import JUDGE, SEEDS, Study, average_items, copy_out, read_text
 from stacked_training import Setting, score_stack, stack_weights, train_stack
 
 from climb_assets.config import Training
-from climb_assets.training.proxy_orders import training_seed
-from climb_assets.training.sequence_plan import plan_sequences
+from climb_assets.training.proxy_orders import supply_seed, training_seed
+from climb_assets.training.sequence_plan import plan_sequences, simulate_supply
 
 MIXTURES = 128
 BASE = {"size": "100k", "sequence": 64, "batch": 4, "tokens": 28_672, "learning_rate": 2e-3}
+CHECKED_STEPS = 16
 MERGED = tuple(  # tokens of the trunk, of each branch, learning rate, optimiser
     (trunk, branch, rate, optimiser)
     for optimiser in ("adamw", "muon")
@@ -161,6 +163,31 @@ def train_merged(folder: Path, out: Path, device: str) -> None:
             print(f"{path.stem}: {time.perf_counter() - began:.1f} s", file=sys.stderr, flush=True)
 
 
+def check(folder: Path) -> float:
+    """Return the largest difference between the first losses of a stack and of the product's own loop, nats a token.
+
+    The loop may compute in bfloat16; after some tens of steps rounding alone takes two runs apart.
+    """
+    import torch
+
+    from climb_assets.training.proxy_training import make_model
+    from climb_assets.training.train import train
+
+    study, training = Study(folder), training_of({"tokens": CHECKED_STEPS * BASE["batch"] * BASE["sequence"]})
+    models = [(study.mixtures[number], number) for number in range(2)]
+    text = torch.from_numpy(np.stack([study.text(mixture, training, repeat) for mixture, repeat in models]))
+    seeds = [training_seed(0, repeat) for _, repeat in models]
+    weights = stack_weights(training, study.vocabulary, seeds, "cpu")
+    _, stacked = train_stack(Setting(training), weights, text, [1.0] * len(models))
+    apart = []
+    for number, (mixture, repeat) in enumerate(models):
+        supply = simulate_supply(study.index, training, study.target_tokens, supply_seed(0, repeat))
+        plan = plan_sequences(study.index, mixture, training, seeds[number], supply)
+        curve = train(make_model(training, study.vocabulary, folder, seeds[number], "cpu"), plan, training).curve
+        apart.append(np.abs(np.array(curve) - stacked[:, number]).max())
+    return float(max(apart))
+
+
 def time_settings(folder: Path, out: Path) -> None:
     """Write the seconds of one core that a proxy of each setting takes here: training, and scoring on the tasks."""
     import torch
@@ -236,7 +263,7 @@ def describe(rows: list[dict]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("stage", choices=["prepare", "train", "seconds", "report"])
+    parser.add_argument("stage", choices=["prepare", "check", "train", "seconds", "report"])
     parser.add_argument("--lake", type=Path, default=Path("data_lake/demo"))
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--out", type=Path)
@@ -246,6 +273,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.stage == "prepare":
         prepare(arguments.lake, arguments.folder)
+    elif arguments.stage == "check":
+        print(f"losses of the first {CHECKED_STEPS} steps differ by at most {check(arguments.folder):.5f} nats a token")
     elif arguments.stage == "seconds":
         time_settings(arguments.folder, arguments.out)
     elif arguments.stage == "report":

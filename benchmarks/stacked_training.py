@@ -2,8 +2,8 @@
 
 What belongs here: the arithmetic of a stack. A model of 100k parameters leaves a GPU waiting for the next launch; two
 hundred of them side by side do not. Model, first weights, text, schedule and scores are those of
-`climb_assets.training`, so a stack says what proxies one by one would say (a test of it: `proxy_certainty.py --check`).
-Learning rate and text may differ between the models of a stack, widths and steps may not.
+`climb_assets.training`, so a stack says what proxies one by one would say; `proxy_certainty.py check` holds the two
+together. Learning rate and text may differ between the models of a stack, widths and steps may not.
 """
 
 import math
