@@ -122,8 +122,8 @@ def prepare_choice_task(task: ChoiceTask, name: str, tokenizer: Path, part: Part
 
     A choice is appended to its context as it stands, its leading space included; its bytes and
     characters are counted without that space, which is lm-evaluation-harness' `target_delimiter` and no part of the
-    choice. Items are ordered by their hashes, those that stand there twice are one. Where accuracy is not asked for only
-    the gold choice becomes a request.
+    choice. Items are ordered by their hashes, those that stand there twice are one. Where accuracy is not asked for
+    only the gold choice becomes a request.
 
     Raises
     ------
