@@ -18,10 +18,25 @@ from climb_assets.store.artifacts import Artifact
 from climb_assets.tables import read_table
 from climb_assets.training.carried import carry_evidence
 from climb_assets.training.carried_documents import count_transfer, read_clusters, read_documents, share_held_out
+from dagster_project.instance import open_instance
+from dagster_project.run_plan import bring_up_to_date
 from tests.dagster_project.conftest import Up, assets
 from tests.dagster_project.test_kept import add_shard, open_project
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def renewed_once(finished_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a project that was brought up again after a shard had come and the taxonomy was renewed. Only read it."""
+    folder = tmp_path_factory.mktemp("renewed") / "project"
+    shutil.copytree(finished_once, folder)
+    add_shard(folder, "second")
+    climb = open_project(folder)
+    renew(climb.store, "taxonomy")
+    with open_instance(climb.config.lake) as instance:
+        bring_up_to_date(instance, climb, None, lambda line: None)
+    return folder
 
 
 def rows_of(made: Artifact) -> History:
@@ -34,15 +49,12 @@ def test_a_first_search_begins_with_nothing(project: Path) -> None:
     assert carried.summary["rows"] == carried.summary["models"] == 0 and carried.summary["left_out"] == {}
 
 
-def test_a_renewed_taxonomy_is_searched_from_what_earlier_models_say(project: Path, up: Up) -> None:
+def test_a_renewed_taxonomy_is_searched_from_what_earlier_models_say(project: Path, renewed_once: Path) -> None:
     climb = open_project(project)
     before = climb.get("training_tokens")
     mixtures = {model.data_version: model for model in climb.store.all_of("proxy_models")}
-    add_shard(project, "second")
-    renew(climb.store, "taxonomy")
-    up()
 
-    climb = open_project(project)
+    climb = open_project(renewed_once)
     carried, today = climb.get("carried_evidence"), climb.get("training_tokens")
     rows = rows_of(carried)
     assert today.data_version != before.data_version
@@ -61,12 +73,12 @@ def test_a_renewed_taxonomy_is_searched_from_what_earlier_models_say(project: Pa
     totals = transfers.group_by("earlier").aggregate([("share", "sum")])["share_sum"].to_numpy()
     assert (totals <= 1 + 1e-9).all() and (totals > 0.5).all()
 
-    state = rows_of(open_project(project).get("predictor_state", "iteration-01"))
+    state = rows_of(climb.get("predictor_state", "iteration-01"))
     assert state.keys[: len(rows.keys)] == rows.keys and (~state.own).sum() == len(rows.keys)
-    believed = read_table(open_project(project).get("predictor_state", "iteration-02").file("evidence.parquet"))
+    believed = read_table(climb.get("predictor_state", "iteration-02").file("evidence.parquet"))
     assert set(believed["source"].to_pylist()) == {"taxonomy 1, search 1"}
-    assert not assets(make_plan(open_project(project)))  # nothing is stale, and the second time nothing is done
-    assert verify_lake(open_project(project)).differences == ()
+    assert not assets(make_plan(climb))  # nothing is stale, and the second time nothing is done
+    assert verify_lake(climb).differences == ()
 
 
 def test_it_is_measured_on_the_tasks_of_today(project: Path, up: Up) -> None:
@@ -135,16 +147,20 @@ def test_the_transfer_counts_tokens_by_document(project: Path) -> None:
     assert share_held_out(documents, held_out) == 0 and share_held_out(held_out, held_out) == 1
 
 
-def test_what_is_carried_outlives_the_collection_of_garbage(project: Path, up: Up) -> None:
-    climb = open_project(project)
-    add_shard(project, "second")
-    renew(climb.store, "taxonomy")
-    up()
+@pytest.fixture
+def renewed(renewed_once: Path, tmp_path: Path) -> Path:
+    """Return a copy of the renewed project that a test may change."""
+    return Path(shutil.copytree(renewed_once, tmp_path / "renewed"))
+
+
+def test_what_is_carried_outlives_the_collection_of_garbage(renewed: Path) -> None:
+    project, climb = renewed, open_project(renewed)
     before = rows_of(open_project(project).get("carried_evidence"))
     collect_garbage(open_project(project), "used")
     tasks = json.loads(climb.config.model_dump_json(exclude_defaults=True))["tasks"]
     tasks["first_text"]["documents"] = 1  # measured again, on the models that stayed
-    open_project(project, tasks=tasks)
-    up("carried_evidence")
+    climb = open_project(project, tasks=tasks)
+    with open_instance(climb.config.lake) as instance:
+        bring_up_to_date(instance, climb, "carried_evidence", lambda line: None)
     after = rows_of(open_project(project).get("carried_evidence"))
     assert after.keys == before.keys and not np.array_equal(after.losses["first_text"], before.losses["first_text"])
