@@ -177,13 +177,17 @@ def report_missing_events(
                 instance.report_runless_asset_event(event_of(artifact, instance))
                 reported += 1
             seen[spec.asset, partition] = artifact.data_version
-        if spec.kept is not None:
-            reaffirm_kept(instance, materializer, spec.asset)
     return reported
 
 
-def reaffirm_kept(instance: dg.DagsterInstance, materializer: Materializer, asset: str) -> None:
-    """Report a kept asset again where its inputs have moved on, so that Dagster does not call it stale by them."""
+def reaffirm_kept(instance: dg.DagsterInstance, materializer: Materializer) -> None:
+    """Report what is kept again where its inputs have moved on, so that Dagster does not call it stale by them."""
+    for spec in SPECS:
+        if spec.kept is not None:
+            _reaffirm(instance, materializer, spec.asset)
+
+
+def _reaffirm(instance: dg.DagsterInstance, materializer: Materializer, asset: str) -> None:
     try:
         artifact = materializer.kept(asset)
     except ConfigError:  # of a file that this asset needs; whoever plans it is told

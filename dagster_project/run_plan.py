@@ -23,7 +23,7 @@ from climb_assets.store.artifacts import Artifact
 from dagster_project.assets import MADE_TOGETHER, build_assets
 from dagster_project.dead_runs import close_dead_runs, process_tags
 from dagster_project.event_tags import PARTITIONS, RANGE_END, RANGE_START
-from dagster_project.instance import register_shards, report_missing_events
+from dagster_project.instance import reaffirm_kept, register_shards, report_missing_events
 from dagster_project.renewal import AUTO, renew_where_due
 
 DATA_SET = "mixed_corpus"
@@ -120,6 +120,7 @@ def bring_up_to_date(
         forget_removed(materializer, plan)
         reported = report_missing_events(instance, materializer, seen)
         if not plan.stale:
+            reaffirm_kept(instance, materializer)
             return Update(made, reported, moved)
         for run in next_runs(plan, materializer.config):
             report(run.label)
@@ -131,6 +132,7 @@ def bring_up_to_date(
             except ClimbError:
                 changed = _changed(run, instance, materializer)
                 if changed <= lost:  # nothing changed, or what has done so before
+                    reaffirm_kept(instance, materializer)
                     raise
                 report(f"{len(changed)} shard(s) went or changed before they were read: {name_some(sorted(changed))}")
                 lost |= changed
