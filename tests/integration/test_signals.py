@@ -52,6 +52,11 @@ def test_up_ends_at_once_and_says_how_to_go_on(project: Path, up: Up, number: si
 def test_ctrl_c_at_a_terminal_reaches_every_process_and_one_of_them_speaks(project: Path) -> None:
     command = [sys.executable, "-m", "dagster_project.cli", "--config", project / "climb.yaml", "up", "--to", "domains"]
     leader, follower = pty.openpty()
+
+    def take_terminal() -> None:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a script's background ignores it
+
     process = subprocess.Popen(
         command,
         stdin=follower,
@@ -59,7 +64,7 @@ def test_ctrl_c_at_a_terminal_reaches_every_process_and_one_of_them_speaks(proje
         stderr=follower,
         cwd=ROOT,
         start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        preexec_fn=take_terminal,
     )
     os.close(follower)
     try:
