@@ -11,7 +11,6 @@ models in one swarm. `stale`: every difference makes stale.
 
 import functools
 import importlib.metadata
-import importlib.util
 import os
 import platform
 import re
@@ -64,7 +63,16 @@ def resolve_backend(asked: Literal["auto"] | Backend, device: str) -> Backend:
     if asked != "auto":
         return asked
     fast = device == "cpu" and bool(FAST_INT8 & _cpu_features())
-    return "openvino" if fast and importlib.util.find_spec("openvino") is not None else "torch"
+    return "openvino" if fast and is_installed("openvino") else "torch"
+
+
+def is_installed(distribution: str) -> bool:
+    """Return whether a distribution is installed, without importing anything of it."""
+    try:
+        importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def resolve_precision(asked: str, device: str, *, backend: str = "torch", gradients: bool = False) -> str:

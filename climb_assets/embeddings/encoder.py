@@ -11,7 +11,6 @@ What computes a batch is the backend's: `models`.
 
 import contextlib
 import functools
-import importlib.util
 import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +25,7 @@ from climb_assets.corpus.outside_files import check_model_folder, read_json
 from climb_assets.embeddings.models import OpenvinoModel, StaticModel, TorchModel
 from climb_assets.embeddings.static import distil
 from climb_assets.embeddings.tokeniser import Features, Tokeniser
-from climb_assets.environment import resolve_backend, resolve_device, resolve_precision
+from climb_assets.environment import is_installed, resolve_backend, resolve_device, resolve_precision
 from climb_assets.errors import ConfigError
 from climb_assets.executor.capacity import thread_count
 from climb_assets.graph.hashed_settings import encoder_files
@@ -246,7 +245,7 @@ def _missing_weights(model: "SentenceTransformer", revision: str | None) -> list
 def _check_backend(backend: str, device: str) -> None:
     if backend != "openvino":
         return
-    if importlib.util.find_spec("openvino") is None:
+    if not is_installed("openvino"):
         raise ConfigError("encoder.backend: openvino is not installed; pip install 'climb[openvino]', or use torch")
     if device != "cpu":
         raise ConfigError("encoder.backend: openvino computes on the CPU; set runtime.device: cpu, or use torch")

@@ -1,6 +1,5 @@
 """The environment: what auto comes to, what is recorded, and which changes count."""
 
-import importlib.util
 import os
 import platform
 import subprocess
@@ -20,6 +19,7 @@ from climb_assets.environment import (
     classify_architecture,
     counted,
     differences,
+    is_installed,
     package_versions,
     resolve_backend,
     resolve_device,
@@ -80,10 +80,13 @@ def test_int8_is_taken_where_the_processor_has_it_and_openvino_computes(monkeypa
     assert resolve_precision("auto", "cpu", backend="static") == resolve_precision("auto", "cpu") != "int8"
     assert resolve_precision("bfloat16", "cpu", backend="openvino") == "bfloat16"
     assert resolve_backend("auto", "cuda") == "torch"
-    installed = importlib.util.find_spec("openvino") is not None
-    assert resolve_backend("auto", "cpu") == ("openvino" if fast and installed else "torch")
-    monkeypatch.setitem(sys.modules, "openvino", None)
-    assert resolve_backend("auto", "cpu") == "torch"
+    for installed in (True, False):
+        monkeypatch.setattr("climb_assets.environment.is_installed", lambda distribution, found=installed: found)
+        assert resolve_backend("auto", "cpu") == ("openvino" if fast and installed else "torch")
+
+
+def test_what_is_installed_is_found_by_its_distribution() -> None:
+    assert is_installed("numpy") and is_installed("scikit-learn") and not is_installed("nothing-of-that-name")
 
 
 def test_a_gpu_computes_in_what_it_has_and_trains_in_no_float16() -> None:

@@ -1,7 +1,6 @@
 """Backends of the encoder: what each has to do with the vectors that torch gives in float32."""
 
 import shutil
-import sys
 
 import numpy as np
 import pytest
@@ -94,7 +93,8 @@ def test_weights_are_rounded_by_half_a_step_at_most() -> None:
 def test_openvino_that_is_not_installed_is_one_sentence(
     settings: EncoderSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "openvino", None)
+    for module in ("climb_assets.environment", "climb_assets.embeddings.encoder"):
+        monkeypatch.setattr(f"{module}.is_installed", lambda distribution: False)
     with pytest.raises(ConfigError, match=r"pip install 'climb\[openvino\]', or use torch"):
         load(settings, "openvino", "auto")
     assert load(settings, "auto", "float32").backend == "torch"
