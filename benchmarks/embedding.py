@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from climb_assets import config
+from climb_assets import config, config_encoder
 from climb_assets.embeddings.encoder import load_encoder
 
 NAME = "embedding tokens per second against SentenceTransformer.encode"
@@ -45,7 +45,7 @@ def run(lake: Path, documents: int, max_tokens: int, repeats: int) -> dict[str, 
         return {"name": NAME, "skipped": f"no demo corpus and model in {lake}; run `climb demo-corpus`"}
     from sentence_transformers import SentenceTransformer
 
-    encoder = load_encoder(config.Encoder(model=str(model), max_tokens=max_tokens), config.Runtime())
+    encoder = load_encoder(config_encoder.Encoder(model=str(model), max_tokens=max_tokens), config.Runtime())
     peer = SentenceTransformer(str(model))
     peer.max_seq_length = max_tokens
     encoded, expected = encoder.encode(texts), peer.encode(texts, normalize_embeddings=True)  # warms both up

@@ -11,10 +11,11 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from climb_assets.config_balance import Balance
-from climb_assets.config_base import Name, Section, Share
+from climb_assets.config_base import LAKE, Name, Section, Share
 from climb_assets.config_cells import Cells
 from climb_assets.config_corpus import Contamination, NearDuplicates, Settle
 from climb_assets.config_dagster import Dagster
+from climb_assets.config_encoder import Encoder
 from climb_assets.config_quality import Quality
 from climb_assets.config_search import Search
 from climb_assets.config_sql import Sql
@@ -22,8 +23,7 @@ from climb_assets.config_tasks import Task
 from climb_assets.config_taxonomy import Taxonomy
 from climb_assets.sizes import SIZES, Shape
 
-LAKE = "data_lake"  # unless the configuration names another
-RAW, ENCODER, TASK_FILES = "raw", "models/all-MiniLM-L6-v2", "tasks"  # places in a lake
+RAW, TASK_FILES = "raw", "tasks"  # places in a lake
 RESERVED = frozenset({"key", "iteration", "weights", "diverged", "source", "doubt", "trust"})
 
 
@@ -74,22 +74,6 @@ class Tokenizer(Section):
         if self.path is not None and self.name is not None:
             raise ValueError("give tokenizer.path or tokenizer.name, not both")
         return self
-
-
-class Encoder(Section):
-    """The sentence-transformers model that embeds documents."""
-
-    model: str = Field(
-        f"{LAKE}/{ENCODER}",
-        description="a folder, or any sentence-transformers name that needs no code of its own (the paper's does); "
-        f"default: {ENCODER} in the lake, where `climb fetch-encoder` puts it",
-    )
-    revision: str | None = Field(None, description="commit of a hub model; pin it")
-    max_tokens: int = Field(
-        128, ge=8, description="tokens of a document that are embedded (docs/sources.md; NVIDIA's recipe: 512)"
-    )
-    batch_tokens: int = Field(4096, ge=64, description="padded tokens in one batch")
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
 
 
 class Clusters(Section):

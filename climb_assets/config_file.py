@@ -10,7 +10,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from climb_assets.config import ENCODER, LAKE, RAW, TASK_FILES, Config
+from climb_assets.config import RAW, TASK_FILES, Config
+from climb_assets.config_base import LAKE
+from climb_assets.config_encoder import ENCODER
 from climb_assets.config_faults import explain
 from climb_assets.config_yaml import read_yaml
 from climb_assets.errors import ConfigError

@@ -19,6 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from climb_assets.errors import ConfigError
+
+Backend = Literal["torch", "openvino", "static"]
 Device = Literal["auto", "cpu", "cuda"]
 Policy = Literal["warn", "stale"]
 Size = Literal["patch", "release", "computing"]
@@ -26,6 +29,7 @@ Size = Literal["patch", "release", "computing"]
 # Of /dev, where there may be a GPU: NVIDIA's driver, that of Jetson (old and new), of Linux in Windows, and of ROCm.
 GPU_FILES = ("nvidiactl", "nvidia0", "nvhost-ctrl", "nvgpu", "dxg", "kfd")
 FAST_BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16"})  # CPUs without either emulate it, far slower than float32
+FAST_INT8 = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
 FAMILIES = {"amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64"}  # as some systems call them
 LEVELS = {  # instruction sets that numerical libraries choose their kernels by, the best first
     "x86_64": ("amx_bf16", "avx512_bf16", "avx512f", "avx2", "avx"),
@@ -54,16 +58,37 @@ def resolve_device(name: Device, devices: Path = Path("/dev")) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def resolve_precision(asked: str, device: str, *, gradients: bool = False) -> str:
+def resolve_backend(asked: Literal["auto"] | Backend, device: str) -> Backend:
+    """Return what computes the encoder; ``auto`` is OpenVINO where it is installed and int8 is fast, else torch."""
+    if asked != "auto":
+        return asked
+    fast = device == "cpu" and bool(FAST_INT8 & _cpu_features())
+    return "openvino" if fast and is_installed("openvino") else "torch"
+
+
+def is_installed(distribution: str) -> bool:
+    """Return whether a distribution is installed, without importing anything of it."""
+    try:
+        importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def resolve_precision(asked: str, device: str, *, backend: str = "torch", gradients: bool = False) -> str:
     """Return the precision to compute in; ``auto`` is the fastest that the device computes natively.
 
     Parameters
     ----------
+    backend
+        What computes; only OpenVINO has int8.
     gradients
         Whether a model is trained. Without scaled losses float16 loses small gradients, so it becomes float32.
     """
     if asked != "auto":
         return asked
+    if backend == "openvino" and FAST_INT8 & _cpu_features():
+        return "int8"
     if device == "cpu":
         return "bfloat16" if FAST_BFLOAT16 & _cpu_features() else "float32"
     import torch
@@ -117,6 +142,20 @@ def package_versions(modules: frozenset[str]) -> dict[str, str]:
     names = {name for module in modules for name in _distributions().get(module, ())}
     versions = {re.sub(r"[-_.]+", "-", name).lower(): _version(name) for name in names}
     return {"python": platform.python_version()} | dict(sorted(versions.items()))
+
+
+def harness_version() -> str:
+    """Return the version of the harness, which its scores depend on.
+
+    Raises
+    ------
+    ConfigError
+        It is not installed.
+    """
+    try:
+        return importlib.metadata.version("lm_eval")
+    except importlib.metadata.PackageNotFoundError:
+        raise ConfigError("a task of kind harness needs lm-evaluation-harness: pip install 'climb[eval]'") from None
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,8 @@ from climb_assets.clusters.cell_scorer import CellScorer, rules_version
 from climb_assets.clusters.labelling import Key, Label, Labelling, Method
 from climb_assets.clusters.taxonomy_folder import AGAIN, TaxonomyFacts, find_encoder, read_taxonomy, write_taxonomy
 from climb_assets.clusters.taxonomy_of_lake import read_lake
-from climb_assets.config import Corpus, Encoder, Runtime
+from climb_assets.config import Corpus, Runtime
+from climb_assets.config_encoder import Encoder
 from climb_assets.corpus.normal_text import normalise
 from climb_assets.embeddings.encoder import load_encoder_once
 from climb_assets.environment import find_model
@@ -106,7 +107,7 @@ class Taxonomy:
             )
         scorer = {name: folder / name for name in ({} if facts.cells is None else facts.cells.files)}
         model, revision = find_encoder(facts.encoder, folder, None if encoder is None else Path(encoder))
-        used = {name: getattr(facts.encoder, name) for name in ("max_tokens", "batch_tokens", "precision")}
+        used = {name: getattr(facts.encoder, name) for name in ("max_tokens", "batch_tokens", "backend", "precision")}
         try:
             corpus = Corpus.model_validate(facts.documents)
             found = Encoder.model_validate(used | {"model": model, "revision": revision})

@@ -19,6 +19,7 @@ from pydantic import Field, ValidationError, model_validator
 from climb_assets.clusters.cell_scorer import CellFacts
 from climb_assets.config_base import Section
 from climb_assets.corpus.raw_files import digest_files
+from climb_assets.environment import Backend
 from climb_assets.errors import ComputeError, ConfigError, CorruptArtifact
 from climb_assets.store.artifacts import checksum_of, sha256_file
 from climb_assets.store.files import atomic_folder, give_usual_mode, make_folder, remove_unfinished
@@ -44,6 +45,7 @@ class EncoderFacts(Section):
     licence: str | None = Field(description="as its model card states it")
     max_tokens: int
     batch_tokens: int
+    backend: Backend = "torch"
     precision: str
     prompt: str = Field(description="put before every text, by the encoder itself")
     text: Literal["control characters removed, NFC, no space at the end of lines, no empty lines at either end"] = (
@@ -107,8 +109,9 @@ class TaxonomyFacts(Section):
         return self
 
     def as_record(self) -> dict[str, Any]:
-        """Return it as JSON has it: without cells it says nothing of them."""
-        return self.model_dump(mode="json", exclude={"cells"} if self.cells is None else None)
+        """Return it as JSON has it: without cells it says nothing of them, nor of the backend that all readers have."""
+        usual: dict[str, Any] = {"encoder": {"backend"}} if self.encoder.backend == "torch" else {}
+        return self.model_dump(mode="json", exclude=usual | ({"cells": True} if self.cells is None else {}))
 
 
 def write_taxonomy(

@@ -30,6 +30,7 @@ from climb_assets.errors import ConfigError, MissingArtifact
 from climb_assets.graph.assets import SPEC
 from climb_assets.graph.hashed_settings import (
     centroid_settings,
+    encoder_backend,
     encoder_files,
     score_files,
     score_settings,
@@ -114,6 +115,7 @@ def _describe_encoder(materializer: Materializer, model: Artifact, dimension: in
         licence=None if folder is None else licence_of(folder),
         max_tokens=settings.max_tokens,
         batch_tokens=settings.batch_tokens,
+        backend=encoder_backend(config),
         precision=str(now.precision),
         prompt="" if folder is None else prompt_of(folder),
         dimension=dimension,

@@ -12,7 +12,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from climb_assets.config import ENCODER, RAW, TASK_FILES
+from climb_assets.config import RAW, TASK_FILES
+from climb_assets.config_encoder import ENCODER
 from climb_assets.demo.catalogue import DOMAINS, ENCODER_PACKAGES, LARGER_DOMAINS, PACKAGES, TASKS_PACKAGE, Package
 from climb_assets.demo.encoder import WEIGHTS, copy_encoder
 from climb_assets.demo.extract import Extracted, extract_domain

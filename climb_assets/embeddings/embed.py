@@ -92,6 +92,7 @@ def embed_shard(
             "pad_share": round(1 - tokens / padded, 4) if padded else 0.0,
             "tokens_embedded": tokens,
             "documents_taken_over": taken,
+            "backend": encoder.backend,
             "precision": encoder.precision,
         },
     )

@@ -6,12 +6,13 @@ and where the vectors go belongs to `embed`.
 Against ``SentenceTransformer.encode`` the gain is in the batching: all texts are tokenised in one call, sorted by
 their true length in tokens, packed by a budget of padded tokens, and on a CPU each thread works on a
 batch of its own, which keeps the batch in the core's cache and makes the result independent of the number of threads.
+What computes a batch is the backend's: `models`.
 """
 
 import contextlib
 import functools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,15 +20,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from climb_assets import config
+from climb_assets import config, config_encoder
 from climb_assets.corpus.outside_files import check_model_folder, read_json
-from climb_assets.environment import resolve_device, resolve_precision
+from climb_assets.embeddings.models import OpenvinoModel, StaticModel, TorchModel
+from climb_assets.embeddings.static import distil
+from climb_assets.embeddings.tokeniser import Features, Tokeniser
+from climb_assets.environment import is_installed, resolve_backend, resolve_device, resolve_precision
 from climb_assets.errors import ConfigError
 from climb_assets.executor.capacity import thread_count
 from climb_assets.graph.hashed_settings import encoder_files
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
+    from tokenizers import Encoding
+
+Model = Callable[[Features], NDArray[np.float32]]
 
 HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")  # more slashes, or a leading one, make it a path
 
@@ -43,16 +50,13 @@ class Encoded(NamedTuple):
 class Encoder:
     """A loaded model. Make one with `load_encoder`."""
 
-    def __init__(self, model: "SentenceTransformer", settings: config.Encoder, precision: str, threads: int) -> None:
-        self.precision = precision
-        self._model = model
-        self._settings = settings
-        self._threads = threads if model.device.type == "cpu" else 1
-
-    @property
-    def dimension(self) -> int:
-        """Length of a vector."""
-        return int(self._model.get_embedding_dimension() or 0)
+    def __init__(
+        self, tokeniser: Tokeniser, model: Model, batch_tokens: int, threads: int, backend: str, precision: str
+    ) -> None:
+        self.backend, self.precision = backend, precision
+        self._tokeniser, self._model = tokeniser, model
+        self._batch_tokens, self._threads = batch_tokens, threads
+        self.dimension = self._embed(tokeniser.tokenise(["a"])).shape[1]
 
     def encode(self, texts: Sequence[str]) -> Encoded:
         """Embed texts.
@@ -70,44 +74,33 @@ class Encoder:
         vectors = np.zeros((len(texts), self.dimension), np.float16)
         if not texts:
             return Encoded(vectors, 0, 0)
-        features = self._tokenize(texts)
-        lengths = np.array([len(ids) for ids in features["input_ids"]])
-        batches = pack_batches(lengths, self._settings.batch_tokens)
+        encodings = self._tokeniser.tokenise(texts)
+        lengths = np.array([len(encoding) for encoding in encodings])
+        batches = pack_batches(lengths, self._batch_tokens)
 
         def run(batch: NDArray[np.int64]) -> None:
-            vectors[batch] = self._forward({name: [values[i] for i in batch] for name, values in features.items()})
+            vectors[batch] = self._embed([encodings[i] for i in batch])
 
-        with self._one_thread_each(), ThreadPoolExecutor(self._threads) as pool:
+        with one_thread_each(), ThreadPoolExecutor(self._threads) as pool:
             list(pool.map(run, batches))
         padded = sum(int(lengths[batch].max()) * len(batch) for batch in batches)
         return Encoded(vectors, int(lengths.sum()), padded)
 
-    def _tokenize(self, texts: Sequence[str]) -> dict[str, list[list[int]]]:
-        prompt = self._model.prompts.get(self._model.default_prompt_name or "") or ""
-        prompted = [prompt + text for text in texts]
-        return dict(self._model.tokenizer(prompted, truncation=True, max_length=self._settings.max_tokens))
+    def _embed(self, encodings: "Sequence[Encoding]") -> NDArray[np.float16]:
+        return self._model(self._tokeniser.pad(encodings)).astype(np.float16)
 
-    def _forward(self, features: dict[str, list[list[int]]]) -> NDArray[np.float16]:
-        import torch
 
-        with torch.inference_mode():
-            padded = self._model.tokenizer.pad(features, return_tensors="pt")
-            output = self._model({name: tensor.to(self._model.device) for name, tensor in padded.items()})
-            unit = torch.nn.functional.normalize(output["sentence_embedding"].float(), dim=1)
-            vectors: NDArray[np.float16] = unit.half().cpu().numpy()
-        return vectors
+@contextlib.contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Let the batches be what runs in parallel, not the operations inside a batch."""
+    import torch
 
-    @contextlib.contextmanager
-    def _one_thread_each(self) -> Iterator[None]:
-        """Let the batches be what runs in parallel, not the operations inside a batch."""
-        import torch
-
-        before = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def pack_batches(lengths: NDArray[np.int64], budget: int) -> list[NDArray[np.int64]]:
@@ -121,14 +114,16 @@ def pack_batches(lengths: NDArray[np.int64], budget: int) -> list[NDArray[np.int
     return batches
 
 
-def check_encoder_folder(settings: config.Config) -> None:
-    """Check the folder of `encoder.model`, unless that is a model's name at a hub, without loading it.
+def check_encoder(settings: config.Config) -> None:
+    """Check the folder of `encoder.model`, unless that is a model's name at a hub, and the backend, without loading it.
 
     Raises
     ------
     ConfigError
-        It is not there, is no model folder, or its weights are not whole.
+        The folder is not there, is no model folder, or its weights are not whole; or the backend cannot be used.
     """
+    device = resolve_device(settings.runtime.device)
+    _check_backend(resolve_backend(settings.encoder.backend, device), device)
     key, cure = "encoder.model", "run `climb fetch-encoder`, or give another model"
     for folder in encoder_files(settings).values():
         modules = folder / "modules.json"
@@ -141,15 +136,15 @@ def check_encoder_folder(settings: config.Config) -> None:
             check_model_folder(model, key, cure)
 
 
-def load_encoder(settings: config.Encoder, runtime: config.Runtime) -> Encoder:
+def load_encoder(settings: config_encoder.Encoder, runtime: config.Runtime) -> Encoder:
     """Load the sentence-transformers model of the configuration: safetensors only, no code from the model.
 
     Raises
     ------
     ConfigError
-        The model is not there, is not of this kind, is not whole, or cannot take ``encoder.max_tokens``.
+        The model is not there, is not of this kind, is not whole, or cannot take ``encoder.max_tokens``; or what the
+        backend needs is not installed, or not for this device.
     """
-    import torch
     from safetensors import SafetensorError
     from sentence_transformers import SentenceTransformer
 
@@ -159,7 +154,9 @@ def load_encoder(settings: config.Encoder, runtime: config.Runtime) -> Encoder:
             f"encoder.model: there is no folder {settings.model}; run `climb fetch-encoder`, or give another model"
         )
     device = resolve_device(runtime.device)
-    precision = resolve_precision(settings.precision, device)
+    backend = resolve_backend(settings.backend, device)
+    precision = resolve_precision(settings.precision, device, backend=backend)
+    _check_backend(backend, device)
     try:
         model = SentenceTransformer(
             settings.model,
@@ -182,12 +179,30 @@ def load_encoder(settings: config.Encoder, runtime: config.Runtime) -> Encoder:
             "fetch the model again or give another"
         )
     _check_tokenizer(model, settings)
-    model.eval().to(getattr(torch, precision))
-    return Encoder(model, settings, precision, runtime.threads or thread_count())
+    prompt = model.prompts.get(model.default_prompt_name or "") or ""
+    tokeniser = Tokeniser(model.tokenizer, settings.max_tokens, prompt)
+    threads = (runtime.threads or thread_count()) if device == "cpu" else 1
+    loaded = _load_backend(model.eval(), tokeniser, backend, precision, threads)
+    return Encoder(tokeniser, loaded, settings.batch_tokens, threads, backend, precision)
+
+
+def _load_backend(
+    model: "SentenceTransformer", tokeniser: Tokeniser, backend: str, precision: str, threads: int
+) -> Model:
+    """Return what computes batches; see `climb_assets.embeddings.models`."""
+    import torch
+
+    if backend == "openvino":
+        return OpenvinoModel(model, tokeniser.names, precision, threads)
+    computed = TorchModel(model.to(getattr(torch, precision)))
+    if backend == "torch":
+        return computed
+    with one_thread_each():
+        return StaticModel(distil(model.tokenizer, computed, threads))
 
 
 @functools.lru_cache(maxsize=1)
-def load_encoder_once(settings: config.Encoder, runtime: config.Runtime) -> Encoder:
+def load_encoder_once(settings: config_encoder.Encoder, runtime: config.Runtime) -> Encoder:
     """Return `load_encoder`'s model, loaded once for all shards that a process embeds."""
     from transformers.utils import logging
 
@@ -227,7 +242,16 @@ def _missing_weights(model: "SentenceTransformer", revision: str | None) -> list
     return sorted(name for name, gradient in zip(missing, used, strict=True) if gradient is not None)
 
 
-def _check_tokenizer(model: "SentenceTransformer", settings: config.Encoder) -> None:
+def _check_backend(backend: str, device: str) -> None:
+    if backend != "openvino":
+        return
+    if not is_installed("openvino"):
+        raise ConfigError("encoder.backend: openvino is not installed; pip install 'climb[openvino]', or use torch")
+    if device != "cpu":
+        raise ConfigError("encoder.backend: openvino computes on the CPU; set runtime.device: cpu, or use torch")
+
+
+def _check_tokenizer(model: "SentenceTransformer", settings: config_encoder.Encoder) -> None:
     from transformers import PreTrainedTokenizerFast
 
     if not isinstance(model.tokenizer, PreTrainedTokenizerFast):

@@ -3,7 +3,6 @@
 What belongs here: the assets from raw shards to what the domains hold. Those of the search are `search_specs`.
 """
 
-from climb_assets.environment import resolve_precision
 from climb_assets.graph.hashed_settings import (
     cell_settings,
     centroid_settings,
@@ -12,6 +11,7 @@ from climb_assets.graph.hashed_settings import (
     domain_settings,
     encoder_commit,
     encoder_files,
+    encoder_precision,
     encoder_settings,
     ingest_settings,
     manifest_settings,
@@ -77,9 +77,9 @@ CORPUS_SPECS: tuple[Spec, ...] = (
         inputs=(Input("corpus_shards"),),
         settings=encoder_settings,
         files=encoder_files,
-        check="climb_assets.embeddings.encoder:check_encoder_folder",
+        check="climb_assets.embeddings.encoder:check_encoder",
         resumable=True,
-        precision=lambda config, device: resolve_precision(config.encoder.precision, device),
+        precision=encoder_precision,
         commit=encoder_commit,
         kinds=("pytorch", "huggingface"),
     ),

@@ -5,15 +5,20 @@ hold does.
 """
 
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from climb_assets.config import Config, Training
 from climb_assets.config_base import Section
 from climb_assets.config_tasks import ChoiceTask, HarnessTask
-from climb_assets.environment import resolve_precision, resolve_revision
-from climb_assets.errors import ConfigError
+from climb_assets.environment import (
+    Backend,
+    harness_version,
+    resolve_backend,
+    resolve_device,
+    resolve_precision,
+    resolve_revision,
+)
 
 DOMAINS = ("prune", "merge_distance", "domains", "balance", "cells", "terms")  # of `clusters`: what follows centroids
 EVIDENCE = ("evidence", "carry")  # of `search`: what it begins with
@@ -75,9 +80,19 @@ def snapshot_settings(config: Config, key: str | None) -> dict[str, Any]:
 
 def encoder_settings(config: Config, key: str | None) -> dict[str, Any]:
     """Return what embeddings depend on: a model folder counts by its content, a hub model by name and revision."""
-    settings = values_of(config.encoder, *_elsewhere(config))
+    settings = values_of(config.encoder, *_elsewhere(config)) | {"backend": encoder_backend(config)}
     # Parts decide which documents share a batch, and so the last bits of a vector.
     return {"encoder": settings, "part_documents": config.corpus.part_documents}
+
+
+def encoder_backend(config: Config) -> Backend:
+    """Return what computes the encoder on this machine."""
+    return resolve_backend(config.encoder.backend, resolve_device(config.runtime.device))
+
+
+def encoder_precision(config: Config, device: str) -> str:
+    """Return the precision of vectors on a device."""
+    return resolve_precision(config.encoder.precision, device, backend=resolve_backend(config.encoder.backend, device))
 
 
 def _elsewhere(config: Config) -> tuple[str, ...]:
@@ -87,10 +102,9 @@ def _elsewhere(config: Config) -> tuple[str, ...]:
 
 def centroid_settings(config: Config, key: str | None) -> dict[str, Any]:
     """Return what centroids depend on; of the encoder what makes another space, and not the last bits of a vector."""
-    return {
-        "clusters": values_of(config.clusters, *DOMAINS),
-        "encoder": values_of(config.encoder, "batch_tokens", "precision", *_elsewhere(config)),
-    }
+    encoder = values_of(config.encoder, "backend", "batch_tokens", "precision", *_elsewhere(config))
+    static = {"backend": "static"} if config.encoder.backend == "static" else {}
+    return {"clusters": values_of(config.clusters, *DOMAINS), "encoder": encoder | static}
 
 
 def domain_settings(config: Config, key: str | None) -> dict[str, Any]:
@@ -149,7 +163,7 @@ def scorer_files(config: Config) -> dict[str, Path]:
 
 def scorer_precision(config: Config, device: str) -> str | None:
     """Return the precision of the vectors that a probe is fitted on; None where there is no probe."""
-    return resolve_precision(config.encoder.precision, device) if probes(config) else None
+    return encoder_precision(config, device) if probes(config) else None
 
 
 def probes(config: Config) -> bool:
@@ -313,20 +327,6 @@ def task_settings(config: Config, *, deciding_only: bool) -> dict[str, Any]:
         for name, task in config.tasks.items()
         if not deciding_only or task.split == "search_eval"
     }
-
-
-def harness_version() -> str:
-    """Return the version of the harness, which its scores depend on.
-
-    Raises
-    ------
-    ConfigError
-        It is not installed.
-    """
-    try:
-        return version("lm_eval")
-    except PackageNotFoundError:
-        raise ConfigError("a task of kind harness needs lm-evaluation-harness: pip install 'climb[eval]'") from None
 
 
 def harness_facts() -> dict[str, Any]:

@@ -13,10 +13,10 @@ import pyarrow as pa
 
 from climb_assets.config import Training
 from climb_assets.config_tasks import ChoiceTask, HarnessTask, Task, TextTask
-from climb_assets.environment import counted
+from climb_assets.environment import counted, harness_version
 from climb_assets.errors import ComputeError
 from climb_assets.graph.code_identity import code_of
-from climb_assets.graph.hashed_settings import harness_version, training_precision
+from climb_assets.graph.hashed_settings import training_precision
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.spec import environment_of
 from climb_assets.search.item_sampling import TaskItems

@@ -14,8 +14,8 @@ from climb_assets.config import Config, Training
 from climb_assets.config_tasks import ChoiceTask, HarnessTask, Task
 from climb_assets.corpus.choice_items import count_choice_items
 from climb_assets.corpus.outside_files import TOKENIZER, check_model_folder, read_vocabulary
+from climb_assets.environment import harness_version
 from climb_assets.errors import ConfigError, CorruptArtifact
-from climb_assets.graph.hashed_settings import harness_version
 from climb_assets.search.search_state import deciding_tasks
 from climb_assets.store.artifacts import Artifact
 from climb_assets.tables import read_table

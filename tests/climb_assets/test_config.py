@@ -70,6 +70,11 @@ def test_unknown_key_of_a_task_is_named(tmp_path: Path) -> None:
         ({"tasks": {"a": {"kind": "guess"}}}, r"tasks\.a.*kind"),
         ({"profile": "huge"}, "profile 'huge' is not known; choose one of demo, paper, smoke"),
         ({"tokenizer": {"path": "t.json", "name": "gpt2"}}, r"tokenizer\.path or tokenizer\.name, not both"),
+        ({"encoder": {"precision": "int8"}}, r"int8 is one of encoder\.backend openvino, not of torch; name that"),
+        (
+            {"encoder": {"precision": "float16", "backend": "auto"}},
+            r"float16 is one of encoder\.backend torch or static, not of auto; .*set encoder\.precision: auto",
+        ),
         ({"clusters": {"merge_distance": 1.5}}, r"exactly one of clusters\.merge_distance, clusters\.domains and"),
         (
             {"clusters": {"balance": {"domains": 4, "largest_share": 0.5}}},  # the profile has a number of domains

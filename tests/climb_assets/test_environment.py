@@ -19,7 +19,9 @@ from climb_assets.environment import (
     classify_architecture,
     counted,
     differences,
+    is_installed,
     package_versions,
+    resolve_backend,
     resolve_device,
     resolve_precision,
     resolve_revision,
@@ -64,6 +66,27 @@ def test_encoder_and_training_compute_in_the_same_precision_on_a_cpu() -> None:
     assert resolve_precision("auto", "cpu", gradients=True) == resolve_precision("auto", "cpu")
     if platform.machine() == "x86_64":
         assert fast == torch.cpu._is_avx512_bf16_supported()
+
+
+@pytest.mark.parametrize("backend", ["torch", "openvino", "static"])
+def test_a_backend_that_is_asked_for_is_taken(backend) -> None:
+    assert resolve_backend(backend, "cpu") == resolve_backend(backend, "cuda") == backend
+
+
+def test_int8_is_taken_where_the_processor_has_it_and_openvino_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = Path("/proc/cpuinfo").read_text().split() if Path("/proc/cpuinfo").exists() else []
+    fast = bool({"avx512_vnni", "avx_vnni", "amx_int8"} & set(listed))
+    assert (resolve_precision("auto", "cpu", backend="openvino") == "int8") == fast
+    assert resolve_precision("auto", "cpu", backend="static") == resolve_precision("auto", "cpu") != "int8"
+    assert resolve_precision("bfloat16", "cpu", backend="openvino") == "bfloat16"
+    assert resolve_backend("auto", "cuda") == "torch"
+    for installed in (True, False):
+        monkeypatch.setattr("climb_assets.environment.is_installed", lambda distribution, found=installed: found)
+        assert resolve_backend("auto", "cpu") == ("openvino" if fast and installed else "torch")
+
+
+def test_what_is_installed_is_found_by_its_distribution() -> None:
+    assert is_installed("numpy") and is_installed("scikit-learn") and not is_installed("nothing-of-that-name")
 
 
 def test_a_gpu_computes_in_what_it_has_and_trains_in_no_float16() -> None:

@@ -4,6 +4,7 @@ import json
 import shutil
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,15 @@ def test_texts_are_labelled_alike_with_and_without_the_lake(lake: Path, exported
     assert Taxonomy.load(exported).classify(TEXTS).equals(of_lake)
     assert of_lake["id"].to_pylist()[1] == document_id("proof theorem\nlemma axiom")
     assert Taxonomy.load(str(exported)).classify([]).num_rows == 0
+
+
+def test_an_exported_taxonomy_says_what_computed_vectors_unless_it_is_torch(exported: Path, tmp_path: Path) -> None:
+    taxonomy = Taxonomy.load(exported)
+    assert taxonomy.encoder.backend == "torch"
+    assert "backend" not in json.loads((exported / "taxonomy.json").read_text())["encoder"]
+    encoder = taxonomy.facts.encoder.model_copy(update={"backend": "static"})
+    replace(taxonomy, facts=taxonomy.facts.model_copy(update={"encoder": encoder})).export(tmp_path / "static")
+    assert Taxonomy.load(tmp_path / "static", encoder=exported / "encoder").encoder.backend == "static"
 
 
 def test_an_exported_taxonomy_can_be_exported_again(exported: Path, tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from climb_assets.config import Encoder as EncoderSettings
 from climb_assets.config import Runtime
+from climb_assets.config_encoder import Encoder as EncoderSettings
 from climb_assets.embeddings.encoder import Encoder, load_encoder
 from climb_assets.tables import write_table
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from climb_assets.config import Encoder as EncoderSettings
 from climb_assets.config import Runtime
+from climb_assets.config_encoder import Encoder as EncoderSettings
 from climb_assets.embeddings.encoder import Encoder, load_encoder, pack_batches
 from climb_assets.errors import ConfigError
 

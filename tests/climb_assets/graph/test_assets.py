@@ -72,6 +72,8 @@ def users(before: Config, after: Config) -> set[str]:
         ("tokenizer", {"vocabulary": 600}, {"tokenizer"}),
         ("encoder", {"max_tokens": 33}, {"embeddings", "cluster_model"}),  # another space
         ("encoder", {"batch_tokens": 65}, {"embeddings"}),
+        ("encoder", {"backend": "openvino"}, {"embeddings"}),
+        ("encoder", {"backend": "static"}, {"embeddings", "cluster_model"}),  # another space
         ("quality", {"scorer": "fasttext"}, {"quality_scorer", "quality_scores", "domains"}),
         ("quality", {"folds": 4}, set()),
         ("clusters", {"count": 7}, {"cluster_model"}),
