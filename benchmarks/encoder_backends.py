@@ -8,7 +8,7 @@ clusters and domains of each. The row `again` is float32 with another seed of k-
     python benchmarks/encoder_backends.py [--documents 5000] [--timed 400] [--json]
 
 `onnx int8` is ONNX Runtime with weights in int8 by its own dynamic quantisation, measured where onnx and onnxruntime
-are installed. It is no backend: see docs/results.md. The cascade would label by static vectors first and embed what
+are installed. It is no backend: see docs/design.md. The cascade would label by static vectors first and embed what
 lies nearly as near to a second centroid; its share of documents is that with which 95 % keep their labels.
 """
 
