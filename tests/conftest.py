@@ -7,6 +7,9 @@ import sqlite3
 import subprocess
 from pathlib import Path
 
+# Libraries read it when they load. Threads that wait for work spin, and there are as many processes as cores.
+os.environ |= {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "RAYON")} | os.environ
+
 import hypothesis
 import numpy as np
 import pytest
