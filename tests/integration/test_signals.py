@@ -31,7 +31,10 @@ def working(project: Path) -> Launch:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("number", "word"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")])
+@pytest.mark.parametrize(
+    ("number", "word"),
+    [pytest.param(signal.SIGINT, "interrupted", marks=variant), (signal.SIGTERM, "terminated")],  # Ctrl-C is below
+)
 def test_up_ends_at_once_and_says_how_to_go_on(project: Path, up: Up, number: signal.Signals, word: str) -> None:
     started = working(project)
     try:
