@@ -28,8 +28,8 @@ demo: install ## the whole of CLIMB on a real corpus
 test: install ## every test, a file at a time on all cores; one process more, as servers mostly wait
 	@exec env TMPDIR=$(TEST_FOLDER) $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
-test-all: export CLIMB_TEST_VARIANTS := all
-test-all: test ## the same, with every variant: each moment of a kill, each signal, each kind of edit
+test-all: export CLIMB_TEST_MOMENTS := all
+test-all: test ## the same, with every moment at which a process is killed
 
 ui: install ## Dagster's web UI and daemon on loopback
 	@exec $(BIN)/climb ui --port $(PORT)

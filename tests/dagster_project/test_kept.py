@@ -28,7 +28,6 @@ from dagster_project.plan_summary import describe_plan
 from tests.conftest import write_source
 from tests.dagster_project.conftest import Up, assets, names
 from tests.dagster_project.test_instance import stale_for_dagster
-from tests.variants import EVERY_VARIANT
 
 TAXONOMY = ("cluster_model", "domains")
 SEARCH = ("training_tokens", "mixture_candidates", "proxy_results", "predictor_state", "baseline_mixtures")
@@ -270,8 +269,7 @@ def test_lineage_tells_of_the_corpus_that_it_was_fitted_on(project: Path, up: Up
 def test_dagster_does_not_call_it_stale_for_what_came(project: Path, up: Up) -> None:
     add_shard(project)
     follow: list[str] = []
-    steps = [("corpus_manifest", None), ("domain_supply", "domain_supply"), (None, "mixed_corpus")]
-    for to, made in steps if EVERY_VARIANT else steps[1:]:
+    for to, made in (("corpus_manifest", None), ("domain_supply", "domain_supply"), (None, "mixed_corpus")):
         up(to)
         follow += [made] if made else []
         assert stale_for_dagster(project, *KEPT, *SEARCH, *follow) == {}, to

@@ -20,6 +20,7 @@ from climb_assets.store.local import LocalStore
 
 ROOT = Path(__file__).parents[2]
 MARK = "CLIMB_TEST_MARK"
+EVERY_MOMENT = os.environ.get("CLIMB_TEST_MOMENTS") == "all"  # of those at which something is killed; else some
 
 
 @dataclass

@@ -23,6 +23,7 @@ from dagster_project.dead_runs import UNFINISHED
 from dagster_project.instance import open_instance
 from dagster_project.run_plan import bring_up_to_date
 from tests.integration.processes import (
+    EVERY_MOMENT,
     ROOT,
     Launch,
     assert_gone,
@@ -32,7 +33,6 @@ from tests.integration.processes import (
     trained,
     wait_until,
 )
-from tests.variants import EVERY_VARIANT
 
 
 def embedding(lake: Path, started: Launch) -> bool:
@@ -69,8 +69,8 @@ def models_of_width(lake: Path, hidden: int) -> int:
 
 # As the Makefile asks: BusyBox has another setpriv.
 SETPRIV = subprocess.run("setpriv --pdeathsig KILL true", shell=True, capture_output=True, check=False).returncode == 0
-MOMENTS: list[Callable[[Path, Launch], bool]] = [embedding, proxies_training]
-if EVERY_VARIANT:
+MOMENTS: list[Callable[[Path, Launch], bool]] = [embedding, proxies_training, targets_training]
+if EVERY_MOMENT:
     MOMENTS = [embedding, workers_starting, proxies_training, confirming, targets_training]
 
 

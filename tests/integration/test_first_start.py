@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from dagster_project.instance import open_instance
-from tests.integration.processes import ROOT
-from tests.variants import EVERY_VARIANT
+from tests.integration.processes import EVERY_MOMENT, ROOT
 
-KILLS, TOGETHER = 4 if EVERY_VARIANT else 2, 3
+KILLS, TOGETHER = 4 if EVERY_MOMENT else 2, 3
 
 
 @pytest.mark.slow

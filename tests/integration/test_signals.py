@@ -15,7 +15,6 @@ import pytest
 
 from tests.integration.conftest import Up
 from tests.integration.processes import ROOT, Launch, assert_gone, climb, launch, wait_until
-from tests.variants import variant
 
 AT_ONCE = 60.0  # seconds; alone it takes one, beside other work more than fifteen were seen
 
@@ -31,10 +30,7 @@ def working(project: Path) -> Launch:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("number", "word"),
-    [pytest.param(signal.SIGINT, "interrupted", marks=variant), (signal.SIGTERM, "terminated")],  # Ctrl-C is below
-)
+@pytest.mark.parametrize(("number", "word"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")])
 def test_up_ends_at_once_and_says_how_to_go_on(project: Path, up: Up, number: signal.Signals, word: str) -> None:
     started = working(project)
     try:
@@ -105,7 +101,7 @@ def test_a_query_that_heeds_no_request_is_ended_when_its_time_is_up(project: Pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=variant)])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_query_ends_at_once(project: Path, number: signal.Signals) -> None:
     query = "SELECT count(*) FROM range(2000000000) a, range(1000) b"
     started = climb(project, "sql", query)
