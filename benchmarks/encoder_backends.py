@@ -31,7 +31,7 @@ from climb_assets.clusters.kmeans import fit_centroids, nearest_centroids, read_
 from climb_assets.config import Clusters, Runtime
 from climb_assets.config_encoder import Encoder as EncoderSettings
 from climb_assets.embeddings.encoder import Encoder, load_encoder
-from climb_assets.embeddings.tokeniser import Features, Tokeniser
+from climb_assets.embeddings.encoder_tokenizer import EncoderTokenizer, Features
 from climb_assets.environment import architecture_class, resolve_precision
 from climb_assets.executor.capacity import thread_count
 
@@ -86,7 +86,7 @@ def load_onnx(model: Path, max_tokens: int) -> Encoder:
     from sentence_transformers import SentenceTransformer
 
     loaded = SentenceTransformer(str(model), device="cpu").eval()
-    tokeniser = Tokeniser(loaded.tokenizer, max_tokens)
+    tokenizer = EncoderTokenizer(loaded.tokenizer, max_tokens)
 
     class Positional(torch.nn.Module):
         def __init__(self) -> None:
@@ -94,15 +94,15 @@ def load_onnx(model: Path, max_tokens: int) -> Encoder:
             self.steps = torch.nn.Sequential(*loaded)
 
         def forward(self, *tensors: torch.Tensor) -> torch.Tensor:
-            return self.steps(dict(zip(tokeniser.names, tensors, strict=True)))["sentence_embedding"]
+            return self.steps(dict(zip(tokenizer.names, tensors, strict=True)))["sentence_embedding"]
 
     example = loaded.tokenizer(["a", "a a a"], padding=True, return_tensors="pt")
-    tensors, axes = tuple(example[name] for name in tokeniser.names), {0: "texts", 1: "tokens"}
+    tensors, axes = tuple(example[name] for name in tokenizer.names), {0: "texts", 1: "tokens"}
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     with tempfile.TemporaryDirectory() as folder:
         exported, rounded = Path(folder) / "exported.onnx", Path(folder) / "rounded.onnx"
-        names, dynamic = list(tokeniser.names), dict.fromkeys(tokeniser.names, axes)
+        names, dynamic = list(tokenizer.names), dict.fromkeys(tokenizer.names, axes)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the newer exporter made a slower model
             torch.onnx.export(Positional(), tensors, exported, input_names=names, dynamic_axes=dynamic, dynamo=False)
@@ -112,7 +112,7 @@ def load_onnx(model: Path, max_tokens: int) -> Encoder:
     def run(features: Features) -> Floats:
         return normalise(session.run(None, features)[0])
 
-    return Encoder(tokeniser, run, BATCH_TOKENS, thread_count(), "onnx", "int8")
+    return Encoder(tokenizer, run, BATCH_TOKENS, thread_count(), "onnx", "int8")
 
 
 def normalise(vectors: NDArray[Any]) -> Floats:

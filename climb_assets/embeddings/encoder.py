@@ -9,10 +9,9 @@ batch of its own, which keeps the batch in the core's cache and makes the result
 What computes a batch is the backend's: `models`.
 """
 
-import contextlib
 import functools
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,13 +21,14 @@ from numpy.typing import NDArray
 
 from climb_assets import config, config_encoder
 from climb_assets.corpus.outside_files import check_model_folder, read_json
+from climb_assets.embeddings.encoder_tokenizer import EncoderTokenizer, Features
 from climb_assets.embeddings.models import OpenvinoModel, StaticModel, TorchModel
 from climb_assets.embeddings.static import distil
-from climb_assets.embeddings.tokeniser import Features, Tokeniser
 from climb_assets.environment import is_installed, resolve_backend, resolve_device, resolve_precision
 from climb_assets.errors import ConfigError
 from climb_assets.executor.capacity import thread_count
 from climb_assets.graph.hashed_settings import encoder_files
+from climb_assets.one_thread import on_one_thread
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -51,12 +51,12 @@ class Encoder:
     """A loaded model. Make one with `load_encoder`."""
 
     def __init__(
-        self, tokeniser: Tokeniser, model: Model, batch_tokens: int, threads: int, backend: str, precision: str
+        self, tokenizer: EncoderTokenizer, model: Model, batch_tokens: int, threads: int, backend: str, precision: str
     ) -> None:
         self.backend, self.precision = backend, precision
-        self._tokeniser, self._model = tokeniser, model
+        self._tokenizer, self._model = tokenizer, model
         self._batch_tokens, self._threads = batch_tokens, threads
-        self.dimension = self._embed(tokeniser.tokenise(["a"])).shape[1]
+        self.dimension = self._embed(tokenizer.tokenise(["a"])).shape[1]
 
     def encode(self, texts: Sequence[str]) -> Encoded:
         """Embed texts.
@@ -74,33 +74,20 @@ class Encoder:
         vectors = np.zeros((len(texts), self.dimension), np.float16)
         if not texts:
             return Encoded(vectors, 0, 0)
-        encodings = self._tokeniser.tokenise(texts)
+        encodings = self._tokenizer.tokenise(texts)
         lengths = np.array([len(encoding) for encoding in encodings])
         batches = pack_batches(lengths, self._batch_tokens)
 
         def run(batch: NDArray[np.int64]) -> None:
             vectors[batch] = self._embed([encodings[i] for i in batch])
 
-        with one_thread_each(), ThreadPoolExecutor(self._threads) as pool:
-            list(pool.map(run, batches))
+        with on_one_thread(), ThreadPoolExecutor(self._threads) as pool:
+            list(pool.map(run, batches))  # batches run in parallel, not the operations inside one
         padded = sum(int(lengths[batch].max()) * len(batch) for batch in batches)
         return Encoded(vectors, int(lengths.sum()), padded)
 
     def _embed(self, encodings: "Sequence[Encoding]") -> NDArray[np.float16]:
-        return self._model(self._tokeniser.pad(encodings)).astype(np.float16)
-
-
-@contextlib.contextmanager
-def one_thread_each() -> Iterator[None]:
-    """Let the batches be what runs in parallel, not the operations inside a batch."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+        return self._model(self._tokenizer.pad(encodings)).astype(np.float16)
 
 
 def pack_batches(lengths: NDArray[np.int64], budget: int) -> list[NDArray[np.int64]]:
@@ -180,24 +167,24 @@ def load_encoder(settings: config_encoder.Encoder, runtime: config.Runtime) -> E
         )
     _check_tokenizer(model, settings)
     prompt = model.prompts.get(model.default_prompt_name or "") or ""
-    tokeniser = Tokeniser(model.tokenizer, settings.max_tokens, prompt)
+    tokenizer = EncoderTokenizer(model.tokenizer, settings.max_tokens, prompt)
     threads = (runtime.threads or thread_count()) if device == "cpu" else 1
-    loaded = _load_backend(model.eval(), tokeniser, backend, precision, threads)
-    return Encoder(tokeniser, loaded, settings.batch_tokens, threads, backend, precision)
+    loaded = _load_backend(model.eval(), tokenizer, backend, precision, threads)
+    return Encoder(tokenizer, loaded, settings.batch_tokens, threads, backend, precision)
 
 
 def _load_backend(
-    model: "SentenceTransformer", tokeniser: Tokeniser, backend: str, precision: str, threads: int
+    model: "SentenceTransformer", tokenizer: EncoderTokenizer, backend: str, precision: str, threads: int
 ) -> Model:
     """Return what computes batches; see `climb_assets.embeddings.models`."""
     import torch
 
     if backend == "openvino":
-        return OpenvinoModel(model, tokeniser.names, precision, threads)
+        return OpenvinoModel(model, tokenizer.names, precision, threads)
     computed = TorchModel(model.to(getattr(torch, precision)))
     if backend == "torch":
         return computed
-    with one_thread_each():
+    with on_one_thread():
         return StaticModel(distil(model.tokenizer, computed, threads))
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from climb_assets.embeddings.tokeniser import Features
+from climb_assets.embeddings.encoder_tokenizer import Features
 from climb_assets.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from climb_assets.embeddings.tokeniser import Features
+from climb_assets.embeddings.encoder_tokenizer import Features
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

@@ -4,12 +4,10 @@ What belongs here: what DoReMi is made from and where it goes. The algorithm is 
 weights are a baseline of the search.
 """
 
-import contextlib
-from collections.abc import Iterator
-
 from climb_assets.errors import ComputeError
 from climb_assets.graph.code_identity import code_of
 from climb_assets.graph.materializer import Materializer
+from climb_assets.one_thread import on_one_thread
 from climb_assets.store.artifacts import Artifact, Draft, Order
 from climb_assets.training.checkpoint import Checkpoint
 from climb_assets.training.doremi import choose_mixtures, reweight_domains, write_reweighting
@@ -64,7 +62,7 @@ def reweigh(materializer: Materializer) -> tuple[Artifact, ProxyOutcome]:
         against = load_model(reference.model.path).to(proxy.device)  # type: ignore[arg-type]
         unfinished = materializer.store.working_folder(order)
         checkpoint = Checkpoint(unfinished, draft.path, config.runtime.checkpoint_seconds)
-        with _one_thread():
+        with on_one_thread():
             run = reweight_domains(proxy, against, plan, config.proxy, config.baselines.doremi, checkpoint)
         write_reweighting(draft.path / RUN, run)
         save_model(proxy, tokenizer, draft.path)
@@ -76,16 +74,3 @@ def reweigh(materializer: Materializer) -> tuple[Artifact, ProxyOutcome]:
 
 # What this process has imported: should the files change under it, the old code's work must not bear the new hash.
 _CODE = code_of(REWEIGH)
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Compute on one thread, whatever machine this is: another number could change the last bits."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

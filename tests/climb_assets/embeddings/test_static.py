@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from climb_assets.config_encoder import Encoder as EncoderSettings
+from climb_assets.embeddings.encoder_tokenizer import Features
 from climb_assets.embeddings.static import distil, project
-from climb_assets.embeddings.tokeniser import Features
 
 
 @pytest.fixture

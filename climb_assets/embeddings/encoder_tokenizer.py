@@ -23,7 +23,7 @@ ATTRIBUTES = {"input_ids": "ids", "token_type_ids": "type_ids", "attention_mask"
 Features = dict[str, NDArray[np.int64]]
 
 
-class Tokeniser:
+class EncoderTokenizer:
     """The tokenizer of a sentence-transformers model, without what its own call around it costs.
 
     Parameters

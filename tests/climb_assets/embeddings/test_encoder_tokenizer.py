@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from climb_assets.config_encoder import Encoder as EncoderSettings
-from climb_assets.embeddings.tokeniser import Tokeniser, cut_words
+from climb_assets.embeddings.encoder_tokenizer import EncoderTokenizer, cut_words
 
 LIMIT = 8
 words = st.sampled_from(["river", "lake", "proof", "oven", "unknown", "x" * 120, "été", "湖", "a-b", "...", "bread"])
@@ -23,12 +23,12 @@ def tokenizer(settings: EncoderSettings) -> PreTrainedTokenizerFast:
 @given(st.lists(texts, min_size=1, max_size=5))
 def test_tokens_are_those_of_the_whole_text(tokenizer, several: list[str]) -> None:
     expected = tokenizer(several, truncation=True, max_length=LIMIT)["input_ids"]
-    assert [encoding.ids for encoding in Tokeniser(tokenizer, LIMIT).tokenise(several)] == expected
+    assert [encoding.ids for encoding in EncoderTokenizer(tokenizer, LIMIT).tokenise(several)] == expected
 
 
 def test_a_text_that_begins_with_few_tokens_is_read_to_its_end(tokenizer) -> None:
     text = "river" + " " * 200 + "lake " * 30
-    (encoding,) = Tokeniser(tokenizer, LIMIT).tokenise([text])
+    (encoding,) = EncoderTokenizer(tokenizer, LIMIT).tokenise([text])
     assert len(encoding.ids) == LIMIT
 
 
@@ -37,15 +37,15 @@ def test_arrays_are_those_of_the_models_own_tokenizer(settings: EncoderSettings,
     tokenizer = AutoTokenizer.from_pretrained(settings.model, padding_side=side)
     several = ["river", "lake water fish " * 10, ""]
     expected = tokenizer(several, truncation=True, max_length=LIMIT, padding=True, return_tensors="np")
-    tokeniser = Tokeniser(tokenizer, LIMIT)
-    found = tokeniser.pad(tokeniser.tokenise(several))
+    tokenizer = EncoderTokenizer(tokenizer, LIMIT)
+    found = tokenizer.pad(tokenizer.tokenise(several))
     assert found.keys() == expected.keys()
     for name, array in found.items():
         np.testing.assert_array_equal(array, expected[name])
 
 
 def test_the_models_tokenizer_is_left_as_it_was(tokenizer) -> None:
-    Tokeniser(tokenizer, LIMIT).tokenise(["river lake water fish boat bread flour oven"])
+    EncoderTokenizer(tokenizer, LIMIT).tokenise(["river lake water fish boat bread flour oven"])
     assert len(tokenizer("river lake water fish boat bread flour oven")["input_ids"]) == 10
 
 
