@@ -68,7 +68,7 @@ def test_unknown_key_of_a_task_is_named(tmp_path: Path) -> None:
         ({"objectives": {"../up": {"first_text": 1}}}, "objectives"),
         ({"tasks": {"a": {"kind": "text", "sources": []}}}, r"tasks\.a\.sources"),
         ({"tasks": {"a": {"kind": "guess"}}}, r"tasks\.a.*kind"),
-        ({"profile": "huge"}, "profile 'huge' is not known; choose one of demo, paper, smoke"),
+        ({"profile": "huge"}, "profile 'huge' is not known; choose one of demo, evening, paper, smoke"),
         ({"tokenizer": {"path": "t.json", "name": "gpt2"}}, r"tokenizer\.path or tokenizer\.name, not both"),
         ({"encoder": {"precision": "int8"}}, r"int8 is one of encoder\.backend openvino, not of torch; name that"),
         (
