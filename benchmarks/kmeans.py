@@ -29,6 +29,7 @@ from climb_assets.clusters.kmeans import fit_centroids, nearest_centroids, read_
 from climb_assets.config import Clusters
 from climb_assets.environment import resolve_precision
 from climb_assets.executor.capacity import thread_count
+from climb_assets.store.local import LocalStore
 
 NAME = "k-means fit against scikit-learn"
 BLOCK = 4096
@@ -40,7 +41,8 @@ Fit = Callable[[Floats, int, int, int], Floats]  # vectors, clusters, iterations
 
 def read_vectors(lake: Path, most: int) -> Floats:
     """Return unit vectors of a lake's embeddings, evenly of all shards if there are more than `most`."""
-    files = sorted(lake.glob("artifacts/embeddings/*/vectors.npy"))
+    store = LocalStore(lake)
+    files = [store.get("embeddings", shard).file("vectors.npy") for shard in store.partitions("embeddings")]
     vectors = np.concatenate([np.load(path, allow_pickle=False) for path in files]).astype(np.float32)
     vectors = vectors[:: -(-len(vectors) // most)]
     unit: Floats = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
