@@ -38,7 +38,9 @@ FINISHED = "cost.json"
 
 def run(lake: Path, folder: Path, profile: str, seeds: int) -> None:
     """Search with each seed, and copy what it concluded."""
-    search = yaml.safe_load((resources.files("climb_assets") / "profiles" / f"{profile}.yaml").read_text())["search"]
+    search = yaml.safe_load(
+        (resources.files("climb_assets") / "profiles" / f"{profile}.yaml").read_text(encoding="utf-8")
+    )["search"]
     for seed in range(seeds):
         out = folder / f"seed-{seed}"
         if (out / FINISHED).exists():
