@@ -99,7 +99,7 @@ def write_shards(texts: list[str], folder: Path) -> list[Path]:
 def sign(folder: Path) -> ShardSignatures:
     """Sign one shard."""
     sign_shard(folder / "documents.parquet", CORPUS.near_duplicates, folder, CORPUS.part_documents)
-    return ShardSignatures.open(folder.name, folder.name, *(folder / name for name in FILES))
+    return ShardSignatures(folder.name, folder.name, *(folder / name for name in FILES))
 
 
 def find_ours(folders: list[Path], out: Path) -> Pairs:

@@ -226,7 +226,7 @@ def write_domains(inputs: DomainInputs, settings: Clusters, out: Path) -> dict[s
     """
     statistics = read_table(inputs.statistics)
     partition = form_domains(statistics, inputs.centroids, settings, inputs.needed)
-    tally = tally_clusters(inputs.shards, inputs.splits)
+    tally = tally_clusters(inputs.shards, inputs.splits, out)
     samples = sample_texts(inputs.shards, inputs.splits, partition.domain_of)
     texts = ["\n".join(of_domain) for of_domain in samples]
     pruned = tabulate_pruned(statistics, partition.pruned_by, inputs.shards, inputs.splits, texts, settings.terms)

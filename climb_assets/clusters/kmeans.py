@@ -21,7 +21,7 @@ from climb_assets.errors import ComputeError, CorruptArtifact
 from climb_assets.executor.capacity import thread_count
 from climb_assets.randomness import derived_seed, scramble
 from climb_assets.store.artifacts import canonical_json
-from climb_assets.store.files import write_array, write_atomically
+from climb_assets.store.files import MappedArrays, write_array, write_atomically
 from climb_assets.tables import read_table, write_table
 
 BLOCK = 8192  # vectors that are compared with all centroids at a time; bounds memory only
@@ -79,7 +79,7 @@ def _gather(shards: list[ShardVectors], places: NDArray[np.int64]) -> NDArray[np
         raise ComputeError(
             "the corpus has no train document; add raw files or lower corpus.search_eval and report_eval"
         )
-    loaded = [np.load(shard.vectors, mmap_mode="r", allow_pickle=False) for shard in shards]
+    loaded = MappedArrays(shard.vectors for shard in shards)
     sample = np.empty((len(places), loaded[0].shape[1]), np.float32)
     for number, vectors in enumerate(loaded):
         chosen = np.flatnonzero(places[:, 0] == number)

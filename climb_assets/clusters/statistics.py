@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from climb_assets.clusters.shards import ScoredShard
 from climb_assets.errors import ComputeError
+from climb_assets.executor.database import open_database
 from climb_assets.tables import write_table
 
 TOP_SOURCES = 5
@@ -38,16 +39,19 @@ TALLY = r"""
 """
 
 
-def tally_clusters(shards: Sequence[ScoredShard], splits: Path) -> pa.Table:
+def tally_clusters(shards: Sequence[ScoredShard], splits: Path, folder: Path) -> pa.Table:
     """Return one row per cluster and source.
 
     Columns: documents, tokens, bytes, the sums of distance and scores (null where no document has a score), and for
     each dimension, under its name after `JUDGED`, how many documents have a score.
-    """
-    import duckdb
 
+    Parameters
+    ----------
+    folder
+        Where what does not fit into memory may be put down.
+    """
     tallies = []
-    with duckdb.connect() as connection:
+    with open_database(folder) as connection:
         for shard in shards:
             paths = {name: str(getattr(shard, name)) for name in ("documents", "tokens", "assignments", "scores")}
             parameters = paths | {"splits": str(splits), "shard": shard.shard}
@@ -111,7 +115,7 @@ def compute_statistics(shards: Sequence[ScoredShard], splits: Path, out: Path) -
     -------
     Facts: clusters, documents, tokens, bytes.
     """
-    tally = tally_clusters(shards, splits)
+    tally = tally_clusters(shards, splits, out)
     clusters = add_up(tally, ["cluster"])
     sources = top_sources(tally, tally["cluster"].to_pylist())
     columns: dict[str, Any] = {"cluster": clusters["cluster"]} | {name: clusters[name] for name in COUNTS}

@@ -67,9 +67,7 @@ def near_duplicates(climb: Materializer, draft: Draft) -> None:
 
 
 def _signatures(artifact: Artifact) -> ShardSignatures:
-    return ShardSignatures.open(
-        str(artifact.partition), artifact.data_version, *(artifact.file(name) for name in FILES)
-    )
+    return ShardSignatures(str(artifact.partition), artifact.data_version, *(artifact.file(name) for name in FILES))
 
 
 def _earlier_pairs(climb: Materializer, shards: Sequence[ShardSignatures], draft: Draft) -> EarlierPairs | None:

@@ -16,6 +16,7 @@ from climb_assets.config import Corpus
 from climb_assets.corpus.quarantine import explain_nothing_left
 from climb_assets.corpus.splits import SplitTables, assign_splits
 from climb_assets.errors import ComputeError, CorpusError
+from climb_assets.executor.database import open_database
 from climb_assets.tables import read_table, write_rows, write_table
 
 VERSIONS = ("corpus_version", "tokens_version", "embeddings_version", "quality_version")
@@ -69,10 +70,10 @@ def build_manifest(shards: Sequence[ShardParts], pairs: Path, settings: Corpus, 
     CorpusError
         No shard holds a document.
     """
-    import duckdb
-
     ordered = sorted(shards, key=lambda parts: parts.shard)
-    with duckdb.connect(config={"enable_external_access": False, "preserve_insertion_order": False}) as connection:
+    with open_database(out) as connection:
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET preserve_insertion_order = false")
         connection.execute("CREATE TABLE documents (shard INTEGER, id UUID, tokens BIGINT, bytes BIGINT)")
         for number, parts in enumerate(ordered):
             connection.register("part", _read_documents(parts))

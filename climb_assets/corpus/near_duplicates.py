@@ -9,10 +9,10 @@ of the corpus are those of its buckets: when shards come or go, only the buckets
 again, all others keep the pairs they had, and the table is the same, byte for byte, as one from scratch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -32,19 +32,42 @@ PAIRS = pa.schema([("id", pa.string()), ("other", pa.string()), ("similarity", p
 
 @dataclass(frozen=True)
 class ShardSignatures:
-    """The signatures of a shard, mapped into memory, and the data version of their artefact."""
+    """The signatures of a shard: the files of one `document_signatures` artefact, and its data version.
+
+    A file is mapped into memory when it is asked for and as long as it is looked at, so that a corpus may have more
+    shards than a process may have open files.
+    """
 
     shard: str
     version: str
-    ids: NDArray[np.uint64]
-    keys: NDArray[np.uint32]
-    slots: NDArray[np.uint8]
+    ids_file: Path
+    keys_file: Path
+    slots_file: Path
 
-    @classmethod
-    def open(cls, shard: str, version: str, ids: Path, keys: Path, slots: Path) -> Self:
-        """Map the files of one `document_signatures` artefact."""
-        mapped = (np.load(path, "r", allow_pickle=False) for path in (ids, keys, slots))
-        return cls(shard, version, *(array.view(np.ndarray) for array in mapped))  # slices of memmap are slow
+    @property
+    def ids(self) -> NDArray[np.uint64]:
+        """The halves of the ids (documents, 2)."""
+        return _map(self.ids_file)
+
+    @property
+    def keys(self) -> NDArray[np.uint32]:
+        """The keys of the documents in each band (`BANDS`, documents)."""
+        return _map(self.keys_file)
+
+    @property
+    def slots(self) -> NDArray[np.uint8]:
+        """The bytes of the signatures (documents, `SLOTS`)."""
+        return _map(self.slots_file)
+
+
+def _map(path: Path) -> NDArray[Any]:
+    array: NDArray[Any] = np.load(path, "r", allow_pickle=False).view(np.ndarray)  # slices of memmap are slow
+    return array
+
+
+def _join(arrays: Iterable[NDArray[Any]]) -> NDArray[Any]:
+    """Return parts of mapped arrays as one; each map is closed before the next one is opened."""
+    return np.concatenate([array.copy() for array in arrays])
 
 
 @dataclass(frozen=True)
@@ -96,7 +119,7 @@ def find_near_duplicates(
     corpus = _Corpus(sorted(shards, key=lambda entry: entry.shard))
     pairs = corpus.locate(earlier)
     for band in range(BANDS):
-        keys = np.concatenate([shard.keys[band] for shard in corpus.shards])
+        keys = _join(shard.keys[band] for shard in corpus.shards)
         touched = _keys_of_changes(corpus.shards, earlier, band) if earlier else _repeated(keys)
         pairs = corpus.renew(pairs, band, keys, touched)
         if np.isnan(pairs.similarities).sum() > UNVERIFIED or band == BANDS - 1:
@@ -109,7 +132,8 @@ def find_near_duplicates(
 def _keys_of_changes(shards: Sequence[ShardSignatures], earlier: EarlierPairs, band: int) -> NDArray[np.uint32]:
     """Return the keys of all documents that came or went, ascending."""
     came = [shard for shard in shards if earlier.versions.get(shard.shard) != shard.version]
-    return _distinct(np.concatenate([np.empty(0, np.uint32), *(shard.keys[band] for shard in [*came, *earlier.gone])]))
+    changed = [*came, *earlier.gone]
+    return _distinct(_join(shard.keys[band] for shard in changed) if changed else np.empty(0, np.uint32))
 
 
 def _repeated(keys: NDArray[np.uint32]) -> NDArray[np.uint32]:
@@ -132,7 +156,7 @@ class _Corpus:
         self.shards = shards
         self._starts = np.cumsum([0, *(len(shard.ids) for shard in shards)])
         self._rows = int(self._starts[-1])
-        self._ids = np.concatenate([shard.ids[:, 0] for shard in shards])  # half an id names a document well enough
+        self._ids = _join(shard.ids[:, 0] for shard in shards)  # half an id names a document well enough
 
     def locate(self, earlier: EarlierPairs | None) -> _Pairs:
         """Return those earlier pairs whose documents are both still there.
@@ -195,12 +219,12 @@ class _Corpus:
 
     def _take(self, name: Literal["ids", "slots"], rows: NDArray[np.int64]) -> NDArray[Any]:
         """Return these rows of the arrays of that name, as if all shards were one."""
-        arrays = [getattr(shard, name) for shard in self.shards]
-        taken = np.empty((len(rows), arrays[0].shape[1]), arrays[0].dtype)
+        first: NDArray[Any] = getattr(self.shards[0], name)
+        taken = np.empty((len(rows), first.shape[1]), first.dtype)
         owners = self._owners(rows)
         for owner in np.unique(owners):
             mine = np.flatnonzero(owners == owner)
-            taken[mine] = arrays[owner][rows[mine] - self._starts[owner]]
+            taken[mine] = getattr(self.shards[owner], name)[rows[mine] - self._starts[owner]]
         return taken
 
     def _owners(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:

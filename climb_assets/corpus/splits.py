@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from climb_assets.config import Corpus
 from climb_assets.corpus.documents import SPLITS, assign_split
+from climb_assets.executor.database import open_database
 from climb_assets.store.artifacts import sha256_text
 from climb_assets.tables import read_table, write_table
 
@@ -68,9 +69,9 @@ def assign_splits(
     one held out, by own splits and by these), contaminated (train documents that hold an item) and
     contaminated_by_task.
     """
-    import duckdb
-
-    with duckdb.connect(config={"enable_external_access": False, "preserve_insertion_order": False}) as connection:
+    with open_database(out) as connection:
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET preserve_insertion_order = false")
         _load(connection, shards, pairs, duplicates)
         for name, table in _find_families(connection, settings).items():
             _insert(connection, name, table)

@@ -63,7 +63,7 @@ def mixed_corpus(climb: Materializer, objective: str, draft: Draft) -> None:
     shards, clusters, splits = shard_tables(climb), made.file("clusters.parquet"), manifest.file("splits.parquet")
     withheld = Withheld(climb.get("training_tokens").file("evaluation.parquet"), manifest.file("families.parquet"))
     sample = draft.path / SAMPLE
-    with open_pool(shards, clusters, splits, withheld, len(names), draft.path / ".duckdb") as pool:
+    with open_pool(shards, clusters, splits, withheld, len(names), draft.path) as pool:
         plan = realise(weights, pool.supply, settings.tokens, settings.max_epochs)
         tokens = pool.sample(plan.tokens, settings.seed, sample)
     written = measure(weights, tokens, settings.tokens)

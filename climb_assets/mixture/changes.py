@@ -3,10 +3,12 @@
 What belongs here: comparing two data sets of one objective. It is told beside the new one and decides nothing.
 """
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from climb_assets.errors import CorruptArtifact
+from climb_assets.executor.database import open_database
 from climb_assets.store.artifacts import Artifact
 from climb_assets.tables import read_table
 
@@ -89,9 +91,7 @@ def compare_data_sets(before: tuple[Path, Path], after: tuple[Path, Path]) -> Ch
     before, after
         ``sample.parquet`` and ``realised.parquet`` of each.
     """
-    import duckdb
-
-    with duckdb.connect() as connection:
+    with tempfile.TemporaryDirectory() as folder, open_database(Path(folder)) as connection:
         for name, (sample, realised) in (("old", before), ("new", after)):
             connection.register(f"{name}_sample", read_table(sample, ["id", "domain"]))
             connection.register(f"{name}_domains", read_table(realised, ["domain", "name"]))

@@ -6,7 +6,6 @@ What belongs here: writing the data set in the lake's own form. Other forms are 
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import pyarrow.compute as pc
 
 from climb_assets.clusters.shards import ShardTables
 from climb_assets.errors import ComputeError
+from climb_assets.executor.database import open_database
 from climb_assets.mixture.realisation import Realisation
 from climb_assets.simplex.mixtures import FloatArray
 from climb_assets.tables import read_table, write_table
@@ -88,10 +88,8 @@ def write_mixed_corpus(
     ComputeError
         A document of the sample is not to be found, or is there twice.
     """
-    import duckdb
-
     used = sorted(shards, key=lambda shard: shard.shard)
-    with closing(duckdb.connect(config={"temp_directory": str(out / ".duckdb")})) as connection:
+    with open_database(out) as connection:
         connection.execute(
             "CREATE TABLE files AS SELECT unnest($shards) AS shard, unnest($paths) AS path",
             {"shards": [shard.shard for shard in used], "paths": [str(shard.documents) for shard in used]},

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from climb_assets.clusters.shards import ShardTables
 from climb_assets.errors import ComputeError
+from climb_assets.executor.database import open_database
 from climb_assets.tables import ROW_GROUP, write_table
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ class Pool:
 
 @contextmanager
 def open_pool(
-    shards: Sequence[ShardTables], clusters: Path, splits: Path, withheld: Withheld, domains: int, scratch: Path
+    shards: Sequence[ShardTables], clusters: Path, splits: Path, withheld: Withheld, domains: int, folder: Path
 ) -> Iterator[Pool]:
     """Gather the training documents of every domain, apart from what is withheld. The order of shards does not matter.
 
@@ -159,12 +160,10 @@ def open_pool(
         ``splits.parquet`` of `corpus_manifest`.
     domains
         Number of domains (K).
-    scratch
-        Folder for what does not fit into memory.
+    folder
+        Where what does not fit into memory may be put down.
     """
-    import duckdb
-
-    with duckdb.connect(config={"temp_directory": str(scratch)}) as connection:
+    with open_database(folder) as connection:
         connection.execute("CREATE TABLE pool (shard VARCHAR, id VARCHAR, domain INTEGER, tokens BIGINT)")
         for shard in shards:
             paths = {"documents": shard.documents, "tokens": shard.tokens, "assignments": shard.assignments}

@@ -9,13 +9,15 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+MOST_MAPPED = 64
 UNFINISHED = ".tmp"  # ends the name of a file that is being written; a dot begins it
 
 
@@ -90,6 +92,35 @@ def write_array(path: Path, array: NDArray[Any]) -> None:
     """Write an array to an npy file, atomically and without a second copy in memory."""
     with atomic_file(path) as temporary, temporary.open("wb") as stream:
         np.save(stream, array, allow_pickle=False)
+
+
+class MappedArrays(Sequence[NDArray[Any]]):
+    """The arrays of many npy files, each mapped into memory when it is asked for; few are open at a time.
+
+    An open map holds a file descriptor, of which a process may have 1,024 by default, and a corpus may have more shards
+    than that. The one that was asked for longest ago is closed first.
+    """
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self._paths = tuple(paths)
+        self._open: OrderedDict[int, NDArray[Any]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    @overload
+    def __getitem__(self, place: int) -> NDArray[Any]: ...
+    @overload
+    def __getitem__(self, place: slice) -> "MappedArrays": ...
+    def __getitem__(self, place: int | slice) -> "NDArray[Any] | MappedArrays":
+        if isinstance(place, slice):
+            return MappedArrays(self._paths[place])
+        if place not in self._open:
+            self._open[place] = np.load(self._paths[place], mmap_mode="r", allow_pickle=False)
+            if len(self._open) > MOST_MAPPED:
+                self._open.popitem(last=False)
+        self._open.move_to_end(place)
+        return self._open[place]
 
 
 def make_folder(path: Path) -> None:

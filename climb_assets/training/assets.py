@@ -45,7 +45,7 @@ def carried_evidence(climb: Materializer, draft: Draft) -> None:
     if climb.config.search.evidence is not None:  # which may say by what metric it was measured
         metric = describe_metric(climb, climb.config.proxy, deciding_tasks(climb.config), "search")
         write_atomically(draft.path / METRIC, canonical_json(metric).encode())
-    carried = carry_evidence(climb)
+    carried = carry_evidence(climb, draft.path)
     write_carried(carried, draft.path)
     draft.summary |= {
         "rows": len(carried.history.keys),

@@ -85,10 +85,15 @@ class Carried:
     left_out: Counter[str]
 
 
-def carry_evidence(climb: Materializer) -> Carried:
+def carry_evidence(climb: Materializer, folder: Path) -> Carried:
     """Return what the kept models of earlier generations say of the domains of today; nothing without `search.carry`.
 
     Where two generations have one mixture, the later one counts.
+
+    Parameters
+    ----------
+    folder
+        Where what does not fit into memory may be put down.
 
     Raises
     ------
@@ -106,15 +111,15 @@ def carry_evidence(climb: Materializer) -> Carried:
     everyone = [model for generation in earlier for model in generation.models]
     losses = score_models(climb, everyone, climb.config.proxy, tasks, "search", "models of earlier generations")
     losses_of = {model.fingerprint: by_task for model, by_task in zip(everyone, losses, strict=True)}
-    now = read_documents(climb, today).join(read_clusters(climb, today), "id")
+    now = read_documents(climb, today, folder).join(read_clusters(climb, today), "id")
     held_out = read_table(today.file("evaluation.parquet"), ["id", "split"])
     carried = Carried(nothing, [], [], left_out)
     for generation in earlier:
-        before = read_documents(climb, generation.snapshot)
+        before = read_documents(climb, generation.snapshot, folder)
         if share_held_out(before, held_out) > MOST_HELD_OUT:
             carried.left_out["has read text that is held out today"] += len(generation.models)
             continue
-        transfer = count_transfer(before, now, len(_domain_names(generation.snapshot)), len(domains))
+        transfer = count_transfer(before, now, len(_domain_names(generation.snapshot)), len(domains), folder)
         carried = _add(carried, generation, transfer, losses_of, domains)
     return carried
 

@@ -5,30 +5,35 @@ What models say of these is `climb_assets.training.carried`.
 """
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
+from climb_assets.executor.database import open_database
 from climb_assets.graph.materializer import Materializer
 from climb_assets.simplex.transfer import Transfer
 from climb_assets.store.artifacts import Artifact
 from climb_assets.tables import read_table
 
 
-def read_documents(climb: Materializer, snapshot: Artifact) -> pa.Table:
+def read_documents(climb: Materializer, snapshot: Artifact, folder: Path) -> pa.Table:
     """Return the documents that a search trains on: id, domain and tokens, from its spans and the shards they lie in.
+
+    Parameters
+    ----------
+    folder
+        Where what does not fit into memory may be put down.
 
     Raises
     ------
     MissingArtifact
         A shard of it is gone.
     """
-    import duckdb
-
     spans = np.load(snapshot.file("spans.npy"), allow_pickle=False)
     columns = dict(zip(("domain", "ordinal", "start", "tokens"), spans.T, strict=True))
     found = []
-    with duckdb.connect() as database:
+    with open_database(folder) as database:
         database.register("span", pa.table({name: pa.array(column) for name, column in columns.items()}))
         for ordinal, entry in enumerate(json.loads(snapshot.file("shards.json").read_text(encoding="utf-8"))):
             shard = climb.version_named("tokenized_shards", entry["shard"], entry["tokens_version"])
@@ -67,7 +72,7 @@ def share_held_out(before: pa.Table, evaluation: pa.Table) -> float:
     return float(pc.mean(pc.is_in(held_out, before["id"])).as_py() or 0.0) if len(held_out) else 0.0
 
 
-def count_transfer(before: pa.Table, now: pa.Table, earlier: int, domains: int) -> Transfer:
+def count_transfer(before: pa.Table, now: pa.Table, earlier: int, domains: int, folder: Path) -> Transfer:
     """Return where the text of earlier domains lies today, by the documents of two searches.
 
     It is counted by parts finer than domains: the clusters of today, or their cells, within a domain.
@@ -78,10 +83,10 @@ def count_transfer(before: pa.Table, now: pa.Table, earlier: int, domains: int) 
         Their documents: id, domain and tokens; of those of today the cluster too, null where it is not known.
     earlier, domains
         How many domains there were and are.
+    folder
+        Where what does not fit into memory may be put down.
     """
-    import duckdb
-
-    with duckdb.connect() as database:
+    with open_database(folder) as database:
         database.register("earlier", before)
         database.register("today", now)
         moved = database.execute(

@@ -69,7 +69,7 @@ class SequencePlan:
         float64 (domains,): realised tokens / tokens they are drawn from.
     """
 
-    tokens: tuple[np.ndarray, ...]
+    tokens: Sequence[np.ndarray]
     streams: Mapping[int, Stream]
     slots: np.ndarray
     sequence: int
@@ -186,7 +186,8 @@ def _places(count: int, random: np.random.Generator) -> np.ndarray:
 def _stream(documents: np.ndarray, tokens: int, random: np.random.Generator) -> Stream:
     """Return documents in epochs, each shuffled anew, until they hold so many tokens."""
     epochs = -(-tokens // int(documents[:, 3].sum()))
-    spans = np.concatenate([documents[random.permutation(len(documents))] for _ in range(epochs)])
-    ends = np.cumsum(spans[:, 3])
+    order = np.concatenate([random.permutation(len(documents)) for _ in range(epochs)])
+    lengths = documents[:, 3][order]
+    ends = np.cumsum(lengths)
     used = int(np.searchsorted(ends, tokens)) + 1
-    return Stream(spans[:used], (ends - spans[:, 3])[:used])
+    return Stream(documents[order[:used]], (ends - lengths)[:used])

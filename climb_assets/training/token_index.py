@@ -14,8 +14,9 @@ import numpy as np
 import pyarrow as pa
 
 from climb_assets.errors import ComputeError, MissingArtifact
+from climb_assets.executor.database import open_database
 from climb_assets.store.artifacts import canonical_json
-from climb_assets.store.files import write_array, write_atomically
+from climb_assets.store.files import MappedArrays, write_array, write_atomically
 from climb_assets.tables import count_rows, read_table, write_table
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class TrainingIndex:
     """
 
     spans: np.ndarray
-    tokens: tuple[np.ndarray, ...]
+    tokens: Sequence[np.ndarray]
     shards: tuple[str, ...]
     evaluation: pa.Table
 
@@ -105,8 +106,8 @@ def load_training_index(folder: Path, tokens: Mapping[str, Path]) -> TrainingInd
     if absent:
         raise MissingArtifact(f"no token file was given for shard {absent[0]!r}; run `climb up --to tokenized_shards`")
     return TrainingIndex(
-        spans=np.load(folder / "spans.npy", allow_pickle=False),
-        tokens=tuple(np.load(tokens[shard], mmap_mode="r", allow_pickle=False) for shard in shards),
+        spans=np.load(folder / "spans.npy", mmap_mode="r", allow_pickle=False),
+        tokens=MappedArrays(tokens[shard] for shard in shards),
         shards=shards,
         evaluation=read_table(folder / "evaluation.parquet"),
     )
@@ -139,9 +140,7 @@ def build_training_index(
     ComputeError
         A domain has no training text.
     """
-    import duckdb
-
-    with duckdb.connect() as database:
+    with open_database(out) as database:
         database.execute(
             """
             CREATE TABLE document(

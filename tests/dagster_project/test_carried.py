@@ -131,16 +131,16 @@ def test_models_whose_tokens_are_gone_say_nothing_and_break_nothing(project: Pat
     assert open_project(project).get("carried_evidence").summary["rows"] == 0
 
 
-def test_the_transfer_counts_tokens_by_document(project: Path) -> None:
+def test_the_transfer_counts_tokens_by_document(project: Path, tmp_path: Path) -> None:
     climb = open_project(project)
     today = climb.get("training_tokens")
-    documents = read_documents(climb, today)
+    documents = read_documents(climb, today, tmp_path)
     assert documents.num_rows == today.summary["documents"]
     assert pc.sum(documents["tokens"]).as_py() == today.summary["tokens"]
     domains = pc.max(documents["domain"]).as_py() + 1
     known = documents.join(read_clusters(climb, today), "id")
     assert known["cluster"].null_count == 0
-    same = count_transfer(documents, known, domains, domains)
+    same = count_transfer(documents, known, domains, domains, tmp_path)
     np.testing.assert_allclose(same.shares, np.eye(domains))
     np.testing.assert_allclose(same.before, same.now)
     held_out = read_table(today.file("evaluation.parquet"), ["id", "split"])

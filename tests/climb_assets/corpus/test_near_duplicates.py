@@ -45,7 +45,7 @@ def sign(
         write_table(folder / "documents.parquet", pa.table({"id": ids, "text": pa.array(texts, pa.string())}))
         settings = SETTINGS.model_copy(update={"shingle": shingle})
         sign_shard(folder / "documents.parquet", settings, folder, part_documents)
-    return ShardSignatures.open(shard, version, *(folder / name for name in FILES))
+    return ShardSignatures(shard, version, *(folder / name for name in FILES))
 
 
 def find(folder: Path, texts: list[str], threshold: float = SETTINGS.threshold) -> set[frozenset[str]]:

@@ -54,7 +54,7 @@ def splits_of(
         out.mkdir()
         ingest_shard(folder / "raw", shard, digest_shard(folder / "raw", shard), corpus, out)
         sign_shard(out / "documents.parquet", corpus.near_duplicates, out, 100)
-        signatures.append(ShardSignatures.open(shard, shard, *(out / name for name in FILES)))
+        signatures.append(ShardSignatures(shard, shard, *(out / name for name in FILES)))
         ids = read_table(out / "documents.parquet")["id"].to_pylist()
         held = [{"id": name, "task": "quiz", "matches": 1} for name in ids if name in map(document_id, contaminated)]
         write_rows(out / "contamination.parquet", held, MATCHES)

@@ -17,7 +17,7 @@ NAMES = ["law", "music", "code"]
 
 
 def sample(corpus, plan, out):
-    with open_pool(corpus.shards, corpus.clusters, corpus.splits, corpus.withheld(), 3, out / ".duckdb") as pool:
+    with open_pool(corpus.shards, corpus.clusters, corpus.splits, corpus.withheld(), 3, out) as pool:
         return pool.sample(plan.tokens, 5, out / "sample.parquet")
 
 

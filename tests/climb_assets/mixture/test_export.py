@@ -25,7 +25,7 @@ def mixed(corpus, tmp_path):
     out.mkdir()
     wanted = normalise([3, 2, 1])
     plan = realise(wanted, corpus.supply, 2 * int(corpus.supply.sum()), 3.0)
-    with open_pool(corpus.shards, corpus.clusters, corpus.splits, corpus.withheld(), 3, out / ".duckdb") as pool:
+    with open_pool(corpus.shards, corpus.clusters, corpus.splits, corpus.withheld(), 3, out) as pool:
         tokens = pool.sample(plan.tokens, 5, out / "sample.parquet")
     write_mixed_corpus(out / "sample.parquet", corpus.shards, NAMES, out, 200, 5)
     write_realised(out / "realised.parquet", NAMES, wanted, plan, tokens)

@@ -12,7 +12,7 @@ def sample_of(corpus, planned, tmp_path, shards=None, seed=1, withheld=()):
     out = tmp_path / "out"
     out.mkdir(exist_ok=True)
     files = (corpus.clusters, corpus.splits, corpus.withheld(*withheld))
-    with open_pool(shards or corpus.shards, *files, len(planned), out / ".duckdb") as pool:
+    with open_pool(shards or corpus.shards, *files, len(planned), out) as pool:
         chosen = pool.sample(np.array(planned), seed, out / "sample.parquet")
     return chosen, read_table(out / "sample.parquet").to_pylist(), (out / "sample.parquet").read_bytes()
 
