@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from climb_assets.store.files import atomic_file
@@ -69,6 +70,20 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
     """Read a whole table, page checksums verified."""
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
         return file.read(columns=columns)
+
+
+def read_rows(path: Path, column: str, value: str) -> pa.Table:
+    """Read the rows that have a value in a text column; of a table that is sorted by it, only where they may lie."""
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        place = file.schema_arrow.get_field_index(column)
+        groups = [number for number in range(file.num_row_groups) if _may_hold(file, number, place, value)]
+        rows = file.read_row_groups(groups)
+    return rows.filter(pc.equal(rows[column], value))
+
+
+def _may_hold(file: pq.ParquetFile, group: int, place: int, value: str) -> bool:
+    found = file.metadata.row_group(group).column(place).statistics
+    return found is None or not found.has_min_max or found.min <= value <= found.max
 
 
 def count_rows(path: Path) -> int:

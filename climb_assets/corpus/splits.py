@@ -22,7 +22,7 @@ from climb_assets.config import Corpus
 from climb_assets.corpus.documents import SPLITS, assign_split
 from climb_assets.executor.database import open_database
 from climb_assets.store.artifacts import sha256_text
-from climb_assets.tables import read_table, write_table
+from climb_assets.tables import read_rows, read_table, write_table
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -102,8 +102,7 @@ def train_mask(shard: str, documents: Path, splits: Path) -> NDArray[np.bool_]:
     splits
         ``splits.parquet`` of `corpus_manifest`.
     """
-    table, overrides = read_table(documents, ["id", "split"]), read_table(splits)
-    overrides = overrides.filter(pc.equal(overrides["shard"], shard))
+    table, overrides = read_table(documents, ["id", "split"]), read_rows(splits, "shard", shard)
     places = pc.index_in(table["id"], overrides["id"])
     return np.asarray(pc.equal(pc.coalesce(overrides["split"].take(places), table["split"]), "train"))
 

@@ -18,7 +18,7 @@ SHARE = 2  # half of this process's share of the memory: Arrow, NumPy and the ta
 
 
 @contextlib.contextmanager
-def open_database(folder: Path) -> Iterator["duckdb.DuckDBPyConnection"]:
+def open_database(folder: Path | None = None) -> Iterator["duckdb.DuckDBPyConnection"]:
     """Hand out an empty DuckDB; what its share of the memory does not hold goes to a hidden folder in `folder`.
 
     Left to itself it takes most of the machine's memory, whoever else works there, and writes the rest into the folder
@@ -28,6 +28,7 @@ def open_database(folder: Path) -> Iterator["duckdb.DuckDBPyConnection"]:
     ----------
     folder
         Where something is being made, on the lake's disk; DuckDB makes its folder when it is needed, and removes it.
+        None: nothing is put down, and what does not fit fails.
     """
     import duckdb
 
@@ -36,7 +37,7 @@ def open_database(folder: Path) -> Iterator["duckdb.DuckDBPyConnection"]:
     config: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": False,
         "memory_limit": f"{memory}B",
-        "temp_directory": str(folder / SCRATCH),
+        "temp_directory": "" if folder is None else str(folder / SCRATCH),
         "threads": threads,
     }
     with duckdb.connect(config=config) as connection:

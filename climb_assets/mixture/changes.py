@@ -3,7 +3,6 @@
 What belongs here: comparing two data sets of one objective. It is told beside the new one and decides nothing.
 """
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,7 +90,7 @@ def compare_data_sets(before: tuple[Path, Path], after: tuple[Path, Path]) -> Ch
     before, after
         ``sample.parquet`` and ``realised.parquet`` of each.
     """
-    with tempfile.TemporaryDirectory() as folder, open_database(Path(folder)) as connection:
+    with open_database() as connection:
         for name, (sample, realised) in (("old", before), ("new", after)):
             connection.register(f"{name}_sample", read_table(sample, ["id", "domain"]))
             connection.register(f"{name}_domains", read_table(realised, ["domain", "name"]))

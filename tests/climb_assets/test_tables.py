@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from climb_assets.tables import ROW_GROUP, iterate_batches, read_table, write_rows, write_table
+from climb_assets.tables import ROW_GROUP, iterate_batches, read_rows, read_table, write_rows, write_table
 
 SCHEMA = pa.schema([("id", pa.string()), ("tokens", pa.int64())])
 
@@ -55,6 +55,19 @@ def test_the_bytes_follow_from_the_rows_and_not_from_the_parts(tmp_path: Path, p
     write_table(tmp_path / "chunked.parquet", chunked)
     whole = (tmp_path / "whole.parquet").read_bytes()
     assert (tmp_path / "parts.parquet").read_bytes() == whole == (tmp_path / "chunked.parquet").read_bytes()
+
+
+@given(counts=st.lists(st.integers(0, 60_000), min_size=1, max_size=5))
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_rows_of_one_value_are_read_wherever_they_lie(tmp_path: Path, counts: list[int]) -> None:
+    names = [f"shard-{place}" for place, count in enumerate(counts) for _ in range(count)]
+    write_table(tmp_path / "t.parquet", pa.table({"shard": pa.array(names, pa.string()), "row": range(len(names))}))
+    start = 0
+    for place, count in enumerate(counts):
+        rows = read_rows(tmp_path / "t.parquet", "shard", f"shard-{place}")["row"].to_pylist()
+        assert rows == list(range(start, start + count))
+        start += count
+    assert read_rows(tmp_path / "t.parquet", "shard", "another").num_rows == 0
 
 
 def test_failed_write_leaves_the_old_table(tmp_path: Path) -> None:

@@ -114,7 +114,8 @@ def test_what_is_not_touched_is_not_looked_at_again(tmp_path: Path) -> None:
     old = sign(tmp_path, "old", [text(1), text(1) + ".", text(2)])
     find_near_duplicates([old], 0.5, tmp_path)
     earlier = EarlierPairs(tmp_path / "pairs.parquet", {"old": old.version}, [])
-    blank = replace(old, slots=np.zeros_like(old.slots) + np.arange(3, dtype=np.uint8)[:, None])  # nothing is alike now
+    np.save(tmp_path / "blank.npy", np.zeros_like(old.slots) + np.arange(3, dtype=np.uint8)[:, None])
+    blank = replace(old, slots_file=tmp_path / "blank.npy")  # nothing is alike now
     assert find_near_duplicates([blank], 0.5, tmp_path) == {"pairs": 0, "documents": 0}
     find_near_duplicates([old], 0.5, tmp_path)
     assert find_near_duplicates([blank, sign(tmp_path, "new", [text(3)])], 0.5, tmp_path, earlier)["pairs"] == 1

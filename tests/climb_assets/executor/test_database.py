@@ -1,0 +1,51 @@
+"""The database of a stage: bounded by the process's share of the machine, and it leaves nothing behind."""
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from climb_assets.executor.capacity import THREADS, measure_capacity
+from climb_assets.executor.database import open_database
+
+LARGE = "CREATE TABLE t AS SELECT md5(i::VARCHAR) AS id FROM range(2_000_000) AS r(i)"
+SMALL_MEMORY = "SET memory_limit = '40MB'"
+
+
+def setting(connection: duckdb.DuckDBPyConnection, name: str) -> str:
+    """The value of a setting."""
+    [(value,)] = connection.execute(f"SELECT current_setting('{name}')").fetchall()
+    return str(value)
+
+
+def test_it_takes_the_threads_of_its_process_and_half_of_their_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(THREADS, "1")
+    capacity = measure_capacity()
+    with open_database() as connection:
+        assert setting(connection, "threads") == "1"
+        number, unit = setting(connection, "memory_limit").split()
+    gibibytes = capacity.memory_bytes / capacity.cores / 2 / 2**30
+    assert unit == "GiB" and float(number) == pytest.approx(gibibytes, rel=0.05)
+
+
+def test_what_memory_does_not_hold_goes_to_the_folder_and_is_gone_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "draft"
+    folder.mkdir()
+    with open_database(folder) as connection:
+        connection.execute(SMALL_MEMORY)
+        connection.execute(LARGE)
+        [first] = connection.execute("SELECT id FROM t ORDER BY id LIMIT 1 OFFSET 1_000_000").fetchall()
+        assert first and any(folder.iterdir())
+    assert list(tmp_path.iterdir()) == [folder] and not any(folder.iterdir())
+
+
+def test_without_a_folder_it_fails_and_writes_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with open_database() as connection:
+        connection.execute(SMALL_MEMORY)
+        with pytest.raises(duckdb.OutOfMemoryException):
+            connection.execute(LARGE)
+    assert not any(tmp_path.iterdir())
