@@ -49,7 +49,9 @@ def test_a_first_search_begins_with_nothing(project: Path) -> None:
     assert carried.summary["rows"] == carried.summary["models"] == 0 and carried.summary["left_out"] == {}
 
 
-def test_a_renewed_taxonomy_is_searched_from_what_earlier_models_say(project: Path, renewed_once: Path) -> None:
+def test_a_renewed_taxonomy_is_searched_from_what_earlier_models_say(
+    project: Path, renewed_once: Path, tmp_path: Path
+) -> None:
     climb = open_project(project)
     before = climb.get("training_tokens")
     mixtures = {model.data_version: model for model in climb.store.all_of("proxy_models")}
@@ -65,7 +67,7 @@ def test_a_renewed_taxonomy_is_searched_from_what_earlier_models_say(project: Pa
     named = read_table(carried.file("models.parquet")).to_pylist()
     assert {row["key"] for row in named} == set(rows.keys) and len(named) == carried.summary["models"]
     assert {row["data_version"] for row in named} <= mixtures.keys()
-    told = carry_evidence(climb).history  # the scores are there, and say the same
+    told = carry_evidence(climb, tmp_path).history  # the scores are there, and say the same
     assert told.keys == rows.keys
     for task in deciding_tasks(climb.config):
         np.testing.assert_array_equal(told.losses[task], rows.losses[task])

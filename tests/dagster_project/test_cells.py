@@ -112,7 +112,7 @@ def test_a_search_over_parted_domains_goes_to_the_end(project: Path, up: Up, tmp
     # What earlier models say of whole domains holds of their parts: nothing of their text lies elsewhere.
     carried = climb.get("carried_evidence")
     assert carried.summary["rows"] > 0
-    history = carry_evidence(climb).history
+    history = carry_evidence(climb, tmp_path).history
     np.testing.assert_allclose(history.doubt, 0, atol=1e-5)  # the grid that mixtures lie on
     transfers = read_table(carried.file("transfers.parquet")).to_pylist()
     for earlier in read_table(before.file("supply.parquet"))["name"].to_pylist():
