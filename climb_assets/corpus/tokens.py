@@ -1,6 +1,6 @@
 """Documents in, token ids out: one flat array a shard, and where each document lies in it.
 
-What belongs here: encoding and the layout on disk. The tokenizer itself is `tokenizer`.
+What belongs here: the layout on disk. Texts become ids by `text_encoding`; the tokenizer itself is `tokenizer`.
 """
 
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ import pyarrow as pa
 from tokenizers import Tokenizer
 
 from climb_assets.corpus.frozen_tokenizer import end_token, load_tokenizer
+from climb_assets.corpus.text_encoding import load_text_encoder
 from climb_assets.store.files import atomic_file
 from climb_assets.tables import iterate_batches, write_table
 
@@ -27,15 +28,15 @@ def tokenize_shard(documents: Path, tokenizer: Path, out: Path, part_documents: 
     -------
     tokens, documents, bytes (of the texts).
     """
-    encoder = load_tokenizer(tokenizer)
+    frozen, encode = load_tokenizer(tokenizer), load_text_encoder(tokenizer)
     facts = {"tokens": 0, "documents": 0, "bytes": 0}
-    dtype = token_dtype(encoder)
+    dtype, end = token_dtype(frozen), end_token(frozen)
     with atomic_file(out / "tokens.npy") as temporary, temporary.open("wb") as stream:
         _write_header(stream, dtype, 0)
 
         def spans() -> Iterator[pa.RecordBatch]:
             for batch in iterate_batches(documents, part_documents, ["id", "text", "bytes"]):
-                encoded = _encode(encoder, batch.column("text").to_pylist(), dtype)
+                encoded = [np.array([*ids, end], dtype) for ids in encode(batch.column("text").to_pylist())]
                 lengths = np.array([len(ids) for ids in encoded], dtype=np.int64)
                 starts = facts["tokens"] + np.cumsum(lengths) - lengths
                 stream.write(np.concatenate(encoded).tobytes())
@@ -55,12 +56,6 @@ def token_dtype(tokenizer: Tokenizer) -> np.dtype[Any]:
     """Return the little-endian type that holds the tokenizer's largest id: uint16, else uint32."""
     largest = max(tokenizer.get_vocab(with_added_tokens=True).values())
     return np.dtype("<u2") if largest < 2**16 else np.dtype("<u4")
-
-
-def _encode(tokenizer: Tokenizer, texts: list[str], dtype: np.dtype[Any]) -> list[np.ndarray]:
-    end = end_token(tokenizer)
-    encodings = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-    return [np.array([*encoding.ids, end], dtype=dtype) for encoding in encodings]
 
 
 def _write_header(stream: BinaryIO, dtype: np.dtype[Any], tokens: int) -> None:
