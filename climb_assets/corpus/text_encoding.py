@@ -71,9 +71,8 @@ def is_plain(tokenizer: Tokenizer) -> bool:
     parts = json.loads(tokenizer.to_str())
     byte_level = PLAIN_SPLITS.items() <= (parts["pre_tokenizer"] or {}).items()
     bpe = all(parts["model"].get(name) == value for name, value in PLAIN_MODEL.items())
-    return (
-        byte_level and bpe and parts["normalizer"] is None and all(token["special"] for token in parts["added_tokens"])
-    )
+    others = [token for token in parts["added_tokens"] if not token["special"]]
+    return byte_level and bpe and parts["normalizer"] is None and not others
 
 
 def load_quick(tokenizer: Tokenizer) -> Encode:
