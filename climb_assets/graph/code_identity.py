@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from climb_assets.errors import ConfigError
+from climb_assets.graph.code_cache import CodeCache, Entries, SourceFile, key_of
 from climb_assets.graph.definitions import Definition, Module, read_module
 from climb_assets.graph.reachability import Package
 
@@ -49,6 +50,7 @@ LEFT_OUT: dict[str, str] = {
     "executor.*": "where, when and on how many threads work is done; what it is comes with it",
     "graph.assets": "says which inputs and settings an asset has, which enter by their versions and values",
     "graph.catalog": "shows what is there",
+    "graph.code_cache": "remembers the hashes",
     "graph.code_identity": "makes the hashes",
     "graph.corpus_specs": "says which inputs and settings an asset has, which enter by their versions and values",
     "graph.definitions": "makes the hashes",
@@ -85,12 +87,81 @@ LEFT_OUT: dict[str, str] = {
 }
 
 
-class SourceFile(NamedTuple):
-    """A source file at one moment: with another time stamp or size it is another, and is read again."""
+class Found(NamedTuple):
+    """What functions reach: the hash of what counts of each module, and the modules of other packages."""
 
-    path: str
-    modified_ns: int
-    size: int
+    code: dict[str, str]
+    packages: frozenset[str]
+
+
+class Code:
+    """The code of a package as it was at one moment.
+
+    Parameters
+    ----------
+    root, left_out, section, cache
+        See `CodeReader`.
+    sources
+        The bytes of each file.
+    parsed
+        What was parsed before; of it, what is of these files is not parsed again.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        left_out: Mapping[str, str],
+        section: str,
+        cache: CodeCache | None,
+        sources: dict[SourceFile, bytes],
+        parsed: Mapping[SourceFile, Module],
+    ) -> None:
+        self.sources, self.parsed = sources, {file: module for file, module in parsed.items() if file in sources}
+        self._root, self._left_out, self._section, self._cache = root, left_out, section, cache
+        self._key = key_of(root, sources, section, *sorted(left_out))
+        self._found = _founds(cache.get(self._key)) if cache is not None else {}
+
+    def find(self, functions: tuple[str, ...]) -> Found:
+        """Return what functions reach.
+
+        Raises
+        ------
+        ConfigError
+            See `CodeReader.code_of`.
+        """
+        if functions not in self._found:
+            self._found[functions] = self._follow(functions)
+            if self._cache is not None:
+                self._cache.put(self._key, self.sources, _entries({**self._found}))  # another thread may add
+        return self._found[functions]
+
+    @functools.cached_property
+    def package(self) -> Package:
+        """Its modules, parsed.
+
+        Raises
+        ------
+        ConfigError
+            A file cannot be read.
+        """
+        self.parsed = {file: self.parsed.get(file) or self._parse(file) for file in self.sources}
+        modules = {module.name: module for module in self.parsed.values()}
+        return Package(self._root.name, modules, self._left_out, self._section)
+
+    def _follow(self, functions: tuple[str, ...]) -> Found:
+        reached, name = self.package.reach(functions), self.package.name
+        hashes = {
+            module.removeprefix(f"{name}."): _hash(_forms(self.package.modules[module], found))
+            for module, found in reached.definitions.items()
+        }
+        code = {module: hashes[module] for module in sorted(hashes) if hashes[module] != NOTHING}
+        return Found(code, reached.outside - sys.stdlib_module_names)
+
+    def _parse(self, file: SourceFile) -> Module:
+        path = Path(file.path)
+        parts = path.relative_to(self._root.parent).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        return read_module(name, path, self.sources[file])
 
 
 class CodeReader:
@@ -105,12 +176,19 @@ class CodeReader:
         without the package's.
     section
         The class whose subclasses are sections of the configuration, as ``module:definition``.
+    cache
+        What remembers, from one process to the next, what was found; None: nothing does.
     """
 
-    def __init__(self, root: Path, left_out: Mapping[str, str], section: str = "config_base:Section") -> None:
-        self._root, self._left_out, self._section = root, left_out, section
-        self._modules: dict[SourceFile, Module] = {}
-        self._package = Package(root.name, {}, left_out, section)
+    def __init__(
+        self,
+        root: Path,
+        left_out: Mapping[str, str],
+        section: str = "config_base:Section",
+        cache: CodeCache | None = None,
+    ) -> None:
+        self._root, self._left_out, self._section, self._cache = root, left_out, section, cache
+        self._code: Code | None = None
 
     def code_of(self, *functions: str) -> dict[str, str]:
         """Return the hash of what functions reach, by module, sorted; the names are without the package's.
@@ -125,12 +203,7 @@ class CodeReader:
         ConfigError
             One of them is not there or left out, or a file cannot be read.
         """
-        package = self.package()
-        hashes = {
-            module.removeprefix(f"{package.name}."): _hash(_forms(package.modules[module], found))
-            for module, found in package.reach(functions).definitions.items()
-        }
-        return {module: hashes[module] for module in sorted(hashes) if hashes[module] != NOTHING}
+        return dict(self.read().find(functions).code)
 
     def packages_of(self, *functions: str) -> frozenset[str]:
         """Return the top-level modules of other packages that functions reach, for example ``numpy``.
@@ -140,28 +213,35 @@ class CodeReader:
         ConfigError
             See `code_of`.
         """
-        return self.package().reach(functions).outside - sys.stdlib_module_names
+        return self.read().find(functions).packages
 
     def package(self) -> Package:
-        """Return the package as it is on the disk now; only files that have changed are read again.
+        """Return the package as it is on the disk now; only files that have changed are parsed again.
 
         Raises
         ------
         ConfigError
             There is no source, or a file cannot be read.
         """
+        return self.read().package
+
+    def read(self) -> Code:
+        """Return the code as it is on the disk now; only files that have changed are read again.
+
+        Raises
+        ------
+        ConfigError
+            There is no source.
+        """
         found = sorted(_source_files(self._root)) if self._root.is_dir() else []
         if not found:
             raise ConfigError(f"{self._root} holds no source files, so its code is unknown; reinstall the package")
-        if found != [*self._modules]:
-            self._modules = {file: self._modules.get(file) or self._read(Path(file.path)) for file in found}
-            modules = {module.name: module for module in self._modules.values()}
-            self._package = Package(self._root.name, modules, self._left_out, self._section)
-        return self._package
-
-    def _read(self, path: Path) -> Module:
-        parts = path.relative_to(self._root.parent).with_suffix("").parts
-        return read_module(".".join(parts[:-1] if parts[-1] == "__init__" else parts), path)
+        before = self._code.sources if self._code is not None else {}
+        if self._code is None or found != [*before]:
+            sources = {file: before[file] if file in before else Path(file.path).read_bytes() for file in found}
+            parsed = self._code.parsed if self._code is not None else {}
+            self._code = Code(self._root, self._left_out, self._section, self._cache, sources, parsed)
+        return self._code
 
 
 def _source_files(folder: Path | str) -> Iterator[SourceFile]:
@@ -172,7 +252,15 @@ def _source_files(folder: Path | str) -> Iterator[SourceFile]:
                 yield from _source_files(entry.path)
             elif entry.name.endswith(".py"):
                 stat = entry.stat()
-                yield SourceFile(entry.path, stat.st_mtime_ns, stat.st_size)
+                yield SourceFile(entry.path, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, stat.st_size)
+
+
+def _entries(found: Mapping[tuple[str, ...], Found]) -> Entries:
+    return {" ".join(functions): (one.code, sorted(one.packages)) for functions, one in found.items()}
+
+
+def _founds(entries: Entries) -> dict[tuple[str, ...], Found]:
+    return {tuple(names.split()): Found(code, frozenset(packages)) for names, (code, packages) in entries.items()}
 
 
 def _forms(module: Module, reached: set[Definition]) -> Iterator[bytes]:
@@ -197,7 +285,7 @@ def _hash(forms: Iterator[bytes]) -> str:
 
 
 NOTHING = _hash(iter(()))
-_CLIMB = CodeReader(Path(__file__).parents[1], LEFT_OUT)
+_CLIMB = CodeReader(Path(__file__).parents[1], LEFT_OUT, cache=CodeCache())
 
 
 def code_of(*functions: str) -> dict[str, str]:
@@ -205,21 +293,24 @@ def code_of(*functions: str) -> dict[str, str]:
     return _CLIMB.code_of(*functions)
 
 
-@functools.cache
-def code_at_start(*functions: str) -> dict[str, str]:
-    """Return the code of functions as it was when this process first asked.
-
-    A process goes on running the code that it has imported, so a later look at the disk would lie.
-    """
-    return code_of(*functions)
-
-
-@functools.cache
-def packages_at_start(function: str) -> frozenset[str]:
-    """Return the modules of other packages that a function reached when this process first asked."""
-    return packages_of(function)
-
-
 def packages_of(*functions: str) -> frozenset[str]:
     """Return the modules of other packages that functions of ``climb_assets`` reach; see `CodeReader.packages_of`."""
     return _CLIMB.packages_of(*functions)
+
+
+def code_at_start(*functions: str) -> dict[str, str]:
+    """Return the code of functions as it was when this process first asked for any.
+
+    A process goes on running the code that it has imported, so a later look at the disk would lie.
+    """
+    return dict(_at_start().find(functions).code)
+
+
+def packages_at_start(function: str) -> frozenset[str]:
+    """Return the modules of other packages that a function reached when this process first asked for any."""
+    return _at_start().find((function,)).packages
+
+
+@functools.cache
+def _at_start() -> Code:
+    return _CLIMB.read()

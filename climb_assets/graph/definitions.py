@@ -87,8 +87,8 @@ class Module:
         return found
 
 
-def read_module(name: str, path: Path) -> Module:
-    """Read a file's definitions.
+def read_module(name: str, path: Path, source: bytes) -> Module:
+    """Read a file's definitions from its bytes.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def read_module(name: str, path: Path) -> Module:
         The file is not Python that this interpreter understands.
     """
     try:
-        tree = ast.parse(path.read_bytes())
+        tree = ast.parse(source)
     except (SyntaxError, ValueError) as error:
         raise ConfigError(f"{path} cannot be read as Python ({error}); mend it") from None
     return _Reader(name, path.name == "__init__.py").read(tree)
