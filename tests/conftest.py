@@ -19,6 +19,7 @@ from filelock import FileLock
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or every process that is started would compile our code anew
 os.environ.pop("DAGSTER_HOME", None)  # an instance of whoever runs the tests is none of theirs
 
 from climb_assets.config import Config
