@@ -30,7 +30,7 @@ GROUPS = 256  # random parts of a domain, by the first byte of an id: they tell 
 BINS, FARTHEST = 4096, 2.0  # of distances: a unit vector is at most this far from a mean of unit vectors
 FAR = 0.99  # share of the documents that are not far
 FIT, FIT_SHARDS, FIT_FACTS = "fit.parquet", "fit_shards.parquet", "fit.json"
-BYTES = pa.array([f"{byte:02x}" for byte in range(GROUPS)])
+BYTES = tuple(f"{byte:02x}" for byte in range(GROUPS))
 
 Counts = NDArray[np.int64]
 Sums = NDArray[np.float64]
@@ -243,7 +243,7 @@ def _blocks(
         )
     domain = domain_of[assigned["cluster"].to_numpy()]
     rows = np.flatnonzero(train_mask(shard.shard, shard.documents, splits) & (domain >= 0))
-    group = pc.index_in(pc.utf8_slice_codeunits(ids, 0, 2), BYTES)  # an id is a hash already
+    group = pc.index_in(pc.utf8_slice_codeunits(ids, 0, 2), pa.array(BYTES))  # an id is a hash already
     group = group.to_numpy(zero_copy_only=False).astype(np.int64)
     tokens, distance = counted["tokens"].to_numpy(), assigned["distance"].to_numpy().astype(np.float64)
     near = pc.is_in(ids, alike).to_numpy(zero_copy_only=False)
