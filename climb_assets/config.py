@@ -17,6 +17,7 @@ from climb_assets.config_corpus import Contamination, NearDuplicates, Settle
 from climb_assets.config_dagster import Dagster
 from climb_assets.config_encoder import Encoder
 from climb_assets.config_quality import Quality
+from climb_assets.config_ray import Ray
 from climb_assets.config_search import Search
 from climb_assets.config_sql import Sql
 from climb_assets.config_tasks import Task
@@ -240,9 +241,13 @@ class Fidelity(Section):
 class Runtime(Section):
     """Where and how fast, never what; but the device and its precision enter the fingerprints of vectors and models."""
 
+    backend: Literal["local", "ray"] = Field(
+        "local", description="who works on shards and proxies: processes of this machine, or of a Ray cluster"
+    )
     workers: int | None = Field(
         None, ge=1, description="processes that work on shards and proxies; default: as many as cores and memory allow"
     )
+    ray: Ray = Ray()
     checkpoint_seconds: float = Field(30.0, gt=0, description="at most this much training of a proxy is lost")
     threads: int | None = Field(
         None,

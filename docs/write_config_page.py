@@ -14,6 +14,7 @@ from climb_assets import (
     config_dagster,
     config_encoder,
     config_quality,
+    config_ray,
     config_search,
     config_sql,
     config_tasks,
@@ -54,6 +55,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "baselines.doremi": config.DoReMi,
     "fidelity": config.Fidelity,
     "runtime": config.Runtime,
+    "runtime.ray": config_ray.Ray,
     "dagster": config_dagster.Dagster,
     "sql": config_sql.Sql,
 }

@@ -33,7 +33,7 @@ FINISHED = "finished"  # a file that says that the project beside it is whole, a
 # The files of minutes; first those that need no finished project, while one process makes it for the others.
 LONGEST = (
     *("test_servers.py", "test_kept.py", "test_crashes.py", "test_swarm.py", "test_run_plan.py", "test_edits.py"),
-    *("test_cli_garbage.py", "test_drift.py", "test_cli.py", "test_summary.py"),
+    *("test_ray.py", "test_cli_garbage.py", "test_drift.py", "test_cli.py", "test_summary.py"),
 )
 WORDS = {
     "first": [

@@ -1,6 +1,7 @@
 """The seam behind which work is done: what everybody may ask of an executor, wherever its workers are.
 
-What belongs here: the contract. How one keeps it belongs to `climb_assets.executor.local`.
+What belongs here: the contract. How one keeps it belongs to `climb_assets.executor.dispatch`; which one a configuration
+asks for is `climb_assets.executor.backends`.
 
 Work is a list of units. A unit carries all it needs and commits its results by itself, by put-if-absent in a store, so
 it may be run twice, late, or on another machine without harm; what it returns is small.
@@ -47,12 +48,30 @@ class Resources:
     gpu: bool = False
 
 
+@dataclass(frozen=True)
+class Layout:
+    """How many units run at once, and on how many threads each."""
+
+    workers: int
+    threads: int
+
+
 class UnitError(Exception):
     """A unit raised something that nobody raises on purpose; its message ends with the worker's traceback."""
 
 
 class Executor(Protocol):
     """Runs units of work."""
+
+    @abstractmethod
+    def layout(self, resources: Resources) -> Layout:
+        """Return how many units that need this run at once, and on how many threads.
+
+        Raises
+        ------
+        ConfigError
+            There is no place for one, whatever ends.
+        """
 
     @abstractmethod
     def map(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from climb_assets.executor.executor import Unit
-from climb_assets.executor.worker import Worker, WorkerDied
+from climb_assets.executor.worker import LocalWorker, WorkerDied
 
 PATIENCE = 60.0  # seconds; loading a small file takes a few
 SLOWEST = 10 * 2**20  # bytes that a disk behind a network gives in a second; classifiers have gigabytes
@@ -36,7 +36,7 @@ def try_in_child(unit: Unit, file: Path) -> None:
         The unit raised anything else, such as for want of memory.
     """
     size = file.stat().st_size if file.is_file() else 0
-    worker = Worker(1)
+    worker = LocalWorker(1)
     try:
         worker.hand_over(_Bounded(unit, ROOM + FACTOR * size))
         if not worker.line.poll(PATIENCE + size / SLOWEST):

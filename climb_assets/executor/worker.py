@@ -1,7 +1,7 @@
-"""A worker: a process of its own that runs one unit after another, and dies with the process that started it.
+"""A worker of this machine: a process of its own that runs units, and dies with the process that started it.
 
-What belongs here: both ends of the line between the two. Who is given which unit belongs to
-`climb_assets.executor.local`.
+What belongs here: both ends of the line between the two, and what holds in every process that runs units, in one of
+Ray's too. Who is given which unit belongs to `climb_assets.executor.dispatch`.
 
 It is a fresh interpreter, not a fork, which would inherit threads and locks that torch cannot live with; and unlike a
 process of `multiprocessing` it does not import the program that started it.
@@ -18,6 +18,7 @@ import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ class WorkerDied(Exception):
     """The process is gone before it answered."""
 
 
-class Worker:
+class LocalWorker:
     """The end that hands out work.
 
     Parameters
@@ -58,7 +59,7 @@ class Worker:
                 subprocess.Popen,
                 [sys.executable, "-P", "-c", serving],
                 stdin=subprocess.DEVNULL,
-                env=_environment(threads),
+                env=os.environ | thread_variables(threads) | {"PYTHONPATH": os.pathsep.join(sys.path)},
                 pass_fds=(theirs.fileno(), heard),
             ).result()
         finally:
@@ -72,7 +73,7 @@ class Worker:
     def hand_over(self, unit: Unit) -> None:
         """Send a unit; its answer will come over `line`, also where the process is gone."""
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            self.line.send(unit)
+            self.line.send_bytes(write_message(unit))
 
     def answer(self) -> Any:
         """Return what the unit that was handed over returned; waits.
@@ -85,13 +86,11 @@ class Worker:
             What the unit raised.
         """
         try:
-            value, error = self.line.recv()
+            message = self.line.recv_bytes()
         except (EOFError, ConnectionResetError):
             self.end()
             raise WorkerDied from None
-        if error is not None:
-            raise error
-        return value
+        return read_answer(message)
 
     def end(self) -> None:
         """Kill the process, whatever it does, and wait until it is gone."""
@@ -102,15 +101,9 @@ class Worker:
             os.close(self._lifeline)
 
 
-def _environment(threads: int) -> dict[str, str]:
-    """Return the variables of a worker."""
-    ours = dict.fromkeys((*LIBRARIES, THREADS), str(threads)) | {
-        "PYTHONPATH": os.pathsep.join(sys.path),
-        "HF_HUB_DISABLE_PROGRESS_BARS": "1",  # of each file that a worker reads or writes
-    }
-    # Compiled code is the user's own and lies neither in a lake that others may hand on nor in a folder for all.
-    compiled = {"TORCHINDUCTOR_CACHE_DIR": str(Path.home() / ".cache" / "climb" / "compiled")}
-    return compiled | os.environ | ours
+def thread_variables(threads: int) -> dict[str, str]:
+    """Return the variables that a process starts with which computes with so many threads, its libraries too."""
+    return dict.fromkeys((*LIBRARIES, THREADS), str(threads))
 
 
 def serve(line: int, lifeline: int, parent: int) -> None:
@@ -123,25 +116,60 @@ def serve(line: int, lifeline: int, parent: int) -> None:
     parent
         Process that hands out the units.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    prepare_process()
     for descriptor in (line, lifeline):
         os.set_inheritable(descriptor, False)
     _die_with(parent, lifeline)
-    _keep_memory()
     with Connection(line) as connection:
         while True:
             try:
-                unit = connection.recv()
+                message = connection.recv_bytes()
             except EOFError:
                 return
-            except Exception as error:  # it cannot be read here: its module is not to be found
-                connection.send((None, _describe(error)))
-                continue
-            answer = _run(unit)
-            try:
-                connection.send(answer)
-            except Exception as error:  # its value cannot be sent
-                connection.send((None, _describe(error)))
+            connection.send_bytes(run_message(message))
+
+
+def prepare_process() -> None:
+    """Make this process one that runs units; before libraries are imported."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who hands out the units
+    os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"  # of each file that is read or written
+    # Compiled code is the user's own and lies neither in a lake that others may hand on nor in a folder for all.
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path.home() / ".cache" / "climb" / "compiled"))
+    _keep_memory()
+
+
+def write_message(content: Any) -> bytes:
+    """Return something as it is sent between processes: a unit, or a pair of its value and its error.
+
+    It is pickled and is read by the processes of this one's own account alone.
+    """
+    return bytes(ForkingPickler.dumps(content))
+
+
+def read_message(message: bytes) -> Any:
+    """Return what `write_message` wrote."""
+    return ForkingPickler.loads(message)
+
+
+def read_answer(message: bytes) -> Any:
+    """Return the value of a unit out of the message that `run_message` returned, or raise its error."""
+    value, error = read_message(message)
+    if error is not None:
+        raise error
+    return value
+
+
+def run_message(message: bytes) -> bytes:
+    """Run the unit of a message, and return the message of its value or of its error."""
+    try:
+        unit = read_message(message)
+    except Exception as error:  # its module is not to be found here
+        return write_message((None, _describe(error)))
+    answer = _run(unit)
+    try:
+        return write_message(answer)
+    except Exception as error:  # its value cannot be sent
+        return write_message((None, _describe(error)))
 
 
 def _run(unit: Unit) -> tuple[Any, Exception | None]:

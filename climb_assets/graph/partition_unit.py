@@ -13,9 +13,8 @@ from climb_assets.config import Config
 from climb_assets.corpus.raw_files import Listing
 from climb_assets.environment import resolve_device
 from climb_assets.errors import ComputeError
-from climb_assets.executor.capacity import measure_capacity
+from climb_assets.executor.backends import make_executor
 from climb_assets.executor.executor import Resources
-from climb_assets.executor.local import LocalExecutor, choose_layout
 from climb_assets.graph.assets import SPEC
 from climb_assets.graph.code_identity import code_at_start
 from climb_assets.graph.materializer import Made, Materializer
@@ -65,27 +64,29 @@ def make_partitions(climb: Materializer, assets: tuple[str, ...], keys: Sequence
     """Make some partitions of a chain of assets and yield each as it comes.
 
     Shards know nothing of one another and are shared out among the workers, each of which loads the encoder once;
-    iterations need one another and are walked in order.
+    iterations need one another and are walked in order. A single worker of this machine would be a second process for
+    nothing, so this one does the work then; one of Ray may be where the GPUs are.
 
     Raises
     ------
     ClimbError
         What the first one that failed says; those that were finished before have been yielded.
     """
-    resources, runtime = _resources(climb.config, assets), climb.config.runtime
-    layout = choose_layout(resources, runtime.workers, measure_capacity())
-    if SPEC[assets[0]].dimension != "shard" or len(keys) == 1 or layout.workers == 1:
+    runtime, resources = climb.config.runtime, _resources(climb.config, assets)
+    executor, independent = make_executor(runtime), SPEC[assets[0]].dimension == "shard"
+    here = runtime.backend == "local" and (len(keys) == 1 or executor.layout(resources).workers == 1)
+    if here or not independent:
         for key in keys:
             for asset in assets:
                 yield climb.make(asset, key)
         return
-    share = runtime.model_copy(update={"threads": runtime.threads or layout.threads})
+    share = runtime.model_copy(update={"threads": runtime.threads or executor.layout(resources).threads})
     config = climb.config.model_copy(update={"runtime": share})
     code = {asset: code_at_start(*SPEC[asset].functions) for asset in assets}
     units = [MakePartition(config, climb.listing(), code, key) for key in keys]
     tell = partial(climb.progress, ", ".join(assets))
     tell(0, len(units))
-    done = LocalExecutor(runtime.workers).map(units, resources, tell)
+    done = executor.map(units, resources, tell)
     with closing(done):
         for _, made in done:
             yield from made

@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 
 from climb_assets.config import Training
 from climb_assets.environment import resolve_device
+from climb_assets.executor.backends import make_executor
 from climb_assets.executor.executor import Executor, Progress, Resources
-from climb_assets.executor.local import LocalExecutor
 from climb_assets.search.item_sampling import ItemLosses, TaskItems
 from climb_assets.sizes import estimate_parameters
 from climb_assets.store.artifacts import Artifact, Order
@@ -89,14 +89,14 @@ class Swarm:
     conditions
         What all proxies share.
     executor
-        Whose workers do it; None: this machine's.
+        Whose workers do it; None: those of `runtime.backend`.
     """
 
     def __init__(
         self, store: Store, data: TrainingData, conditions: Conditions, executor: Executor | None = None
     ) -> None:
         self._store, self._data, self._conditions = store, data, conditions
-        self._executor = executor or LocalExecutor(conditions.runtime.workers)
+        self._executor = executor or make_executor(conditions.runtime)
 
     def run(
         self,

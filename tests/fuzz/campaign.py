@@ -11,7 +11,7 @@ from pathlib import Path
 
 from climb_assets.executor.executor import UnitError
 from climb_assets.executor.trial import PATIENCE as TRIAL
-from climb_assets.executor.worker import Worker, WorkerDied
+from climb_assets.executor.worker import LocalWorker, WorkerDied
 from tests.fuzz.case import Case, Outcome
 
 # Of 1,000 cases how many are of each target; a query takes a tenth of a second, a model a process of its own.
@@ -75,7 +75,7 @@ def run_target(
 
 
 def _outcomes(cases: list[Case], tally: Tally) -> Iterator[tuple[int, Outcome]]:
-    worker, patience = Worker(1), STARTING
+    worker, patience = LocalWorker(1), STARTING
     try:
         for case in cases:
             worker.hand_over(case)
@@ -83,12 +83,12 @@ def _outcomes(cases: list[Case], tally: Tally) -> Iterator[tuple[int, Outcome]]:
             patience = 0.0
             if not worker.is_alive():
                 tally.dead += 1
-                worker, patience = Worker(1), STARTING
+                worker, patience = LocalWorker(1), STARTING
     finally:
         worker.end()
 
 
-def _answer(worker: Worker, patience: float) -> Outcome:
+def _answer(worker: LocalWorker, patience: float) -> Outcome:
     """Return what became of the case that a process works on; one that does not answer is ended."""
     if not worker.line.poll(patience):
         worker.end()

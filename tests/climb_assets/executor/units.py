@@ -1,9 +1,11 @@
 """Units of work for the tests of the executor: importable, so that a worker finds them."""
 
+import contextlib
 import ctypes
 import os
 import signal
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,9 @@ from typing import Any
 from climb_assets.errors import ClimbError
 from climb_assets.executor.capacity import thread_count
 from climb_assets.executor.worker import PR_SET_PDEATHSIG
+from climb_assets.store.artifacts import Draft, Order
 from climb_assets.store.files import write_atomically
+from climb_assets.store.local import LocalStore
 
 
 @dataclass(frozen=True)
@@ -107,3 +111,56 @@ class Mark:
         time.sleep(self.seconds)
         (self.folder / f"done-{self.number}").touch()
         return self.number
+
+
+@dataclass(frozen=True)
+class Variables:
+    """Return variables of the process, and the number of threads that it is to compute with."""
+
+    names: tuple[str, ...]
+    seconds: float = 0.0
+    name: str = "variables"
+
+    def run(self) -> tuple[dict[str, str | None], int]:
+        time.sleep(self.seconds)
+        return {name: os.environ.get(name) for name in self.names}, thread_count()
+
+
+class LeaselessStore(LocalStore):
+    """A store on a file system without locks: nobody waits for another writer."""
+
+    @contextlib.contextmanager
+    def lease(self, name: str) -> Iterator[bool]:
+        yield False
+
+
+@dataclass(frozen=True)
+class Commit:
+    """Make the one artefact of a store, and return who wrote it and whether this unit did.
+
+    Parameters
+    ----------
+    seconds
+        How long it takes before its commit.
+    fatal
+        Whether the process dies after its first commit, before it answers.
+    """
+
+    store: LocalStore
+    writer: int
+    seconds: float = 0.0
+    fatal: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"commit {self.writer}"
+
+    def run(self) -> tuple[str, bool]:
+        def write(draft: Draft) -> None:
+            (draft.path / "writer").write_text(str(self.writer))
+            time.sleep(self.seconds)
+
+        artifact, made = self.store.put(Order("corpus_shards", "shard", {}, {}, {}), write)
+        if made and self.fatal:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return artifact.file("writer").read_text(), made

@@ -1,0 +1,207 @@
+"""The Ray cluster that this process belongs to: one that it joins, or one of this machine that it starts and ends.
+
+What belongs here: the life of that cluster, and what its machines have. Who works on it is `climb_assets.executor.ray`.
+
+Whoever reaches the ports of a Ray cluster can run code on it. One that is started here listens on loopback alone, for
+bearers of a token that nobody else knows, without dashboard and without reports to Ray's makers. One that is joined is
+as its owner has set it up. A process belongs to one cluster as long as it lives.
+"""
+
+import atexit
+import contextlib
+import ctypes
+import logging
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from climb_assets.errors import ConfigError, TransientError
+from climb_assets.executor.capacity import Capacity, measure_capacity
+from climb_assets.store.locks import hold, is_held, remove_unheld
+
+OBJECT_BYTES = 80 * 2**20  # of memory for objects, Ray's least is 75 MiB; units and what they return are small
+FOLDERS = Path("/tmp")  # and not where TMPDIR leads: the path of a Unix socket has at most 107 bytes
+LOCK = ".lock"  # a file beside a folder, held while that is used
+LOOPBACK_ONLY = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # 0: as Ray does on these, where more would ask a firewall
+KILL = """
+import os, sys
+os.read(0, 1)
+for process in sys.argv[1:]:
+    try:
+        os.kill(int(process), 9)
+    except ProcessLookupError:
+        pass
+"""
+QUIET: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR}
+
+_CHANGING = threading.Lock()
+_STARTED = contextlib.ExitStack()  # what is left to undo of a cluster that was started here
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a cluster may use of a machine."""
+
+    capacity: Capacity
+    gpus: float
+
+
+def connect(address: str | None, capacity: Capacity | None = None) -> list[Machine]:
+    """Belong to a cluster, unless this process does already, and return its machines that have cores.
+
+    Parameters
+    ----------
+    address
+        See `runtime.ray.address`.
+    capacity
+        What a cluster that is started here may use; None: what this process may use.
+
+    Raises
+    ------
+    ConfigError
+        There is no cluster at the address, or Ray was imported too early to start one.
+    TransientError
+        None could be started.
+    """
+    with _CHANGING:
+        if address is None:
+            _choose_protection()
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        import ray
+
+        if not ray.is_initialized():
+            with _keeping_handler():
+                _join(address) if address is not None else _start(capacity or measure_capacity())
+                atexit.register(disconnect)  # after all that Ray has registered, so it comes before that
+    found = [_read_machine(node["Resources"]) for node in ray.nodes() if node["Alive"]]
+    return [machine for machine in found if machine.capacity.cores]
+
+
+def disconnect() -> None:
+    """End the cluster that was started here, or leave the one that was joined; all actors of this process end."""
+    with _CHANGING:
+        if "ray" not in sys.modules:
+            return
+        import ray
+
+        ray.shutdown()
+        _STARTED.close()
+
+
+def _read_machine(resources: dict[str, float]) -> Machine:
+    capacity = Capacity(int(resources.get("CPU", 0)), int(resources.get("memory", 0)))
+    return Machine(capacity, resources.get("GPU", 0))
+
+
+def _choose_protection() -> None:
+    """Set what keeps others from a cluster that is started here; Ray reads it when it is imported."""
+    if "ray" in sys.modules and LOOPBACK_ONLY not in os.environ:
+        raise ConfigError(
+            "runtime.ray.address: this program has imported Ray before climb could say that its cluster is for this "
+            "machine alone; import it later, or join a cluster by its address"
+        )
+    os.environ[LOOPBACK_ONLY] = "0"
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+
+
+def _join(address: str) -> None:
+    import ray
+
+    try:
+        ray.init(address=address, **QUIET)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise ConfigError(
+            f"runtime.ray.address: no Ray cluster answers at {address!r} from this machine ({error}); start climb on a "
+            "machine of the cluster (`ray start`), or set it to null for one of this machine alone"
+        ) from None
+
+
+def _start(capacity: Capacity) -> None:
+    import ray
+
+    try:
+        options = {
+            "num_cpus": capacity.cores,
+            "object_store_memory": OBJECT_BYTES,
+            "_memory": capacity.memory_bytes,
+            "_temp_dir": str(_make_folder()),
+            # None before they are asked for, as they would have other variables than ours; as urgent as local workers.
+            "_system_config": {"prestart_worker_first_driver": False, "worker_niceness": 0},
+        }
+        _call_in_lasting_thread(partial(ray.init, address="local", **options, **QUIET))
+        _have_agents_killed()
+    except Exception as error:
+        ray.shutdown()
+        _STARTED.close()
+        raise TransientError(f"no Ray cluster could be started on this machine ({error}); run again") from error
+
+
+def _call_in_lasting_thread(function: Callable[[], Any]) -> Any:
+    """Return what a function returns whose processes end with the thread that started them: it ends with this process.
+
+    Ray asks the kernel for that (PR_SET_PDEATHSIG), so that none stays however this process ends.
+    """
+    outcome: Future[Any] = Future()
+
+    def do() -> None:
+        try:
+            outcome.set_result(function())
+        except BaseException as error:
+            outcome.set_exception(error)
+        threading.Event().wait()
+
+    threading.Thread(target=do, name="parent of Ray", daemon=True).start()
+    return outcome.result()
+
+
+def _have_agents_killed() -> None:
+    """Start a process that kills Ray's agents once this one is gone: they would wait a minute for their cluster."""
+    raylets = [process for process in psutil.Process().children() if process.name() == "raylet"]
+    agents = [str(agent.pid) for raylet in raylets for agent in raylet.children()]
+    heard, lifeline = os.pipe()
+    subprocess.Popen([sys.executable, "-S", "-c", KILL, *agents], stdin=heard, start_new_session=True)
+    os.close(heard)
+    _STARTED.callback(os.close, lifeline)
+
+
+@contextlib.contextmanager
+def _keeping_handler() -> Iterator[None]:
+    """Keep the handler of SIGTERM that there is: Ray puts one in its place that prints a trace first.
+
+    By the C library, as Python sets handlers from its main thread only; the size of what it keeps is generous.
+    """
+    library, kept = ctypes.CDLL(None), ctypes.create_string_buffer(1024)
+    library.sigaction(int(signal.SIGTERM), None, kept)
+    try:
+        yield
+    finally:
+        library.sigaction(int(signal.SIGTERM), kept, None)
+
+
+def _make_folder() -> Path:
+    """Return a new folder for sockets and logs, which goes with the cluster; what killed processes left goes now."""
+    prefix = f"climb-ray-{os.getuid()}-"
+    for lock in FOLDERS.glob(f"{prefix}*{LOCK}"):
+        if lock.lstat().st_uid == os.getuid() and not is_held(lock):
+            shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+            remove_unheld(lock)
+    folder = FOLDERS / f"{prefix}{secrets.token_hex(4)}"
+    lock = folder.with_suffix(LOCK)
+    _STARTED.enter_context(hold(lock))
+    _STARTED.callback(lock.unlink, missing_ok=True)
+    _STARTED.callback(shutil.rmtree, folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    return folder

@@ -1,0 +1,147 @@
+"""Workers of Ray beyond what every executor promises: their cluster, and what each of them takes of it.
+
+What they promise as all do is in `test_executor`. The cluster is a real one, shared by the tests of a process.
+"""
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from ipaddress import ip_address
+from pathlib import Path
+
+import psutil
+import pytest
+
+from climb_assets.config_ray import Ray
+from climb_assets.errors import ConfigError, TransientError
+from climb_assets.executor.executor import Layout, Resources
+from climb_assets.executor.worker import LIBRARIES
+from tests.climb_assets.executor.backends import MACHINE, SMALL, end_workers, needs_ray, two_workers, wait_until
+from tests.climb_assets.executor.units import Echo, Stumble, Variables
+
+pytestmark = needs_ray
+GIB = 2**30
+
+
+@pytest.fixture(scope="module", autouse=True)
+def workers() -> Iterator[None]:
+    """End the workers that the tests leave; the cluster goes with this process."""
+    yield
+    end_workers("ray")
+
+
+def test_a_cluster_of_its_own_listens_on_loopback_alone() -> None:
+    list(two_workers("ray").map([Echo(1)], SMALL))
+    processes = [os.getpid(), *(child.pid for child in psutil.Process().children(recursive=True))]
+    listening = [
+        connection.laddr.ip
+        for connection in psutil.net_connections("tcp")
+        if connection.pid in processes and connection.status == psutil.CONN_LISTEN
+    ]
+    assert listening
+    for address in listening:
+        found = ip_address(address)
+        assert (getattr(found, "ipv4_mapped", None) or found).is_loopback
+
+
+def test_who_has_no_token_runs_nothing_in_it() -> None:
+    list(two_workers("ray").map([Echo(1)], SMALL))
+    import ray  # not before climb has
+
+    address = ray.get_runtime_context().gcs_address
+    program = f"from ray._raylet import GcsClient; GcsClient(address={address!r}).internal_kv_keys(b'', None)"
+    without = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    without["RAY_AUTH_MODE"] = "disabled"
+    command = [sys.executable, "-c", program]
+    stranger = subprocess.run(command, env=without, capture_output=True, text=True, check=False, timeout=120)
+    assert "InvalidAuthToken" in stranger.stderr
+
+
+def test_a_worker_computes_with_as_many_threads_as_it_has_cores() -> None:
+    unit = Variables((*LIBRARIES, "CUDA_VISIBLE_DEVICES"))
+    for settings, threads in ((Ray(), 1), (Ray(cpus=2), 2)):
+        executor = two_workers("ray", settings)
+        assert executor.layout(Resources(GIB)) == Layout(2, threads)
+        ((_, (variables, counted)),) = executor.map([unit], Resources(GIB))
+        assert counted == threads
+        assert {variables[name] for name in LIBRARIES} == {str(threads)}
+        assert not variables["CUDA_VISIBLE_DEVICES"]
+
+
+def test_where_nobody_says_how_many_the_cluster_is_filled() -> None:
+    from climb_assets.executor.ray import RayExecutor
+
+    executor = RayExecutor(None, Ray(), capacity=MACHINE)
+    assert executor.layout(Resources(GIB)) == Layout(2, 1)
+    assert executor.layout(Resources(100 * GIB)) == Layout(1, 2)
+    with pytest.raises(ConfigError, match="no machine with a GPU"):
+        executor.layout(Resources(GIB, gpu=True))
+
+
+def test_workers_without_room_keep_no_unit_from_those_that_are_up() -> None:
+    from climb_assets.executor.ray import RayExecutor
+
+    executor = RayExecutor(5, Ray(), capacity=MACHINE)  # on two cores
+    found = dict(executor.map([Echo(number, 0.05) for number in range(8)], SMALL))
+    assert len(found) == 8
+    assert len({process for _, process in found.values()}) <= 2
+
+
+def test_a_unit_is_tried_as_often_as_is_asked_for(tmp_path: Path) -> None:
+    often, never = tmp_path / "often", tmp_path / "never"
+    often.mkdir(), never.mkdir()
+    assert [tries for _, tries in two_workers("ray", Ray(max_retries=2)).map([Stumble(often, 2)], SMALL)] == [2]
+    with pytest.raises(TransientError, match="make room"):
+        list(two_workers("ray", Ray(max_retries=0)).map([Stumble(never, 1, TransientError("make room"))], SMALL))
+    assert len(list(never.iterdir())) == 1
+
+
+HEAD = "--head --block --port=0 --num-cpus=4 --num-gpus=1 --memory=8000000000 --object-store-memory=80000000"
+DRIVER = """
+    import json
+    import sys
+    from climb_assets.config_ray import Ray
+    from climb_assets.executor.executor import Resources
+    from climb_assets.executor.ray import RayExecutor
+    from tests.climb_assets.executor.units import Variables
+
+    needs = Resources(2**28, gpu=True)
+    whole, half = (RayExecutor(None, Ray(address=sys.argv[1], gpus=share)) for share in (1.0, 0.5))
+    found = half.map([Variables(("CUDA_VISIBLE_DEVICES",))] * 2, needs)
+    devices = [variables["CUDA_VISIBLE_DEVICES"] for _, (variables, _) in found]
+    print(json.dumps([whole.layout(needs).workers, half.layout(needs).workers, devices]))
+"""
+
+
+@pytest.mark.slow
+def test_a_cluster_is_joined_and_its_gpus_are_shared_out(tmp_path: Path) -> None:
+    """Ray shares out as many GPUs as it is told there are; nothing computes on them here."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    plain |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    plain |= {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    start = [sys.executable, "-m", "ray.scripts.scripts", "start", *HEAD.split(), "--include-dashboard=false"]
+    log = tmp_path / "ray.log"
+    folder = Path("/tmp") / f"climb-test-{os.getpid()}"  # the path of a socket is short
+    with log.open("wb") as stream:
+        head = subprocess.Popen([*start, f"--temp-dir={folder}"], env=plain, stdout=stream, stderr=stream)
+    try:
+        wait_until((folder / "ray_current_cluster").exists)
+        address = (folder / "ray_current_cluster").read_text().strip()
+        command = [sys.executable, "-c", textwrap.dedent(DRIVER), address]
+        driver = subprocess.run(command, env=plain, capture_output=True, text=True, check=False, timeout=300)
+        assert driver.returncode == 0, driver.stderr
+        assert json.loads(driver.stdout.splitlines()[-1]) == [1, 2, ["0", "0"]]
+        assert head.poll() is None  # it outlives who joined it
+    finally:
+        family = [head, *psutil.Process(head.pid).children(recursive=True)]
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        head.wait()
+        shutil.rmtree(folder, ignore_errors=True)
