@@ -142,6 +142,12 @@ class Choice(Section):
     )
     measured: int = Field(2, ge=1, description="best measured mixtures that are re-run")
     average: int = Field(32, ge=0, description="best predicted mixtures whose average is re-run too; 0: none (RegMix)")
+    caution: float = Field(
+        1.0,
+        ge=0,
+        description="how often a prediction's deviation, as far as it is above what is ordinary among left-out rows, "
+        "counts against a mixture where the best predicted are chosen; 0: the least mean, as the published rule has it",
+    )
     seeds: int = Field(2, ge=2, description="fresh seeds of each mixture of the list; they show the noise too")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="of 'better than the best baseline'")
     tolerance: float = Field(

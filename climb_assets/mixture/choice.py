@@ -50,7 +50,7 @@ def list_for_confirmation(climb: Materializer, objective: str, reference: Mappin
     if config.search.choice.rule == "published":
         return []
     known, pool = _last_knowledge(climb, space), space.draw()
-    scores = known.predict[objective](pool).mean + space.penalty(pool)
+    scores = known.rank(objective, pool) + space.penalty(pool)
     guard = NoRegression(config.search.choice.no_regression, reference)
     return shortlist(
         known.history,

@@ -139,6 +139,18 @@ def predict_objective(
     return Prediction(mean, objective_loss({task: one.deviation for task, one in predicted.items()}, weights))
 
 
+def rank_objective(
+    predictors: Mapping[str, Predictor], weights: Mapping[str, float], mixtures: FloatArray, caution: float
+) -> FloatArray:
+    """Return what mixtures (n, K) are ranked by where one is chosen unmeasured (n,), in bits per byte.
+
+    See `climb_assets.search.stack.Stack.predict_cautiously`.
+    """
+    return objective_loss(
+        {task: predictors[task].predict_cautiously(mixtures, caution) for task in sorted(weights)}, weights
+    )
+
+
 def diagnose(
     history: History, predictors: Mapping[str, Predictor], objectives: Mapping[str, Mapping[str, float]]
 ) -> dict[str, dict[str, Fit]]:

@@ -16,10 +16,11 @@ import pyarrow as pa
 from climb_assets import config_search
 from climb_assets.search.baselines import REGMIX
 from climb_assets.search.history import History
-from climb_assets.search.iteration import fit_predictors, predict_objective
+from climb_assets.search.iteration import fit_predictors, predict_objective, rank_objective
 from climb_assets.search.objectives import objective_loss
-from climb_assets.search.predictor import Prediction, Predictor
-from climb_assets.search.proposal import Candidate, propose_first, propose_next
+from climb_assets.search.prediction import Prediction
+from climb_assets.search.predictor import Predictor
+from climb_assets.search.proposal import Candidate, Predict, propose_first, propose_next
 from climb_assets.simplex.limits import Limits
 from climb_assets.simplex.mixtures import FloatArray, is_among, mixture_key
 
@@ -68,16 +69,23 @@ class Search:
         The final predictor of each task; empty where the policy has none.
     objective
         Weight of each task that has a predictor.
+    caution
+        As of `search.choice`; 0 where the policy chooses as published.
     """
 
     measured: Indices
     history: History
     predictors: Mapping[str, Predictor]
     objective: Mapping[str, float]
+    caution: float
 
     def predict(self, mixtures: FloatArray) -> Prediction:
         """Return the predicted objective (n,) of mixtures (n, K)."""
         return predict_objective(self.predictors, self.objective, mixtures)
+
+    def pick(self, mixtures: FloatArray) -> int:
+        """Return which of mixtures (n, K) the policy would take, unmeasured."""
+        return int(np.argmin(rank_objective(self.predictors, self.objective, mixtures, self.caution)))
 
 
 ONE_SHOT = (1,)
@@ -155,15 +163,21 @@ def run_search(
     if not policy.per_task:
         measure, objective = partial(_measure_objective, measure, objective), {OBJECTIVE: 1.0}
     index_of = {mixture_key(mixture): index for index, mixture in enumerate(pool)}
+    caution = 0.0 if settings.choice.rule == "published" else settings.choice.caution
     history = History.empty(pool.shape[1], tuple(objective))
     predictors: dict[str, Predictor] = {}
     measured: list[int] = []
 
-    def propose(count: int, iteration: int) -> list[int]:
+    def propose(count: int, iteration: int, caution: float = 0.0) -> list[int]:
+        def predict(mixtures: FloatArray) -> Prediction:
+            ranked = rank_objective(predictors, objective, mixtures, caution)
+            return Prediction(ranked, predict_objective(predictors, objective, mixtures).deviation)
+
         if iteration == 1:
             candidates = propose_first(pool, count, settings)
         else:
-            candidates = _propose_next(policy, settings, pool, history, predictors, objective, count, iteration)
+            losses = history.objective(objective)
+            candidates = _propose_next(policy, settings, pool, history, predict, losses, count, iteration)
         return [index_of[candidate.key] for candidate in candidates]
 
     for iteration, count in enumerate(iterations, 1):
@@ -174,8 +188,8 @@ def run_search(
         if policy.answers:
             predictors = fit_predictors(history, tuple(objective), settings.predictor, seed)
     if policy.answers and len(iterations) == 1 and budget < len(pool):
-        measured += propose(1, 2)
-    return Search(np.array(measured), history, predictors, objective)
+        measured += propose(1, 2, caution)
+    return Search(np.array(measured), history, predictors, objective, caution)
 
 
 def _measure_objective(measure: Measure, objective: Mapping[str, float], rows: Indices) -> Mapping[str, FloatArray]:
@@ -193,16 +207,14 @@ def _propose_next(
     settings: config_search.Search,
     pool: FloatArray,
     history: History,
-    predictors: Mapping[str, Predictor],
-    objective: Mapping[str, float],
+    predict: Predict,
+    losses: FloatArray,
     count: int,
     iteration: int,
 ) -> list[Candidate]:
-    predict = partial(predict_objective, predictors, objective)
     if policy.head:
         untried = pool[~is_among(pool, history.weights)]
         pool = untried[np.argsort(predict(untried).mean, kind="stable")[: policy.head * count]]
-    losses = history.objective(objective)
     best = int(np.nanargmin(losses))
     domains = pool.shape[1]
     return propose_next(

@@ -46,6 +46,10 @@ class Predictor(Protocol):
         """Return the predicted losses of mixtures (m, K)."""
         ...
 
+    def predict_cautiously(self, weights: FloatArray, caution: float) -> FloatArray:
+        """Return what mixtures (m, K) are ranked by where one is chosen that nobody measured."""
+        ...
+
     @property
     def constant(self) -> bool:
         """Whether the fitted predictor says the same of every mixture."""
@@ -69,11 +73,12 @@ class Predictor(Protocol):
 def new_predictor(settings: config_search.Predictor, seed: int) -> Predictor:
     """Return an unfitted predictor of the configured kind; a single family is a stack of one."""
     kinds = settings.members if settings.kind == "stack" else (settings.kind,)
-    fits = _fits(settings, derived_seed(seed, "members"))
+    fits = member_fits(settings, derived_seed(seed, "members"))
     return Stack({kind: fits[kind] for kind in kinds}, settings.folds, seed)
 
 
-def _fits(settings: config_search.Predictor, seed: int) -> dict[config_search.Family, FitMember]:
+def member_fits(settings: config_search.Predictor, seed: int) -> dict[config_search.Family, FitMember]:
+    """Return for each family the function that fits it."""
     process = partial(fit_gaussian_process, settings=settings.gaussian_process)
     return {
         "lightgbm": partial(fit_published_trees, settings=settings.lightgbm, seed=seed),

@@ -148,15 +148,14 @@ def replay_search(job: Job) -> Row:
     """Return the regrets of one search, and whether a claim was made and held where there is noise or a maximum.
 
     ``found`` is that of the measured mixture which looked best, among the pool; ``new`` that of the held-out
-    mixture which the final predictors put first, among the held-out ones, None where a policy has no predictor.
+    mixture which the policy picks by its final predictors, among the held-out ones, None where it has none.
     """
     policy, table = POLICIES[job.policy], split(job.problem, job.seed)
     search = _search(policy, table, job)
     looked_best = search.measured[np.argmin(table.observe(search.measured))]
     row: Row = {"found": regret(table.truth[looked_best], table.truth), "new": None}
     if policy.answers:
-        predicted = search.predict(table.held_out).mean
-        row["new"] = regret(table.held_out_truth[np.argmin(predicted)], table.held_out_truth)
+        row["new"] = regret(table.held_out_truth[search.pick(table.held_out)], table.held_out_truth)
     if job.problem.noise or job.problem.goal != "minimise":
         row |= _claim(policy, table, search, job)
     return row
@@ -190,7 +189,7 @@ def _claim(policy: Policy, table: Split, search: Search, job: Job) -> Row:
     predicted = np.empty(0, dtype=np.int64)
     if policy.answers:
         untried = np.setdiff1d(np.arange(len(table.pool)), search.measured)
-        predicted = untried[[np.argmin(search.predict(table.pool[untried]).mean)]]
+        predicted = untried[[search.pick(table.pool[untried])]]
     domains = table.pool.shape[1]
     baselines = [_nearest(table.pool, uniform(domains)), _nearest(table.pool, token_proportional(table.pool.mean(0)))]
     baselines.append(int(random[:budget][np.argmin(table.observe(random[:budget]))]))

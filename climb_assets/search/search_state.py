@@ -16,7 +16,13 @@ from climb_assets.config_tasks import Task
 from climb_assets.errors import ComputeError
 from climb_assets.graph.materializer import Materializer
 from climb_assets.search.history import History
-from climb_assets.search.iteration import fit_predictors, judge_evidence, least_trust, predict_objective
+from climb_assets.search.iteration import (
+    fit_predictors,
+    judge_evidence,
+    least_trust,
+    predict_objective,
+    rank_objective,
+)
 from climb_assets.search.noise import noise_of_objectives
 from climb_assets.search.prediction import Prediction, remove_noise
 from climb_assets.search.predictor import Predictor, load_predictor
@@ -115,6 +121,11 @@ class Knowledge:
     def predict_worth(self, objective: str, mixtures: FloatArray) -> Prediction:
         """Return the prediction of an objective for mixtures (n, K), what a proxy's seed adds to it taken out."""
         return remove_noise(self.predict[objective](mixtures), self.noise.get(objective, 0.0))
+
+    def rank(self, objective: str, mixtures: FloatArray) -> FloatArray:
+        """Return what mixtures (n, K) are ranked by where the best predicted of an objective are chosen (n,)."""
+        weights, caution = self.space.config.objectives[objective], self.space.config.search.choice.caution
+        return rank_objective(self.predictors, weights, self._worth(mixtures), caution)
 
     def surcharge(self, objective: str, mixtures: FloatArray) -> FloatArray:
         """Return what is added to measured losses of mixtures (n, K) before they are ranked (n,).

@@ -20,6 +20,7 @@ from climb_assets.simplex.mixtures import FloatArray
 
 LEAVE_ONE_OUT_BELOW = 10  # rows; a fold of five would hold one row then
 LEAST_ROWS = 3  # different mixtures; fewer teach only their mean
+ORDINARY = 1.5  # times the typical error of left-out rows: a deviation up to this counts against no mixture
 SHRINKAGE = 0.05  # of the members' weights towards equal ones, as a share of their mean squared error
 
 
@@ -33,12 +34,15 @@ class Calibration:
         Mean and standard deviation of the losses.
     scale, extra
         The variance of a standardised prediction is `scale` times what the members say, plus `extra`.
+    error
+        Mean square of the out-of-fold residuals of standardised losses.
     """
 
     centre: float
     spread: float
     scale: float = 0.0
     extra: float = 1.0
+    error: float = 1.0
 
     def restore(self, mean: FloatArray, variance: FloatArray) -> Prediction:
         """Return the losses for standardised means (m,) and the members' variances (m,)."""
@@ -127,7 +131,8 @@ class Stack:
         error = float(np.average((losses - mean) ** 2, weights=trust))
         said = float(np.average(variance, weights=trust))
         centre, spread = self._calibration.centre, self._calibration.spread
-        self._calibration = Calibration(centre, spread, min(1.0, error / said) if said else 0.0, max(0.0, error - said))
+        scale = min(1.0, error / said) if said else 0.0
+        self._calibration = Calibration(centre, spread, scale, max(0.0, error - said), error)
         self._weights = {name: float(share) for name, share in zip(self._fits, shares, strict=True) if share > 0}
         self._members = {name: _fit(self._fits[name], weights, losses, trust) for name in self._weights}
         self._diagnostics["members"] = {
@@ -148,6 +153,19 @@ class Stack:
             said = [member.predict(weights) for member in self._members.values()]
         means, deviations = np.array([one.mean for one in said]), np.array([one.deviation for one in said])
         return self._calibration.restore(*combine(means, deviations**2, np.array([*self._weights.values()])))
+
+    def predict_cautiously(self, weights: FloatArray, caution: float) -> FloatArray:
+        """Return what mixtures (m, K) are ranked by where one is chosen unmeasured: mean and what it may err beyond.
+
+        The least of many means is one that errs in its own favour, most of all far from what was measured, where no
+        out-of-fold residual has held the members to account. So a deviation counts, `caution` times, as far as it is
+        above what is ordinary among left-out rows. At 1 a member of less than half of the weight that promises far more
+        than the others adds more to the deviation than it takes from the mean.
+        """
+        predicted = self.predict(weights)
+        ordinary = ORDINARY * self._calibration.spread * np.sqrt(self._calibration.error)
+        ranked: FloatArray = predicted.mean + caution * np.maximum(predicted.deviation - ordinary, 0.0)
+        return ranked
 
     @property
     def constant(self) -> bool:

@@ -1,5 +1,7 @@
 """A policy spends its budget on different members of the pool, learns from them, and does the same every time."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -71,6 +73,15 @@ def test_the_same_seed_searches_the_same_way(seed):
     again = run_search(POLICIES["climb"], pool, lambda c: {k: v[c] for k, v in losses.items()}, OBJECTIVE, 14, seed)
     assert np.array_equal(first.measured, again.measured)
     assert np.array_equal(first.predict(pool).mean, again.predict(pool).mean)
+
+
+def test_a_policy_picks_by_its_rule():
+    cautious, pool, _ = search("default")
+    published, _, _ = search("climb")
+    assert published.pick(pool) == np.argmin(published.predict(pool).mean)
+    assert cautious.caution == 1 and published.caution == 0
+    bold = replace(cautious, caution=0.0)
+    assert bold.pick(pool) == np.argmin(bold.predict(pool).mean)
 
 
 def test_a_policy_without_predictor_predicts_nothing():

@@ -58,6 +58,40 @@ def test_the_deviation_is_that_of_rows_it_has_not_seen(said):
     assert 0.9 < np.sqrt(np.mean(((truth - mean) / deviation) ** 2)) < 1.1
 
 
+class Far:
+    """A member that knows the loss as another does, and promises the impossible where nothing was measured."""
+
+    constant = False
+
+    def predict(self, weights):
+        near = Line(0.05).predict(weights)
+        return near._replace(mean=np.where(weights[:, 0] > 1, -30.0, near.mean))
+
+
+def test_a_promise_of_a_lesser_member_far_from_the_rows_is_not_taken():
+    fitted = stack(line=Line(0.04), far=Far()).fit(*swarm(60))
+    assert 0.1 < fitted.diagnostics["members"]["far"]["weight"] < 0.5
+    pool = np.vstack([swarm(30)[0], [[1.2, -0.2]]])
+    assert np.argmin(fitted.predict(pool).mean) == 30
+    assert np.argmin(fitted.predict_cautiously(pool, 1.0)) == np.argmin(pool[:, 0])
+
+
+def test_caution_changes_nothing_where_predictions_are_as_sure_as_left_out_rows():
+    weights, losses = swarm(60, noise=0.02)
+    fitted = stack(line=Line(0.05)).fit(weights, losses)
+    np.testing.assert_allclose(fitted.predict_cautiously(weights, 5.0), fitted.predict(weights).mean)
+    np.testing.assert_array_equal(
+        stack(line=Line()).fit(*swarm(2)).predict_cautiously(weights, 5.0), np.full(60, swarm(2)[1].mean())
+    )
+
+
+@given(st.floats(0, 9), st.integers(1, 50))
+def test_caution_only_ever_counts_against_a_mixture(caution, seed):
+    fitted = stack(line=Line(0.3, 0.5), other=Line(1.0)).fit(*swarm(30))
+    unseen = np.random.default_rng(seed).dirichlet(np.ones(2), 20)
+    assert (fitted.predict_cautiously(unseen, caution) >= fitted.predict(unseen).mean).all()
+
+
 def test_held_out_predictions_are_in_the_unit_of_the_loss():
     weights, losses = swarm(60, noise=0.01)
     fitted = stack(line=Line(0.05), other=Line(0.5)).fit(weights, losses)
