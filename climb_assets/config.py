@@ -20,6 +20,7 @@ from climb_assets.config_quality import Quality
 from climb_assets.config_ray import Ray
 from climb_assets.config_search import Search
 from climb_assets.config_sql import Sql
+from climb_assets.config_store import Address
 from climb_assets.config_tasks import Task
 from climb_assets.config_taxonomy import Taxonomy
 from climb_assets.sizes import SIZES, Shape
@@ -264,6 +265,9 @@ class Runtime(Section):
         12.0, gt=0, description="`climb up` asks, or needs --yes, before work that takes longer by its estimate"
     )
     confirm_gigabytes: float = Field(100.0, gt=0, description="the same for models that take more room on the disk")
+    cache_gigabytes: float = Field(
+        100.0, gt=0, description="room that files fetched from a bucket may take in the lake; what is in use stays"
+    )
     environment: Literal["warn", "stale"] = Field(
         "warn",
         description="what a change of packages or processor does: warn tells of it, stale computes again; "
@@ -277,6 +281,11 @@ class Config(Section):
 
     profile: Name = "demo"
     lake: Path = Field(Path(LAKE), description="the folder of all that is made; the profile demo has its own")
+    store: Address | None = Field(
+        None,
+        description="where artefacts lie instead, such as s3://bucket/climb; the lake keeps raw files, Dagster's "
+        "history, work under way and a cache",
+    )
     corpus: Corpus = Corpus()
     tokenizer: Tokenizer = Tokenizer()
     encoder: Encoder = Encoder()

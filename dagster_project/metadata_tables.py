@@ -25,7 +25,7 @@ def facts(artifact: Artifact) -> dict[str, Any]:
     plain = {key: value for key, value in known.items() if isinstance(value, int | float | str)}
     nested = {key: dg.JsonMetadataValue(value) for key, value in known.items() if key not in plain}
     run = {key: value for key, value in round_numbers(artifact.run).items() if isinstance(value, int | float | str)}
-    where = {"dagster/uri": str(artifact.path), "fingerprint": artifact.fingerprint}
+    where = {"dagster/uri": artifact.store.where(artifact), "fingerprint": artifact.fingerprint}
     return plain | nested | run | where
 
 

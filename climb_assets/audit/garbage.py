@@ -28,12 +28,16 @@ from climb_assets.graph.spec import artefact_name
 from climb_assets.store.artifacts import Artifact
 from climb_assets.store.garbage import Entry, Key, Survey, remove_garbage, survey
 from climb_assets.store.local import LocalStore
+from climb_assets.store.object_garbage import remove_garbage as remove_objects
+from climb_assets.store.object_garbage import survey as survey_objects
+from climb_assets.store.objects import ObjectStore
 from climb_assets.store.store import Store
 from climb_assets.training.measurement import TASKS
 from climb_assets.training.proxy_orders import MODELS, SCORES, TRAIN
 from climb_assets.training.reweighting import DOREMI, REWEIGH
 
 Models = Literal["used", "reusable", "all"]
+Sweepable = LocalStore | ObjectStore
 
 ASSETS = frozenset({*SPEC, *STORES})  # whose artefacts may be garbage
 
@@ -83,7 +87,7 @@ class Garbage:
 
 def find_garbage(materializer: Materializer, models: Models = "reusable", *, keep_unfinished: bool = False) -> Garbage:
     """Return what `collect_garbage` would remove; nothing is written."""
-    store = LocalStore(materializer.config.lake)
+    store = _sweepable(materializer)
     needed = mark(store, models)
     named = _named_by_bundles(materializer.config, store)
     found = _survey(store, needed, named, keep_unfinished=keep_unfinished)
@@ -112,12 +116,12 @@ def collect_garbage(
     ClimbError
         What is needed cannot be told: a reference, a manifest or a lineage is damaged.
     """
-    store = LocalStore(materializer.config.lake)
+    store = _sweepable(materializer)
     with store.undisturbed() as began:
         needed = mark(store, models)
         named = _named_by_bundles(materializer.config, store)
         found = _survey(store, needed, named, keep_unfinished=keep_unfinished, since=began)
-        left = remove_garbage(store, found)
+        left = remove_objects(store, found) if isinstance(store, ObjectStore) else remove_garbage(store, found)
         gone = _gone(materializer.digests)
         if materializer.digests is not None and gone:
             materializer.digests.forget(gone)
@@ -200,8 +204,14 @@ def _named_by_bundles(config: Config, store: Store) -> dict[str, set[Key]]:
     return {path.name: {key for key in named if store.find(*key) is not None} for path, named in bundles.items()}
 
 
+def _sweepable(materializer: Materializer) -> Sweepable:
+    store = materializer.store
+    assert isinstance(store, Sweepable), "a configuration names no other"
+    return store
+
+
 def _survey(
-    store: LocalStore,
+    store: Sweepable,
     needed: set[Key],
     named: dict[str, set[Key]],
     *,
@@ -209,7 +219,10 @@ def _survey(
     since: float = float("inf"),
 ) -> Survey:
     everything = needed.union(*named.values())
-    return survey(store, {*ASSETS, GENERATIONS}, everything, keep_unfinished=keep_unfinished, since=since)
+    assets = {*ASSETS, GENERATIONS}
+    if isinstance(store, ObjectStore):
+        return survey_objects(store, assets, everything, keep_unfinished=keep_unfinished, since=since)
+    return survey(store, assets, everything, keep_unfinished=keep_unfinished, since=since)
 
 
 def _gone(digests: DigestCache | None) -> list[Any]:

@@ -70,7 +70,7 @@ def _verify(materializer: Materializer) -> Verification:
             differences.append(str(error))
     everything = {artifact.path: artifact for artifact in [*current, *behind, *stored]}
     if not everything and not differences:
-        raise MissingArtifact(f"{materializer.config.lake} holds no artefact to verify; run `climb up`")
+        raise MissingArtifact(f"{lake} holds no artefact to verify; run `climb up`")
     not_made = _not_made(materializer, differences)
     for artifact in everything.values():
         differences += _differences(artifact)

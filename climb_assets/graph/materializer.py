@@ -15,14 +15,14 @@ from climb_assets.config import Config
 from climb_assets.corpus.digest_cache import DigestCache
 from climb_assets.corpus.raw_files import Listing, digest_files
 from climb_assets.environment import Environment, counted
-from climb_assets.errors import ComputeError, CorruptArtifact, MissingArtifact, TransientError
+from climb_assets.errors import ComputeError, MissingArtifact, TransientError
 from climb_assets.graph.assets import SPEC
 from climb_assets.graph.code_identity import code_at_start, code_of
 from climb_assets.graph.kept import GENERATION, decides, deciding, generation_of
 from climb_assets.graph.raw_versions import RawVersions
 from climb_assets.graph.spec import Input, Spec, artefact_name, iteration_keys
 from climb_assets.store.artifacts import Artifact, Draft, Order, canonical_json, sha256_text
-from climb_assets.store.local import LocalStore
+from climb_assets.store.opening import open_store
 from climb_assets.store.store import Store
 
 Progress = Callable[[str, int, int], None]
@@ -59,7 +59,7 @@ class Materializer:
     _digests: dict[Path, str] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.store = LocalStore(self.config.lake)
+        self.store = open_store(self.config)
         self.raw = RawVersions(self.config, self.store)
 
     def refresh(self) -> None:
@@ -221,7 +221,7 @@ class Materializer:
 
     def _make(self, function: Callable[..., None], asset: str, partition: str | None) -> Made:
         kept = self.kept(asset, partition)
-        if kept is not None and _is_sound(kept):
+        if kept is not None and self.store.is_sound(kept):
             return Made(kept, False)
         replaced = self.store.reference(asset, partition)
         spec, order = SPEC[asset], self.order(asset, partition)
@@ -239,7 +239,7 @@ class Materializer:
             draft.run["seconds"] = round(time.perf_counter() - start, 3)
 
         current = self.store.current(asset, partition)
-        if current is not None and current.is_complete() and current.answers(order) and _is_sound(current):
+        if current is not None and current.is_complete() and current.answers(order) and self.store.is_sound(current):
             return Made(current, False)  # by another policy's name
         artifact, fresh = self.store.put(order, write, resumable=spec.resumable)
         self._point(artifact, replaced)
@@ -292,7 +292,7 @@ class Materializer:
         artifact = self.store.current(order.asset, order.partition)
         if artifact is None or not artifact.answers(replace(order, inputs=artifact.manifest["inputs"])):
             return None
-        return artifact if _is_sound(artifact) else None
+        return artifact if self.store.is_sound(artifact) else None
 
     def version_named(self, asset: str, partition: str | None, data_version: str) -> Artifact:
         """Return an artefact that an input names by its data version; it may be of an earlier state of the corpus.
@@ -310,15 +310,6 @@ class Materializer:
                 "`climb renew search`, then `climb up`"
             )
         return artifact
-
-
-def _is_sound(artifact: Artifact) -> bool:
-    """Return whether the bytes of an artefact are those that were put down; a damaged one is made again."""
-    try:
-        artifact.verify()
-    except CorruptArtifact:
-        return False
-    return True
 
 
 def ancestors(asset: str, config: Config) -> set[str]:

@@ -173,7 +173,7 @@ class Artifact:
         record = self.manifest["files"].get(name)
         if record is None:
             raise MissingArtifact(f"{self.asset} holds no file {name!r}; it has {sorted(self.manifest['files'])}")
-        path = self.store.localise(self, name)
+        path = self.store.localise(self, name, again=again)
         verify_file(path, record["sha256"], again=again)
         return path
 

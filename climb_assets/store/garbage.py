@@ -16,8 +16,9 @@ from typing import Literal
 
 from climb_assets.errors import CorruptArtifact
 from climb_assets.store.artifacts import MANIFEST, UNPARTITIONED
+from climb_assets.store.drafts import DISCARDED, DRAFT, discard
 from climb_assets.store.files import UNFINISHED
-from climb_assets.store.local import DISCARDED, DRAFT, LocalStore, discard, moving, writing
+from climb_assets.store.local import LocalStore, moving, writing
 from climb_assets.store.locks import hold, is_held, remove_unheld
 from climb_assets.store.manifests import FINGERPRINT
 

@@ -12,20 +12,19 @@ is telling a dead writer's draft from a living one's, and a swap: see `LocalStor
 import contextlib
 import errno
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from climb_assets.device_faults import NO_RIGHT, lacks_room
+from climb_assets.device_faults import NO_RIGHT
 from climb_assets.errors import CorruptArtifact, TransientError
-from climb_assets.store.artifacts import MANIFEST, RUN_FACTS, UNPARTITIONED, Artifact, Draft, Order, seal, sha256_text
+from climb_assets.store.artifacts import MANIFEST, UNPARTITIONED, Artifact, Draft, Order, seal, sha256_text
+from climb_assets.store.drafts import begin_draft, discard, explained_faults
 from climb_assets.store.files import UNFINISHED, make_folder, sync_folder, write_atomically
 from climb_assets.store.locks import hold
 from climb_assets.store.manifests import read_manifest, read_reference
 from climb_assets.store.store import Store
 
-DRAFT, DISCARDED = ".partial", ".discarded"
 TAKEN = (errno.ENOTEMPTY, errno.EEXIST)  # POSIX lets rename() answer either
 
 
@@ -41,6 +40,9 @@ class LocalStore(Store):
     def __init__(self, root: Path) -> None:
         self.root = Path(root).resolve()
 
+    def __str__(self) -> str:
+        return str(self.root)
+
     def put(self, order: Order, write: Callable[[Draft], None], *, resumable: bool = False) -> tuple[Artifact, bool]:
         """Make an artefact unless a whole one is there; see `Store.put`."""
         final = self._folder(order.asset, order.partition) / order.fingerprint
@@ -48,8 +50,8 @@ class LocalStore(Store):
             found = self._whole(final)
             if found is not None:
                 return found, False
-            draft = Draft(_begin(final, resumable=resumable, alone=alone), order)
-            try:
+            draft = Draft(begin_draft(final, resumable=resumable, alone=alone), order)
+            with explained_faults(draft.path, self.root, order.asset):
                 write(draft)
                 manifest = seal(order, draft)
                 while not _commit(draft.path, final):
@@ -58,12 +60,6 @@ class LocalStore(Store):
                         discard(draft.path)
                         return found, False
                     discard(final)
-            except Exception as error:
-                if lacks_room(error):
-                    raise TransientError(f"there is no room left for {self.root}; make some and run again") from error
-                if isinstance(error, OSError) and not draft.path.exists():
-                    raise TransientError(f"another host took over {order.asset} from this one; run again") from error
-                raise
         return Artifact(final, manifest, self), True
 
     def find(self, asset: str, partition: str | None, fingerprint: str) -> Artifact | None:
@@ -90,9 +86,21 @@ class LocalStore(Store):
                     found[path.relative_to(artifact.path).as_posix()] = path.stat().st_size
         return found
 
-    def localise(self, artifact: Artifact, name: str) -> Path:
+    def localise(self, artifact: Artifact, name: str, *, again: bool = False) -> Path:
         """Return the path of a file: it is here already."""
         return artifact.path / name
+
+    def is_sound(self, artifact: Artifact) -> bool:
+        """Return whether every byte of an artefact is what its manifest promises."""
+        try:
+            artifact.verify()
+        except CorruptArtifact:
+            return False
+        return True
+
+    def where(self, artifact: Artifact) -> str:
+        """Return the folder of an artefact."""
+        return str(artifact.path)
 
     def referred(self) -> list[tuple[str, str | None]]:
         """Return each asset and partition that has a reference, sorted."""
@@ -222,11 +230,9 @@ class LocalStore(Store):
         """Return the artefact in a folder if its bytes are what its manifest promises."""
         try:
             artifact = self._open(path)
-            if artifact is not None:
-                artifact.verify()
         except CorruptArtifact:
             return None
-        return artifact
+        return artifact if artifact is not None and self.is_sound(artifact) else None
 
 
 def writing(asset: str, partition: str | None, fingerprint: str) -> str:
@@ -245,30 +251,6 @@ def _raise_unless_gone(error: OSError) -> None:
         raise error
 
 
-def _begin(final: Path, *, resumable: bool, alone: bool) -> Path:
-    """Return a folder for a draft of `final`: a dead writer's if there is one and it is `resumable`, or an empty one.
-
-    Parameters
-    ----------
-    alone
-        Nobody else writes this artefact now, so every draft that lies about is a dead writer's.
-    """
-    make_folder(final.parent)
-    draft = _hidden(final, DRAFT)
-    for left in sorted(final.parent.glob(f".{final.name}.*")) if alone else ():
-        if resumable and left.suffix == DRAFT and not draft.exists():
-            with contextlib.suppress(FileNotFoundError):
-                left.rename(draft)
-        else:
-            discard(left)
-    draft.mkdir(exist_ok=True)
-    for half_written in draft.rglob(f".*{UNFINISHED}"):  # or the seal would count it
-        half_written.unlink()
-    for name in (MANIFEST, RUN_FACTS):  # of a writer that died while it sealed
-        (draft / name).unlink(missing_ok=True)
-    return draft
-
-
 def _commit(draft: Path, final: Path) -> bool:
     """Let a sealed draft become the artefact; return False if there is something in its place already."""
     try:
@@ -279,23 +261,3 @@ def _commit(draft: Path, final: Path) -> bool:
         return False
     sync_folder(final.parent)
     return True
-
-
-def discard(path: Path) -> None:
-    """Remove a folder, its name first: nobody finds it half removed, nor can its writer commit it any more.
-
-    The new name is on the disk before anything of it is gone, so that no power cut brings back a part.
-    """
-    discarded = _hidden(path, DISCARDED)
-    try:
-        path.rename(discarded)
-    except FileNotFoundError:
-        return
-    sync_folder(path.parent)
-    shutil.rmtree(discarded, ignore_errors=True)
-
-
-def _hidden(path: Path, kind: str) -> Path:
-    """Return a new hidden name beside an artefact, or beside another hidden name of it."""
-    fingerprint = path.name.lstrip(".").partition(".")[0]
-    return path.with_name(f".{fingerprint}.{secrets.token_hex(6)}{kind}")

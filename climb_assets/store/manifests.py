@@ -28,12 +28,17 @@ def read_manifest(path: Path) -> dict[str, Any]:
     FileNotFoundError, NotADirectoryError
         There is none.
     """
-    manifest = _parse(path.read_bytes(), path)
+    return parse_manifest(path.read_bytes(), path)
+
+
+def parse_manifest(data: bytes, where: Path | str) -> dict[str, Any]:
+    """Return the manifest that bytes hold, which were found somewhere; see `read_manifest` for what is refused."""
+    manifest = _parse(data, where)
     if not isinstance(manifest, dict):
-        raise CorruptArtifact(f"{path} is no manifest but a {type(manifest).__name__}; {AGAIN}")
+        raise CorruptArtifact(f"{where} is no manifest but a {type(manifest).__name__}; {AGAIN}")
     for key, is_right in _SHAPE.items():
         if key not in {*manifest, *LATER} or not is_right(manifest.get(key)):
-            raise CorruptArtifact(f"{path} is no manifest: its {key!r} is missing or of another kind; {AGAIN}")
+            raise CorruptArtifact(f"{where} is no manifest: its {key!r} is missing or of another kind; {AGAIN}")
     return manifest
 
 
@@ -47,11 +52,15 @@ def read_reference(path: Path) -> str:
     FileNotFoundError
         There is none.
     """
-    data = path.read_bytes()
+    return parse_reference(path.read_bytes(), path)
+
+
+def parse_reference(data: bytes, where: Path | str) -> str:
+    """Return the fingerprint that bytes name, which were found somewhere; see `read_reference` for what is refused."""
     text = data[:200].decode("utf-8", "replace").strip()
     if not FINGERPRINT.fullmatch(text):
         raise CorruptArtifact(
-            f"{path} names no artefact but {printable(text, 40)!r}; delete this file, then `climb up` makes it again"
+            f"{where} names no artefact but {printable(text, 40)!r}; delete this file, then `climb up` makes it again"
         )
     return text
 
@@ -69,14 +78,14 @@ def read_run_facts(path: Path) -> dict[str, Any]:
     return facts
 
 
-def _parse(data: bytes, path: Path) -> Any:
+def _parse(data: bytes, where: Path | str) -> Any:
     try:
         value = json.loads(data)
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()  # or it could not be hashed again
         return value
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
         reason = "it is nested too deep" if isinstance(error, RecursionError) else printable(str(error), 80)
-        raise CorruptArtifact(f"{path} is not JSON ({reason}); {AGAIN}") from None
+        raise CorruptArtifact(f"{where} is not JSON ({reason}); {AGAIN}") from None
 
 
 def _is_text(value: Any) -> bool:

@@ -63,11 +63,29 @@ class Store(Protocol):
         """Return the size in bytes of every file that really lies in an artefact, by its name."""
 
     @abstractmethod
-    def localise(self, artifact: Artifact, name: str) -> Path:
+    def localise(self, artifact: Artifact, name: str, *, again: bool = False) -> Path:
         """Return where a file of an artefact can be read on this machine, fetched if need be and not yet verified.
 
-        It lies at ``artifact.path / name``. Nothing is there if the store has lost it.
+        It lies at ``artifact.path / name``, and stays there at least until the `in_use` block ends that it was asked
+        for in. Nothing is there if the store has lost it.
+
+        Parameters
+        ----------
+        again
+            Fetch it even if it was fetched before, so that what is verified is what the store has.
         """
+
+    @abstractmethod
+    def is_sound(self, artifact: Artifact) -> bool:
+        """Return whether an artefact is what was put down, as surely as the store can tell without fetching it.
+
+        A disk rots, so there every byte is read. An object store keeps checksums itself, so there it is the sizes; what
+        is fetched is verified when it comes.
+        """
+
+    @abstractmethod
+    def where(self, artifact: Artifact) -> str:
+        """Return where people find an artefact: a folder, or the address of one."""
 
     @abstractmethod
     def partitions(self, asset: str) -> list[str]:

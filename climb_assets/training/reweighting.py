@@ -59,7 +59,7 @@ def reweigh(materializer: Materializer) -> tuple[Artifact, ProxyOutcome]:
         plan = plan_order(order, index, config.proxy)
         tokenizer, device = conditions.tokenizer, config.runtime.device
         proxy = make_model(config.proxy, conditions.vocabulary, tokenizer, order.config["seed"], device)
-        against = load_model(reference.model.path).to(proxy.device)  # type: ignore[arg-type]
+        against = load_model(reference.model.folder()).to(proxy.device)  # type: ignore[arg-type]
         unfinished = materializer.store.working_folder(order)
         checkpoint = Checkpoint(unfinished, draft.path, config.runtime.checkpoint_seconds)
         with on_one_thread():

@@ -1,0 +1,99 @@
+"""Files of an object store that lie on this machine, as many as a bound allows.
+
+What belongs here: which of them are kept and which make room. Where they come from, and whether one is what it should
+be, belongs to `climb_assets.store.objects`.
+
+What was asked for longest ago goes first, and nothing that somebody may still be reading: who works with artefacts says
+so (`FileCache.in_use`), and what was asked for since the first of them began stays, even beyond the bound.
+"""
+
+import contextlib
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from climb_assets.store.files import UNFINISHED, atomic_file, make_folder
+from climb_assets.store.locks import hold, is_held, remove_unheld
+
+IDLE_SECONDS = 600.0  # a file stays for as long after it was asked for by who does not say that he reads it
+ABANDONED_SECONDS = 86_400.0  # a file that is still unfinished after this is a dead process'
+
+
+class FileCache:
+    """The files under one folder.
+
+    Parameters
+    ----------
+    most_bytes
+        How much room they may take.
+    """
+
+    def __init__(self, folder: Path, most_bytes: int, idle_seconds: float = IDLE_SECONDS) -> None:
+        self.folder, self.most_bytes, self.idle_seconds = folder, most_bytes, idle_seconds
+        self._bytes: int | None = None  # that lie there; None: not yet counted
+
+    @contextlib.contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Let files that are asked for from now on stay until the block ends."""
+        mark = self.folder / "uses" / secrets.token_hex(6)
+        with contextlib.ExitStack() as held:
+            with contextlib.suppress(OSError):  # a lake that may not be written; nothing is put in then, either
+                held.enter_context(hold(mark))
+                held.callback(mark.unlink, missing_ok=True)
+            yield
+
+    @contextlib.contextmanager
+    def place(self, path: Path) -> Iterator[Path]:
+        """Hand out the path of a temporary file that becomes `path` when the block ends, and make room if need be."""
+        make_folder(path.parent)
+        with atomic_file(path) as temporary:
+            yield temporary
+        self.count(path.stat().st_size)
+
+    def count(self, added: int) -> None:
+        """Take into account that files came, and make room where they are too many."""
+        self._bytes = sum(size for _, size, _ in self._files()) if self._bytes is None else self._bytes + added
+        if self._bytes > self.most_bytes:
+            self._bytes = self.make_room()
+
+    def touch(self, path: Path) -> None:
+        """Note that a file was asked for just now. Its other times stay: by them its reader knows it again."""
+        with contextlib.suppress(OSError):
+            os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
+
+    def make_room(self) -> int:
+        """Remove what was asked for longest ago and nobody reads, down to the bound; return the bytes that stay."""
+        files = sorted(self._files())
+        total = sum(size for _, size, _ in files)
+        before = min(self._uses(), default=float("inf"))
+        before = min(before, time.time() - self.idle_seconds)
+        for asked, size, path in files:
+            if total <= self.most_bytes or asked >= before:
+                break
+            path.unlink(missing_ok=True)
+            total -= size
+        return total
+
+    def _files(self) -> Iterator[tuple[float, int, Path]]:
+        """Yield when each file was asked for, its size and its path; what the dead left unfinished goes."""
+        for folder, _, names in os.walk(self.folder / "artifacts"):
+            for name in names:
+                path = Path(folder, name)
+                try:
+                    stat = path.stat()
+                except FileNotFoundError:
+                    continue
+                if not name.endswith(UNFINISHED):
+                    yield stat.st_atime, stat.st_size, path
+                elif stat.st_mtime < time.time() - ABANDONED_SECONDS:
+                    path.unlink(missing_ok=True)
+
+    def _uses(self) -> Iterator[float]:
+        """Yield when each of those began who are at work, and forget the dead."""
+        for mark in sorted((self.folder / "uses").glob("*")):
+            with contextlib.suppress(FileNotFoundError):
+                began = mark.stat().st_mtime
+                if is_held(mark) or not remove_unheld(mark):
+                    yield began

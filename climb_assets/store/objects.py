@@ -1,0 +1,338 @@
+"""The store in a bucket of an object store: S3, GCS, Azure, and what speaks like them.
+
+What belongs here: how artefacts are put down as objects and picked up again. What is asked of a bucket belongs to
+`climb_assets.store.bucket`, what of it lies on this machine to `climb_assets.store.file_cache`.
+
+An artefact's manifest is ``artifacts/<asset>/<partition>/<fingerprint>/manifest.json``. It is put last, and only where
+there is none, which is the commit. Its files lie beside it below their own SHA-256, so that a writer who is late, or
+comes twice, puts down the same bytes in the same place or others elsewhere, and disturbs nobody. ``refs/`` holds the
+references, which move from one version of the object to the next; an empty one names nothing, as no object store
+removes on a condition. Drafts, checkpoints and the files that were fetched lie in the lake, which is on this machine.
+"""
+
+import contextlib
+import platform
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from climb_assets.errors import CorruptArtifact, TransientError
+from climb_assets.store.artifacts import (
+    MANIFEST,
+    RUN_FACTS,
+    UNPARTITIONED,
+    Artifact,
+    Draft,
+    Order,
+    seal,
+    sha256_text,
+    verify_file,
+)
+from climb_assets.store.bucket import PATIENCE, Bucket, NoPermission, Object, Version, require_obstore
+from climb_assets.store.drafts import begin_draft, discard, explained_faults
+from climb_assets.store.expiring_leases import SECONDS, ExpiringLeases
+from climb_assets.store.file_cache import FileCache
+from climb_assets.store.files import make_folder
+from climb_assets.store.local import LocalStore, writing
+from climb_assets.store.manifests import parse_manifest, parse_reference
+from climb_assets.store.object_keys import (
+    COLLECTING,
+    IN_USE,
+    REFERENCES,
+    file_key,
+    folder_of,
+    is_file,
+    lease_key,
+    names_of,
+    partition_folder,
+    reference_key,
+    run_key,
+)
+from climb_assets.store.store import Store
+
+AT_ONCE = 16  # small objects that are read at once
+
+
+class ObjectStore(Store):
+    """The store below one address of an object store, for work on this machine.
+
+    Parameters
+    ----------
+    address
+        See `Bucket`.
+    lake
+        The folder on this machine for what is on the way, and for files that were fetched.
+    cache_bytes
+        How much room the latter may take.
+    lease_seconds
+        How long a right stands whose holder died on another machine.
+    patience
+        Seconds for which a request that fails is tried again.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        lake: Path,
+        cache_bytes: int,
+        *,
+        lease_seconds: float = SECONDS,
+        patience: float = PATIENCE,
+    ) -> None:
+        require_obstore(address)
+        self.bucket = Bucket(address, patience)
+        self.machine = LocalStore(lake)
+        fetched = self.machine.root / "cache" / "objects" / sha256_text(self.bucket.address)[:16]
+        self.cache = FileCache(fetched, cache_bytes)
+        holder = f"{platform.node()}:{self.machine.root}"
+        self.leases = ExpiringLeases(self.bucket, holder, lease_seconds)
+
+    def __str__(self) -> str:
+        return self.bucket.address
+
+    def where(self, artifact: Artifact) -> str:
+        """Return the address below which an artefact's objects lie."""
+        return self.bucket.where(folder_of(artifact.asset, artifact.partition, artifact.fingerprint))
+
+    def put(self, order: Order, write: Callable[[Draft], None], *, resumable: bool = False) -> tuple[Artifact, bool]:
+        """Make an artefact unless a whole one is there; see `Store.put`."""
+        name = writing(order.asset, order.partition, order.fingerprint)
+        final = self.machine.root / folder_of(order.asset, order.partition, order.fingerprint)
+        with self.machine.lease(name) as alone, self.leases.hold(lease_key(name), alone=alone):
+            found, version = self._look(order)
+            if found is not None:
+                return found, False
+            draft = Draft(begin_draft(final, resumable=resumable, alone=alone), order)
+            with explained_faults(draft.path, self.machine.root, order.asset):
+                write(draft)
+                manifest = seal(order, draft)
+                made, fresh = self._commit(draft, manifest, version)
+                if fresh:
+                    discard(made.path)  # of what is not there, or was damaged
+                    make_folder(made.path.parent)
+                    draft.path.rename(made.path)
+                    self.cache.count(sum(record["bytes"] for record in manifest["files"].values()))
+                else:
+                    discard(draft.path)
+        return made, fresh
+
+    def _look(self, order: Order) -> tuple[Artifact | None, Version | None]:
+        """Return an artefact if it is whole, and the version of its manifest if there is one, whole or not."""
+        found = self.bucket.read(f"{folder_of(order.asset, order.partition, order.fingerprint)}/{MANIFEST}")
+        if found is None:
+            return None, None
+        with contextlib.suppress(CorruptArtifact):
+            artifact = self._artifact(order.asset, order.partition, order.fingerprint, found)
+            if self.is_sound(artifact):
+                return artifact, found.version
+        return None, found.version
+
+    def _commit(self, draft: Draft, manifest: dict[str, Any], damaged: Version | None) -> tuple[Artifact, bool]:
+        """Put down the files of a draft and then its manifest: where there is none, or in a damaged one's place."""
+        self.bucket.require_conditions()
+        order = draft.order
+        folder = folder_of(order.asset, order.partition, order.fingerprint)
+        there = {} if damaged else {one.key: one.bytes for one in self.bucket.below(folder)}
+        for name, record in manifest["files"].items():
+            key = f"{folder}/{file_key(name, record)}"
+            if there.get(key) != record["bytes"]:
+                self.bucket.upload(key, draft.path / name)
+        self.bucket.create(f"{folder}/{run_key(manifest)}", (draft.path / RUN_FACTS).read_bytes())
+        key, data = f"{folder}/{MANIFEST}", (draft.path / MANIFEST).read_bytes()
+        while True:
+            put = self.bucket.create(key, data) if damaged is None else self.bucket.replace(key, data, damaged)
+            if put is not None:
+                return Artifact(self._path(folder), manifest, self), True
+            found, damaged = self._look(order)
+            if found is not None:  # of a writer who held no lease, or had lost it, and was first
+                return found, False
+
+    def find(self, asset: str, partition: str | None, fingerprint: str) -> Artifact | None:
+        """Return the artefact with this fingerprint, or None; see `Store.find`."""
+        found = self.bucket.read(f"{folder_of(asset, partition, fingerprint)}/{MANIFEST}")
+        return None if found is None else self._artifact(asset, partition, fingerprint, found)
+
+    def _artifact(self, asset: str, partition: str | None, fingerprint: str, found: Object) -> Artifact:
+        folder = folder_of(asset, partition, fingerprint)
+        return Artifact(self._path(folder), parse_manifest(found.data, self.bucket.where(f"{folder}/{MANIFEST}")), self)
+
+    def fingerprints(self, asset: str, partition: str | None) -> list[str]:
+        """Return the fingerprints of every artefact of a partition, sorted."""
+        folder = partition_folder(asset, partition)
+        return [key[2] for key in self._manifests(folder)]
+
+    def all_of(self, asset: str) -> list[Artifact]:
+        """Return every artefact of an asset, ordered by partition and fingerprint."""
+        keys = self._manifests(f"artifacts/{asset}")
+        with ThreadPoolExecutor(AT_ONCE) as readers:
+            found = list(readers.map(lambda key: self.find(*key), keys))
+        return [artifact for artifact in found if artifact is not None]
+
+    def _manifests(self, folder: str) -> list[tuple[str, str | None, str]]:
+        """Return asset, partition and fingerprint of every manifest below a folder, sorted."""
+        parts = [one.key.split("/")[1:] for one in self.bucket.below(folder)]
+        found = [part[:3] for part in parts if len(part) == 4 and part[3] == MANIFEST]
+        return [(asset, None if key == UNPARTITIONED else key, name) for asset, key, name in sorted(found)]
+
+    def files(self, artifact: Artifact) -> Mapping[str, int]:
+        """Return the size in bytes of every object of an artefact, by the name of the file.
+
+        What other writers of it have put down and its manifest does not name is not among it; a stranger's object is.
+        """
+        folder = folder_of(artifact.asset, artifact.partition, artifact.fingerprint)
+        there = {one.key.removeprefix(f"{folder}/"): one.bytes for one in self.bucket.below(folder)}
+        named = names_of(artifact.manifest)
+        found = {named[key]: size for key, size in there.items() if key in named}
+        return found | {key: size for key, size in there.items() if key not in named and not is_file(key)}
+
+    def is_sound(self, artifact: Artifact) -> bool:
+        """Return whether every file is there in its size and the manifest agrees with itself; see `Store.is_sound`."""
+        try:
+            artifact.verify_manifest()
+        except CorruptArtifact:
+            return False
+        return artifact.is_complete()
+
+    def localise(self, artifact: Artifact, name: str, *, again: bool = False) -> Path:
+        """Return where a file lies on this machine, fetched unless it is there and sound; see `Store.localise`.
+
+        Raises
+        ------
+        CorruptArtifact
+            The object is not what the manifest promises.
+        """
+        folder = folder_of(artifact.asset, artifact.partition, artifact.fingerprint)
+        path = artifact.path / name
+        if name == RUN_FACTS:
+            if again or not path.exists():
+                self._fetch(f"{folder}/{run_key(artifact.manifest)}", path, 0)
+            return path
+        record = artifact.manifest["files"].get(name)
+        if record is None or (not again and _is(path, record)):
+            self.cache.touch(path)
+            return path
+        key = f"{folder}/{file_key(name, record)}"
+        if self._fetch(key, path, record["bytes"]) and not _is(path, record):
+            path.unlink(missing_ok=True)
+            raise CorruptArtifact(
+                f"{self.bucket.where(key)} is not what its manifest promises; delete this object and run `climb up`"
+            )
+        return path
+
+    def _fetch(self, key: str, path: Path, size: int) -> bool:
+        """Write an object into a file of the cache; where there is none, there is no file either, and False."""
+        try:
+            with self.cache.place(path) as temporary:
+                if not self.bucket.download(key, temporary, size):
+                    raise FileNotFoundError(key)
+        except FileNotFoundError:
+            path.unlink(missing_ok=True)
+            return False
+        return True
+
+    def partitions(self, asset: str) -> list[str]:
+        """Return the partition keys that have a reference, sorted."""
+        return [partition for _, partition in self._references(f"{REFERENCES}/{asset}") if partition is not None]
+
+    def referred(self) -> list[tuple[str, str | None]]:
+        """Return each asset and partition that has a reference, sorted."""
+        return self._references(REFERENCES)
+
+    def _references(self, folder: str) -> list[tuple[str, str | None]]:
+        parts = [one.key.split("/")[1:] for one in self.bucket.below(folder) if one.bytes]
+        return [(part[0], None if part[1] == UNPARTITIONED else part[1]) for part in parts if len(part) == 2]
+
+    def reference(self, asset: str, partition: str | None) -> str | None:
+        """Return the fingerprint that the reference names, or None."""
+        key = reference_key(asset, partition)
+        return self._named(key, self.bucket.read(key))
+
+    def _named(self, key: str, found: Object | None) -> str | None:
+        if found is None or not found.data:
+            return None
+        return parse_reference(found.data, self.bucket.where(key))
+
+    def swap(self, asset: str, partition: str | None, expected: str | None, new: str | None) -> bool:
+        """Let the reference name `new` if it names `expected` now; see `Store.swap`."""
+        self.bucket.require_conditions()
+        key = reference_key(asset, partition)
+        found = self.bucket.read(key)
+        if self._named(key, found) != expected:
+            return False
+        data = b"" if new is None else new.encode()
+        if found is None:
+            return new is None or self.bucket.create(key, data) is not None
+        return self.bucket.replace(key, data, found.version) is not None
+
+    @contextlib.contextmanager
+    def lease(self, name: str) -> Iterator[bool]:
+        """Wait for the exclusive right of this name: of this lake's processes by a lock, of others by an object.
+
+        The latter expires. What a killed process of this lake held is taken over at once, of another after
+        `lease_seconds`. Who was not heard of for as long and lives goes on beside whoever took over.
+        """
+        with self.machine.lease(name) as alone, self.leases.hold(lease_key(name), alone=alone) as granted:
+            yield granted
+
+    @contextlib.contextmanager
+    def in_use(self) -> Iterator[bool]:
+        """Keep garbage from being removed meanwhile; see `Store.in_use`.
+
+        It is an object that whoever removes garbage looks for. Who does not renew it for `lease_seconds`, asleep or cut
+        off, is taken for dead: so nothing that is young is removed either (`climb_assets.store.object_garbage`).
+        """
+        with self.machine.in_use(), self.cache.in_use(), contextlib.ExitStack() as held:
+            granted = True
+            try:
+                held.enter_context(self.leases.announce(f"{IN_USE}/{secrets.token_hex(8)}"))
+                self.leases.wait(COLLECTING)
+            except NoPermission:  # a reader of a bucket that it may not write
+                granted = False
+            yield granted
+
+    @contextlib.contextmanager
+    def undisturbed(self) -> Iterator[float]:
+        """Hold the store while nobody is in an `in_use` block, and let whoever wants to be in one wait.
+
+        Returns
+        -------
+        The time by the clock of the store.
+
+        Raises
+        ------
+        TransientError
+            It is in use, or the store does not answer.
+        """
+        with self.machine.undisturbed(), self.leases.hold(COLLECTING, alone=True) as granted:
+            found = self.bucket.read(COLLECTING) if granted else None
+            if found is None:
+                raise TransientError(f"the right to remove garbage of {self} was not granted; run again")
+            living = [one for one in self.bucket.below(IN_USE) if one.modified > found.modified - self.leases.seconds]
+            if living:
+                raise TransientError(
+                    f"{self} is in use on some machine: something is being made, verified or exported; wait for it and "
+                    "run again"
+                )
+            yield found.modified
+
+    def working_folder(self, order: Order) -> Path:
+        """Return this machine's folder for an order; see `Store.working_folder`."""
+        return self.machine.working_folder(order)
+
+    def remove_working_folder(self, order: Order) -> None:
+        """Remove the folder of `working_folder`, if there is one."""
+        self.machine.remove_working_folder(order)
+
+    def _path(self, folder: str) -> Path:
+        return self.cache.folder / folder
+
+
+def _is(path: Path, record: Mapping[str, Any]) -> bool:
+    """Return whether a file is there and holds what a manifest promises."""
+    try:
+        verify_file(path, record["sha256"])
+    except CorruptArtifact:
+        return False
+    return True

@@ -1,0 +1,55 @@
+"""Stores of each kind: in a folder, in a bucket of this process, in a bucket of a real server."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from climb_assets.store.local import LocalStore
+from climb_assets.store.objects import ObjectStore
+from climb_assets.store.store import Store
+from tests.object_server import BUCKET, FaultyProxy, environment_of, run_faulty_proxy, run_object_server
+
+CACHE_BYTES = 10**9
+MakeStore = Callable[[str], Store]
+
+
+@pytest.fixture(scope="session")
+def object_server() -> Iterator[str]:
+    """Return the URL of an S3 server."""
+    with run_object_server() as url:
+        yield url
+
+
+@pytest.fixture
+def address(object_server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """Return an address in its bucket below which there is nothing yet."""
+    for name, value in environment_of(object_server).items():
+        monkeypatch.setenv(name, value)
+    return f"s3://{BUCKET}/{tmp_path.name}-{id(tmp_path)}"
+
+
+@pytest.fixture
+def proxy(object_server: str, address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyProxy]:
+    """Return a proxy through which stores that are made from now on go."""
+    with run_faulty_proxy(object_server) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        yield proxy
+
+
+@pytest.fixture(params=["folder", "memory", "s3"])
+def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> MakeStore:
+    """Return what opens one store for a machine, of each kind in turn; on one machine a folder is the same for all."""
+    if request.param == "folder":
+        return lambda machine: LocalStore(tmp_path / "lake")
+    if request.param == "memory":
+        place = f"memory://{tmp_path.name}-{id(tmp_path)}"
+    else:
+        place = request.getfixturevalue("address")
+    return lambda machine: ObjectStore(place, tmp_path / machine, CACHE_BYTES, lease_seconds=1.0, patience=10.0)
+
+
+@pytest.fixture
+def store(make_store: MakeStore) -> Store:
+    """Return a store of each kind in turn."""
+    return make_store("here")
