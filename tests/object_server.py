@@ -119,7 +119,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._say(int(fault), b"<Error><Code>Fault</Code></Error>")
             return
         if fault == "slow":
-            time.sleep(1)
+            time.sleep(0.3)
         connection = http.client.HTTPConnection(self.server.behind, timeout=30)
         headers = {name: value for name, value in self.headers.items() if name.lower() not in self.server.drop}
         connection.request(self.command, self.path, body, headers)

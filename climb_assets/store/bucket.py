@@ -31,6 +31,7 @@ PATIENCE = 120.0  # seconds in which a request is tried again
 LONGEST_PAUSE = 10.0
 WRITER = "writer"  # metadata of what is put on a condition: who did
 STATUS = re.compile(r"status code: (\d{3})")
+ASKED_MACHINE = "169.254.169.254"  # where clouds tell a machine its credentials; asked where the environment has none
 MAY_PASS = {"408", "409", "425", "429"}  # of the statuses below 500
 MEMORY = "memory://"
 FORMAT = "format"  # the first object of a store: of which form it is
@@ -245,12 +246,12 @@ class Bucket:
         while True:
             try:
                 return call()
-            except (PermissionDeniedError, UnauthenticatedError) as error:
-                raise NoPermission(
-                    f"{self.where(key)} may not be used ({_reason(error)}); see that the environment has the "
-                    "credentials of the store and that they allow this"
-                ) from None
             except (BaseError, _Conflict) as error:
+                if isinstance(error, PermissionDeniedError | UnauthenticatedError) or ASKED_MACHINE in str(error):
+                    raise NoPermission(
+                        f"{self.where(key)} may not be used ({_reason(error)}); see that the environment has the "
+                        "credentials of the store and that they allow this"
+                    ) from None
                 status = STATUS.search(str(error))
                 if status and status[1] < "500" and status[1] not in MAY_PASS:
                     raise DeviceFault(f"{self.where(key)} was refused ({_reason(error)}); correct store") from None

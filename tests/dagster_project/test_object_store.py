@@ -1,0 +1,85 @@
+"""`climb` with its artefacts in a bucket of a real S3 server: the same data, found again by another machine."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from climb_assets.config_file import load_config
+from climb_assets.executor.local import end_idle_workers
+from climb_assets.graph.assets import SPECS
+from climb_assets.graph.materializer import Materializer
+from climb_assets.store import object_garbage
+from climb_assets.store.store import Store
+from dagster_project.cli import main
+from tests.conftest import write_project
+from tests.object_server import BUCKET, environment_of, run_object_server
+
+ADDRESS = f"s3://{BUCKET}/a/prefix"
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    with run_object_server() as url:
+        for name, value in environment_of(url).items():
+            monkeypatch.setenv(name, value)
+        end_idle_workers()  # they have the environment of their start
+        yield ADDRESS
+    end_idle_workers()
+
+
+def machine(folder: Path, encoder: Path) -> Path:
+    """Write a project whose artefacts lie in the bucket."""
+    folder.mkdir()
+    path = write_project(folder, encoder) / "climb.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"store": ADDRESS}))
+    return folder
+
+
+def climb(project: Path, *arguments: str) -> Result:
+    result = CliRunner().invoke(main, ["--config", str(project / "climb.yaml"), *arguments])
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def versions(store: Store) -> dict[tuple[str, str | None], str]:
+    return {
+        (spec.asset, key): store.get(spec.asset, key).data_version
+        for spec in SPECS
+        for key in store.partitions(spec.asset) or [None]
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_what_one_machine_made_another_finds(
+    bucket: str, tmp_path: Path, encoder_folder: Path, finished_once: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = machine(tmp_path / "first", encoder_folder)
+    climb(first, "up")
+    store = Materializer(load_config(first / "climb.yaml")).store
+    assert versions(store) == versions(Materializer(load_config(finished_once / "climb.yaml")).store)
+    assert not list((first / "data_lake" / "artifacts").glob("*/*/*")) and not (first / "data_lake" / "refs").exists()
+
+    assert json.loads(climb(first, "verify", "--json").stdout)["differences"] == []
+    assert json.loads(climb(first, "plan", "--json").stdout)["stale"] == []
+
+    second = machine(tmp_path / "second", encoder_folder)
+    assert json.loads(climb(second, "plan", "--json").stdout)["stale"] == []
+    assert "nothing is stale" in climb(second, "up").output.lower()
+    assert json.loads(climb(second, "sql", "--json", "SELECT count(*) AS n FROM documents").stdout)[0]["n"] > 0
+
+    everything = {one.key for one in store.bucket.below("artifacts")}  # type: ignore[attr-defined]
+    path = second / "climb.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"mixture": {"seed": 7}}))
+    climb(second, "up")
+    monkeypatch.setattr(object_garbage, "YOUNG_SECONDS", -10.0)
+    found = json.loads(climb(second, "gc", "--delete", "--json").stdout)
+    freed = {row["asset"]: row["count"] for row in found["freed"] if row["kind"] == "artefact" and row["count"]}
+    assert freed == {"mixed_corpus": 2, "audit_bundle": 2}
+    assert everything - {one.key for one in store.bucket.below("artifacts")}  # type: ignore[attr-defined]
+    assert json.loads(climb(second, "verify", "--json").stdout)["differences"] == []
+    assert json.loads(climb(second, "plan", "--json").stdout)["stale"] == []
