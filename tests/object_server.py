@@ -17,10 +17,18 @@ import urllib.request
 from collections.abc import Iterator
 from typing import Literal
 
+import pytest
+
 Fault = Literal["500", "409", "lost answer", "cut upload", "cut answer", "slow", "403"]
 
 ENVIRONMENT = {"AWS_ACCESS_KEY_ID": "name", "AWS_SECRET_ACCESS_KEY": "very-secret-key", "AWS_REGION": "us-east-1"}
 BUCKET = "climb"
+
+
+def require_packages() -> None:
+    """Skip a test where what it needs is not installed."""
+    for package in ("obstore", "moto", "flask_cors"):
+        pytest.importorskip(package, reason="no object store is installed: pip install 'climb[objects,dev]'")
 
 
 @contextlib.contextmanager

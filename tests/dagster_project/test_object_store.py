@@ -16,13 +16,14 @@ from climb_assets.store import object_garbage
 from climb_assets.store.store import Store
 from dagster_project.cli import main
 from tests.conftest import write_project
-from tests.object_server import BUCKET, environment_of, run_object_server
+from tests.object_server import BUCKET, environment_of, require_packages, run_object_server
 
 ADDRESS = f"s3://{BUCKET}/a/prefix"
 
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    require_packages()
     with run_object_server() as url:
         for name, value in environment_of(url).items():
             monkeypatch.setenv(name, value)

@@ -8,7 +8,14 @@ import pytest
 from climb_assets.store.local import LocalStore
 from climb_assets.store.objects import ObjectStore
 from climb_assets.store.store import Store
-from tests.object_server import BUCKET, FaultyProxy, environment_of, run_faulty_proxy, run_object_server
+from tests.object_server import (
+    BUCKET,
+    FaultyProxy,
+    environment_of,
+    require_packages,
+    run_faulty_proxy,
+    run_object_server,
+)
 
 CACHE_BYTES = 10**9
 MakeStore = Callable[[str], Store]
@@ -17,6 +24,7 @@ MakeStore = Callable[[str], Store]
 @pytest.fixture(scope="session")
 def object_server() -> Iterator[str]:
     """Return the URL of an S3 server."""
+    require_packages()
     with run_object_server() as url:
         yield url
 
@@ -42,6 +50,7 @@ def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> MakeStore:
     """Return what opens one store for a machine, of each kind in turn; on one machine a folder is the same for all."""
     if request.param == "folder":
         return lambda machine: LocalStore(tmp_path / "lake")
+    require_packages()
     if request.param == "memory":
         place = f"memory://{tmp_path.name}-{id(tmp_path)}"
     else:
