@@ -163,7 +163,14 @@ def report_missing_events(
         The version of each asset and partition that Dagster was last seen to know, which is not looked up again; what
         it knows now is added.
     """
-    reported, seen = 0, {} if seen is None else seen
+    with materializer.store.glance():
+        return _report_missing_events(instance, materializer, {} if seen is None else seen)
+
+
+def _report_missing_events(
+    instance: dg.DagsterInstance, materializer: Materializer, seen: dict[tuple[str, str | None], str]
+) -> int:
+    reported = 0
     for spec in SPECS:
         current = {key: materializer.store.current(spec.asset, key) for key in materializer.partitions(spec)}
         artifacts = {
@@ -182,9 +189,10 @@ def report_missing_events(
 
 def reaffirm_kept(instance: dg.DagsterInstance, materializer: Materializer) -> None:
     """Report what is kept again where its inputs have moved on, so that Dagster does not call it stale by them."""
-    for spec in SPECS:
-        if spec.kept is not None:
-            _reaffirm(instance, materializer, spec.asset)
+    with materializer.store.glance():
+        for spec in SPECS:
+            if spec.kept is not None:
+                _reaffirm(instance, materializer, spec.asset)
 
 
 def _reaffirm(instance: dg.DagsterInstance, materializer: Materializer, asset: str) -> None:

@@ -48,7 +48,7 @@ def verify_lake(materializer: Materializer) -> Verification:
     MissingArtifact
         The lake holds no artefact, so that nothing can be said of it.
     """
-    with materializer.store.in_use():
+    with materializer.store.in_use(), materializer.store.glance():
         return _verify(materializer)
 
 

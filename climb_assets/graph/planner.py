@@ -137,6 +137,11 @@ def make_plan(materializer: Materializer, to: str | None = None) -> Plan:
     """
     if to is not None and to not in SPEC:
         raise ConfigError(f"{to!r} is no asset; choose one of {', '.join(SPEC)}")
+    with materializer.store.glance():
+        return _make_plan(materializer, to)
+
+
+def _make_plan(materializer: Materializer, to: str | None) -> Plan:
     materializer.refresh()
     wanted = ancestors(to, materializer.config) if to else {spec.asset for spec in SPECS}
     check_outside_files(materializer.config, wanted)

@@ -14,18 +14,21 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from climb_assets.errors import ConfigError, DeviceFault, TransientError
 from climb_assets.printable import printable
+from climb_assets.store.bucket_objects import Listed, Object, Version
+from climb_assets.store.glance import Glance, Memory
 
 Answer = TypeVar("Answer")
-Version = Mapping[str, str]  # of one object: an ETag, on GCS a generation
 
 CHUNK = 8 * 2**20  # bytes of one request; obstore gives each 30 s
 MOST_PARTS = 9000  # of an upload; S3 takes 10,000
+READ_AT_ONCE = 16  # small objects
 AT_ONCE = 4  # parts of a file that are on their way
 PATIENCE = 120.0  # seconds in which a request is tried again
 LONGEST_PAUSE = 10.0
@@ -36,33 +39,11 @@ MAY_PASS = {"408", "409", "425", "429"}  # of the statuses below 500
 MEMORY = "memory://"
 FORMAT = "format"  # the first object of a store: of which form it is
 
-_memories: dict[str, Any] = {}
+_buckets_in_memory: dict[str, Any] = {}
+_memories: dict[str, Memory] = {}
 _clients: dict[tuple[str, float], Any] = {}
 _opening = threading.Lock()
 _keep_conditions: set[str] = set()  # the addresses that do
-
-
-class Object(NamedTuple):
-    """An object as it was read.
-
-    Parameters
-    ----------
-    modified
-        When it was put, in seconds by the clock of the store.
-    """
-
-    data: bytes
-    version: Version
-    writer: str | None
-    modified: float
-
-
-class Listed(NamedTuple):
-    """An object as it is listed; `modified` is as in `Object`."""
-
-    key: str
-    bytes: int
-    modified: float
 
 
 class Bucket:
@@ -84,8 +65,48 @@ class Bucket:
         """Return the address of an object."""
         return f"{self.address}/{key}"
 
+    @contextlib.contextmanager
+    def glance(self, *folders: str) -> Iterator[None]:
+        """Answer what this thread asks of some folders, until the block ends, by what they hold at its beginning.
+
+        An object that was read before and is listed as the same is not read again.
+        """
+        if self._memory.glance is not None:
+            yield
+            return
+        with self._memory.answering_by(Glance([one for folder in folders for one in self.below(folder)])):
+            yield
+
     def read(self, key: str) -> Object | None:
         """Return an object, or None where there is none."""
+        glance = self._memory.glance
+        if glance is None:
+            return self.read_now(key)
+        listed = glance.find(key)
+        if listed is None:
+            return None
+        found = self._memory.recall(listed) or self.read_now(key)
+        if found is not None:
+            self._memory.note(key, found)
+        return found
+
+    def read_each(self, keys: Sequence[str]) -> list[Object | None]:
+        """Return objects, or None for those that are not there; many are read at once."""
+        glance = self._memory.glance
+        listed = [None if glance is None else glance.find(key) for key in keys]
+        unknown = [key for key, one in zip(keys, listed, strict=True) if one is None or not self._memory.recall(one)]
+        with ThreadPoolExecutor(READ_AT_ONCE) as readers:
+            now = dict(zip(unknown, readers.map(self.read_now, unknown), strict=True))
+        for key, found in now.items():
+            if found is not None:
+                self._memory.note(key, found)
+        return [
+            now[key] if key in now else self._memory.recall(one) if one is not None else None
+            for key, one in zip(keys, listed, strict=True)
+        ]
+
+    def read_now(self, key: str) -> Object | None:
+        """Return an object as it is at this moment, whatever is asked by a glance."""
         import obstore
 
         def get() -> Object:
@@ -138,7 +159,7 @@ class Bucket:
             try:
                 return _version(obstore.put(self._client, key, data, mode=mode, attributes={WRITER: writer}))
             except (AlreadyExistsError, PreconditionError):
-                found = self.read(key)
+                found = self.read_now(key)
                 if found is not None and found.writer == writer:
                     return found.version
                 if (None if found is None else found.version) == expected:
@@ -189,9 +210,12 @@ class Bucket:
         """Return every object below a folder of keys, or below the address if that is empty, sorted by key."""
         import obstore
 
+        if (glance := self._memory.glance) is not None:
+            return glance.below(folder)
+
         def pages() -> list[Listed]:
             return [
-                Listed(meta["path"], meta["size"], meta["last_modified"].timestamp())
+                Listed(meta["path"], meta["size"], meta["last_modified"].timestamp(), _version(meta))
                 for page in obstore.list(self._client, folder or None, chunk_size=1000)
                 for meta in page
             ]
@@ -207,6 +231,11 @@ class Bucket:
                 self._ask(lambda key=key: obstore.delete(self._client, key), key)  # type: ignore[misc]
 
     @property
+    def _memory(self) -> Memory:
+        """What this process has read of the bucket."""
+        return _memories.setdefault(self.address, Memory())
+
+    @property
     def _client(self) -> Any:
         """The connection of this process."""
         with _opening:
@@ -218,7 +247,7 @@ class Bucket:
         from obstore.store import MemoryStore, from_url
 
         if self.address.startswith(MEMORY):
-            return _memories.setdefault(self.address, MemoryStore())
+            return _buckets_in_memory.setdefault(self.address, MemoryStore())
         key = (self.address, self.patience)
         if key not in _clients:
             retry: Any = {"max_retries": 10, "retry_timeout": timedelta(seconds=self.patience)}

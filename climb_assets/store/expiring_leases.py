@@ -17,7 +17,8 @@ import time
 from collections.abc import Iterator
 
 from climb_assets.errors import ClimbError
-from climb_assets.store.bucket import Bucket, Object, Version
+from climb_assets.store.bucket import Bucket
+from climb_assets.store.bucket_objects import Object, Version
 
 SECONDS = 60.0  # for which a lease is good
 RENEWALS = 3  # in this time
@@ -68,13 +69,13 @@ class ExpiringLeases:
     def wait(self, key: str) -> None:
         """Wait until a right is free, or its holder is dead."""
         watch = _Watch(self.seconds)
-        while (found := self.bucket.read(key)) is not None and not watch.is_dead(found):
+        while (found := self.bucket.read_now(key)) is not None and not watch.is_dead(found):
             time.sleep(self.seconds / LOOKS)
 
     def _take(self, key: str, *, alone: bool) -> Version:
         watch = _Watch(self.seconds)
         while True:
-            found = self.bucket.read(key)
+            found = self.bucket.read_now(key)
             version = None
             if found is None:
                 version = self.bucket.create(key, self._record())

@@ -16,7 +16,7 @@ from pathlib import Path
 from climb_assets.errors import CorruptArtifact
 from climb_assets.store import garbage
 from climb_assets.store.artifacts import MANIFEST, UNPARTITIONED
-from climb_assets.store.bucket import Listed
+from climb_assets.store.bucket_objects import Listed
 from climb_assets.store.garbage import UNKNOWN, Entry, Key, Left, Survey
 from climb_assets.store.manifests import FINGERPRINT
 from climb_assets.store.object_keys import (

@@ -14,7 +14,7 @@ import contextlib
 import platform
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,8 @@ from climb_assets.store.artifacts import (
     sha256_text,
     verify_file,
 )
-from climb_assets.store.bucket import PATIENCE, Bucket, NoPermission, Object, Version, require_obstore
+from climb_assets.store.bucket import PATIENCE, Bucket, NoPermission, require_obstore
+from climb_assets.store.bucket_objects import Object, Version
 from climb_assets.store.drafts import begin_draft, discard, explained_faults
 from climb_assets.store.expiring_leases import SECONDS, ExpiringLeases
 from climb_assets.store.file_cache import FileCache
@@ -38,6 +39,7 @@ from climb_assets.store.files import make_folder
 from climb_assets.store.local import LocalStore, writing
 from climb_assets.store.manifests import parse_manifest, parse_reference
 from climb_assets.store.object_keys import (
+    ARTIFACTS,
     COLLECTING,
     IN_USE,
     REFERENCES,
@@ -51,8 +53,6 @@ from climb_assets.store.object_keys import (
     run_key,
 )
 from climb_assets.store.store import Store
-
-AT_ONCE = 16  # small objects that are read at once
 
 
 class ObjectStore(Store):
@@ -120,7 +120,7 @@ class ObjectStore(Store):
 
     def _look(self, order: Order) -> tuple[Artifact | None, Version | None]:
         """Return an artefact if it is whole, and the version of its manifest if there is one, whole or not."""
-        found = self.bucket.read(f"{folder_of(order.asset, order.partition, order.fingerprint)}/{MANIFEST}")
+        found = self.bucket.read_now(f"{folder_of(order.asset, order.partition, order.fingerprint)}/{MANIFEST}")
         if found is None:
             return None, None
         with contextlib.suppress(CorruptArtifact):
@@ -165,10 +165,9 @@ class ObjectStore(Store):
 
     def all_of(self, asset: str) -> list[Artifact]:
         """Return every artefact of an asset, ordered by partition and fingerprint."""
-        keys = self._manifests(f"artifacts/{asset}")
-        with ThreadPoolExecutor(AT_ONCE) as readers:
-            found = list(readers.map(lambda key: self.find(*key), keys))
-        return [artifact for artifact in found if artifact is not None]
+        keys = self._manifests(f"{ARTIFACTS}/{asset}")
+        found = self.bucket.read_each([f"{folder_of(*key)}/{MANIFEST}" for key in keys])
+        return [self._artifact(*key, one) for key, one in zip(keys, found, strict=True) if one is not None]
 
     def _manifests(self, folder: str) -> list[tuple[str, str | None, str]]:
         """Return asset, partition and fingerprint of every manifest below a folder, sorted."""
@@ -232,6 +231,10 @@ class ObjectStore(Store):
             return False
         return True
 
+    def glance(self) -> AbstractContextManager[None]:
+        """Answer what is asked until the block ends by one look at the bucket; see `Store.glance`."""
+        return self.bucket.glance(ARTIFACTS, REFERENCES)
+
     def partitions(self, asset: str) -> list[str]:
         """Return the partition keys that have a reference, sorted."""
         return [partition for _, partition in self._references(f"{REFERENCES}/{asset}") if partition is not None]
@@ -258,7 +261,7 @@ class ObjectStore(Store):
         """Let the reference name `new` if it names `expected` now; see `Store.swap`."""
         self.bucket.require_conditions()
         key = reference_key(asset, partition)
-        found = self.bucket.read(key)
+        found = self.bucket.read_now(key)
         if self._named(key, found) != expected:
             return False
         data = b"" if new is None else new.encode()
@@ -306,7 +309,7 @@ class ObjectStore(Store):
             It is in use, or the store does not answer.
         """
         with self.machine.undisturbed(), self.leases.hold(COLLECTING, alone=True) as granted:
-            found = self.bucket.read(COLLECTING) if granted else None
+            found = self.bucket.read_now(COLLECTING) if granted else None
             if found is None:
                 raise TransientError(f"the right to remove garbage of {self} was not granted; run again")
             living = [one for one in self.bucket.below(IN_USE) if one.modified > found.modified - self.leases.seconds]

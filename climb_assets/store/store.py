@@ -10,7 +10,7 @@ that would be done twice, and no artefact is wrong where it is lost.
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Protocol
 
@@ -134,6 +134,13 @@ class Store(Protocol):
     @abstractmethod
     def remove_working_folder(self, order: Order) -> None:
         """Remove the folder of `working_folder`, if there is one: its artefact is committed."""
+
+    def glance(self) -> AbstractContextManager[None]:
+        """Let what this thread asks until the block ends be answered by one look at the store, at its beginning.
+
+        It is for who asks much and changes nothing, as a plan does; where asking costs nothing, it does nothing.
+        """
+        return nullcontext()
 
     def current(self, asset: str, partition: str | None = None) -> Artifact | None:
         """Return the artefact that the reference names, or None."""

@@ -335,3 +335,28 @@ def test_corrupt_objects_are_named_by_their_address(address: str, tmp_path: Path
         made.file("two", again=True)
     bucket.delete([key])
     assert not made.is_complete() and put(open_store(address, tmp_path / "here"), 1).is_complete()
+
+
+def test_a_glance_asks_once_and_reads_again_only_what_changed(proxy: FaultyProxy, address: str, tmp_path: Path) -> None:
+    store = open_store(address, tmp_path / "here")
+    for turn in range(5):
+        made = put(store, turn, f"shard-{turn}")
+        store.swap("domains", made.partition, None, made.fingerprint)
+
+    def look() -> int:
+        proxy.requests.clear()
+        with store.glance():
+            for _ in range(3):
+                found = [store.get("domains", partition) for partition in store.partitions("domains")]
+                assert len(found) == 5 and all(one.is_complete() for one in found)
+                assert len(store.all_of("domains")) == 5
+        return len(proxy.requests)
+
+    assert (look(), look()) == (2 + 5 + 5, 2)
+    store.swap("domains", "shard-0", made_of(store, 0), "other")
+    store.swap("domains", "shard-0", "other", made_of(store, 0))
+    assert look() <= 3
+
+
+def made_of(store: ObjectStore, turn: int) -> str:
+    return replace(ORDER, config={"turn": turn}, partition=f"shard-{turn}").fingerprint

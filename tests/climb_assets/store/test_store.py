@@ -206,3 +206,23 @@ def test_rights_are_granted_and_may_be_held_in_each_other(store: Store) -> None:
         assert (used, too, one, two) == (True, True, True, True)
     with store.lease("one") as again:
         assert again
+
+
+def test_by_a_glance_the_answers_are_those_of_before_or_of_now(make_store: MakeStore) -> None:
+    """Where asking costs nothing a glance does nothing, so what comes meanwhile may be seen."""
+    store, other = make_store("here"), make_store("there")
+    first = store.put(replace(ORDER, config={"turn": 1}), write_two)[0]
+    assert store.swap("domains", None, None, first.fingerprint)
+    with store.glance(), store.glance():
+        assert store.get("domains") == first and first.is_complete() and store.all_of("domains") == [first]
+        assert store.find("domains", None, "0" * 32) is None and store.reference("other", None) is None
+        second = other.put(replace(ORDER, config={"turn": 2}), write_two)[0]
+        assert other.swap("domains", None, first.fingerprint, second.fingerprint)
+        assert store.get("domains").fingerprint in (first.fingerprint, second.fingerprint)
+        assert store.get("domains").file("one.txt").read_text() == "one"
+    assert store.get("domains").manifest == second.manifest
+    assert len(store.all_of("domains")) == 2 and store.referred() == [("domains", None)]
+    with store.glance():
+        assert store.get("domains").manifest == second.manifest and store.fingerprints("domains", None) == sorted(
+            [first.fingerprint, second.fingerprint]
+        )
