@@ -33,6 +33,7 @@ class FileCache:
     def __init__(self, folder: Path, most_bytes: int, idle_seconds: float = IDLE_SECONDS) -> None:
         self.folder, self.most_bytes, self.idle_seconds = folder, most_bytes, idle_seconds
         self._bytes: int | None = None  # that lie there; None: not yet counted
+        self._once: list[Path] = []  # what was looked at once
 
     @contextlib.contextmanager
     def in_use(self) -> Iterator[None]:
@@ -45,12 +46,22 @@ class FileCache:
             yield
 
     @contextlib.contextmanager
-    def place(self, path: Path) -> Iterator[Path]:
-        """Hand out the path of a temporary file that becomes `path` when the block ends, and make room if need be."""
+    def place(self, path: Path, *, once: bool = False) -> Iterator[Path]:
+        """Hand out the path of a temporary file that becomes `path` when the block ends, and make room if need be.
+
+        Parameters
+        ----------
+        once
+            It is looked at before the next one comes, as who verifies does, and not again: so it is the first to go,
+            unless it was there before.
+        """
+        once = once and not path.exists()
         make_folder(path.parent)
         with atomic_file(path) as temporary:
             yield temporary
         self.count(path.stat().st_size)
+        if once:
+            self._once.append(path)
 
     def count(self, added: int) -> None:
         """Take into account that files came, and make room where they are too many."""
@@ -65,6 +76,8 @@ class FileCache:
 
     def make_room(self) -> int:
         """Remove what was asked for longest ago and nobody reads, down to the bound; return the bytes that stay."""
+        while self._once:
+            self._once.pop().unlink(missing_ok=True)
         files = sorted(self._files())
         total = sum(size for _, size, _ in files)
         before = min(self._uses(), default=float("inf"))

@@ -206,24 +206,24 @@ class ObjectStore(Store):
         path = artifact.path / name
         if name == RUN_FACTS:
             if again or not path.exists():
-                self._fetch(f"{folder}/{run_key(artifact.manifest)}", path, 0)
+                self._fetch(f"{folder}/{run_key(artifact.manifest)}", path, 0, once=again)
             return path
         record = artifact.manifest["files"].get(name)
         if record is None or (not again and _is(path, record)):
             self.cache.touch(path)
             return path
         key = f"{folder}/{file_key(name, record)}"
-        if self._fetch(key, path, record["bytes"]) and not _is(path, record):
+        if self._fetch(key, path, record["bytes"], once=again) and not _is(path, record):
             path.unlink(missing_ok=True)
             raise CorruptArtifact(
                 f"{self.bucket.where(key)} is not what its manifest promises; delete this object and run `climb up`"
             )
         return path
 
-    def _fetch(self, key: str, path: Path, size: int) -> bool:
+    def _fetch(self, key: str, path: Path, size: int, *, once: bool) -> bool:
         """Write an object into a file of the cache; where there is none, there is no file either, and False."""
         try:
-            with self.cache.place(path) as temporary:
+            with self.cache.place(path, once=once) as temporary:
                 if not self.bucket.download(key, temporary, size):
                     raise FileNotFoundError(key)
         except FileNotFoundError:

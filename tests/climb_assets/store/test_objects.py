@@ -307,6 +307,19 @@ def test_the_cache_keeps_its_bound_and_what_is_in_use(address: str, tmp_path: Pa
         one.verify()
 
 
+def test_who_verifies_everything_needs_no_room_for_everything(address: str, tmp_path: Path) -> None:
+    made = [put(open_store(address, tmp_path / "here"), turn) for turn in range(5)]
+    store = open_store(address, tmp_path / "there", cache=7000)
+    kept = store.find("domains", None, made[0].fingerprint)
+    assert kept is not None
+    with store.in_use():
+        kept.file("one")
+        for artifact in store.all_of("domains"):
+            artifact.file("one", again=True)
+            assert sum(path.stat().st_size for path in store.cache.folder.rglob("one")) <= 9000
+        assert (kept.path / "one").exists()
+
+
 @pytest.mark.parametrize("left", ["nothing", "one of the same size", "a part of a file"])
 def test_what_a_dead_writer_put_down_is_taken_over_or_written_over(address: str, tmp_path: Path, left: str) -> None:
     store = open_store(address, tmp_path / "here")
