@@ -7,7 +7,8 @@ Needed is every artefact that a reference names, all that those were made from, 
 an audit bundle in the lake's export folder names; so the answer stays auditable and verifiable. Exports of data sets
 name nothing in the lake. A model costs hours and may be found again when a setting is set back, so by default those are
 needed too that were trained by today's code on training tokens that are needed: no other can be found again by a
-setting alone. Scores stay with their model, prepared tasks with their scores.
+setting alone. Scores stay with their model, prepared tasks with their scores. The token files of domains, which
+trainers of the user's read, are copies and always garbage.
 """
 
 from collections.abc import Iterable
@@ -30,7 +31,7 @@ from climb_assets.store.garbage import Entry, Key, Survey, remove_garbage, surve
 from climb_assets.store.local import LocalStore
 from climb_assets.store.store import Store
 from climb_assets.training.measurement import TASKS
-from climb_assets.training.proxy_orders import MODELS, SCORES, TRAIN
+from climb_assets.training.proxy_orders import COMMAND, MODELS, SCORES, TRAIN
 from climb_assets.training.reweighting import DOREMI, REWEIGH
 
 Models = Literal["used", "reusable", "all"]
@@ -143,10 +144,13 @@ def mark(store: Store, models: Models) -> set[Key]:
     needed = {_key(artifact) for artifact in made}
     tokens = {artifact.data_version for artifact in made if artifact.asset == "training_tokens"}
     trained = {_key(model): model for model in trained_models(store, made)}
-    code = {MODELS: code_of(TRAIN), DOREMI: code_of(REWEIGH)}
+    code = {MODELS: [code_of(TRAIN), code_of(COMMAND)], DOREMI: [code_of(REWEIGH)]}
     everything = [model for name in (MODELS, DOREMI) for model in store.all_of(name)]
     for model in everything:
-        findable = model.manifest["inputs"].get("training_tokens") in tokens and _same(model, code[model.asset])
+        findable = (
+            model.manifest["inputs"].get("training_tokens") in tokens
+            and dict(model.manifest["code"]) in code[model.asset]
+        )
         if models == "all" or (models == "reusable" and findable):
             trained[_key(model)] = model
     references = {model.manifest["inputs"].get(MODELS) for model in trained.values()}  # of DoReMi's
@@ -184,10 +188,6 @@ def _referred(store: Store) -> Iterable[Artifact]:
         elif store.reference(asset, partition) is not None:  # else it was dropped meanwhile
             name = artefact_name(asset, partition)
             raise MissingArtifact(f"{name} is referred to and gone, so what it rests on is not known; run `climb up`")
-
-
-def _same(model: Artifact, code: dict[str, str]) -> bool:
-    return dict(model.manifest["code"]) == code
 
 
 def _key(artifact: Artifact) -> Key:

@@ -17,7 +17,8 @@ from typing import Any
 from climb_assets.config import Config, Training
 from climb_assets.environment import resolve_device
 from climb_assets.executor.capacity import measure_capacity
-from climb_assets.graph.hashed_settings import iteration_number, training_settings
+from climb_assets.graph.hashed_settings import iteration_number
+from climb_assets.graph.training_settings import training_settings
 from climb_assets.sizes import estimate_parameters
 from climb_assets.store.artifacts import Artifact
 from climb_assets.store.store import Store

@@ -19,6 +19,8 @@ from climb_assets.training.tasks import Part
 MODELS, SCORES = "proxy_models", "proxy_scores"
 TRAIN = "climb_assets.training.proxy_training:train_proxy"  # the code that a model answers for
 EVALUATE = "climb_assets.training.proxy_scoring:score_proxy"  # the code that scores answer for
+COMMAND = "climb_assets.training.command_training:train_by_command"  # that of a model which a command trains
+REPORT = "climb_assets.training.reported:score_reported"  # that of scores which somebody else has measured
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class Conditions:
         Code hashes that the two stores answer for.
     runtime
         How fast: device, compilation, workers, time between checkpoints.
+    trainer_files
+        Versions of the files that decide what a trainer of the user's does, by their places.
     environment, counted
         What else the numbers of models and scores may depend on, and the names of it that their orders answer for.
     """
@@ -76,6 +80,7 @@ class Conditions:
     train_code: Mapping[str, str]
     evaluate_code: Mapping[str, str]
     runtime: Runtime
+    trainer_files: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     counted: frozenset[str] = frozenset()
 
@@ -102,12 +107,15 @@ class ProxyOrders:
     def of_model(self) -> Order:
         """Return the order of the trained model.
 
-        The weights tell mixtures apart and the seeds do not: they come from the search and the repeat.
+        The weights tell mixtures apart and the seeds do not: they come from the search and the repeat. A model that
+        somebody else measures is one with its losses, so its order has the tasks too.
         """
         conditions, repeat = self.conditions, self.proxy.repeat
         config = {
             "weights": [round(weight, DECIMALS) for weight in self.proxy.weights],
-            "training": self.training.model_dump(mode="json", exclude={"start", "size"}) | self._widths(),
+            "training": self.training.model_dump(mode="json", exclude={"start", "size", "trainer"})
+            | self.widths()
+            | self.training.trained_by,
             "seed": training_seed(conditions.search_seed, repeat),
             "vocabulary": conditions.vocabulary,
         }
@@ -117,10 +125,13 @@ class ProxyOrders:
         inputs = {"training_tokens": self.data.version}
         if conditions.start is not None:
             inputs["start"] = conditions.start
+        inputs |= {f"trainer:{place}": version for place, version in conditions.trainer_files.items()}
+        if self.training.is_reported:
+            inputs |= {f"task:{name}": task.artifact.data_version for name, task in self.tasks.items()}
         code, environment = conditions.train_code, conditions.environment
         return Order(MODELS, None, inputs, config, code, environment, conditions.counted)
 
-    def _widths(self) -> dict[str, int]:
+    def widths(self) -> dict[str, int]:
         """Return the widths of the model, so that a named size and its numbers are the same work."""
         return {} if self.training.start is not None else self.training.shape._asdict()
 
@@ -131,6 +142,16 @@ class ProxyOrders:
         config = {"sequence": self.training.sequence, "part": task.part}
         code, environment = self.conditions.evaluate_code, self.conditions.environment
         return Order(SCORES, None, inputs, config, code, environment, self.conditions.counted)
+
+
+def training_code(training: Training) -> str:
+    """Return the function that trains, as ``module:name``: the code that a model answers for."""
+    return TRAIN if training.trainer is None else COMMAND
+
+
+def scoring_code(training: Training) -> str:
+    """Return the function that scores, as ``module:name``: the code that scores answer for."""
+    return REPORT if training.is_reported else EVALUATE
 
 
 def training_seed(search_seed: int, repeat: int) -> int:
