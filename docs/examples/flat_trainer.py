@@ -18,7 +18,7 @@ from torch.nn import functional
 
 SAVE_EVERY = 100  # steps
 
-job = json.loads(Path(sys.argv[1]).read_text())
+job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
 settings, sequence, out = job["training"], job["sequence"], {key: Path(path) for key, path in job["out"].items()}
 device = torch.device(job["limits"]["device"])
 torch.set_num_threads(job["limits"]["threads"])
@@ -145,4 +145,4 @@ measured = {
 }
 if job["score"]:
     measured["losses"] = {task["metric"]: bits_per_byte(model, task) for task in job["tasks"]}
-out["metrics"].write_text(json.dumps(measured))
+out["metrics"].write_text(json.dumps(measured), encoding="utf-8")
