@@ -157,12 +157,14 @@ def _report(objective: str, lineage: Lineage, proxies: Sequence[Artifact], raw_f
 def _describe_trainers(models: Sequence[Artifact]) -> list[str]:
     """Return who has trained models that climb has not, in one sentence each."""
     trainers = Counter(canonical_json(trainer) for model in models if (trainer := _trainer_of(model)) is not None)
-    return [f"{count} of its {len(models)} models were trained by {who}." for who, count in sorted(trainers.items())]
+    return [
+        f"{count} of its {len(models)} models were trained elsewhere: {who}." for who, count in sorted(trainers.items())
+    ]
 
 
 def _trainer_of(model: Artifact) -> Any:
-    """Return what a model's manifest says of its trainer; None for climb's own loop."""
-    return model.manifest["config"].get("training", {}).get("trainer")
+    """Return what a model's manifest says of its trainer, or who has told of it; None for climb's own loop."""
+    return model.summary.get("told", model.manifest["config"].get("training", {}).get("trainer"))
 
 
 def _describe_kept(name: str, fit: Lineage, today: Lineage) -> str:

@@ -8,7 +8,7 @@ an audit bundle in the lake's export folder names; so the answer stays auditable
 name nothing in the lake. A model costs hours and may be found again when a setting is set back, so by default those are
 needed too that were trained by today's code on training tokens that are needed: no other can be found again by a
 setting alone. Scores stay with their model, prepared tasks with their scores. The token files of domains, which
-trainers of the user's read, are copies and always garbage.
+trainers of the user's read, are copies, and garbage unless people were asked to train on them.
 """
 
 from collections.abc import Iterable
@@ -26,12 +26,14 @@ from climb_assets.graph.code_identity import code_of
 from climb_assets.graph.kept import GENERATIONS
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.spec import artefact_name
+from climb_assets.search.questions import ASKED, read_asked
 from climb_assets.store.artifacts import Artifact
 from climb_assets.store.garbage import Entry, Key, Survey, remove_garbage, survey
 from climb_assets.store.local import LocalStore
 from climb_assets.store.store import Store
+from climb_assets.training.domain_tokens import DOMAIN_TOKENS
 from climb_assets.training.measurement import TASKS
-from climb_assets.training.proxy_orders import COMMAND, MODELS, SCORES, TRAIN
+from climb_assets.training.proxy_orders import COMMAND, MODELS, SCORES, TELL, TRAIN
 from climb_assets.training.reweighting import DOREMI, REWEIGH
 
 Models = Literal["used", "reusable", "all"]
@@ -144,7 +146,7 @@ def mark(store: Store, models: Models) -> set[Key]:
     needed = {_key(artifact) for artifact in made}
     tokens = {artifact.data_version for artifact in made if artifact.asset == "training_tokens"}
     trained = {_key(model): model for model in trained_models(store, made)}
-    code = {MODELS: [code_of(TRAIN), code_of(COMMAND)], DOREMI: [code_of(REWEIGH)]}
+    code = {MODELS: [code_of(function) for function in (TRAIN, COMMAND, TELL)], DOREMI: [code_of(REWEIGH)]}
     everything = [model for name in (MODELS, DOREMI) for model in store.all_of(name)]
     for model in everything:
         findable = (
@@ -155,8 +157,15 @@ def mark(store: Store, models: Models) -> set[Key]:
             trained[_key(model)] = model
     references = {model.manifest["inputs"].get(MODELS) for model in trained.values()}  # of DoReMi's
     trained |= {_key(model): model for model in everything if model.data_version in references}
+    needed |= _handed_out(store, [artifact for artifact in made if artifact.asset == ASKED])
     needed |= _behind_carried(store, [artifact for artifact in made if artifact.asset == "carried_evidence"])
     return needed | trained.keys() | _measured(store, {model.data_version for model in trained.values()})
+
+
+def _handed_out(store: Store, asked: Iterable[Artifact]) -> set[Key]:
+    """Return the token files that people were asked to train on: they may be reading them."""
+    versions = {question.tokens_version for one in asked for question in read_asked(one).questions}
+    return {_key(tokens) for tokens in store.all_of(DOMAIN_TOKENS) if tokens.data_version in versions}
 
 
 def _behind_carried(store: Store, carried: Iterable[Artifact]) -> set[Key]:

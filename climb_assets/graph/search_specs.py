@@ -19,6 +19,7 @@ from climb_assets.graph.hashed_settings import (
 )
 from climb_assets.graph.spec import PREDICTOR, Input, Spec, hidden
 from climb_assets.graph.training_settings import (
+    asks,
     choice_files,
     task_files,
     task_settings,
@@ -93,6 +94,7 @@ SEARCH_SPECS: tuple[Spec, ...] = (
         check="climb_assets.training.task_files:check_proxies",
         check_against=SOURCES_IN_SNAPSHOT,
         precision=training_precision,
+        told=lambda config: asks(config.proxy),
         kinds=("pytorch", "huggingface"),
     ),
     Spec(
@@ -122,6 +124,7 @@ SEARCH_SPECS: tuple[Spec, ...] = (
         settings=baseline_settings,
         files=baseline_files,
         precision=training_precision,
+        told=lambda config: asks(config.proxy),
         kinds=("pytorch", "lightgbm"),
     ),
     Spec(
@@ -132,6 +135,7 @@ SEARCH_SPECS: tuple[Spec, ...] = (
         files=fidelity_files,
         check="climb_assets.training.task_files:check_fidelity",
         precision=training_precision,
+        told=lambda config: asks(config.proxy, config.target.training, *config.fidelity.settings.values()),
         kinds=("pytorch", "huggingface"),
     ),
     Spec(
@@ -148,6 +152,7 @@ SEARCH_SPECS: tuple[Spec, ...] = (
         settings=confirmation_settings,
         files=proxy_files,
         precision=training_precision,
+        told=lambda config: asks(config.proxy),
         kinds=("pytorch", "huggingface"),
     ),
     Spec(
@@ -187,6 +192,7 @@ SEARCH_SPECS: tuple[Spec, ...] = (
         ),
         check="climb_assets.training.task_files:check_targets",
         precision=training_precision,
+        told=lambda config: asks(config.target.training),
         kinds=("pytorch", "huggingface"),
     ),
     Spec(

@@ -43,6 +43,11 @@ def training_files(trainings: Mapping[str, Training]) -> dict[str, Path]:
     }
 
 
+def asks(*trainings: Training) -> bool:
+    """Return whether people train the models of one of some trainings, and tell what came of it."""
+    return any(training.trainer == "ask" for training in trainings)
+
+
 def task_settings(config: Config, *, deciding_only: bool) -> dict[str, Any]:
     """Return the tasks as configured; a file counts by its content, so its path is left out."""
     return {

@@ -7,6 +7,7 @@ proxies to the swarm. The search and the target comparison measure their mixture
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -28,6 +29,7 @@ from climb_assets.training.proxy_orders import (
     Conditions,
     PreparedTask,
     Proxy,
+    ProxyOrders,
     TrainingData,
     scoring_code,
     training_code,
@@ -37,6 +39,7 @@ from climb_assets.training.swarm import ProxyOutcome, Swarm
 from climb_assets.training.task_sources import count_sources, require_sources
 from climb_assets.training.tasks import Part, prepare_choice_task, prepare_text_task
 from climb_assets.training.token_index import TrainingIndex, load_training_index
+from climb_assets.training.told_models import take_told
 
 TASKS = "proxy_tasks"
 PREPARE = "climb_assets.training.measurement:_prepare"  # the code that prepared tasks answer for
@@ -83,6 +86,8 @@ def measure(
 ) -> list[ProxyOutcome]:
     """Train and score each proxy that was not before; return the outcomes in the order of the proxies.
 
+    Where people train them, what they have told is all there is.
+
     Parameters
     ----------
     part
@@ -96,10 +101,16 @@ def measure(
         A task cannot be prepared, or one that is needed later names a source that the corpus lacks.
     ComputeError
         A model that did not diverge is not what was asked for, which would be a defect.
+    WaitingForResults
+        People train them, and have not told of all.
     """
     data = training_data(materializer)
     prepared = prepare_tasks(materializer, data, tasks, part)
-    swarm = Swarm(materializer.store, data, conditions_of(materializer, training))
+    conditions = conditions_of(materializer, training)
+    if training.trainer == "ask":
+        asked = [ProxyOrders(data, conditions, training, prepared, proxy) for proxy in dict.fromkeys(proxies)]
+        conditions = replace(conditions, told=take_told(materializer, asked, what))
+    swarm = Swarm(materializer.store, data, conditions)
     outcomes = swarm.run(proxies, training, prepared, lambda done, total: materializer.progress(what, done, total))
     for outcome in outcomes:
         _require_sound(outcome, training)

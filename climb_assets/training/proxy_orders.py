@@ -7,12 +7,13 @@ the same lake. How the work is done is `proxy_training` and `proxy_scoring`, who
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from climb_assets.config import Runtime, Training
 from climb_assets.config_tasks import HarnessTask
 from climb_assets.randomness import derived_seed
 from climb_assets.simplex.mixtures import DECIMALS, mixture_key
-from climb_assets.store.artifacts import Artifact, Order
+from climb_assets.store.artifacts import Artifact, Order, canonical_json, sha256_text
 from climb_assets.store.store import Store
 from climb_assets.training.tasks import Part
 
@@ -20,6 +21,7 @@ MODELS, SCORES = "proxy_models", "proxy_scores"
 TRAIN = "climb_assets.training.proxy_training:train_proxy"  # the code that a model answers for
 EVALUATE = "climb_assets.training.proxy_scoring:score_proxy"  # the code that scores answer for
 COMMAND = "climb_assets.training.command_training:train_by_command"  # that of a model which a command trains
+TELL = "climb_assets.training.told_models:put_told_model"  # that of a model which people train
 REPORT = "climb_assets.training.reported:score_reported"  # that of scores which somebody else has measured
 
 
@@ -68,6 +70,8 @@ class Conditions:
         How fast: device, compilation, workers, time between checkpoints.
     trainer_files
         Versions of the files that decide what a trainer of the user's does, by their places.
+    told
+        Versions of what people have told, by the name of the question.
     environment, counted
         What else the numbers of models and scores may depend on, and the names of it that their orders answer for.
     """
@@ -81,6 +85,7 @@ class Conditions:
     evaluate_code: Mapping[str, str]
     runtime: Runtime
     trainer_files: Mapping[str, str] = field(default_factory=dict)
+    told: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     counted: frozenset[str] = frozenset()
 
@@ -110,8 +115,22 @@ class ProxyOrders:
         The weights tell mixtures apart and the seeds do not: they come from the search and the repeat. A model that
         somebody else measures is one with its losses, so its order has the tasks too.
         """
+        conditions = self.conditions
+        inputs, config = self._made_from()
+        if self.training.trainer == "ask":
+            config["told"] = conditions.told.get(self.question)
+        code, environment = conditions.train_code, conditions.environment
+        return Order(MODELS, None, inputs, config, code, environment, conditions.counted)
+
+    @property
+    def question(self) -> str:
+        """The name of the model where people train it: no code of climb's changes what they are asked for."""
+        return sha256_text(canonical_json(self._made_from()))[:16]
+
+    def _made_from(self) -> tuple[dict[str, str], dict[str, Any]]:
+        """Return the inputs and the settings of the trained model."""
         conditions, repeat = self.conditions, self.proxy.repeat
-        config = {
+        config: dict[str, Any] = {
             "weights": [round(weight, DECIMALS) for weight in self.proxy.weights],
             "training": self.training.model_dump(mode="json", exclude={"start", "size", "trainer"})
             | self.widths()
@@ -128,8 +147,7 @@ class ProxyOrders:
         inputs |= {f"trainer:{place}": version for place, version in conditions.trainer_files.items()}
         if self.training.is_reported:
             inputs |= {f"task:{name}": task.artifact.data_version for name, task in self.tasks.items()}
-        code, environment = conditions.train_code, conditions.environment
-        return Order(MODELS, None, inputs, config, code, environment, conditions.counted)
+        return inputs, config
 
     def widths(self) -> dict[str, int]:
         """Return the widths of the model, so that a named size and its numbers are the same work."""
@@ -146,7 +164,7 @@ class ProxyOrders:
 
 def training_code(training: Training) -> str:
     """Return the function that trains, as ``module:name``: the code that a model answers for."""
-    return TRAIN if training.trainer is None else COMMAND
+    return TRAIN if training.trainer is None else TELL if training.trainer == "ask" else COMMAND
 
 
 def scoring_code(training: Training) -> str:

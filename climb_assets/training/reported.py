@@ -8,7 +8,7 @@ import functools
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -45,6 +45,9 @@ class Reported:
         Of the model; None where nobody tells.
     curve
         Points of the training: step, tokens, loss.
+    by, metric
+        Who has measured the losses, and for each task by which version of its metric; None and nothing where a trainer
+        did, whose files and settings say it.
     """
 
     losses: Mapping[str, float]
@@ -52,6 +55,8 @@ class Reported:
     diverged: bool = False
     parameters: int | None = None
     curve: tuple[Mapping[str, Any], ...] = ()
+    by: str | None = None
+    metric: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_metrics(path: Path, metrics: Mapping[str, str], domains: Sequence[str]) -> Reported:
@@ -189,7 +194,8 @@ def write_reported(draft: Draft, orders: ProxyOrders, reported: Reported, supply
         "parameters": reported.parameters or estimate_parameters(training, orders.conditions.vocabulary),
     }
     write_atomically(draft.path / "facts.json", canonical_json(facts).encode())
-    write_atomically(draft.path / REPORTED, canonical_json({"losses": dict(reported.losses)}).encode())
+    measured = {"losses": dict(reported.losses), "by": reported.by, "metric": dict(reported.metric)}
+    write_atomically(draft.path / REPORTED, canonical_json(measured).encode())
     draft.summary |= facts
 
 
