@@ -20,8 +20,8 @@ from dagster_project.private_files import load_privately
     type=click.Path(path_type=Path),
     help="Folder to write; default: one of these models in export/ of the lake.",
 )
-@click.option("--with-tokens", is_flag=True, help="Copy the token files of the domains into it, for another machine.")
-def ask(out: Path | None, with_tokens: bool) -> None:
+@click.option("--copy", is_flag=True, help="Copy the tokens of domains and tasks into it, for another machine.")
+def ask(out: Path | None, copy: bool) -> None:
     """Write the mixtures that `climb up` waits for: weights, blend files, token files and the table to fill.
 
     They are those of the current iteration, the baselines or the confirmation, with proxy.trainer: ask.
@@ -37,7 +37,7 @@ def ask(out: Path | None, with_tokens: bool) -> None:
     folder = out or materializer.config.lake / "export" / f"ask-{sha256_text(canonical_json(ids))[:8]}"
     require_outside(folder, materializer.config)
     if out is not None or not folder.exists():  # else it may hold a table that somebody is filling
-        asking.ask(materializer, folder, with_tokens=with_tokens)
+        asking.ask(materializer, folder, copy=copy)
     for asked in waiting:
         click.echo(f"{asked.what}: {len(asked.questions)} models")
     click.echo(f"{folder}")

@@ -8,7 +8,7 @@ import csv
 import io
 import json
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,31 +23,34 @@ from climb_assets.store.store import Store
 
 ID, COLUMNS = "run_id", ("mixture", "repeat", "seed")  # of both tables, before domains or tasks
 DIVERGED = "diverged"
-TOKENS = "domain_tokens"  # the artefacts of the domains' token files
+TOKENS, TASKS = "domain_tokens", "proxy_tasks"  # the artefacts of the domains' token files, and of prepared tasks
+
+Place = tuple[str, str | None, str]  # an asset, its partition and the data version
 
 
-def ask(climb: Materializer, out: Path | None = None, *, with_tokens: bool = False) -> list[Asked]:
+def ask(climb: Materializer, out: Path | None = None, *, copy: bool = False) -> list[Asked]:
     """Return the questions that nobody has answered yet, and write them into a folder that must not be there yet.
 
     Parameters
     ----------
     out
         Folder to write; None: none is written.
-    with_tokens
-        Whether the token files of the domains are copied into it, rather than named where they lie in the lake.
+    copy
+        Whether the tokens of domains and tasks are copied into it, for another machine, rather than named where they
+        lie in the lake.
 
     Raises
     ------
     ComputeError
-        The folder holds something.
+        The folder is there.
     """
     waiting = open_questions(read_questions(climb.store), climb.store.current(TOLD))
     if out is not None:
-        _write(climb.store, waiting, out.absolute(), with_tokens=with_tokens)
+        _write(climb.store, waiting, out.absolute(), copy=copy)
     return waiting
 
 
-def _write(store: Store, waiting: Sequence[Asked], out: Path, *, with_tokens: bool) -> None:
+def _write(store: Store, waiting: Sequence[Asked], out: Path, *, copy: bool) -> None:
     if out.exists():
         raise ComputeError(f"{out} is there already; name another folder, or move it away")
     make_folder(out.parent)
@@ -57,29 +60,37 @@ def _write(store: Store, waiting: Sequence[Asked], out: Path, *, with_tokens: bo
         domains = waiting[0].domains if waiting else ()
         _write_table(folder / RATIOS, domains, questions, lambda question: question.weights)
         _write_table(folder / METRICS, (*tasks, DIVERGED), questions, lambda question: ())
-        places = {
-            version: _place_tokens(store, version, folder, out, copy=with_tokens) for version in _versions(waiting)
-        }
-        described = [
-            asdict(asked)
-            | {"questions": [asdict(one) | {"tokens": places[one.tokens_version]} for one in asked.questions]}
-            for asked in waiting
-        ]
-        _write_json(folder / "questions.json", described)
+        places: dict[Place, str | None] = {}
+        for place in dict.fromkeys(place for asked in waiting for place in _places(asked)):
+            places[place] = _hand_out(store, place, folder, out, copy=copy)
+        _write_json(folder / "questions.json", [_describe(asked, places) for asked in waiting])
         for question in questions:
             _write_blends(folder, question, domains)
 
 
-def _versions(waiting: Iterable[Asked]) -> list[str]:
-    return sorted({question.tokens_version for asked in waiting for question in asked.questions})
+def _places(asked: Asked) -> Iterator[Place]:
+    """Yield the artefacts that models are to be trained and measured on."""
+    yield from ((TOKENS, None, question.tokens_version) for question in asked.questions)
+    yield from ((TASKS, name, version) for name, version in asked.task_versions.items())
 
 
-def _place_tokens(store: Store, version: str, folder: Path, out: Path, *, copy: bool) -> str | None:
-    """Return the folder of some token files as it will be found; None where `climb gc` has removed them."""
-    artifact = store.with_data_version(TOKENS, None, version)
+def _describe(asked: Asked, places: Mapping[Place, str | None]) -> dict[str, Any]:
+    """Return what ``questions.json`` says of the questions of one partition."""
+    questions = [
+        asdict(question) | {"tokens": places[TOKENS, None, question.tokens_version]} for question in asked.questions
+    ]
+    tasks = {name: places[TASKS, name, version] for name, version in asked.task_versions.items()}
+    return asdict(asked) | {"questions": questions, "tasks": tasks}
+
+
+def _hand_out(store: Store, place: Place, folder: Path, out: Path, *, copy: bool) -> str | None:
+    """Return the folder of some tokens as it will be found; None where they are gone."""
+    asset, partition, version = place
+    artifact = store.with_data_version(asset, partition, version)
     if artifact is None or not copy:
         return None if artifact is None else str(artifact.folder())
-    name = f"tokens-{version[:8]}"
+    name = f"task-{partition}" if partition is not None else f"tokens-{version[:8]}"
+    name += f"-{version[:8]}" if (folder / name).exists() else ""  # of a task that was asked with two parts
     (folder / name).mkdir()
     for file in artifact.manifest["files"]:
         shutil.copyfile(artifact.file(file), folder / name / file)

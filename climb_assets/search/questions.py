@@ -8,7 +8,7 @@ which whatever rests on such models has among its inputs. So an answer that is c
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -79,12 +79,15 @@ class Asked:
         What the models are to be trained by: tokens, sequence and the other settings of a training.
     part
         Which part of each task's items they are measured on.
+    task_versions
+        Data version of each task as the lake has prepared it.
     """
 
     what: str
     domains: tuple[str, ...]
     training: Mapping[str, Any]
     part: str
+    task_versions: Mapping[str, str]
     questions: tuple[Question, ...]
 
 
@@ -151,7 +154,7 @@ def open_questions(asked: Iterable[Asked], told: Artifact | None) -> list[Asked]
     """Return the questions that nobody has answered; partitions without one are left out."""
     answered = read_answers(told)
     left = [(one, tuple(question for question in one.questions if question.id not in answered)) for one in asked]
-    return [Asked(one.what, one.domains, one.training, one.part, questions) for one, questions in left if questions]
+    return [replace(one, questions=questions) for one, questions in left if questions]
 
 
 def put_answers(store: Store, answers: Iterable[Answer], table: str) -> Artifact:

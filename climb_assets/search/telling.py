@@ -14,7 +14,7 @@ from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.spec import TOLD
 from climb_assets.search.asking import COLUMNS, DIVERGED, ID
 from climb_assets.search.questions import Answer, Question, open_questions, put_answers, read_answers, read_questions
-from climb_assets.store.artifacts import sha256_file
+from climb_assets.store.artifacts import canonical_json, sha256_file, sha256_text
 
 YES, NO = {"true", "1", "yes"}, {"", "false", "0", "no"}
 LONGEST = 200  # characters of a name or a version
@@ -28,14 +28,21 @@ class Told:
     replaced: int
 
 
-def tell(climb: Materializer, table: Path, by: str, metric: str | Mapping[str, str], *, replace: bool = False) -> Told:
-    """Take the filled table of `ask` back into the lake: all of it, or nothing.
+def tell(
+    climb: Materializer,
+    results: Path | Mapping[str, Mapping[str, float] | None],
+    by: str,
+    metric: str | Mapping[str, str],
+    *,
+    replace: bool = False,
+) -> Told:
+    """Take what was measured on the models of `ask` into the lake: all of it, or nothing.
 
     Parameters
     ----------
-    table
-        Its ``metrics.csv``, with a loss in bits per byte in the cell of each model and task; ``diverged`` true where a
-        training blew up.
+    results
+        Its ``metrics.csv``, with a loss in bits per byte in the cell of each model and task, ``diverged`` true where a
+        training blew up; or by the id of each question the losses of its tasks, None where it blew up.
     by
         Who has measured.
     metric
@@ -55,11 +62,13 @@ def tell(climb: Materializer, table: Path, by: str, metric: str | Mapping[str, s
     questions = {question.id: question for question in asked}
     if not questions:
         raise ComputeError("nothing was asked for; set proxy.trainer to ask and run `climb up`, then `climb ask`")
-    answers = [_answer(row, questions, by, metric, table) for row in _read(table)]
+    where = str(results) if isinstance(results, Path) else "what is told"
+    rows = list(_read(results) if isinstance(results, Path) else map(_as_row, results.items()))
+    answers = [_answer(row, questions, by, metric, where) for row in rows]
     told = climb.store.current(TOLD)
     waiting = {question.id for one in open_questions(read_questions(climb.store), told) for question in one.questions}
     for missing in sorted(waiting - {answer.question.id for answer in answers}):
-        raise ComputeError(f"{table} has no row {missing}, which is asked for; fill every row of `climb ask`")
+        raise ComputeError(f"{where} has no row {missing}, which is asked for; fill every row of `climb ask`")
     before = read_answers(told)
     _require_one_metric(answers, before)
     changed = [one for one in answers if one.question.id in before and one.rows() != before[one.question.id]]
@@ -68,8 +77,17 @@ def tell(climb: Materializer, table: Path, by: str, metric: str | Mapping[str, s
             f"row {changed[0].question.id} was told before, and otherwise; what rests on it would be made again: give "
             "--replace if the new one is right"
         )
-    put_answers(climb.store, answers, sha256_file(table))
+    version = sha256_file(results) if isinstance(results, Path) else sha256_text(canonical_json(rows))
+    put_answers(climb.store, answers, version)
     return Told(len(answers), len(changed))
+
+
+def _as_row(result: tuple[str, Mapping[str, float] | None]) -> dict[str, str]:
+    """Return the row that a table would have."""
+    question, losses = result
+    return {ID: question} | (
+        {DIVERGED: "true"} if losses is None else {task: str(loss) for task, loss in losses.items()}
+    )
 
 
 def _read(path: Path) -> Iterator[dict[str, str]]:
@@ -98,10 +116,10 @@ def _read(path: Path) -> Iterator[dict[str, str]]:
 
 
 def _answer(
-    row: Mapping[str, str], questions: Mapping[str, Question], by: str, metric: str | Mapping[str, str], path: Path
+    row: Mapping[str, str], questions: Mapping[str, Question], by: str, metric: str | Mapping[str, str], what: str
 ) -> Answer:
     """Return what a row says, checked against its question."""
-    where = f"{path}, row {row[ID]}"
+    where = f"{what}, row {row[ID]}"
     question = questions.get(row[ID])
     if question is None:
         raise ComputeError(

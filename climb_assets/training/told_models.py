@@ -98,4 +98,5 @@ def _ask(store: Store, everyone: Sequence[ProxyOrders], what: str) -> Asked:
         for orders in everyone
     }
     (part, *_) = {task.part for task in first.tasks.values()}
-    return Asked(what, tuple(names), training, part, tuple(questions.values()))
+    tasks = {name: task.artifact.data_version for name, task in first.tasks.items()}
+    return Asked(what, tuple(names), training, part, tasks, tuple(questions.values()))

@@ -41,14 +41,14 @@ def test_blends_leave_out_what_weighs_nothing(climb: Materializer, tmp_path: Pat
 
 
 def test_what_was_asked_before_and_is_no_longer_is_not_asked(climb: Materializer) -> None:  # noqa: F811
-    asked = Asked("proxies", ("sea", "hill", "plain, wide"), {}, "search", (question(1),))
+    asked = Asked("proxies", ("sea", "hill", "plain, wide"), {}, "search", {}, (question(1),))
     put_questions(climb.store, ("proxy_results", "iteration-01"), asked)
     assert [one.id for found in ask(climb) for one in found.questions] == ["id1"]
     put_questions(climb.store, ("confirmation_results", "general"), asked)
 
 
 def test_a_model_that_two_wait_for_is_asked_once(climb: Materializer, tmp_path: Path) -> None:  # noqa: F811
-    asked = Asked("confirmation", ("sea", "hill", "plain, wide"), {}, "search", (question(1),))
+    asked = Asked("confirmation", ("sea", "hill", "plain, wide"), {}, "search", {}, (question(1),))
     put_questions(climb.store, ("confirmation_results", "general"), asked)
     assert len(ask(climb, tmp_path / "out")) == 2
     rows = list(csv.DictReader((tmp_path / "out" / "metrics.csv").open()))

@@ -27,7 +27,7 @@ def question(number: int) -> Question:
 def climb(config: Config) -> Materializer:
     """Return the materializer of a project in which two models are asked for."""
     climb = Materializer(config)
-    asked = Asked("proxies", ("sea", "hill", "plain, wide"), {"tokens": 1024}, "search", (question(0), question(1)))
+    asked = Asked("proxies", ("sea", "hill", "plain, wide"), {"tokens": 1024}, "search", {}, (question(0), question(1)))
     put_questions(climb.store, ("proxy_results", "iteration-01"), asked)
     return climb
 
@@ -121,6 +121,15 @@ def test_telling_the_same_twice_changes_nothing_and_other_numbers_need_a_word(cl
     told(row(0, one="9"), replace=True)
     answers = read_answers(climb.store.current(TOLD))
     assert [one["loss"] for one in answers["id0"]] == [9, 2.5] and len(answers) == 2
+
+
+def test_it_can_be_told_without_a_table(climb) -> None:
+    with pytest.raises(ClimbError, match="what is told, row id1 has nothing for two"):
+        tell(climb, {"id0": {"one": 1.5, "two": 2.5}, "id1": {"one": 1.0}}, "me", {"one": "v1", "two": "v2"})
+    tell(climb, {"id0": {"one": 1.5, "two": 2.5}, "id1": None}, "me", {"one": "v1", "two": "v2"})
+    answers = read_answers(climb.store.current(TOLD))
+    assert [(one["loss"], one["metric"]) for one in answers["id0"]] == [(1.5, "v1"), (2.5, "v2")]
+    assert [one["diverged"] for one in answers["id1"]] == [True, True]
 
 
 def test_nothing_is_told_where_nothing_was_asked(config: Config, tmp_path: Path) -> None:
