@@ -132,6 +132,7 @@ def test_it_is_asked_once_and_waiting_is_said(climb: Climb, project: Path) -> No
     first = climb("ask")
     folder = Path(first.stdout.splitlines()[-1])
     assert first.stdout.splitlines()[0] == "proxies [iteration-01]: 8 models"
+    assert "proxies [iteration-01]: 8 models wait for results; see `climb ask`." in climb("status").stdout
     (folder / "metrics.csv").write_text("somebody is filling this")
     assert climb("ask").stdout == first.stdout
     assert (folder / "metrics.csv").read_text() == "somebody is filling this"

@@ -18,6 +18,7 @@ from climb_assets.audit.verification import verify_lake
 from climb_assets.graph.planner import make_plan
 from climb_assets.tables import read_table
 from dagster_project.cli import main
+from dagster_project.metadata import describe
 from tests.dagster_project.conftest import Up, assets, names
 from tests.dagster_project.test_kept import open_project
 
@@ -45,12 +46,14 @@ def test_a_search_with_a_trainer_of_ones_own(project: Path, up: Up, instance: dg
     assert by_command and {model.manifest["config"]["training"]["hidden"] for model in by_command} == {16}
     results = read_table(climb.get("proxy_results", "iteration-01").file("realised.parquet"))
     assert not results["tokens"].null_count
+    shown = describe(climb, climb.get("proxy_results", "iteration-01"))["trainer"]
+    assert {record.data["printed"] for record in shown.records} == {"counted 1024 tokens"}
     selection = climb.get("optimal_mixture", "general").json("selection.json")
     assert selection["evidence"]["seeds"] == 2 and selection["evidence"]["of_items"] == 0
 
     assert verify_lake(climb).differences == ()
     bundle = export_bundle(climb.get("audit_bundle", "general"), project / "audit")
-    assert re.search(r"\d+ of its \d+ models were trained by .*argument-1", (bundle / "report.md").read_text())
+    assert re.search(r"\d+ of its \d+ models were trained elsewhere: .*argument-1", (bundle / "report.md").read_text())
     models = json.loads((bundle / "lineage.json").read_text())["proxy_models"]
     versions = {model["inputs"]["trainer:argument-1"] for model in models if "trainer" in model}
     assert len(versions) == 1
