@@ -121,6 +121,8 @@ def test_what_it_is_handed_is_what_climb_trains_on(lake, make_orders, index) -> 
         ("numbers", 0.3, 768),
         ("signs", 0.2, 512),
     ]
+    page = (ROOT / "docs" / "trainer.md").read_text(encoding="utf-8")
+    assert [key for key in job if f"`{key}`" not in page] == []
     supply = simulate_supply(index, orders.training, **orders.of_model().config["supply"])
     for domain, documents in zip(job["domains"], supply, strict=True):
         tokens, starts = (np.load(domain[name]["path"]) for name in ("text", "documents"))
