@@ -44,10 +44,11 @@ def ask(climb: Materializer, out: Path | None = None, *, copy: bool = False) -> 
     ComputeError
         The folder is there.
     """
-    waiting = open_questions(read_questions(climb.store), climb.store.current(TOLD))
-    if out is not None:
-        _write(climb.store, waiting, out.absolute(), copy=copy)
-    return waiting
+    with climb.store.in_use():
+        waiting = open_questions(read_questions(climb.store), climb.store.current(TOLD))
+        if out is not None:
+            _write(climb.store, waiting, out.absolute(), copy=copy)
+        return waiting
 
 
 def _write(store: Store, waiting: Sequence[Asked], out: Path, *, copy: bool) -> None:

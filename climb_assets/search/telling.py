@@ -15,6 +15,7 @@ from climb_assets.graph.spec import TOLD
 from climb_assets.search.asking import COLUMNS, DIVERGED, ID
 from climb_assets.search.questions import Answer, Question, open_questions, put_answers, read_answers, read_questions
 from climb_assets.store.artifacts import canonical_json, sha256_file, sha256_text
+from climb_assets.store.store import Store
 
 YES, NO = {"true", "1", "yes"}, {"", "false", "0", "no"}
 LONGEST = 200  # characters of a name or a version
@@ -58,15 +59,27 @@ def tell(
         A row is missing, unknown or another's, a loss is missing or no number, another metric was told of earlier, or
         an answer is there already and is another.
     """
-    asked = [question for one in read_questions(climb.store) for question in one.questions]
+    with climb.store.in_use():
+        return _take(climb.store, results, by, metric, replace=replace)
+
+
+def _take(
+    store: Store,
+    results: Path | Mapping[str, Mapping[str, float] | None],
+    by: str,
+    metric: str | Mapping[str, str],
+    *,
+    replace: bool,
+) -> Told:
+    asked = [question for one in read_questions(store) for question in one.questions]
     questions = {question.id: question for question in asked}
     if not questions:
         raise ComputeError("nothing was asked for; set proxy.trainer to ask and run `climb up`, then `climb ask`")
     where = str(results) if isinstance(results, Path) else "what is told"
     rows = list(_read(results) if isinstance(results, Path) else map(_as_row, results.items()))
     answers = [_answer(row, questions, by, metric, where) for row in rows]
-    told = climb.store.current(TOLD)
-    waiting = {question.id for one in open_questions(read_questions(climb.store), told) for question in one.questions}
+    told = store.current(TOLD)
+    waiting = {question.id for one in open_questions(read_questions(store), told) for question in one.questions}
     for missing in sorted(waiting - {answer.question.id for answer in answers}):
         raise ComputeError(f"{where} has no row {missing}, which is asked for; fill every row of `climb ask`")
     before = read_answers(told)
@@ -78,7 +91,7 @@ def tell(
             "--replace if the new one is right"
         )
     version = sha256_file(results) if isinstance(results, Path) else sha256_text(canonical_json(rows))
-    put_answers(climb.store, answers, version)
+    put_answers(store, answers, version)
     return Told(len(answers), len(changed))
 
 

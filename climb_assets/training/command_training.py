@@ -11,6 +11,7 @@ from pathlib import Path
 
 from climb_assets.config_trainer import Trainer
 from climb_assets.corpus.outside_files import WEIGHTS_INDEX, check_model_folder, name_weights
+from climb_assets.environment import resolve_device
 from climb_assets.errors import ClimbError, ComputeError
 from climb_assets.executor.capacity import THREADS, thread_count
 from climb_assets.executor.command import Command, run_command
@@ -72,7 +73,7 @@ def train_by_command(store: Store, orders: ProxyOrders) -> Artifact:
             "attempts": attempts,
             "tokens_per_second": draft.summary["tokens"] / seconds,
             "threads": thread_count(),
-            "device": str(orders.conditions.runtime.device),
+            "device": resolve_device(orders.conditions.runtime.device),
             "printed": _tail(job.folder / "stdout.txt"),
         }
 

@@ -25,6 +25,7 @@ from climb_assets.tables import write_rows, write_table
 from climb_assets.training.proxy_orders import ProxyOrders, find_kept
 from climb_assets.training.proxy_scoring import ITEMS_SCHEMA, SCORES_SCHEMA
 from climb_assets.training.proxy_training import CURVE_SCHEMA, REALISED_SCHEMA
+from climb_assets.training.realised_shares import allowed_miss
 
 REPORTED = "reported.json"  # in a model's artefact
 KEYS = frozenset({"losses", "tokens", "diverged", "parameters", "curve"})
@@ -153,7 +154,7 @@ def require_tokens(reported: Reported, weights: Sequence[float], training: Train
     Raises
     ------
     ComputeError
-        All tokens, or a domain's share of them, are farther off than the tolerance.
+        All tokens are farther off than the tolerance, or a domain's share of them than that and than one sequence.
     """
     if reported.tokens is None or reported.diverged:
         return
@@ -164,7 +165,7 @@ def require_tokens(reported: Reported, weights: Sequence[float], training: Train
             "to a multiple of its step, or raise trainer.tolerance"
         )
     missed = np.abs(tokens / tokens.sum() - np.array(weights))
-    if missed.max() > tolerance:
+    if missed.max() > allowed_miss(training):
         raise ComputeError(
             f"domain {int(missed.argmax())} has a share of the tokens that is off by {missed.max():.3g}; draw by "
             "job.json's weights, or raise trainer.tolerance"
