@@ -27,7 +27,8 @@ import yaml
 from scipy.stats import t
 from tabulate import tabulate
 
-from climb_assets.config import Baseline, Config
+from climb_assets.config import Config
+from climb_assets.config_baselines import Baseline
 from climb_assets.config_file import load_config
 from climb_assets.graph.materializer import Materializer
 from climb_assets.mixture.comparison import average_measures

@@ -6,12 +6,13 @@ What belongs here: every setting, its type, its bounds and the source of its def
 """
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from climb_assets.config_balance import Balance
 from climb_assets.config_base import LAKE, Name, Section, Share
+from climb_assets.config_baselines import Baselines
 from climb_assets.config_cells import Cells
 from climb_assets.config_corpus import Contamination, NearDuplicates, Settle
 from climb_assets.config_dagster import Dagster
@@ -23,6 +24,7 @@ from climb_assets.config_sql import Sql
 from climb_assets.config_store import Address
 from climb_assets.config_tasks import Task
 from climb_assets.config_taxonomy import Taxonomy
+from climb_assets.config_trainer import OwnTrainer, Trainer
 from climb_assets.sizes import SIZES, Shape
 
 RAW, TASK_FILES = "raw", "tasks"  # places in a lake
@@ -143,6 +145,9 @@ class Training(Section):
     snapshots: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
         (), description="shares of the tokens at which the tasks are measured too"
     )
+    trainer: OwnTrainer | None = Field(
+        None, description="a command that trains in place of climb's own loop (below); ask: people do, and tell"
+    )
 
     @model_validator(mode="after")
     def _one_model(self) -> Self:
@@ -158,7 +163,21 @@ class Training(Section):
             raise ValueError("warmup + decay is at most 1")
         if list(self.snapshots) != sorted(set(self.snapshots)):
             raise ValueError("snapshots are shares in rising order")
+        if self.trainer is not None and self.snapshots:
+            raise ValueError("snapshots are of climb's own loop and do not go with a trainer; set them to []")
         return self
+
+    @property
+    def trained_by(self) -> dict[str, Any]:
+        """What of its trainer decides a model beside files; nothing for climb's own loop."""
+        if self.trainer is None:
+            return {}
+        return {"trainer": self.trainer if self.trainer == "ask" else self.trainer.decides}
+
+    @property
+    def is_reported(self) -> bool:
+        """Whether whoever trains measures the tasks too."""
+        return self.trainer == "ask" or (self.trainer is not None and self.trainer.scored_by == "trainer")
 
     @property
     def shape(self) -> Shape:
@@ -189,34 +208,6 @@ class Comparison(Section):
     training: Training
     seeds: tuple[int, ...] = Field((0, 1, 2), min_length=2)
     confidence: float = Field(0.95, gt=0.5, lt=1)
-
-
-class DoReMi(Section):
-    """Group DRO over two proxy-sized models (arXiv 2305.10429)."""
-
-    step: float = Field(1.0, gt=0, description="step of the exponentiated gradient (DoReMi, algorithm 1)")
-    smoothing: float = Field(1e-3, gt=0, lt=1, description="share of uniform weights mixed in (DoReMi, algorithm 1)")
-
-
-Baseline = Literal["uniform", "proportional", "unimax", "regmix", "olmix", "climb", "doremi"]
-
-
-class Baselines(Section):
-    """The mixtures that an answer is compared with; those that train proxies get as many as the search."""
-
-    mixtures: tuple[Baseline, ...] = Field(
-        ("uniform", "proportional", "unimax"), description="regmix, olmix, climb and doremi train proxies of their own"
-    )
-    olmix_divergence: float = Field(0.05, ge=0, description="weight of KL(mixture, prior) in Olmix's proposal")
-    doremi: DoReMi = DoReMi()
-
-    @model_validator(mode="after")
-    def _at_least_two(self) -> Self:
-        if not {"uniform", "proportional"} <= set(self.mixtures):
-            raise ValueError("baselines.mixtures always has uniform and proportional; add them")
-        if len(set(self.mixtures)) != len(self.mixtures):
-            raise ValueError("baselines.mixtures names one twice; drop it")
-        return self
 
 
 SEARCH_PROXY = "proxy"  # what the table of fidelity calls the search's own setting
@@ -303,6 +294,18 @@ class Config(Section):
     runtime: Runtime = Runtime()
     dagster: Dagster = Dagster()
     sql: Sql = Sql()
+
+    @model_validator(mode="after")
+    def _trainers_fit(self) -> Self:
+        if self.proxy.trainer is not None and "doremi" in self.baselines.mixtures:
+            raise ValueError("baselines.mixtures names doremi, which needs climb's own loop; drop it or proxy.trainer")
+        trainings = {"proxy": self.proxy, "target.training": self.target.training}
+        trainings |= {f"fidelity.settings.{name}": training for name, training in self.fidelity.settings.items()}
+        for key, training in trainings.items():
+            named = training.trainer.metrics if isinstance(training.trainer, Trainer) else {}
+            for task in sorted(named.keys() - self.tasks.keys()):
+                raise ValueError(f"{key}.trainer.metrics names {task!r}, which is no task; name some of tasks")
+        return self
 
     @model_validator(mode="after")
     def _tasks_exist(self) -> Self:

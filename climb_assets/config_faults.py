@@ -19,6 +19,8 @@ def explain(error: ValidationError, path: Path) -> str:
     parts = [printable(str(part)) for part in first["loc"]]
     if parts[:1] == ["tasks"]:
         del parts[2:3]  # the kind, which pydantic puts between a task's name and its keys
+    if "trainer" in parts[:-1]:
+        del parts[parts.index("trainer") + 1]  # the same
     key = ".".join(parts) or "the file"
     if first["type"] == "extra_forbidden":
         return f"{path}: unknown key {key!r}; {_place(parts)}"

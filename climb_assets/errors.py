@@ -38,5 +38,9 @@ class DeviceFault(ClimbError):
     """A disk, a file system or a database did not do what was asked, and will not before somebody mends it."""
 
 
+class WaitingForResults(ClimbError):
+    """Somebody else is to measure something first: nothing is wrong, and what they tell goes on from here."""
+
+
 class TransientError(ClimbError):
     """Something outside failed and may work when tried again: a dead worker, a full disk."""

@@ -1,6 +1,7 @@
 """The command line: `climb`.
 
-What belongs here: arguments, printing and exit codes (0 done, 1 a check failed, 2 something to put right).
+What belongs here: arguments, printing and exit codes (0 done, 1 a check failed, 2 something to put right,
+3 somebody is to measure something first).
 The work is done by the modules that each command names.
 """
 
@@ -16,7 +17,7 @@ from climb_assets.config import Config
 from climb_assets.config_file import CONFIG_VARIABLE
 from climb_assets.corpus.raw_folder import describe_unsettled
 from climb_assets.device_faults import device_fault
-from climb_assets.errors import ClimbError
+from climb_assets.errors import ClimbError, WaitingForResults
 from climb_assets.graph.assets import SPEC
 from climb_assets.graph.kept import GROUPS
 from climb_assets.graph.kept import renew as ask_to_renew
@@ -24,6 +25,7 @@ from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import Plan, make_plan
 from climb_assets.mixture.export import Format
 from climb_assets.printable import MOST_OF_A_SENTENCE, printable, printable_lines
+from dagster_project.cli_ask import ask, tell
 from dagster_project.cli_demo import demo_corpus, fetch_encoder, fetch_tasks
 from dagster_project.cli_garbage import collect
 from dagster_project.cli_options import json_option, notice, require_outside, stale_option
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # FAISS' threads would spin against the workers' on few cores
 
 ROOT = Path(__file__).parents[1]
-CHECK_FAILED, TO_PUT_RIGHT = 1, 2
+CHECK_FAILED, TO_PUT_RIGHT, WAITING = 1, 2, 3
 GRACE = 2.0  # seconds in which DuckDB may heed that a query is interrupted; inside one function call it does not
 
 
@@ -61,6 +63,9 @@ class OneSentence(click.Group):
         advice = "what is finished is kept; give the same command again and it goes on from there"
         try:
             return run_interruptibly(lambda: invoke(context), advice)
+        except WaitingForResults as error:
+            click.echo(f"climb: {error}", err=True)
+            sys.exit(WAITING)
         except ClimbError as error:
             sentence = str(error)
         except Exception as error:
@@ -300,6 +305,8 @@ def export(objective: str, form: Format, out: Path | None, stale_too: bool) -> N
     click.echo(exported.in_words())
 
 
+main.add_command(ask)
+main.add_command(tell)
 main.add_command(classify)
 main.add_command(export_taxonomy)
 main.add_command(export_swarm)

@@ -9,8 +9,10 @@ from typing import Any
 
 import dagster as dg
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
+from climb_assets.audit.lineage import MODELS_TABLE
 from climb_assets.clusters.cells import centroids_of_cells
 from climb_assets.clusters.figures import cluster_map
 from climb_assets.clusters.kmeans import read_centroids
@@ -24,6 +26,7 @@ from climb_assets.store.artifacts import Artifact
 from climb_assets.tables import read_table
 from climb_assets.training.fidelity import in_words
 from climb_assets.training.figures import loss_curves
+from climb_assets.training.proxy_orders import MODELS
 from dagster_project.column_schema import table_facts
 from dagster_project.metadata_tables import facts, table_metadata
 
@@ -121,7 +124,18 @@ def _show_results(climb: Materializer, artifact: Artifact) -> Shown:
         for key in curves["key"].unique().to_pylist()
     }
     drawn = {"loss_curves": image_metadata(loss_curves(by_key))} if by_key else {}
-    return drawn | {"table": table_metadata(read_table(artifact.file("results.parquet")))}
+    return drawn | _printed(climb, artifact) | {"table": table_metadata(read_table(artifact.file("results.parquet")))}
+
+
+def _printed(climb: Materializer, artifact: Artifact) -> Shown:
+    """Return what a trainer of the user's printed last of each model; nothing where climb trained them."""
+    rows = []
+    for row in read_table(artifact.file(MODELS_TABLE)).to_pylist():
+        model = climb.store.find(MODELS, None, row["fingerprint"])
+        if model is not None and "printed" in model.run:
+            told = {name: model.run[name] for name in ("seconds", "attempts", "printed")}
+            rows.append({"mixture": row["key"], "repeat": row["repeat"]} | told)
+    return {"trainer": table_metadata(pa.Table.from_pylist(rows))} if rows else {}
 
 
 def _show_predictors(climb: Materializer, artifact: Artifact) -> Shown:

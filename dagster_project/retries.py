@@ -10,8 +10,9 @@ from collections.abc import Iterator
 import dagster as dg
 
 from climb_assets.device_faults import device_fault
-from climb_assets.errors import ClimbError, TransientError
+from climb_assets.errors import ClimbError, TransientError, WaitingForResults
 
+WAITS = "waits for results"  # in the metadata of a failure that is none: somebody else is to measure something first
 TRANSIENT = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 
 
@@ -20,6 +21,8 @@ def failing_plainly() -> Iterator[None]:
     """Turn errors into Dagster failures: ours into one of a sentence, and of all only transient ones are retried."""
     try:
         yield
+    except WaitingForResults as error:
+        raise dg.Failure(str(error), metadata={WAITS: True}, allow_retries=False) from error
     except ClimbError as error:
         raise dg.Failure(str(error), allow_retries=isinstance(error, TransientError)) from error
     except Exception as error:  # a device that must be mended, or a defect: another attempt would only repeat it

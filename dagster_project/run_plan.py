@@ -13,7 +13,7 @@ import dagster as dg
 
 from climb_assets.config import Config
 from climb_assets.corpus.raw_folder import describe_unsettled, name_some
-from climb_assets.errors import ClimbError, ComputeError, CorpusError
+from climb_assets.errors import ClimbError, ComputeError, CorpusError, WaitingForResults
 from climb_assets.graph.assets import SEARCH, SPEC, checks_against
 from climb_assets.graph.estimates import Cost
 from climb_assets.graph.materializer import Materializer
@@ -25,6 +25,7 @@ from dagster_project.dead_runs import close_dead_runs, process_tags
 from dagster_project.event_tags import PARTITIONS, RANGE_END, RANGE_START
 from dagster_project.instance import reaffirm_kept, register_shards, report_missing_events
 from dagster_project.renewal import AUTO, renew_where_due
+from dagster_project.retries import WAITS
 
 DATA_SET = "mixed_corpus"
 SILENT = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -84,6 +85,8 @@ def bring_up_to_date(
 
     Raises
     ------
+    WaitingForResults
+        People are to train models first, and to tell what came of them.
     ClimbError
         What a failing asset said.
     """
@@ -122,6 +125,7 @@ def bring_up_to_date(
         if not plan.stale:
             reaffirm_kept(instance, materializer)
             return Update(made, reported, moved)
+        waiting: list[str] = []
         for run in next_runs(plan, materializer.config):
             report(run.label)
             show_outlook(_estimate(run, plan), partial(cost_after, run, materializer.config, to))
@@ -129,6 +133,9 @@ def bring_up_to_date(
             earlier = {objective: materializer.store.current(DATA_SET, objective) for objective in written}
             try:
                 _execute(job, instance, run)
+            except WaitingForResults as error:  # other objectives may wait too, so that all are asked at once
+                waiting.append(str(error))
+                continue
             except ClimbError:
                 changed = _changed(run, instance, materializer)
                 if changed <= lost:  # nothing changed, or what has done so before
@@ -143,6 +150,9 @@ def bring_up_to_date(
                 if (sentence := _what_moved(before_it, materializer.store.current(DATA_SET, objective))) is not None:
                     moved[objective] = sentence
                     report(f"data set of {objective}: {sentence}")
+        if waiting:
+            reaffirm_kept(instance, materializer)
+            raise WaitingForResults("; ".join(waiting))
 
 
 def _changed(run: Run, instance: dg.DagsterInstance, materializer: Materializer) -> set[str]:
@@ -269,7 +279,7 @@ def _execute(job: dg.JobDefinition, instance: dg.DagsterInstance, run: Run) -> N
     failures = [event.step_failure_data for event in outcome.all_events if event.is_step_failure]
     cause = failures[0].user_failure_data if failures else None
     if cause is not None and cause.description:
-        raise ClimbError(cause.description)
+        raise (WaitingForResults if WAITS in cause.metadata else ClimbError)(cause.description)
     for check in outcome.get_asset_check_evaluations():
         if check.blocking and not check.passed:
             name = f"{check.asset_key.to_user_string()}:{check.check_name}"

@@ -11,6 +11,7 @@ from climb_assets.config import SEARCH_PROXY, Config
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import Plan
 from climb_assets.graph.spec import artefact_name, iteration_key, iteration_keys
+from climb_assets.search.asking import ask
 from climb_assets.search.iteration import source_beliefs
 from climb_assets.search.noise import noise_of_objectives
 from climb_assets.search.stop_rule import STOPPED
@@ -36,6 +37,7 @@ def summarise(materializer: Materializer) -> dict[str, Any]:
         "domains": _table(materializer, "domain_supply", None, "supply.parquet"),
         "pruned": _pruned(materializer),
         "evidence": _evidence(materializer),
+        "asked": {one.what: len(one.questions) for one in ask(materializer)},
         "iterations": _iterations(materializer),
         "predictors": _table(
             materializer, "predictor_state", iteration_keys(materializer.config)[-1], "families.parquet"

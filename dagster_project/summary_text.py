@@ -61,6 +61,7 @@ def describe(materializer: Materializer) -> str:
         if mixture is not None:
             own = {key: _mark(state["states"][key][objective]) for key in ("mixtures", "realised", "comparisons")}
             lines += ["", *_describe_mixture(objective, mixture, own)]
+    lines += [f"{what}: {count} models wait for results; see `climb ask`." for what, count in state["asked"].items()]
     lines += ["", _describe_staleness(state["stale"])] if state["corpus"] else []
     return "\n".join(lines)
 

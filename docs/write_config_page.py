@@ -9,6 +9,7 @@ from pydantic_core import PydanticUndefined
 from climb_assets import (
     config,
     config_balance,
+    config_baselines,
     config_cells,
     config_corpus,
     config_dagster,
@@ -19,6 +20,7 @@ from climb_assets import (
     config_sql,
     config_tasks,
     config_taxonomy,
+    config_trainer,
 )
 
 PAGE = Path(__file__).parent / "config.md"
@@ -46,13 +48,14 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "search.limits": config_search.Limits,
     "search.choice": config_search.Choice,
     "proxy, target.training, fidelity.settings.NAME": config.Training,
+    "proxy.trainer, target.training.trainer, fidelity.settings.NAME.trainer": config_trainer.Trainer,
     "tasks.NAME (kind: text)": config_tasks.TextTask,
     "tasks.NAME (kind: choice)": config_tasks.ChoiceTask,
     "tasks.NAME (kind: harness)": config_tasks.HarnessTask,
     "mixture": config.Mixture,
     "target": config.Comparison,
-    "baselines": config.Baselines,
-    "baselines.doremi": config.DoReMi,
+    "baselines": config_baselines.Baselines,
+    "baselines.doremi": config_baselines.DoReMi,
     "fidelity": config.Fidelity,
     "runtime": config.Runtime,
     "runtime.ray": config_ray.Ray,

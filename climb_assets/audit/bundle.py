@@ -6,6 +6,7 @@ What belongs here: collecting from manifests and writing it down. The bundle nam
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pyarrow as pa
 
 from climb_assets.audit.lineage import Lineage
 from climb_assets.errors import ConfigError
-from climb_assets.store.artifacts import Artifact, sha256_file
+from climb_assets.store.artifacts import Artifact, canonical_json, sha256_file
 from climb_assets.tables import read_table, write_table
 
 CHECKSUMS, LINEAGE = "SHA256SUMS", "lineage.json"
@@ -41,7 +42,8 @@ def write_bundle(objective: str, lineage: Lineage, proxies: Sequence[Artifact], 
     _write(out / "raw_files.json", raw)
     _write(out / LINEAGE, _describe(lineage, proxies))
     _write(out / "parameters.json", {name: made.manifest["config"] for name, made in sorted(artefacts.items())})
-    (out / "report.md").write_text(_report(objective, lineage, len(raw), documents.num_rows), encoding="utf-8")
+    report = _report(objective, lineage, proxies, len(raw), documents.num_rows)
+    (out / "report.md").write_text(report, encoding="utf-8")
     for name in ("selection.json", "weights.parquet"):
         shutil.copyfile(artefacts[f"optimal_mixture@{objective}"].file(name), out / name)
     shutil.copyfile(artefacts[f"target_comparison@{objective}"].file("comparison.parquet"), out / "comparison.parquet")
@@ -82,7 +84,7 @@ def _raw_files(artefacts: Mapping[str, Artifact]) -> list[dict[str, Any]]:
 
 def _describe(lineage: Lineage, proxies: Sequence[Artifact]) -> dict[str, Any]:
     nodes = {name: _node(artifact) for name, artifact in lineage.artefacts.items()}
-    models = [_node(model) for model in sorted(proxies, key=lambda model: model.fingerprint)]
+    models = [_model_node(model) for model in sorted(proxies, key=lambda model: model.fingerprint)]
     described = {"nodes": nodes, "edges": lineage.edges, "outside": lineage.outside, "proxy_models": models}
     return described | {"fits": {name: _describe_fit(fit, lineage) for name, fit in sorted(lineage.fits.items())}}
 
@@ -107,12 +109,18 @@ def _describe_fit(fit: Lineage, today: Lineage) -> dict[str, Any]:
     }
 
 
+def _model_node(model: Artifact) -> dict[str, Any]:
+    """Return a model with who has trained it."""
+    trainer = _trainer_of(model)
+    return _node(model) | ({} if trainer is None else {"trainer": trainer})
+
+
 def _node(artifact: Artifact) -> dict[str, Any]:
     kept = ("asset", "partition", "fingerprint", "data_version", "code_version", "code", "inputs", "files")
     return {key: artifact.manifest[key] for key in kept}
 
 
-def _report(objective: str, lineage: Lineage, raw_files: int, documents: int) -> str:
+def _report(objective: str, lineage: Lineage, proxies: Sequence[Artifact], raw_files: int, documents: int) -> str:
     """Return the report that a person reads first."""
     artefacts = lineage.artefacts
     mixture = artefacts[f"optimal_mixture@{objective}"]
@@ -121,6 +129,7 @@ def _report(objective: str, lineage: Lineage, raw_files: int, documents: int) ->
     lines = [f"# Audit of the mixture for {objective}", ""]
     lines += [f"Data version {artefacts[f'mixed_corpus@{objective}'].data_version}: {documents} documents", ""]
     lines += [f"It rests on {len(artefacts)} artefacts and {raw_files} raw files; see lineage.json.", ""]
+    lines += [line for told in _describe_trainers(proxies) for line in (told, "")]
     lines += [line for name, fit in sorted(lineage.fits.items()) for line in (_describe_kept(name, fit, lineage), "")]
     lines += ["| domain | name | weight | confirmed | share of the corpus |", "|---|---|---|---|---|"]
     for row in rows:
@@ -143,6 +152,19 @@ def _report(objective: str, lineage: Lineage, raw_files: int, documents: int) ->
         cells = [row["arm"], row["measure"], row["family"], f"{row['difference']:+.4f}", interval, row["verdict"]]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _describe_trainers(models: Sequence[Artifact]) -> list[str]:
+    """Return who has trained models that climb has not, in one sentence each."""
+    trainers = Counter(canonical_json(trainer) for model in models if (trainer := _trainer_of(model)) is not None)
+    return [
+        f"{count} of its {len(models)} models were trained elsewhere: {who}." for who, count in sorted(trainers.items())
+    ]
+
+
+def _trainer_of(model: Artifact) -> Any:
+    """Return what a model's manifest says of its trainer, or who has told of it; None for climb's own loop."""
+    return model.summary.get("told", model.manifest["config"].get("training", {}).get("trainer"))
 
 
 def _describe_kept(name: str, fit: Lineage, today: Lineage) -> str:

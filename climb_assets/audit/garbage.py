@@ -7,7 +7,8 @@ Needed is every artefact that a reference names, all that those were made from, 
 an audit bundle in the lake's export folder names; so the answer stays auditable and verifiable. Exports of data sets
 name nothing in the lake. A model costs hours and may be found again when a setting is set back, so by default those are
 needed too that were trained by today's code on training tokens that are needed: no other can be found again by a
-setting alone. Scores stay with their model, prepared tasks with their scores.
+setting alone. Scores stay with their model, prepared tasks with their scores. The token files of domains, which
+trainers of the user's read, are copies, and garbage unless people were asked to train on them.
 """
 
 from collections.abc import Iterable
@@ -25,6 +26,7 @@ from climb_assets.graph.code_identity import code_of
 from climb_assets.graph.kept import GENERATIONS
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.spec import artefact_name
+from climb_assets.search.questions import ASKED, read_asked
 from climb_assets.store.artifacts import Artifact
 from climb_assets.store.garbage import Entry, Key, Survey, remove_garbage, survey
 from climb_assets.store.local import LocalStore
@@ -32,8 +34,9 @@ from climb_assets.store.object_garbage import remove_garbage as remove_objects
 from climb_assets.store.object_garbage import survey as survey_objects
 from climb_assets.store.objects import ObjectStore
 from climb_assets.store.store import Store
+from climb_assets.training.domain_tokens import DOMAIN_TOKENS
 from climb_assets.training.measurement import TASKS
-from climb_assets.training.proxy_orders import MODELS, SCORES, TRAIN
+from climb_assets.training.proxy_orders import COMMAND, MODELS, SCORES, TELL, TRAIN
 from climb_assets.training.reweighting import DOREMI, REWEIGH
 
 Models = Literal["used", "reusable", "all"]
@@ -147,16 +150,26 @@ def mark(store: Store, models: Models) -> set[Key]:
     needed = {_key(artifact) for artifact in made}
     tokens = {artifact.data_version for artifact in made if artifact.asset == "training_tokens"}
     trained = {_key(model): model for model in trained_models(store, made)}
-    code = {MODELS: code_of(TRAIN), DOREMI: code_of(REWEIGH)}
+    code = {MODELS: [code_of(function) for function in (TRAIN, COMMAND, TELL)], DOREMI: [code_of(REWEIGH)]}
     everything = [model for name in (MODELS, DOREMI) for model in store.all_of(name)]
     for model in everything:
-        findable = model.manifest["inputs"].get("training_tokens") in tokens and _same(model, code[model.asset])
+        findable = (
+            model.manifest["inputs"].get("training_tokens") in tokens
+            and dict(model.manifest["code"]) in code[model.asset]
+        )
         if models == "all" or (models == "reusable" and findable):
             trained[_key(model)] = model
     references = {model.manifest["inputs"].get(MODELS) for model in trained.values()}  # of DoReMi's
     trained |= {_key(model): model for model in everything if model.data_version in references}
+    needed |= _handed_out(store, [artifact for artifact in made if artifact.asset == ASKED])
     needed |= _behind_carried(store, [artifact for artifact in made if artifact.asset == "carried_evidence"])
     return needed | trained.keys() | _measured(store, {model.data_version for model in trained.values()})
+
+
+def _handed_out(store: Store, asked: Iterable[Artifact]) -> set[Key]:
+    """Return the token files that people were asked to train on: they may be reading them."""
+    versions = {question.tokens_version for one in asked for question in read_asked(one).questions}
+    return {_key(tokens) for tokens in store.all_of(DOMAIN_TOKENS) if tokens.data_version in versions}
 
 
 def _behind_carried(store: Store, carried: Iterable[Artifact]) -> set[Key]:
@@ -188,10 +201,6 @@ def _referred(store: Store) -> Iterable[Artifact]:
         elif store.reference(asset, partition) is not None:  # else it was dropped meanwhile
             name = artefact_name(asset, partition)
             raise MissingArtifact(f"{name} is referred to and gone, so what it rests on is not known; run `climb up`")
-
-
-def _same(model: Artifact, code: dict[str, str]) -> bool:
-    return dict(model.manifest["code"]) == code
 
 
 def _key(artifact: Artifact) -> Key:

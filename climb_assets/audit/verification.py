@@ -16,13 +16,15 @@ from climb_assets.corpus.regular_file import IrregularFileError
 from climb_assets.errors import ClimbError, CorpusError, CorruptArtifact, MissingArtifact
 from climb_assets.graph.assets import SPECS
 from climb_assets.graph.materializer import Materializer
-from climb_assets.graph.spec import artefact_name
+from climb_assets.graph.spec import TOLD, artefact_name
+from climb_assets.search.questions import ASKED
 from climb_assets.store.artifacts import RUN_FACTS, Artifact
+from climb_assets.training.domain_tokens import DOMAIN_TOKENS
 from climb_assets.training.measurement import TASKS
 from climb_assets.training.proxy_orders import MODELS, SCORES
 from climb_assets.training.reweighting import DOREMI
 
-STORES = (MODELS, SCORES, TASKS, DOREMI)  # of no asset, and verified whole
+STORES = (MODELS, SCORES, TASKS, DOREMI, DOMAIN_TOKENS, ASKED, TOLD)  # of no asset, and verified whole
 
 
 @dataclass(frozen=True)

@@ -34,10 +34,10 @@ from climb_assets.graph.hashed_settings import (
     encoder_files,
     score_files,
     score_settings,
-    values_of,
 )
 from climb_assets.graph.kept import GENERATION
 from climb_assets.graph.materializer import Materializer
+from climb_assets.graph.training_settings import values_of
 from climb_assets.store.artifacts import Artifact, sha256_file
 from climb_assets.tables import read_table
 

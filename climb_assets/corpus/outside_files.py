@@ -157,13 +157,19 @@ def check_model_folder(folder: Path, key: str, cure: str) -> dict[str, Any]:
     described = read_json(folder / "config.json", key, cure)
     if not isinstance(described, dict):
         raise ConfigError(f"{key}: {folder / 'config.json'} describes no model; {cure}")
-    for path in _weights(folder, key, cure):
+    for path in name_weights(folder, key, cure):
         check_safetensors(path, key, cure)
     return described
 
 
-def _weights(folder: Path, key: str, cure: str) -> list[Path]:
-    """Return the files of a model's weights: the one that `transformers` prefers, or those that an index names."""
+def name_weights(folder: Path, key: str, cure: str) -> list[Path]:
+    """Return the files of a model's weights: the one that `transformers` prefers, or those that an index names.
+
+    Raises
+    ------
+    ConfigError
+        The index names none.
+    """
     if (folder / WEIGHTS).exists() or not (folder / WEIGHTS_INDEX).exists():
         return [folder / WEIGHTS]
     index = read_json(folder / WEIGHTS_INDEX, key, cure)

@@ -6,7 +6,6 @@ What belongs here: the assets from raw shards to what the domains hold. Those of
 from climb_assets.graph.hashed_settings import (
     cell_settings,
     centroid_settings,
-    choice_files,
     contamination_settings,
     domain_settings,
     encoder_commit,
@@ -24,9 +23,9 @@ from climb_assets.graph.hashed_settings import (
     scorer_settings,
     signature_settings,
     tokenizer_files,
-    values_of,
 )
 from climb_assets.graph.spec import Input, Spec, hidden
+from climb_assets.graph.training_settings import choice_files, values_of
 
 OF_STATISTICS = ("quality_scorer", "quality_scores", "cluster_assignments", "cluster_statistics")
 

@@ -17,9 +17,10 @@ from typing import Any
 from climb_assets.config import Config, Training
 from climb_assets.environment import resolve_device
 from climb_assets.executor.capacity import measure_capacity
-from climb_assets.graph.hashed_settings import iteration_number, training_settings
+from climb_assets.graph.hashed_settings import iteration_number
+from climb_assets.graph.training_settings import training_settings
 from climb_assets.sizes import estimate_parameters
-from climb_assets.store.artifacts import Artifact
+from climb_assets.store.artifacts import Artifact, canonical_json
 from climb_assets.store.store import Store
 
 Node = tuple[str, str | None]
@@ -117,6 +118,7 @@ class Estimates:
     store: Store
     current: Mapping[Node, Artifact | None]
     _averages: dict[str, float | None] = field(init=False, default_factory=dict)
+    _rates: dict[str, float | None] = field(init=False, default_factory=dict)
 
     def seconds(self, node: Node, *, changed: bool, renewed: bool = False) -> float | None:
         """Return the seconds that making a partition will take; None: nobody has measured anything like it.
@@ -138,10 +140,13 @@ class Estimates:
         return _took(last) if last is not None else self._average(node[0])
 
     def _training_seconds(self, models: Iterable[Models]) -> float | None:
-        if self._rate is None:
-            return None
-        vocabulary = self.config.tokenizer.vocabulary
-        return round(sum(one.work(vocabulary, self._scoring_tokens) for one in models) / self._rate, 1)
+        vocabulary, seconds = self.config.tokenizer.vocabulary, 0.0
+        for one in models:
+            rate = self._rate(one.training)
+            if rate is None:
+                return None
+            seconds += one.work(vocabulary, self._scoring_tokens) / rate
+        return round(seconds, 1)
 
     def _count_carried(self, *, renewed: bool) -> int:
         """Return how many kept models of earlier searches may be scored on the tasks of today, at most."""
@@ -156,10 +161,11 @@ class Estimates:
         )
 
     def _scoring_seconds(self, count: int) -> float | None:
-        if self._rate is None:
+        rate = self._rate(self.config.proxy)
+        if rate is None:
             return None
         kept = Models(count, self.config.proxy, count_deciding(self.config))
-        return round(kept.scoring_work(self.config.tokenizer.vocabulary, self._scoring_tokens) / self._rate, 1)
+        return round(kept.scoring_work(self.config.tokenizer.vocabulary, self._scoring_tokens) / rate, 1)
 
     @cached_property
     def _scoring_tokens(self) -> float:
@@ -168,13 +174,24 @@ class Estimates:
         measured = [float(item.run[SCORING_TOKENS]) for item in results if SCORING_TOKENS in item.run]
         return median(measured) if measured else 0.0
 
-    @cached_property
-    def _rate(self) -> float | None:
-        """Tokens times parameters that this machine trains in a second, on all that it may use; None: not measured."""
+    def _rate(self, training: Training) -> float | None:
+        """Return the tokens times parameters that are trained in a second on all that this machine may use.
+
+        It is that of models with the same trainer; None where none was measured.
+        """
+        trainer = canonical_json(training.trained_by)
+        if trainer not in self._rates:
+            self._rates[trainer] = self._measure_rate(training)
+        return self._rates[trainer]
+
+    def _measure_rate(self, training: Training) -> float | None:
+        trainer = canonical_json(training.trained_by.get("trainer"))
         device = resolve_device(self.config.runtime.device)
         known = []
         for model in self.store.all_of("proxy_models"):
             run = model.run
+            if canonical_json(model.manifest["config"]["training"].get("trainer")) != trainer:
+                continue
             if str(run.get("device", "")).startswith(device) and run.get("tokens_per_second", 0) > 0:
                 share = (run.get("threads") or 1) if device == "cpu" else 1
                 known.append(run["tokens_per_second"] * model.summary["parameters"] / share)

@@ -4,20 +4,18 @@ What belongs here: functions from the configuration to plain values. Paths never
 hold does.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from climb_assets.config import Config, Training
-from climb_assets.config_base import Section
-from climb_assets.config_tasks import ChoiceTask, HarnessTask
-from climb_assets.environment import (
-    Backend,
-    harness_version,
-    resolve_backend,
-    resolve_device,
-    resolve_precision,
-    resolve_revision,
+from climb_assets.config import Config
+from climb_assets.environment import Backend, resolve_backend, resolve_device, resolve_precision, resolve_revision
+from climb_assets.graph.training_settings import (
+    choice_files,
+    task_files,
+    task_settings,
+    training_files,
+    training_settings,
+    values_of,
 )
 
 DOMAINS = ("prune", "merge_distance", "domains", "balance", "cells", "terms")  # of `clusters`: what follows centroids
@@ -29,11 +27,6 @@ TRAINED_BASELINES = frozenset({"regmix", "olmix", "climb", "doremi"})
 def iteration_number(key: str) -> int:
     """Return the number of an iteration's partition key, from 1."""
     return int(key.removeprefix("iteration-"))
-
-
-def values_of(section: Section, *without: str) -> dict[str, Any]:
-    """Return a section's values without some."""
-    return section.model_dump(mode="json", exclude=set(without))
 
 
 def tokenizer_files(config: Config) -> dict[str, Path]:
@@ -271,24 +264,7 @@ def choice_settings(config: Config, key: str | None) -> dict[str, Any]:
 
 def proxy_files(config: Config) -> dict[str, Path]:
     """Return the files of the tasks that decide, and the folder that proxies go on from."""
-    return task_files(config, deciding_only=True) | start_files({"proxy": config.proxy})
-
-
-def training_settings(config: Config, training: Training) -> dict[str, Any]:
-    """Return what trained models depend on; a folder that they go on from counts by its content."""
-    supply = {"target_tokens": config.mixture.tokens} if training.simulate_epochs else {}
-    widths = {} if training.start is not None else training.shape._asdict()
-    return values_of(training, "start", "size") | widths | supply
-
-
-def training_precision(config: Config, device: str) -> str:
-    """Return the precision that models are trained in on a device."""
-    return resolve_precision("auto", device, gradients=True)
-
-
-def start_files(trainings: Mapping[str, Training]) -> dict[str, Path]:
-    """Return the folders that models go on from, by the names of their settings."""
-    return {f"start-{name}": training.start for name, training in trainings.items() if training.start is not None}
+    return task_files(config, deciding_only=True) | training_files({"proxy": config.proxy})
 
 
 def proxy_settings(config: Config, key: str | None) -> dict[str, Any]:
@@ -316,34 +292,5 @@ def fidelity_settings(config: Config, key: str | None) -> dict[str, Any]:
 def fidelity_files(config: Config) -> dict[str, Path]:
     """Return the files of the tasks that decide, and the folders that models of any setting go on from."""
     further = {f"fidelity-{name}": training for name, training in config.fidelity.settings.items()}
-    starts = start_files({"proxy": config.proxy, "target": config.target.training} | further)
+    starts = training_files({"proxy": config.proxy, "target": config.target.training} | further)
     return task_files(config, deciding_only=True) | starts
-
-
-def task_settings(config: Config, *, deciding_only: bool) -> dict[str, Any]:
-    """Return the tasks as configured; a file counts by its content, so its path is left out."""
-    return {
-        name: values_of(task, "path", "include") | (harness_facts() if isinstance(task, HarnessTask) else {})
-        for name, task in config.tasks.items()
-        if not deciding_only or task.split == "search_eval"
-    }
-
-
-def harness_facts() -> dict[str, Any]:
-    """Return what the scores of lm-evaluation-harness depend on besides a task: its version, and our code around it."""
-    return {"lm_eval": harness_version()}
-
-
-def choice_files(config: Config) -> dict[str, Path]:
-    """Return the files of all multiple-choice tasks, those for the report too."""
-    return {f"task-{name}": task.path for name, task in config.tasks.items() if isinstance(task, ChoiceTask)}
-
-
-def task_files(config: Config, *, deciding_only: bool) -> dict[str, Path]:
-    """Return the files of the multiple-choice tasks, and the folders of the harness' that have one."""
-    files = {}
-    for name, task in config.tasks.items():
-        path = task.path if isinstance(task, ChoiceTask) else task.include if isinstance(task, HarnessTask) else None
-        if path is not None and (not deciding_only or task.split == "search_eval"):
-            files[f"task-{name}"] = path
-    return files

@@ -20,7 +20,7 @@ from climb_assets.graph.assets import SPEC
 from climb_assets.graph.code_identity import code_at_start, code_of
 from climb_assets.graph.kept import GENERATION, decides, deciding, generation_of
 from climb_assets.graph.raw_versions import RawVersions
-from climb_assets.graph.spec import Input, Spec, artefact_name, iteration_keys
+from climb_assets.graph.spec import TOLD, Input, Spec, artefact_name, iteration_keys
 from climb_assets.store.artifacts import Artifact, Draft, Order, canonical_json, sha256_text
 from climb_assets.store.opening import open_store
 from climb_assets.store.store import Store
@@ -167,7 +167,7 @@ class Materializer:
         return self._environments[spec.asset]
 
     def _outside(self, spec: Spec, partition: str | None) -> dict[str, str]:
-        """Versions of what lies outside the lake: raw files, model folders, task files."""
+        """Versions of what no spec makes: raw files, model folders, task files, what people have told."""
         spec.require_files(self.config)
         versions = {f"file:{name}": self.digest(path) for name, path in spec.files(self.config).items()}
         if spec.asset == "raw_shards":
@@ -175,6 +175,8 @@ class Materializer:
             versions[f"raw:{partition}"] = self.raw.version(partition, self.digests)
         if any(entry.asset == "raw_corpus" for entry in spec.inputs):
             versions["raw_corpus"] = self.raw.listing_version()
+        if spec.told(self.config) and (told := self.store.current(TOLD)) is not None:
+            versions[TOLD] = told.data_version
         if spec.lineage:
             versions["lineage:fingerprints"] = self._lineage(spec, partition)
         return versions
@@ -283,6 +285,15 @@ class Materializer:
         if artifact is None:
             raise MissingArtifact(f"{name} has changed since it was asked for; run `climb up`")
         return artifact
+
+    @property
+    def made_now(self) -> tuple[str, str | None] | None:
+        """The asset and the partition that are being made; None where none is."""
+        return None if self._order is None else (self._order.asset, self._order.partition)
+
+    def told(self) -> Artifact | None:
+        """Return what people have told of models that they trained, as it was ordered; None where there is nothing."""
+        return self.get(TOLD) if self._order is not None and TOLD in self._order.inputs else None
 
     def earlier(self, order: Order) -> Artifact | None:
         """Return the current artefact of what is being made, if it is sound and other inputs alone make it stale.

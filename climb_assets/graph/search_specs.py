@@ -7,7 +7,6 @@ from climb_assets.graph.hashed_settings import (
     baseline_files,
     baseline_settings,
     carried_settings,
-    choice_files,
     choice_settings,
     confirmation_settings,
     evidence_files,
@@ -17,14 +16,18 @@ from climb_assets.graph.hashed_settings import (
     proxy_settings,
     search_settings,
     snapshot_settings,
-    start_files,
+)
+from climb_assets.graph.spec import PREDICTOR, Input, Spec, hidden
+from climb_assets.graph.training_settings import (
+    asks,
+    choice_files,
     task_files,
     task_settings,
+    training_files,
     training_precision,
     training_settings,
     values_of,
 )
-from climb_assets.graph.spec import PREDICTOR, Input, Spec, hidden
 
 SOURCES_IN_CORPUS = ("corpus_manifest", "climb_assets.training.task_files:check_corpus_sources")
 SOURCES_IN_SNAPSHOT = ("training_tokens", "climb_assets.training.task_files:check_snapshot_sources")
@@ -91,6 +94,7 @@ SEARCH_SPECS: tuple[Spec, ...] = (
         check="climb_assets.training.task_files:check_proxies",
         check_against=SOURCES_IN_SNAPSHOT,
         precision=training_precision,
+        told=lambda config: asks(config.proxy),
         kinds=("pytorch", "huggingface"),
     ),
     Spec(
@@ -120,6 +124,7 @@ SEARCH_SPECS: tuple[Spec, ...] = (
         settings=baseline_settings,
         files=baseline_files,
         precision=training_precision,
+        told=lambda config: asks(config.proxy),
         kinds=("pytorch", "lightgbm"),
     ),
     Spec(
@@ -130,6 +135,7 @@ SEARCH_SPECS: tuple[Spec, ...] = (
         files=fidelity_files,
         check="climb_assets.training.task_files:check_fidelity",
         precision=training_precision,
+        told=lambda config: asks(config.proxy, config.target.training, *config.fidelity.settings.values()),
         kinds=("pytorch", "huggingface"),
     ),
     Spec(
@@ -146,6 +152,7 @@ SEARCH_SPECS: tuple[Spec, ...] = (
         settings=confirmation_settings,
         files=proxy_files,
         precision=training_precision,
+        told=lambda config: asks(config.proxy),
         kinds=("pytorch", "huggingface"),
     ),
     Spec(
@@ -180,9 +187,12 @@ SEARCH_SPECS: tuple[Spec, ...] = (
             "objective": config.objectives[str(key)],
             "seed": config.search.seed,
         },
-        files=lambda config: task_files(config, deciding_only=False) | start_files({"target": config.target.training}),
+        files=lambda config: (
+            task_files(config, deciding_only=False) | training_files({"target": config.target.training})
+        ),
         check="climb_assets.training.task_files:check_targets",
         precision=training_precision,
+        told=lambda config: asks(config.target.training),
         kinds=("pytorch", "huggingface"),
     ),
     Spec(

@@ -47,6 +47,7 @@ class Input:
 
 
 PREDICTOR = "predictor"
+TOLD = "told_results"  # an artefact of no spec: all that people have told of models that they trained
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,8 @@ class Spec:
         none by this configuration.
     commit
         The commit of its model from a hub, as far as that is on this machine.
+    told
+        Whether, by a configuration, people tell what came of models that it rests on.
     check
         A function of the configuration, as ``module:name``, that says what is wrong with its files before any work.
     check_against
@@ -105,6 +108,7 @@ class Spec:
     resumable: bool = False
     precision: Callable[[Config, str], str | None] | None = None
     commit: Callable[[Config], str | None] = lambda config: None
+    told: Callable[[Config], bool] = lambda config: False
     check: str | None = None
     check_against: tuple[str, str] | None = None
 

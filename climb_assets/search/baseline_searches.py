@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from climb_assets.config import Baseline
+from climb_assets.config_baselines import Baseline
 from climb_assets.search.baselines import regmix
 from climb_assets.search.objectives import objective_loss
 from climb_assets.search.olmix import propose_olmix

@@ -76,7 +76,8 @@ def measure_item_noise(items: Sequence[Sequence[TaskItems]], weights: Mapping[st
     seed the cross term is not known and counts twice, which errs on the wide side.
 
     A loss is a ratio, all bits over all bytes, and is made linear in each item (Cochran 1977, section 6.3). An
-    objective is a weighted mean of tasks, whose items are drawn independently of each other.
+    objective is a weighted mean of tasks, whose items are drawn independently of each other. A task of which nobody
+    tells the single items adds nothing.
 
     Parameters
     ----------
@@ -96,6 +97,8 @@ def measure_item_noise(items: Sequence[Sequence[TaskItems]], weights: Mapping[st
         sizes = items[0][0][task].sizes
         if any(not np.array_equal(by_task[task].sizes, sizes) for row in items for by_task in row):
             raise ComputeError(f"models were measured on different items of {task}; evaluate them again")
+        if not len(sizes):
+            continue
         if len(sizes) < 2:
             raise ComputeError(f"task {task} has one item, so what others would say is not known; give it more")
         bits = np.array([[by_task[task].bits for by_task in row] for row in items])

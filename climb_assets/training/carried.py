@@ -88,6 +88,8 @@ class Carried:
 def carry_evidence(climb: Materializer, folder: Path) -> Carried:
     """Return what the kept models of earlier generations say of the domains of today; nothing without `search.carry`.
 
+    Nothing either where a trainer of the user's measures its models, since those cannot be measured again.
+
     Where two generations have one mixture, the later one counts.
 
     Parameters
@@ -103,7 +105,7 @@ def carry_evidence(climb: Materializer, folder: Path) -> Carried:
     tasks, today = deciding_tasks(climb.config), climb.get("training_tokens")
     domains = _domain_names(today)
     nothing = History.empty(len(domains), sorted(tasks))
-    if not climb.config.search.carry:
+    if not climb.config.search.carry or climb.config.proxy.is_reported:
         return Carried(nothing, [], [], Counter())
     earlier, left_out = find_earlier_models(climb, today)
     if not earlier:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from climb_assets import config
+from climb_assets import config_baselines
 from climb_assets.config import Training
 from climb_assets.errors import ComputeError
 from climb_assets.search.baselines import token_proportional, uniform
@@ -63,7 +63,7 @@ def reweight_domains(
     reference: "PreTrainedModel",
     plan: SequencePlan,
     training: Training,
-    settings: config.DoReMi,
+    settings: config_baselines.DoReMi,
     checkpoint: Checkpoint | None = None,
 ) -> Reweighting:
     """Train the proxy in place for the domains on which it lags behind the reference (algorithm 1).
@@ -140,7 +140,7 @@ def read_reweighting(path: Path) -> Reweighting:
     return Reweighting(trajectory.mean(axis=0), trajectory, excess)
 
 
-def update_weights(weights: FloatArray, excess: FloatArray, settings: config.DoReMi) -> FloatArray:
+def update_weights(weights: FloatArray, excess: FloatArray, settings: config_baselines.DoReMi) -> FloatArray:
     """Return the weights (K,) after one exponentiated-gradient step and smoothing (algorithm 1).
 
     Parameters

@@ -7,28 +7,39 @@ proxies to the swarm. The search and the target comparison measure their mixture
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 
 from climb_assets.config import Training
 from climb_assets.config_tasks import ChoiceTask, HarnessTask, Task, TextTask
+from climb_assets.config_trainer import Trainer
 from climb_assets.environment import counted, harness_version
 from climb_assets.errors import ComputeError
 from climb_assets.graph.code_identity import code_of
-from climb_assets.graph.hashed_settings import training_precision
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.spec import environment_of
+from climb_assets.graph.training_settings import training_precision
 from climb_assets.search.item_sampling import TaskItems
 from climb_assets.store.artifacts import Artifact, Draft, Order, canonical_json, sha256_file, sha256_text
 from climb_assets.store.files import write_atomically
 from climb_assets.tables import read_table, write_rows
-from climb_assets.training.proxy_orders import EVALUATE, TRAIN, Conditions, PreparedTask, Proxy, TrainingData
+from climb_assets.training.proxy_orders import (
+    Conditions,
+    PreparedTask,
+    Proxy,
+    ProxyOrders,
+    TrainingData,
+    scoring_code,
+    training_code,
+)
 from climb_assets.training.realised_shares import require_shares
 from climb_assets.training.swarm import ProxyOutcome, Swarm
 from climb_assets.training.task_sources import count_sources, require_sources
 from climb_assets.training.tasks import Part, prepare_choice_task, prepare_text_task
 from climb_assets.training.token_index import TrainingIndex, load_training_index
+from climb_assets.training.told_models import take_told
 
 TASKS = "proxy_tasks"
 PREPARE = "climb_assets.training.measurement:_prepare"  # the code that prepared tasks answer for
@@ -75,6 +86,8 @@ def measure(
 ) -> list[ProxyOutcome]:
     """Train and score each proxy that was not before; return the outcomes in the order of the proxies.
 
+    Where people train them, what they have told is all there is.
+
     Parameters
     ----------
     part
@@ -88,10 +101,16 @@ def measure(
         A task cannot be prepared, or one that is needed later names a source that the corpus lacks.
     ComputeError
         A model that did not diverge is not what was asked for, which would be a defect.
+    WaitingForResults
+        People train them, and have not told of all.
     """
     data = training_data(materializer)
     prepared = prepare_tasks(materializer, data, tasks, part)
-    swarm = Swarm(materializer.store, data, conditions_of(materializer, training))
+    conditions = conditions_of(materializer, training)
+    if training.trainer == "ask":
+        asked = [ProxyOrders(data, conditions, training, prepared, proxy) for proxy in dict.fromkeys(proxies)]
+        conditions = replace(conditions, told=take_told(materializer, asked, what))
+    swarm = Swarm(materializer.store, data, conditions)
     outcomes = swarm.run(proxies, training, prepared, lambda done, total: materializer.progress(what, done, total))
     for outcome in outcomes:
         _require_sound(outcome, training)
@@ -131,7 +150,8 @@ def describe_metric(
 ) -> dict[str, dict[str, str]]:
     """Return for each task versions of what a model's loss on it is measured by; which model that is, is not told.
 
-    They are those of its items, of the tokenizer, of the code that scores, and of the length of a sequence. Of a task
+    They are those of its items, of the tokenizer, of the code that scores, and of the length of a sequence; where a
+    trainer of the user's measures, of that too. Of a task
     of lm-evaluation-harness the items count by its settings, the harness' version and the files beside its YAML; data
     that it fetches elsewhere are not known.
 
@@ -142,9 +162,12 @@ def describe_metric(
     """
     shared = {
         "tokenizer": materializer.get("tokenizer").data_version,
-        "code": sha256_text(canonical_json(dict(code_of(EVALUATE)))),
+        "code": sha256_text(canonical_json(dict(code_of(scoring_code(training))))),
         "sequence": str(training.sequence),
     }
+    if training.is_reported:
+        identity = [training.trained_by, _trainer_files(materializer, training)]
+        shared |= {"trainer": sha256_text(canonical_json(identity))}
     prepared = prepare_tasks(materializer, training_data(materializer), tasks, part)
     return {name: {"items": _version_of_items(task)} | shared for name, task in sorted(prepared.items())}
 
@@ -189,19 +212,26 @@ def _require_sound(outcome: ProxyOutcome, training: Training) -> None:
 def conditions_of(materializer: Materializer, training: Training) -> Conditions:
     """Return what all models of one training share."""
     tokenizer, config = materializer.get("tokenizer"), materializer.config
-    environment = environment_of(TRAIN, config, training_precision)
+    environment = environment_of(training_code(training), config, training_precision)
     return Conditions(
         vocabulary=int(tokenizer.summary["vocabulary"]),
         tokenizer=tokenizer.file("tokenizer.json"),
         search_seed=config.search.seed,
         target_tokens=config.mixture.tokens,
         start=materializer.digest(training.start) if training.start is not None else None,
-        train_code=code_of(TRAIN),
-        evaluate_code=code_of(EVALUATE),
+        train_code=code_of(training_code(training)),
+        evaluate_code=code_of(scoring_code(training)),
+        trainer_files=_trainer_files(materializer, training),
         environment=environment.as_record(),
         counted=counted(environment, config.runtime.environment),
         runtime=config.runtime,
     )
+
+
+def _trainer_files(materializer: Materializer, training: Training) -> dict[str, str]:
+    """Return the versions of the files that decide what a trainer of the user's does, by their places."""
+    named = training.trainer.named_files if isinstance(training.trainer, Trainer) else {}
+    return {place: materializer.digest(path) for place, path in named.items()}
 
 
 def training_data(materializer: Materializer) -> TrainingData:
@@ -267,7 +297,7 @@ def summarise_outcomes(outcomes: Sequence[ProxyOutcome], training: Training, wha
     """
     diverged = sum(outcome.diverged for outcome in outcomes)
     if outcomes and diverged == len(outcomes):
-        raise ComputeError(f"every proxy of {what} diverged; lower proxy.learning_rate")
+        raise ComputeError(f"every proxy of {what} diverged; lower its learning rate")
     tokens = training.steps * training.batch * training.sequence
     return {"proxies": len(outcomes), "diverged": diverged, "tokens_per_proxy": tokens}
 

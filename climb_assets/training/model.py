@@ -51,7 +51,6 @@ def continue_model(training: Training, tokenizer: Path) -> "PreTrainedModel":
         The folder holds no whole causal LM in safetensors, was trained with another tokenizer or for shorter
         sequences, or its logits are more than hidden states times a matrix.
     """
-    import torch
     from safetensors import SafetensorError
 
     folder = training.start
@@ -64,15 +63,52 @@ def continue_model(training: Training, tokenizer: Path) -> "PreTrainedModel":
     _require_same_tokenizer(folder, tokenizer, model.config.vocab_size)
     if getattr(model.config, "max_position_embeddings", training.sequence) < training.sequence:
         raise ConfigError(f"start: {folder} has {model.config.max_position_embeddings} positions; shorten sequence")
+    if not _has_plain_head(model):
+        raise ConfigError(
+            f"start: {folder} has a bias, a scale or a cap on its logits, which is not supported; "
+            "give a model such as Llama, Qwen, OLMo or GPT-2"
+        )
+    return model
+
+
+def check_foreign_model(folder: Path, vocabulary: int, sequence: int) -> None:
+    """Check that a causal LM that somebody else has trained can be measured as those of climb are.
+
+    Parameters
+    ----------
+    vocabulary, sequence
+        Token ids that it has to know, and the longest sequence that it has to read.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be loaded, knows too few tokens or positions, or its logits are more than hidden states by a matrix.
+    """
+    from safetensors import SafetensorError
+
+    try:
+        model = load_model(folder)
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise ConfigError(f"its model cannot be loaded ({reason}); write a Hugging Face causal LM") from None
+    known, positions = model.config.vocab_size, getattr(model.config, "max_position_embeddings", sequence)
+    if known < vocabulary or positions < sequence:
+        raise ConfigError(
+            f"its model knows {known} tokens and {positions} positions; it needs {vocabulary} and {sequence}, as "
+            "job.json says"
+        )
+    if not _has_plain_head(model):
+        raise ConfigError("its model has a bias, a scale or a cap on its logits, which is not supported; leave it out")
+
+
+def _has_plain_head(model: "PreTrainedModel") -> bool:
+    """Return whether a model's logits are its last hidden states times a matrix."""
+    import torch
+
     ids = torch.arange(PROBE)[None] % model.config.vocab_size
     with torch.inference_mode():
         plain = model.base_model(input_ids=ids).last_hidden_state @ model.get_output_embeddings().weight.T
-        if not torch.allclose(plain, model(input_ids=ids).logits, rtol=1e-3, atol=1e-4):
-            raise ConfigError(
-                f"start: {folder} has a bias, a scale or a cap on its logits, which is not supported; "
-                "give a model such as Llama, Qwen, OLMo or GPT-2"
-            )
-    return model
+        return torch.allclose(plain, model(input_ids=ids).logits, rtol=1e-3, atol=1e-4)
 
 
 def _require_same_tokenizer(folder: Path, tokenizer: Path, vocabulary: int) -> None:

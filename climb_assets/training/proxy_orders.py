@@ -7,18 +7,22 @@ the same lake. How the work is done is `proxy_training` and `proxy_scoring`, who
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from climb_assets.config import Runtime, Training
 from climb_assets.config_tasks import HarnessTask
 from climb_assets.randomness import derived_seed
 from climb_assets.simplex.mixtures import DECIMALS, mixture_key
-from climb_assets.store.artifacts import Artifact, Order
+from climb_assets.store.artifacts import Artifact, Order, canonical_json, sha256_text
 from climb_assets.store.store import Store
 from climb_assets.training.tasks import Part
 
 MODELS, SCORES = "proxy_models", "proxy_scores"
 TRAIN = "climb_assets.training.proxy_training:train_proxy"  # the code that a model answers for
 EVALUATE = "climb_assets.training.proxy_scoring:score_proxy"  # the code that scores answer for
+COMMAND = "climb_assets.training.command_training:train_by_command"  # that of a model which a command trains
+TELL = "climb_assets.training.told_models:put_told_model"  # that of a model which people train
+REPORT = "climb_assets.training.reported:score_reported"  # that of scores which somebody else has measured
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,10 @@ class Conditions:
         Code hashes that the two stores answer for.
     runtime
         How fast: device, compilation, workers, time between checkpoints.
+    trainer_files
+        Versions of the files that decide what a trainer of the user's does, by their places.
+    told
+        Versions of what people have told, by the name of the question.
     environment, counted
         What else the numbers of models and scores may depend on, and the names of it that their orders answer for.
     """
@@ -76,6 +84,8 @@ class Conditions:
     train_code: Mapping[str, str]
     evaluate_code: Mapping[str, str]
     runtime: Runtime
+    trainer_files: Mapping[str, str] = field(default_factory=dict)
+    told: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     counted: frozenset[str] = frozenset()
 
@@ -102,12 +112,29 @@ class ProxyOrders:
     def of_model(self) -> Order:
         """Return the order of the trained model.
 
-        The weights tell mixtures apart and the seeds do not: they come from the search and the repeat.
+        The weights tell mixtures apart and the seeds do not: they come from the search and the repeat. A model that
+        somebody else measures is one with its losses, so its order has the tasks too.
         """
+        conditions = self.conditions
+        inputs, config = self._made_from()
+        if self.training.trainer == "ask":
+            config["told"] = conditions.told.get(self.question)
+        code, environment = conditions.train_code, conditions.environment
+        return Order(MODELS, None, inputs, config, code, environment, conditions.counted)
+
+    @property
+    def question(self) -> str:
+        """The name of the model where people train it: no code of climb's changes what they are asked for."""
+        return sha256_text(canonical_json(self._made_from()))[:16]
+
+    def _made_from(self) -> tuple[dict[str, str], dict[str, Any]]:
+        """Return the inputs and the settings of the trained model."""
         conditions, repeat = self.conditions, self.proxy.repeat
-        config = {
+        config: dict[str, Any] = {
             "weights": [round(weight, DECIMALS) for weight in self.proxy.weights],
-            "training": self.training.model_dump(mode="json", exclude={"start", "size"}) | self._widths(),
+            "training": self.training.model_dump(mode="json", exclude={"start", "size", "trainer"})
+            | self.widths()
+            | self.training.trained_by,
             "seed": training_seed(conditions.search_seed, repeat),
             "vocabulary": conditions.vocabulary,
         }
@@ -117,10 +144,12 @@ class ProxyOrders:
         inputs = {"training_tokens": self.data.version}
         if conditions.start is not None:
             inputs["start"] = conditions.start
-        code, environment = conditions.train_code, conditions.environment
-        return Order(MODELS, None, inputs, config, code, environment, conditions.counted)
+        inputs |= {f"trainer:{place}": version for place, version in conditions.trainer_files.items()}
+        if self.training.is_reported:
+            inputs |= {f"task:{name}": task.artifact.data_version for name, task in self.tasks.items()}
+        return inputs, config
 
-    def _widths(self) -> dict[str, int]:
+    def widths(self) -> dict[str, int]:
         """Return the widths of the model, so that a named size and its numbers are the same work."""
         return {} if self.training.start is not None else self.training.shape._asdict()
 
@@ -131,6 +160,16 @@ class ProxyOrders:
         config = {"sequence": self.training.sequence, "part": task.part}
         code, environment = self.conditions.evaluate_code, self.conditions.environment
         return Order(SCORES, None, inputs, config, code, environment, self.conditions.counted)
+
+
+def training_code(training: Training) -> str:
+    """Return the function that trains, as ``module:name``: the code that a model answers for."""
+    return TRAIN if training.trainer is None else TELL if training.trainer == "ask" else COMMAND
+
+
+def scoring_code(training: Training) -> str:
+    """Return the function that scores, as ``module:name``: the code that scores answer for."""
+    return REPORT if training.is_reported else EVALUATE
 
 
 def training_seed(search_seed: int, repeat: int) -> int:

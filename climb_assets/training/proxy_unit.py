@@ -1,6 +1,7 @@
 """One proxy, or one kept model, as a unit of work: picklable, and without harm when it is run twice or late.
 
-What belongs here: what a worker is handed. What it does is `proxy_training` and `proxy_scoring`.
+What belongs here: what a worker is handed, and who does it. That is `proxy_training` and `proxy_scoring`, or, where the
+user has a trainer, `command_training` and `reported`.
 """
 
 from collections.abc import Mapping
@@ -9,9 +10,20 @@ from dataclasses import dataclass
 from climb_assets.errors import ComputeError, MissingArtifact
 from climb_assets.graph.code_identity import code_of
 from climb_assets.store.store import Store
-from climb_assets.training.proxy_orders import EVALUATE, MODELS, TRAIN, ProxyOrders
+from climb_assets.training.command_training import train_by_command
+from climb_assets.training.proxy_orders import (
+    COMMAND,
+    EVALUATE,
+    MODELS,
+    REPORT,
+    TRAIN,
+    ProxyOrders,
+    scoring_code,
+    training_code,
+)
 from climb_assets.training.proxy_scoring import score_proxy
 from climb_assets.training.proxy_training import train_proxy
+from climb_assets.training.reported import score_reported
 
 
 @dataclass(frozen=True)
@@ -38,12 +50,15 @@ class ProxyUnit:
         Raises
         ------
         ComputeError
-            The source code is no longer the one that this process has imported, or what `train_proxy` raises.
+            The source code is no longer the one that this process has imported, or what `train_proxy` or
+            `train_by_command` raises.
         """
-        conditions = self.orders.conditions
-        _require_code(conditions.train_code, _TRAIN_CODE)
-        _require_code(conditions.evaluate_code, _EVALUATE_CODE)
-        score_proxy(self.store, self.orders, train_proxy(self.store, self.orders))
+        conditions, training = self.orders.conditions, self.orders.training
+        _require_code(conditions.train_code, _CODE[training_code(training)])
+        _require_code(conditions.evaluate_code, _CODE[scoring_code(training)])
+        train = train_proxy if training.trainer is None else train_by_command
+        score = score_reported if training.is_reported else score_proxy
+        score(self.store, self.orders, train(self.store, self.orders))
 
 
 @dataclass(frozen=True)
@@ -77,7 +92,7 @@ class ScoringUnit:
         MissingArtifact
             The model is gone.
         """
-        _require_code(self.orders.conditions.evaluate_code, _EVALUATE_CODE)
+        _require_code(self.orders.conditions.evaluate_code, _CODE[EVALUATE])
         model = self.store.find(MODELS, None, self.model)
         if model is None:
             raise MissingArtifact(f"{self.name} is gone; start again")
@@ -90,4 +105,4 @@ def _require_code(asked: Mapping[str, str], imported: Mapping[str, str]) -> None
 
 
 # What this worker has imported, in case the files change under it.
-_TRAIN_CODE, _EVALUATE_CODE = code_of(TRAIN), code_of(EVALUATE)
+_CODE = {function: code_of(function) for function in (TRAIN, COMMAND, EVALUATE, REPORT)}

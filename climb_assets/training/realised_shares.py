@@ -11,18 +11,23 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from climb_assets.config import Training
+from climb_assets.config_trainer import Trainer
 from climb_assets.errors import ComputeError
 
 WITHIN = 0.005  # of a domain's share
 
 
 def allowed_miss(training: Training) -> float:
-    """Return how far a domain's share of the tokens may be off; a run of few sequences cannot do better than one."""
-    return max(WITHIN, 1 / (training.steps * training.batch))
+    """Return how far a domain's share of the tokens may be off; a run of few sequences cannot do better than one.
+
+    A trainer of the user's may be off by its tolerance.
+    """
+    own = training.trainer.tolerance if isinstance(training.trainer, Trainer) else 0.0
+    return max(WITHIN, own, 1 / (training.steps * training.batch))
 
 
 def require_shares(realised: pa.Table, training: Training, key: str) -> None:
-    """Check that a model that did not diverge was trained on what was asked for.
+    """Check that a model that did not diverge was trained on what was asked for, where it is known on what it was.
 
     Parameters
     ----------
@@ -36,6 +41,8 @@ def require_shares(realised: pa.Table, training: Training, key: str) -> None:
     ComputeError
         A domain's share of the tokens is not its weight, which would be a defect of the sequence plan.
     """
+    if realised["tokens"].null_count:
+        return
     tokens = realised["tokens"].to_numpy()
     missed = _largest_miss(tokens / tokens.sum(), realised["weight"].to_numpy())
     if missed > allowed_miss(training):
@@ -45,7 +52,7 @@ def require_shares(realised: pa.Table, training: Training, key: str) -> None:
 def share_missed(realised: pa.Table, results: pa.Table) -> float:
     """Return the largest difference, over models and domains, of a share of the tokens from the weight asked for.
 
-    Models that diverged have stopped before their time and are left out.
+    Models that diverged have stopped before their time and are left out; so are those of which nobody tells.
 
     Parameters
     ----------
@@ -55,6 +62,7 @@ def share_missed(realised: pa.Table, results: pa.Table) -> float:
         A row for each model and task: key, repeat, diverged.
     """
     ended = results.filter(pc.invert(results["diverged"])).select(["key", "repeat"])
+    realised = realised.filter(pc.is_valid(realised["tokens"]))
     realised = realised.join(ended.group_by(["key", "repeat"]).aggregate([]), ["key", "repeat"], join_type="inner")
     totals = realised.group_by(["key", "repeat"]).aggregate([("tokens", "sum")])
     joined = realised.join(totals, ["key", "repeat"])

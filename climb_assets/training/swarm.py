@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import pyarrow.compute as pc
 
 from climb_assets.config import Training
+from climb_assets.config_trainer import Trainer
 from climb_assets.environment import resolve_device
 from climb_assets.executor.backends import make_executor
 from climb_assets.executor.executor import Executor, Progress, Resources
@@ -175,8 +176,10 @@ class Swarm:
 
     def _resources(self, training: Training) -> Resources:
         """Return what one proxy needs; its threads follow from that, and so do its last bits."""
-        parameters = estimate_parameters(training, self._conditions.vocabulary)
         gpu = resolve_device(self._conditions.runtime.device) == "cuda"
+        if isinstance(training.trainer, Trainer) and training.trainer.memory_gigabytes is not None:
+            return Resources(round(training.trainer.memory_gigabytes * 1e9), gpu=gpu)
+        parameters = estimate_parameters(training, self._conditions.vocabulary)
         return Resources(WORKER_BYTES + BYTES_PER_PARAMETER * parameters, gpu=gpu)
 
 

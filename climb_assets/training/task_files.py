@@ -5,13 +5,16 @@ model. The items of a multiple-choice task are parsed by `corpus.choice_items`, 
 """
 
 import functools
+import os
 import re
+import shutil
 from collections.abc import Collection, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
 from climb_assets.config import Config, Training
 from climb_assets.config_tasks import ChoiceTask, HarnessTask, Task
+from climb_assets.config_trainer import Trainer
 from climb_assets.corpus.choice_items import count_choice_items
 from climb_assets.corpus.outside_files import TOKENIZER, check_model_folder, read_vocabulary
 from climb_assets.environment import harness_version
@@ -24,29 +27,29 @@ from climb_assets.training.tasks import choose_part
 
 
 def check_proxies(config: Config) -> None:
-    """Check the tasks that decide, and the model that proxies go on from.
+    """Check the tasks that decide, the model that proxies go on from, and the command that trains them.
 
     Raises
     ------
     ConfigError
-        A task cannot be measured, or there is no such model.
+        A task cannot be measured, or there is no such model or command.
     """
     check_tasks(deciding_tasks(config))
-    check_start(config.proxy, "proxy", config)
+    check_model(config.proxy, "proxy", config)
 
 
 def check_fidelity(config: Config) -> None:
-    """Check the models that the targets and further settings of proxies go on from; errors as of `check_start`."""
+    """Check what targets and further settings of proxies go on from and are trained by; errors as of `check_model`."""
     if config.fidelity.mixtures:
-        check_start(config.target.training, "target.training", config)
+        check_model(config.target.training, "target.training", config)
         for name, training in config.fidelity.settings.items():
-            check_start(training, f"fidelity.settings.{name}", config)
+            check_model(training, f"fidelity.settings.{name}", config)
 
 
 def check_targets(config: Config) -> None:
-    """Check all tasks, and the model that targets go on from; errors as of `check_proxies`."""
+    """Check all tasks, and what targets go on from and are trained by; errors as of `check_proxies`."""
     check_tasks(config.tasks)
-    check_start(config.target.training, "target.training", config)
+    check_model(config.target.training, "target.training", config)
 
 
 def check_corpus_sources(config: Config, corpus_manifest: Artifact) -> None:
@@ -119,6 +122,34 @@ def _is_named_in(task: str, files: Collection[Path]) -> bool:
         return True
     word = re.compile(rb"(?<![\w-])" + re.escape(task.encode()) + rb"(?![\w-])")
     return any(word.search(file.read_bytes()) for file in files if file.is_file())
+
+
+def check_model(training: Training, section: str, config: Config) -> None:
+    """Check what a training needs from outside the lake; errors as of `check_start` and `check_command`."""
+    check_start(training, section, config)
+    if isinstance(training.trainer, Trainer):
+        check_command(training.trainer, f"{section}.trainer")
+
+
+def check_command(trainer: Trainer, section: str) -> None:
+    """Check that a trainer of the user's can be started.
+
+    Raises
+    ------
+    ConfigError
+        Its folder, its program or one of its files is not there.
+    """
+    if not trainer.folder.is_dir():
+        raise ConfigError(f"{section}.folder: {trainer.folder} is no folder; name that in which the command is run")
+    program = trainer.command[0]
+    path = str(trainer.folder / program) if os.sep in program else program
+    if shutil.which(path, path=trainer.environment.get("PATH")) is None:
+        raise ConfigError(
+            f"{section}.command: {path} is no program that can be run; name one, or give it the right to be"
+        )
+    for file in trainer.files:
+        if not file.exists():
+            raise ConfigError(f"{section}.files: {file} is not there; name what the trainer reads")
 
 
 def check_start(training: Training, section: str, config: Config) -> None:

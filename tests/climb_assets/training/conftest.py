@@ -5,10 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from climb_assets.config import Training
-from climb_assets.tables import write_rows
+from climb_assets.tables import write_rows, write_table
 from climb_assets.training.token_index import EVALUATION_SCHEMA, TrainingIndex, load_training_index
 
 END = 0
@@ -60,6 +61,7 @@ def index_folder(tmp_path: Path) -> tuple[Path, dict[str, Path]]:
     np.save(folder / "spans.npy", np.array(sorted(spans), dtype=np.int64))
     (folder / "shards.json").write_text(json.dumps([{"shard": shard, "tokens_version": "1"} for shard in shards]))
     write_rows(folder / "evaluation.parquet", evaluation, EVALUATION_SCHEMA)
+    write_table(folder / "supply.parquet", pa.table({"name": ["letters", "numbers", "signs"]}))
     return folder, shards
 
 

@@ -1,0 +1,65 @@
+"""What people are handed: weights, blends as frameworks read them, and a table to fill."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from climb_assets.config import Config
+from climb_assets.errors import ComputeError
+from climb_assets.graph.materializer import Materializer
+from climb_assets.search.asking import ask
+from climb_assets.search.questions import Asked, put_questions
+from tests.climb_assets.search.test_telling import WEIGHTS, climb, question  # noqa: F401
+
+
+def test_the_folder_says_all_that_is_asked(climb: Materializer, tmp_path: Path) -> None:  # noqa: F811
+    (asked,) = ask(climb, tmp_path / "out")
+    assert [one.id for one in asked.questions] == ["id0", "id1"]
+    ratios, metrics = (
+        list(csv.DictReader((tmp_path / "out" / f"{name}.csv").open())) for name in ("ratios", "metrics")
+    )
+    for number, row in enumerate(ratios):
+        assert tuple(float(row[domain]) for domain in ("sea", "hill", "plain, wide")) == WEIGHTS[number]
+        assert (row["run_id"], row["mixture"]) == (f"id{number}", question(number).mixture)
+    assert [list(row) for row in metrics] == [["run_id", "mixture", "repeat", "seed", "one", "two", "diverged"]] * 2
+    assert metrics[0]["one"] == metrics[0]["diverged"] == ""
+    (described,) = json.loads((tmp_path / "out" / "questions.json").read_text())
+    assert described["training"] == {"tokens": 1024} and described["questions"][1]["weights"] == list(WEIGHTS[1])
+
+
+def test_blends_leave_out_what_weighs_nothing(climb: Materializer, tmp_path: Path) -> None:  # noqa: F811
+    ask(climb, tmp_path / "out")
+    blend = (tmp_path / "out" / "megatron" / "id0.txt").read_text()
+    assert blend == "0.50000000 domain-00000_text_document\n0.50000000 domain-00001_text_document\n"
+    interleaved = json.loads((tmp_path / "out" / "interleave_datasets" / "id1.json").read_text())
+    assert interleaved["datasets"] == ["domain-00000", "domain-00001", "domain-00002"]
+    assert interleaved["options"] == {"probabilities": [0.2, 0.3, 0.5], "seed": 7, "stopping_strategy": "all_exhausted"}
+    folders = json.loads((tmp_path / "out" / "nanochat" / "id0.json").read_text())
+    assert folders == {"seed": 7, "weights": {"domain-00000": 0.5, "domain-00001": 0.5}}
+
+
+def test_what_was_asked_before_and_is_no_longer_is_not_asked(climb: Materializer) -> None:  # noqa: F811
+    asked = Asked("proxies", ("sea", "hill", "plain, wide"), {}, "search", {}, (question(1),))
+    put_questions(climb.store, ("proxy_results", "iteration-01"), asked)
+    assert [one.id for found in ask(climb) for one in found.questions] == ["id1"]
+    put_questions(climb.store, ("confirmation_results", "general"), asked)
+
+
+def test_a_model_that_two_wait_for_is_asked_once(climb: Materializer, tmp_path: Path) -> None:  # noqa: F811
+    asked = Asked("confirmation", ("sea", "hill", "plain, wide"), {}, "search", {}, (question(1),))
+    put_questions(climb.store, ("confirmation_results", "general"), asked)
+    assert len(ask(climb, tmp_path / "out")) == 2
+    rows = list(csv.DictReader((tmp_path / "out" / "metrics.csv").open()))
+    assert sorted(row["run_id"] for row in rows) == ["id0", "id1"]
+
+
+def test_a_folder_that_is_there_is_left_alone(climb: Materializer, tmp_path: Path) -> None:  # noqa: F811
+    (tmp_path / "out").mkdir()
+    with pytest.raises(ComputeError, match="is there already; name another folder"):
+        ask(climb, tmp_path / "out")
+
+
+def test_nothing_is_asked_of_a_lake_that_waits_for_nothing(config: Config) -> None:
+    assert ask(Materializer(config)) == []
