@@ -104,7 +104,7 @@ class TestFinished:
         state = json.loads(climb(project, "status", "--json").stdout)
         assert set(state) == {
             *("stale", "states", "corpus", "domains", "pruned", "evidence", "iterations", "predictors", "noise"),
-            *("fidelity", "mixtures", "kept", "scorer"),
+            *("fidelity", "mixtures", "kept", "scorer", "asked"),
         }
         assert [row["iteration"] for row in state["iterations"]] == ["iteration-01", "iteration-02", "iteration-03"]
         assert set(state["mixtures"]) == {"general", "science"}
@@ -189,7 +189,7 @@ class TestFinished:
         assert "Traceback" not in result.output
 
     def test_unknown_profile_is_refused(self, project: Path) -> None:
-        refused(climb(project, "plan", "--profile", "huge"), "choose one of demo, paper, smoke")
+        refused(climb(project, "plan", "--profile", "huge"), "choose one of demo, evening, paper, smoke")
 
 
 def test_verify_finds_a_flipped_bit_and_exits_with_one(finished_project: Path) -> None:

@@ -168,6 +168,7 @@ def test_workers_die_with_a_killed_parent_and_finished_work_stays(
         textwrap.dedent(f"""
         from pathlib import Path, PosixPath
         from climb_assets.config import Runtime, Training
+        from climb_assets.config_ray import Ray
         from climb_assets.store.local import LocalStore
         from climb_assets.training.proxy_orders import Conditions, Proxy, TrainingData
         from climb_assets.training.swarm import Swarm
