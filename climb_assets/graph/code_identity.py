@@ -41,6 +41,7 @@ LEFT_OUT: dict[str, str] = {
     "clusters.taxonomy_of_lake": "takes along what was made",
     "config_faults": "says what is wrong with a configuration",
     "config_file": "reads the configuration, which enters by its values",
+    "config_store": "says where artefacts lie",
     "config_yaml": "reads the configuration, which enters by its values",
     "corpus.quarantine": "says why nothing of a corpus can be used",
     "corpus.raw_folder": "says which raw files may be read, which enter by their content",
