@@ -161,16 +161,6 @@ class TestFinished:
         config = materializer.config
         assert metric == describe_metric(materializer, config.proxy, deciding_tasks(config), "search")
 
-    def test_a_stale_swarm_has_no_metric(self, project: Path, tmp_path: Path) -> None:
-        swarm = tmp_path / "swarm"
-        assert climb(project, "export-swarm", str(swarm)).exit_code == 0 and (swarm / METRIC).exists()
-        settings = (project / "climb.yaml").read_text()
-        change_setting(project, search={"seed": 7})
-        result = climb(project, "export-swarm", str(swarm), "--stale")
-        (project / "climb.yaml").write_text(settings)
-        assert result.exit_code == 0 and "metric.json is left out" in result.stderr
-        assert sorted(path.name for path in swarm.iterdir()) == ["metrics.csv", "ratios.csv"]
-
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
@@ -190,6 +180,15 @@ class TestFinished:
 
     def test_unknown_profile_is_refused(self, project: Path) -> None:
         refused(climb(project, "plan", "--profile", "huge"), "choose one of demo, evening, paper, smoke")
+
+
+def test_a_stale_swarm_has_no_metric(finished_project: Path, tmp_path: Path) -> None:
+    swarm = tmp_path / "swarm"
+    assert climb(finished_project, "export-swarm", str(swarm)).exit_code == 0 and (swarm / METRIC).exists()
+    change_setting(finished_project, search={"seed": 7})
+    result = climb(finished_project, "export-swarm", str(swarm), "--stale")
+    assert result.exit_code == 0 and "metric.json is left out" in result.stderr
+    assert sorted(path.name for path in swarm.iterdir()) == ["metrics.csv", "ratios.csv"]
 
 
 def test_verify_finds_a_flipped_bit_and_exits_with_one(finished_project: Path) -> None:
