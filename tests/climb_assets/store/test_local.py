@@ -63,29 +63,6 @@ def run_script(script: str, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
-def test_an_artefact_is_found_with_what_was_said_of_it(tmp_path: Path) -> None:
-    lake = LocalStore(tmp_path)
-    made, fresh = lake.put(ORDER, write_two)
-    assert lake.swap("domains", None, None, made.fingerprint)
-    found = lake.get("domains")
-    assert fresh
-    assert found.file("sub/two.txt").read_text() == "two"
-    assert (found.summary, found.run["seconds"]) == ({"rows": 2}, 1.5)
-    assert found.run["environment"] == {"device": "cpu"}
-    assert (found.asset, found.partition, found.fingerprint) == ("domains", None, ORDER.fingerprint)
-    found.verify()
-
-
-def test_what_is_there_is_not_made_again(tmp_path: Path) -> None:
-    lake = LocalStore(tmp_path)
-    lake.put(ORDER, write_two)
-
-    def refuse(draft: Draft) -> None:
-        raise AssertionError("written twice")
-
-    assert lake.put(ORDER, refuse)[1] is False
-
-
 def test_second_process_waits_and_finds_it_done(tmp_path: Path) -> None:
     script = """
         def write(draft):
@@ -143,27 +120,6 @@ def test_killed_writer_leaves_nothing_visible(tmp_path: Path, moment: str) -> No
     assert sorted(made.manifest["files"]) == ["one.txt", "sub/two.txt"]
     assert made.file("one.txt").read_text() == "one"
     assert hidden(lake) == []
-
-
-def test_resumable_draft_is_handed_on_and_others_start_empty(tmp_path: Path) -> None:
-    lake = LocalStore(tmp_path)
-
-    def die(draft: Draft) -> None:
-        (draft.path / "part-0").write_text("dear")
-        raise RuntimeError("dead")
-
-    seen: list[list[str]] = []
-
-    def write(draft: Draft) -> None:
-        seen.append(sorted(path.name for path in draft.path.iterdir()))
-        write_two(draft)
-
-    for resumable in (True, False):
-        order = replace(ORDER, config={"resumable": resumable})
-        with pytest.raises(RuntimeError):
-            lake.put(order, die, resumable=resumable)
-        lake.put(order, write, resumable=resumable)
-    assert seen == [["part-0"], []]
 
 
 def test_flipped_bit_is_refused_and_made_again(tmp_path: Path) -> None:
@@ -383,24 +339,6 @@ def test_no_room_is_so_whichever_library_says_it(tmp_path: Path, library: str) -
     said = run_on_small_disk(tmp_path, textwrap.dedent(code))
     assert said.startswith("transient: there is no room left")
     assert said.endswith("True ['small']\n")
-
-
-def test_reference_names_the_current_artefact_until_it_is_forgotten(tmp_path: Path) -> None:
-    lake = LocalStore(tmp_path)
-    orders = [replace(ORDER, partition="shard", config={"turn": turn}) for turn in range(2)]
-    first, second = (lake.put(order, write_two)[0] for order in orders)
-    for artifact in (first, second, first):
-        assert lake.swap("domains", "shard", lake.reference("domains", "shard"), artifact.fingerprint)
-        assert lake.get("domains", "shard").fingerprint == artifact.fingerprint
-    assert lake.partitions("domains") == ["shard"]
-    lake.forget("domains", "shard")
-    lake.forget("domains", "shard")
-    assert lake.partitions("domains") == [] and lake.current("domains", "shard") is None
-    with pytest.raises(MissingArtifact, match=r"domains\[shard\] has not been made"):
-        lake.get("domains", "shard")
-    assert {artifact.fingerprint for artifact in lake.all_of("domains")} == {first.fingerprint, second.fingerprint}
-    assert lake.with_data_version("domains", "shard", first.data_version) is not None
-    assert lake.with_data_version("domains", "shard", "0" * 32) is None
 
 
 def test_reader_of_a_reference_sees_the_old_or_the_new(tmp_path: Path) -> None:

@@ -2,9 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
-import textwrap
 import threading
 import time
 from dataclasses import replace
@@ -17,6 +14,7 @@ from climb_assets.store.artifacts import Artifact, Draft, Order
 from climb_assets.store.bucket import Bucket
 from climb_assets.store.object_keys import lease_key
 from climb_assets.store.objects import ObjectStore
+from tests.climb_assets.store.racing import race
 from tests.object_server import BUCKET, FaultyProxy, run_faulty_proxy
 
 ORDER = Order("domains", None, {}, {}, {})
@@ -53,27 +51,7 @@ RACE = """
 
     address, lake, mine = sys.argv[1:]
     store = ObjectStore(address, Path(lake, mine), 10**9, lease_seconds=30)
-    print("ready", flush=True)
-    sys.stdin.readline()
 """
-
-
-def race(script: str, address: str, folder: Path) -> list[str]:
-    """Run a script in several processes, each a machine of its own, that begin at once; return what each printed."""
-    command = [sys.executable, "-c", textwrap.dedent(RACE) + textwrap.dedent(script), address, str(folder)]
-    started = [
-        subprocess.Popen([*command, str(number)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for number in range(WRITERS)
-    ]
-    for process in started:
-        assert process.stdout is not None and process.stdout.readline() == "ready\n"
-    for process in started:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    answers = [process.communicate(timeout=120)[0].strip() for process in started]
-    assert [process.returncode for process in started] == [0] * WRITERS
-    return answers
 
 
 def test_of_writers_on_many_machines_one_wins_and_nobody_sees_a_part(address: str, tmp_path: Path) -> None:
@@ -95,7 +73,9 @@ def test_of_writers_on_many_machines_one_wins_and_nobody_sees_a_part(address: st
         while not store.swap("domains", None, old := store.reference("domains", None), str(int(old or 0) + 1)):
             pass
     """
-    turns = list(zip(*(answer.split() for answer in race(script, address, tmp_path)), strict=True))
+    turns = list(
+        zip(*(answer.split() for answer in race(RACE, script, address, str(tmp_path), processes=WRITERS)), strict=True)
+    )
     assert [sorted(turn) for turn in turns] == [["lost"] * (WRITERS - 1) + ["won"]] * 4
     store = open_store(address, tmp_path / "here")
     assert len(store.all_of("domains")) == 4 and store.reference("domains", None) == str(3 * WRITERS)

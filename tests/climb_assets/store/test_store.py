@@ -42,7 +42,7 @@ def test_an_artefact_is_found_with_what_was_said_of_it(make_store: MakeStore) ->
     assert found.file("sub/two two.txt") == found.path / "sub" / "two two.txt"
     assert found.file("empty").read_bytes() == b""
     assert (found.summary, found.run["seconds"]) == ({"rows": 2}, 1.5)
-    assert found.environment == {"device": "cpu"}
+    assert found.environment == found.run["environment"] == {"device": "cpu"}
     assert (found.asset, found.partition, found.fingerprint) == ("domains", None, ORDER.fingerprint)
     assert found.is_complete() and found.unnamed_files() == []
     found.verify()
