@@ -76,15 +76,7 @@ class LocalWorker:
             self.line.send_bytes(write_message(unit))
 
     def answer(self) -> Any:
-        """Return what the unit that was handed over returned; waits.
-
-        Raises
-        ------
-        WorkerDied
-            The process is gone.
-        ClimbError, UnitError
-            What the unit raised.
-        """
+        """Return what the unit that was handed over returned; see `climb_assets.executor.dispatch.Worker`."""
         try:
             message = self.line.recv_bytes()
         except (EOFError, ConnectionResetError):

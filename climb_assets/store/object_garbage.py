@@ -43,16 +43,10 @@ def survey(
     keep_unfinished: bool = False,
     since: float = float("inf"),
 ) -> Survey:
-    """Look through a store; nothing is changed.
+    """Look through a bucket, and the drafts and checkpoints of this machine's lake; see `garbage.survey`.
 
     Parameters
     ----------
-    assets
-        Those whose artefacts may be garbage; what is of another is left alone.
-    needed
-        The artefacts that are none.
-    keep_unfinished
-        Whether the drafts and checkpoints of dead writers of this lake stay, from which the next one goes on.
     since
         The time by the clock of the store; unless given, it is taken to be that of the youngest object.
     """
