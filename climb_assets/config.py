@@ -175,7 +175,7 @@ class Training(Section):
         return {"trainer": self.trainer if self.trainer == "ask" else self.trainer.decides}
 
     @property
-    def is_reported(self) -> bool:
+    def measured_by_trainer(self) -> bool:
         """Whether whoever trains measures the tasks too."""
         return self.trainer == "ask" or (self.trainer is not None and self.trainer.scored_by == "trainer")
 
@@ -191,6 +191,11 @@ class Training(Section):
     def steps(self) -> int:
         """Number of optimiser steps."""
         return -(-self.tokens // (self.batch * self.sequence))
+
+    @property
+    def trained_tokens(self) -> int:
+        """The tokens of whole steps."""
+        return self.steps * self.batch * self.sequence
 
 
 class Mixture(Section):
@@ -322,7 +327,7 @@ class Config(Section):
                 "search.limits.repetition_scale counts twice what proxies with proxy.simulate_epochs have measured; "
                 "set one of them to null or false"
             )
-        trained = self.proxy.steps * self.proxy.batch * self.proxy.sequence
+        trained = self.proxy.trained_tokens
         if self.proxy.simulate_epochs and trained > self.mixture.tokens:
             raise ValueError(
                 f"proxy.tokens ({trained}) exceed mixture.tokens, the budget whose epochs they simulate; "

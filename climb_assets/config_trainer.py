@@ -57,7 +57,7 @@ class Trainer(Section):
         A program counts by its name, unless it is a script.
         """
         named = {f"argument-{place}": self.folder / part for place, part in enumerate(self.command)}
-        named = {place: path for place, path in named.items() if path.is_file()}
+        named = {place: path for place, path in named.items() if _is_file(path)}
         if "argument-0" in named and not _is_script(named["argument-0"]):
             del named["argument-0"]
         return named | {f"file-{place}": path for place, path in enumerate(self.files)}
@@ -76,6 +76,14 @@ class Trainer(Section):
 
     def _arguments(self) -> list[tuple[int, str]]:
         return [(0, Path(self.command[0]).name), *enumerate(self.command[1:], 1)]
+
+
+def _is_file(path: Path) -> bool:
+    """Return whether an argument names a file; what is too long for a name is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _is_script(path: Path) -> bool:

@@ -34,7 +34,7 @@ def ask(out: Path | None, copy: bool) -> None:
         click.echo("Nothing is asked for; `climb up` says what it waits for, if it does.")
         return
     ids = sorted(question.id for asked in waiting for question in asked.questions)
-    folder = out or materializer.config.lake / "export" / f"ask-{sha256_text(canonical_json(ids))[:8]}"
+    folder = out or materializer.config.lake / "export" / f"ask-{sha256_text(canonical_json([*ids, copy]))[:8]}"
     require_outside(folder, materializer.config)
     if out is not None or not folder.exists():  # else it may hold a table that somebody is filling
         asking.ask(materializer, folder, copy=copy)

@@ -57,7 +57,7 @@ class Models:
         scoring_tokens
             The tokens that a model is trained on in the time in which it is scored once on one task.
         """
-        tokens = self.training.steps * self.training.batch * self.training.sequence
+        tokens = self.training.trained_tokens
         training = self.count * tokens * estimate_parameters(self.training, vocabulary)
         return training + self.scoring_work(vocabulary, scoring_tokens)
 

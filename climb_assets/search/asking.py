@@ -19,6 +19,7 @@ from climb_assets.graph.spec import TOLD
 from climb_assets.search.questions import Asked, Question, open_questions, read_questions
 from climb_assets.search.swarm_table import METRICS, RATIOS
 from climb_assets.store.files import atomic_folder, make_folder
+from climb_assets.store.local import LocalStore
 from climb_assets.store.store import Store
 
 ID, COLUMNS = "run_id", ("mixture", "repeat", "seed")  # of both tables, before domains or tasks
@@ -37,7 +38,7 @@ def ask(climb: Materializer, out: Path | None = None, *, copy: bool = False) -> 
         Folder to write; None: none is written.
     copy
         Whether the tokens of domains and tasks are copied into it, for another machine, rather than named where they
-        lie in the lake.
+        lie in the lake. They always are where the lake is in a bucket, as its cache keeps nothing for days.
 
     Raises
     ------
@@ -45,9 +46,9 @@ def ask(climb: Materializer, out: Path | None = None, *, copy: bool = False) -> 
         The folder is there.
     """
     with climb.store.in_use():
-        waiting = open_questions(read_questions(climb.store), climb.store.current(TOLD))
+        waiting = open_questions(read_questions(climb), climb.store.current(TOLD))
         if out is not None:
-            _write(climb.store, waiting, out.absolute(), copy=copy)
+            _write(climb.store, waiting, out.absolute(), copy=copy or not isinstance(climb.store, LocalStore))
         return waiting
 
 

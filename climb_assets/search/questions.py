@@ -13,6 +13,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from climb_assets.graph.assets import SPEC
+from climb_assets.graph.materializer import Materializer, ancestors
 from climb_assets.graph.spec import TOLD
 from climb_assets.store.artifacts import Artifact, Draft, Order, canonical_json, sha256_text
 from climb_assets.store.files import write_atomically
@@ -20,6 +22,8 @@ from climb_assets.store.store import Store
 from climb_assets.tables import read_table, write_rows
 
 ASKED = "asked_proxies"  # one for each partition that waits or has waited
+SEARCH = "training_tokens"  # what all models of a search share
+BETWEEN = "."  # an asset and its partition
 QUESTIONS, ANSWERS = "questions.json", "told.parquet"
 
 ANSWER = pa.schema(
@@ -81,6 +85,8 @@ class Asked:
         Which part of each task's items they are measured on.
     task_versions
         Data version of each task as the lake has prepared it.
+    search
+        Data version of the training tokens: the search that asks. Questions of another one are nobody's any more.
     """
 
     what: str
@@ -89,6 +95,7 @@ class Asked:
     part: str
     task_versions: Mapping[str, str]
     questions: tuple[Question, ...]
+    search: str
 
 
 @dataclass(frozen=True)
@@ -115,7 +122,7 @@ def put_questions(store: Store, node: tuple[str, str | None], asked: Asked) -> N
     """Keep the questions of a partition, in the place of those that it had."""
     text = canonical_json(asdict(asked))
     asset, partition = node
-    place = asset if partition is None else f"{asset}.{partition}"
+    place = asset if partition is None else f"{asset}{BETWEEN}{partition}"
     order = Order(ASKED, place, {}, {"questions": sha256_text(text)}, {})
 
     def write(draft: Draft) -> None:
@@ -127,10 +134,38 @@ def put_questions(store: Store, node: tuple[str, str | None], asked: Asked) -> N
         pass
 
 
-def read_questions(store: Store) -> list[Asked]:
-    """Return all questions that were asked, by partition, answered or not."""
-    found = [store.current(ASKED, place) for place in store.partitions(ASKED)]
-    return [read_asked(artifact) for artifact in found if artifact is not None]
+def read_questions(climb: Materializer) -> list[Asked]:
+    """Return the questions that today's search has asked, by partition, answered or not."""
+    found = [climb.store.current(ASKED, place) for place in climb.store.partitions(ASKED) if _asks(climb, place)]
+    snapshot = climb.store.current(SEARCH)
+    search = "" if snapshot is None else snapshot.data_version
+    asked = [read_asked(artifact) for artifact in found if artifact is not None]
+    return [one for one in asked if one.search == search]
+
+
+def _asks(climb: Materializer, place: str) -> bool:
+    """Return whether a partition is of today's graph and has models that people train."""
+    asset, partition = _node(place)
+    return SPEC[asset].told(climb.config) and partition in climb.partitions(SPEC[asset])
+
+
+def _node(place: str) -> tuple[str, str | None]:
+    asset, _, partition = place.partition(BETWEEN)
+    return asset, partition or None
+
+
+def forget_questions_behind(climb: Materializer, asset: str, partition: str | None) -> None:
+    """Forget what was asked by partitions that rest on one which asks now: they will ask anew."""
+    for place in climb.store.partitions(ASKED):
+        later, key = _node(place)
+        dimension = SPEC[later].dimension
+        if later == asset:
+            behind = dimension == "iteration" and str(key) > str(partition)
+        else:
+            same = dimension != SPEC[asset].dimension or dimension == "iteration" or key == partition
+            behind = same and asset in ancestors(later, climb.config)
+        if behind:
+            climb.store.forget(ASKED, place)
 
 
 def read_asked(artifact: Artifact) -> Asked:
@@ -157,26 +192,29 @@ def open_questions(asked: Iterable[Asked], told: Artifact | None) -> list[Asked]
     return [replace(one, questions=questions) for one, questions in left if questions]
 
 
-def put_answers(store: Store, answers: Iterable[Answer], table: str) -> Artifact:
+def put_answers(store: Store, before: Artifact | None, answers: Iterable[Answer], table: str) -> bool:
     """Add answers to those that there are, in the place of earlier ones to the same questions, at once or not at all.
 
     Parameters
     ----------
+    before
+        The answers that they were checked against.
     table
         Hash of the file that they were told by.
+
+    Returns
+    -------
+    Whether they were added. Where they were not, somebody else has told something meanwhile.
     """
     new = {answer.question.id: answer.rows() for answer in answers}
-    while True:
-        before = store.current(TOLD)
-        rows = [row for own in (read_answers(before) | new).values() for row in own]
-        rows.sort(key=lambda row: (row["id"], row["task"]))
-        inputs = (dict(before.manifest["inputs"]) if before is not None else {}) | {f"table:{table[:16]}": table}
-        order = Order(TOLD, None, inputs, {"answers": sha256_text(canonical_json(rows))}, {})
+    rows = [row for own in (read_answers(before) | new).values() for row in own]
+    rows.sort(key=lambda row: (row["id"], row["task"]))
+    inputs = (dict(before.manifest["inputs"]) if before is not None else {}) | {f"table:{table[:16]}": table}
+    order = Order(TOLD, None, inputs, {"answers": sha256_text(canonical_json(rows))}, {})
 
-        def write(draft: Draft, rows: list[dict[str, Any]] = rows) -> None:
-            write_rows(draft.path / ANSWERS, rows, ANSWER)
-            draft.summary |= {"answers": len({row["id"] for row in rows})}
+    def write(draft: Draft) -> None:
+        write_rows(draft.path / ANSWERS, rows, ANSWER)
+        draft.summary |= {"answers": len({row["id"] for row in rows})}
 
-        artifact, _ = store.put(order, write)
-        if store.swap(TOLD, None, None if before is None else before.fingerprint, artifact.fingerprint):
-            return artifact
+    artifact, _ = store.put(order, write)
+    return store.swap(TOLD, None, None if before is None else before.fingerprint, artifact.fingerprint)

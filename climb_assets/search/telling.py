@@ -15,7 +15,6 @@ from climb_assets.graph.spec import TOLD
 from climb_assets.search.asking import COLUMNS, DIVERGED, ID
 from climb_assets.search.questions import Answer, Question, open_questions, put_answers, read_answers, read_questions
 from climb_assets.store.artifacts import canonical_json, sha256_file, sha256_text
-from climb_assets.store.store import Store
 
 YES, NO = {"true", "1", "yes"}, {"", "false", "0", "no"}
 LONGEST = 200  # characters of a name or a version
@@ -60,29 +59,32 @@ def tell(
         an answer is there already and is another.
     """
     with climb.store.in_use():
-        return _take(climb.store, results, by, metric, replace=replace)
+        while (told := _take(climb, results, by, metric, replace=replace)) is None:
+            pass
+        return told
 
 
 def _take(
-    store: Store,
+    climb: Materializer,
     results: Path | Mapping[str, Mapping[str, float] | None],
     by: str,
     metric: str | Mapping[str, str],
     *,
     replace: bool,
-) -> Told:
-    asked = [question for one in read_questions(store) for question in one.questions]
-    questions = {question.id: question for question in asked}
+) -> Told | None:
+    """Return what was taken; None where somebody else told something meanwhile, so that all is to be checked again."""
+    asked = read_questions(climb)
+    questions = {question.id: question for one in asked for question in one.questions}
     if not questions:
         raise ComputeError("nothing was asked for; set proxy.trainer to ask and run `climb up`, then `climb ask`")
     where = str(results) if isinstance(results, Path) else "what is told"
     rows = list(_read(results) if isinstance(results, Path) else map(_as_row, results.items()))
     answers = [_answer(row, questions, by, metric, where) for row in rows]
-    told = store.current(TOLD)
-    waiting = {question.id for one in open_questions(read_questions(store), told) for question in one.questions}
+    told = climb.store.current(TOLD)
+    waiting = {question.id for one in open_questions(asked, told) for question in one.questions}
     for missing in sorted(waiting - {answer.question.id for answer in answers}):
         raise ComputeError(f"{where} has no row {missing}, which is asked for; fill every row of `climb ask`")
-    before = read_answers(told)
+    before = {id_: rows for id_, rows in read_answers(told).items() if id_ in questions}
     _require_one_metric(answers, before)
     changed = [one for one in answers if one.question.id in before and one.rows() != before[one.question.id]]
     if changed and not replace:
@@ -91,8 +93,7 @@ def _take(
             "--replace if the new one is right"
         )
     version = sha256_file(results) if isinstance(results, Path) else sha256_text(canonical_json(rows))
-    put_answers(store, answers, version)
-    return Told(len(answers), len(changed))
+    return Told(len(answers), len(changed)) if put_answers(climb.store, told, answers, version) else None
 
 
 def _as_row(result: tuple[str, Mapping[str, float] | None]) -> dict[str, str]:
@@ -146,9 +147,10 @@ def _answer(
     diverged = row.get(DIVERGED, "").lower() in YES
     losses = {} if diverged else {task: _loss(row.get(task, ""), task, where) for task in question.tasks}
     versions = {task: metric if isinstance(metric, str) else metric.get(task, "") for task in question.tasks}
-    for what, text in (("who has measured", by), *((f"the metric of {task}", text) for task, text in versions.items())):
+    said = {"who has measured": by} | {f"the metric of {task}": text for task, text in versions.items()}
+    for asked_for, text in said.items():
         if not text.strip() or len(text) > LONGEST:
-            raise ConfigError(f"say {what} in at most {LONGEST} characters")
+            raise ConfigError(f"say {asked_for} in at most {LONGEST} characters")
     return Answer(question, diverged, losses, by, versions)
 
 

@@ -105,7 +105,7 @@ def carry_evidence(climb: Materializer, folder: Path) -> Carried:
     tasks, today = deciding_tasks(climb.config), climb.get("training_tokens")
     domains = _domain_names(today)
     nothing = History.empty(len(domains), sorted(tasks))
-    if not climb.config.search.carry or climb.config.proxy.is_reported:
+    if not climb.config.search.carry or climb.config.proxy.measured_by_trainer:
         return Carried(nothing, [], [], Counter())
     earlier, left_out = find_earlier_models(climb, today)
     if not earlier:
@@ -260,11 +260,16 @@ def _why_not(model: Artifact, snapshot: Artifact, asked: Order, tokenizer: str) 
         return "incomplete"
     if snapshot.manifest["inputs"]["tokenizer"] != tokenizer:
         return "of another tokenizer"
-    if _training(made["config"]) != _training(asked.config) or made["inputs"].get("start") != asked.inputs.get("start"):
+    if _training(made["config"]) != _training(asked.config) or _origin(made["inputs"]) != _origin(asked.inputs):
         return "of another training than the proxies of today"
     if made["code"] != dict(asked.code):
         return "of other training code"
     return "diverged" if model.summary["diverged"] else None
+
+
+def _origin(inputs: Mapping[str, str]) -> dict[str, str]:
+    """Return what a model goes on from, and the files of a trainer of the user's: its inputs beside the text."""
+    return {name: version for name, version in inputs.items() if name != "training_tokens"}
 
 
 def _training(config: Mapping[str, Any]) -> str:

@@ -7,10 +7,12 @@ What belongs here: running the command, taking it up again, and what is taken of
 import os
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from climb_assets.config_trainer import Trainer
 from climb_assets.corpus.outside_files import WEIGHTS_INDEX, check_model_folder, name_weights
+from climb_assets.corpus.raw_files import digest_files
 from climb_assets.environment import resolve_device
 from climb_assets.errors import ClimbError, ComputeError
 from climb_assets.executor.capacity import THREADS, thread_count
@@ -25,7 +27,7 @@ from climb_assets.training.proxy_orders import ProxyOrders
 from climb_assets.training.proxy_training import open_index
 from climb_assets.training.reported import read_metrics, require_tokens, write_reported
 
-OURS = ("PYTHONPATH", THREADS)  # variables of a worker that are no business of a command
+WORKER_VARIABLES = ("PYTHONPATH", THREADS)  # variables of a worker that are no business of a command
 TAIL = 600  # characters of what it has printed that an error shows
 DESCRIBED = (
     "config.json",
@@ -55,10 +57,11 @@ def train_by_command(store: Store, orders: ProxyOrders) -> Artifact:
         job = write_job(store.working_folder(order), orders, trainer, tokens)
         try:
             seconds, attempts = _run(job, trainer)
+            _require_same_files(trainer, orders.conditions.trainer_files)
             asked = orders.tasks if trainer.scored_by == "trainer" else {}
             metrics = {task: trainer.metrics.get(task, task) for task in asked}
             reported = read_metrics(job.metrics, metrics, job.domains)
-            require_tokens(reported, orders.proxy.weights, orders.training, trainer.tolerance)
+            require_tokens(reported, orders.proxy.weights, orders.training)
             write_reported(draft, orders, reported, job.supply)
             if trainer.scored_by == "climb" or job.model.is_dir():
                 _take_model(job.model, draft.path, orders.conditions.tokenizer)
@@ -84,7 +87,7 @@ def train_by_command(store: Store, orders: ProxyOrders) -> Artifact:
 
 def _run(job: Job, trainer: Trainer) -> tuple[float, int]:
     """Run the command until it succeeds; return the seconds of that attempt and how many there were."""
-    inherited = {name: value for name, value in os.environ.items() if name not in OURS}
+    inherited = {name: value for name, value in os.environ.items() if name not in WORKER_VARIABLES}
     # A folder among the trainer's files counts by its content, which compiled modules must not change.
     environment = inherited | {"PYTHONDONTWRITEBYTECODE": "1"} | trainer.environment
     stdout, stderr = (job.folder / f"{name}.txt" for name in ("stdout", "stderr"))
@@ -99,6 +102,14 @@ def _run(job: Job, trainer: Trainer) -> tuple[float, int]:
     said = _tail(stderr) or _tail(stdout)
     times = "" if trainer.attempts == 1 else f", the last of {trainer.attempts} attempts"
     raise ComputeError(f"it {failure}{times}; " + (f"it ended with: {said}" if said else "it printed nothing"))
+
+
+def _require_same_files(trainer: Trainer, versions: Mapping[str, str]) -> None:
+    """Check that the files of a trainer are those by which its model is named."""
+    named = trainer.named_files
+    for place, version in versions.items():
+        if place not in named or digest_files(named[place]) != version:
+            raise ComputeError(f"{named.get(place, place)} was changed while models were trained; run `climb up` again")
 
 
 def _tail(path: Path) -> str:

@@ -42,7 +42,7 @@ def put_domain_tokens(store: Store, orders: ProxyOrders, index: TrainingIndex) -
     """
     made = orders.of_model().config
     training = orders.training
-    trained = {"trained_tokens": training.steps * training.batch * training.sequence}
+    trained = {"trained_tokens": training.trained_tokens}
     config = {"seed": made["seed"], "supply": made["supply"] | trained if "supply" in made else None}
     order = Order(DOMAIN_TOKENS, None, {"training_tokens": orders.data.version}, config, _CODE)
 

@@ -74,13 +74,12 @@ def write_job(folder: Path, orders: ProxyOrders, trainer: Trainer, tokens: Artif
         The token files of the domains; see `domain_tokens`.
     """
     conditions, training, made = orders.conditions, orders.training, orders.of_model().config
-    names = read_table(orders.data.folder / "supply.parquet", ["name"])["name"].to_pylist()
-    job = Job(folder, tuple(names), np.array(tokens.summary["tokens"], dtype=np.int64))
+    names = domain_names(orders.data.folder)
+    job = Job(folder, names, np.array(tokens.summary["tokens"], dtype=np.int64))
     make_folder(job.checkpoints)
-    total = training.steps * training.batch * training.sequence
+    total = training.trained_tokens
     wanted = apportion(np.array(orders.proxy.weights) * total, total).tolist()
     elsewhere = {"trainer", "start", "size", "snapshots", "tokens", "sequence"}
-    end = end_token(load_tokenizer(conditions.tokenizer))
     described = {
         "format": FORMAT,
         "mixture": orders.proxy.key,
@@ -89,8 +88,7 @@ def write_job(folder: Path, orders: ProxyOrders, trainer: Trainer, tokens: Artif
         "tokens": total,
         "sequence": training.sequence,
         "training": training.model_dump(mode="json", exclude=elsewhere) | orders.widths(),
-        "start": None if training.start is None else str(training.start),
-        "tokenizer": {"path": str(conditions.tokenizer), "vocabulary": conditions.vocabulary, "end": end},
+        **describe_beginning(orders),
         "domains": [
             {
                 "number": number,
@@ -114,6 +112,21 @@ def write_job(folder: Path, orders: ProxyOrders, trainer: Trainer, tokens: Artif
     }
     write_atomically(job.description, canonical_json(described).encode())
     return job
+
+
+def describe_beginning(orders: ProxyOrders) -> dict[str, Any]:
+    """Return what a model goes on from, and its tokenizer, as those are told who train it."""
+    start, conditions = orders.training.start, orders.conditions
+    end = end_token(load_tokenizer(conditions.tokenizer))
+    return {
+        "start": None if start is None else str(start),
+        "tokenizer": {"path": str(conditions.tokenizer), "vocabulary": conditions.vocabulary, "end": end},
+    }
+
+
+def domain_names(training_tokens: Path) -> tuple[str, ...]:
+    """Return the names of the domains (K) of some training tokens, given their folder."""
+    return tuple(read_table(training_tokens / "supply.parquet", ["name"])["name"].to_pylist())
 
 
 def _write_task(folder: Path, name: str, task: PreparedTask, trainer: Trainer) -> dict[str, Any]:

@@ -165,7 +165,7 @@ def describe_metric(
         "code": sha256_text(canonical_json(dict(code_of(scoring_code(training))))),
         "sequence": str(training.sequence),
     }
-    if training.is_reported:
+    if training.measured_by_trainer:
         identity = [training.trained_by, _trainer_files(materializer, training)]
         shared |= {"trainer": sha256_text(canonical_json(identity))}
     prepared = prepare_tasks(materializer, training_data(materializer), tasks, part)
@@ -298,7 +298,7 @@ def summarise_outcomes(outcomes: Sequence[ProxyOutcome], training: Training, wha
     diverged = sum(outcome.diverged for outcome in outcomes)
     if outcomes and diverged == len(outcomes):
         raise ComputeError(f"every proxy of {what} diverged; lower its learning rate")
-    tokens = training.steps * training.batch * training.sequence
+    tokens = training.trained_tokens
     return {"proxies": len(outcomes), "diverged": diverged, "tokens_per_proxy": tokens}
 
 

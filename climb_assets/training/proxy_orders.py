@@ -145,7 +145,7 @@ class ProxyOrders:
         if conditions.start is not None:
             inputs["start"] = conditions.start
         inputs |= {f"trainer:{place}": version for place, version in conditions.trainer_files.items()}
-        if self.training.is_reported:
+        if self.training.measured_by_trainer:
             inputs |= {f"task:{name}": task.artifact.data_version for name, task in self.tasks.items()}
         return inputs, config
 
@@ -169,7 +169,7 @@ def training_code(training: Training) -> str:
 
 def scoring_code(training: Training) -> str:
     """Return the function that scores, as ``module:name``: the code that scores answer for."""
-    return REPORT if training.is_reported else EVALUATE
+    return REPORT if training.measured_by_trainer else EVALUATE
 
 
 def training_seed(search_seed: int, repeat: int) -> int:

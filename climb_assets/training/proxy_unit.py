@@ -57,7 +57,7 @@ class ProxyUnit:
         _require_code(conditions.train_code, _CODE[training_code(training)])
         _require_code(conditions.evaluate_code, _CODE[scoring_code(training)])
         train = train_proxy if training.trainer is None else train_by_command
-        score = score_reported if training.is_reported else score_proxy
+        score = score_reported if training.measured_by_trainer else score_proxy
         score(self.store, self.orders, train(self.store, self.orders))
 
 

@@ -25,7 +25,7 @@ from climb_assets.tables import write_rows, write_table
 from climb_assets.training.proxy_orders import ProxyOrders, find_kept
 from climb_assets.training.proxy_scoring import ITEMS_SCHEMA, SCORES_SCHEMA
 from climb_assets.training.proxy_training import CURVE_SCHEMA, REALISED_SCHEMA
-from climb_assets.training.realised_shares import allowed_miss
+from climb_assets.training.realised_shares import allowed_miss, own_tolerance
 
 REPORTED = "reported.json"  # in a model's artefact
 KEYS = frozenset({"losses", "tokens", "diverged", "parameters", "curve"})
@@ -148,7 +148,7 @@ def _read_curve(curve: Any, name: str) -> Iterable[dict[str, Any]]:
         yield {"step": point["step"], "tokens": point["tokens"], "loss": float(point["loss"])}
 
 
-def require_tokens(reported: Reported, weights: Sequence[float], training: Training, tolerance: float) -> None:
+def require_tokens(reported: Reported, weights: Sequence[float], training: Training) -> None:
     """Check that a model that did not diverge is said to have read what was asked for.
 
     Raises
@@ -158,8 +158,8 @@ def require_tokens(reported: Reported, weights: Sequence[float], training: Train
     """
     if reported.tokens is None or reported.diverged:
         return
-    asked, tokens = training.steps * training.batch * training.sequence, np.array(reported.tokens)
-    if abs(tokens.sum() - asked) > tolerance * asked:
+    asked, tokens = training.trained_tokens, np.array(reported.tokens)
+    if abs(tokens.sum() - asked) > own_tolerance(training) * asked:
         raise ComputeError(
             f"it trained on {tokens.sum()} tokens where {asked} were asked for; train on job.json's tokens, set tokens "
             "to a multiple of its step, or raise trainer.tolerance"
@@ -190,7 +190,7 @@ def write_reported(draft: Draft, orders: ProxyOrders, reported: Reported, supply
     write_table(draft.path / "realised.parquet", pa.table([domains, weights, tokens, epochs], schema=REALISED_SCHEMA))
     facts = {
         "diverged": reported.diverged,
-        "tokens": training.steps * training.batch * training.sequence,
+        "tokens": training.trained_tokens,
         "snapshots": [],
         "parameters": reported.parameters or estimate_parameters(training, orders.conditions.vocabulary),
     }

@@ -159,7 +159,7 @@ def simulate_supply(index: TrainingIndex, training: Training, target_tokens: int
     -------
     Spans of each domain, int64 (documents, 4), at least one token each.
     """
-    share = min(1.0, training.steps * training.batch * training.sequence / target_tokens)
+    share = min(1.0, training.trained_tokens / target_tokens)
     parts = []
     for domain in range(len(index.supply)):
         documents = index.documents(domain)

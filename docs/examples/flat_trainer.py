@@ -143,6 +143,6 @@ measured = {
     "parameters": sum(parameter.numel() for parameter in model.parameters()),
     "curve": [point for point in curve if math.isfinite(point["loss"])],
 }
-if job["score"]:
+if job["score"] and not measured["diverged"]:
     measured["losses"] = {task["metric"]: bits_per_byte(model, task) for task in job["tasks"]}
 out["metrics"].write_text(json.dumps(measured), encoding="utf-8")

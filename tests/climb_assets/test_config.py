@@ -321,6 +321,12 @@ def test_a_path_that_cannot_be_followed_is_said(tmp_path: Path) -> None:
         load(tmp_path, {"encoder": {"model": "a" * 5000}})
 
 
+def test_an_argument_too_long_for_a_name_is_no_file(tmp_path: Path) -> None:
+    script = "echo " + "x" * 5000
+    trainer = load(tmp_path, {"proxy": {"trainer": {"command": ["bash", "-c", script]}}}).proxy.trainer
+    assert trainer.named_files == {} and trainer.decides["command"][2] == script
+
+
 @pytest.fixture
 def page() -> ModuleType:
     """Return the script that writes the page."""

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,11 @@ from climb_assets.config import Config
 from climb_assets.errors import ComputeError
 from climb_assets.graph.materializer import Materializer
 from climb_assets.search.asking import ask
-from climb_assets.search.questions import Asked, put_questions
-from tests.climb_assets.search.test_telling import WEIGHTS, climb, question  # noqa: F401
+from climb_assets.search.questions import forget_questions_behind, put_questions
+from tests.climb_assets.search.conftest import SECOND, WEIGHTS, question
 
 
-def test_the_folder_says_all_that_is_asked(climb: Materializer, tmp_path: Path) -> None:  # noqa: F811
+def test_the_folder_says_all_that_is_asked(climb: Materializer, tmp_path: Path) -> None:
     (asked,) = ask(climb, tmp_path / "out")
     assert [one.id for one in asked.questions] == ["id0", "id1"]
     ratios, metrics = (
@@ -29,7 +30,7 @@ def test_the_folder_says_all_that_is_asked(climb: Materializer, tmp_path: Path) 
     assert described["training"] == {"tokens": 1024} and described["questions"][1]["weights"] == list(WEIGHTS[1])
 
 
-def test_blends_leave_out_what_weighs_nothing(climb: Materializer, tmp_path: Path) -> None:  # noqa: F811
+def test_blends_leave_out_what_weighs_nothing(climb: Materializer, tmp_path: Path) -> None:
     ask(climb, tmp_path / "out")
     blend = (tmp_path / "out" / "megatron" / "id0.txt").read_text()
     assert blend == "0.50000000 domain-00000_text_document\n0.50000000 domain-00001_text_document\n"
@@ -40,22 +41,39 @@ def test_blends_leave_out_what_weighs_nothing(climb: Materializer, tmp_path: Pat
     assert folders == {"seed": 7, "weights": {"domain-00000": 0.5, "domain-00001": 0.5}}
 
 
-def test_what_was_asked_before_and_is_no_longer_is_not_asked(climb: Materializer) -> None:  # noqa: F811
-    asked = Asked("proxies", ("sea", "hill", "plain, wide"), {}, "search", {}, (question(1),))
-    put_questions(climb.store, ("proxy_results", "iteration-01"), asked)
+def test_what_was_asked_before_and_is_no_longer_is_not_asked(climb: Materializer) -> None:
+    put_questions(climb.store, ("proxy_results", "iteration-01"), SECOND)
     assert [one.id for found in ask(climb) for one in found.questions] == ["id1"]
-    put_questions(climb.store, ("confirmation_results", "general"), asked)
 
 
-def test_a_model_that_two_wait_for_is_asked_once(climb: Materializer, tmp_path: Path) -> None:  # noqa: F811
-    asked = Asked("confirmation", ("sea", "hill", "plain, wide"), {}, "search", {}, (question(1),))
-    put_questions(climb.store, ("confirmation_results", "general"), asked)
+def test_a_model_that_two_wait_for_is_asked_once(climb: Materializer, tmp_path: Path) -> None:
+    put_questions(climb.store, ("confirmation_results", "general"), SECOND)
     assert len(ask(climb, tmp_path / "out")) == 2
     rows = list(csv.DictReader((tmp_path / "out" / "metrics.csv").open()))
     assert sorted(row["run_id"] for row in rows) == ["id0", "id1"]
 
 
-def test_a_folder_that_is_there_is_left_alone(climb: Materializer, tmp_path: Path) -> None:  # noqa: F811
+def test_only_what_todays_graph_and_search_ask_is_asked(climb: Materializer, config: Config) -> None:
+    other = replace(SECOND, domains=("letters", "code"), search="another corpus")
+    for partition, asked in (("iteration-02", other), ("iteration-09", SECOND)):
+        put_questions(climb.store, ("proxy_results", partition), asked)
+    put_questions(climb.store, ("confirmation_results", "an objective of before"), SECOND)
+    assert [asked.what for asked in ask(climb)] == ["proxies"]
+    assert ask(Materializer(config)) == []  # whose proxies climb trains
+
+
+def test_who_asks_anew_lets_what_rests_on_it_ask_anew(climb: Materializer) -> None:
+    places = [("proxy_results", "iteration-02"), ("proxy_results", "iteration-03")]
+    places += [("confirmation_results", "general"), ("confirmation_results", "science")]
+    for number, node in enumerate(places):
+        put_questions(climb.store, node, replace(SECOND, what=f"{number}"))
+    forget_questions_behind(climb, "confirmation_results", "general")
+    assert len(ask(climb)) == 5
+    forget_questions_behind(climb, "proxy_results", "iteration-02")
+    assert [asked.what for asked in ask(climb)] == ["proxies", "0"]
+
+
+def test_a_folder_that_is_there_is_left_alone(climb: Materializer, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     with pytest.raises(ComputeError, match="is there already; name another folder"):
         ask(climb, tmp_path / "out")

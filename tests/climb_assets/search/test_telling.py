@@ -1,6 +1,8 @@
 """What is told is checked cell by cell, and nothing of a wrong table is kept."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,26 +12,11 @@ from climb_assets.errors import ClimbError
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.spec import TOLD
 from climb_assets.search.asking import ask
-from climb_assets.search.questions import Asked, Question, put_questions, read_answers
+from climb_assets.search.questions import put_questions, read_answers
 from climb_assets.search.telling import tell
-from climb_assets.simplex.mixtures import mixture_key
+from tests.climb_assets.search.conftest import ASKED, question
 
-WEIGHTS = ((0.5, 0.5, 0.0), (0.2, 0.3, 0.5))
 HEAD = "run_id,mixture,repeat,seed,one,two,diverged\n"
-
-
-def question(number: int) -> Question:
-    weights = WEIGHTS[number]
-    return Question(f"id{number}", mixture_key(weights), 0, 7, weights, ("one", "two"), "version")
-
-
-@pytest.fixture
-def climb(config: Config) -> Materializer:
-    """Return the materializer of a project in which two models are asked for."""
-    climb = Materializer(config)
-    asked = Asked("proxies", ("sea", "hill", "plain, wide"), {"tokens": 1024}, "search", {}, (question(0), question(1)))
-    put_questions(climb.store, ("proxy_results", "iteration-01"), asked)
-    return climb
 
 
 @pytest.fixture
@@ -109,6 +96,22 @@ def test_two_metrics_of_one_task_never_meet(climb, told) -> None:
         told(row(0), metric="v2", replace=True)
     told(row(0), row(1), metric="v2", replace=True)
     assert {one["metric"] for rows in read_answers(climb.store.current(TOLD)).values() for one in rows} == {"v2"}
+
+
+def test_a_metric_of_another_search_is_no_matter(climb, told) -> None:
+    told(row(0), row(1))
+    fresh = replace(question(0), id="id9")
+    put_questions(climb.store, ("proxy_results", "iteration-01"), replace(ASKED, questions=(fresh,)))
+    told(row(0).replace("id0", "id9"), metric="v2")
+    assert set(read_answers(climb.store.current(TOLD))) == {"id0", "id1", "id9"}
+
+
+def test_of_two_who_tell_at_once_each_is_checked_against_the_other(climb, tmp_path: Path) -> None:
+    both = [{"id0": {"one": one, "two": 2.5}, "id1": {"one": 1.0, "two": 2.0}} for one in (1.5, 9.0)]
+    with ThreadPoolExecutor() as pool:
+        said = [pool.submit(tell, climb, results, "me", "v1") for results in both]
+    errors = [str(one.exception()) for one in said if one.exception() is not None]
+    assert len(errors) == 1 and "row id0 was told before, and otherwise" in errors[0]
 
 
 def test_telling_the_same_twice_changes_nothing_and_other_numbers_need_a_word(climb, told) -> None:

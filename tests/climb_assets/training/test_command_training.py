@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM
 from climb_assets.config import Runtime, Training
 from climb_assets.config_tasks import TextTask
 from climb_assets.config_trainer import Trainer
+from climb_assets.corpus.raw_files import digest_files
 from climb_assets.errors import ComputeError
 from climb_assets.executor.local import LocalExecutor
 from climb_assets.graph.code_identity import code_of
@@ -194,6 +195,17 @@ def test_one_that_diverged_is_a_row_with_a_flag(lake, make_orders) -> None:
     assert outcome.diverged and np.isnan(outcome.scores["source1"].loss)
 
 
+def test_a_script_that_changes_meanwhile_gives_no_model(lake, make_orders, tmp_path: Path) -> None:
+    orders = make_orders()
+    versions = {place: digest_files(path) for place, path in orders.training.trainer.named_files.items()}
+    named = replace(orders, conditions=replace(orders.conditions, trainer_files=versions))
+    assert train_by_command(lake, named).summary["diverged"] is False
+    older = replace(orders, conditions=replace(orders.conditions, trainer_files=dict.fromkeys(versions, "older")))
+    with pytest.raises(ComputeError, match=r"counting\.py was changed while models were trained"):
+        train_by_command(lake, older)
+    assert len(lake.all_of("proxy_models")) == 1
+
+
 def test_it_may_call_tasks_by_names_of_its_own(lake, make_orders) -> None:
     model = train_by_command(lake, make_orders(metrics={"source0": "val/letters"}))
     assert set(model.json("reported.json")["losses"]) == {"source0", "source1"}
@@ -256,3 +268,10 @@ def test_the_example_learns(lake, make_orders) -> None:
     assert losses[0] < losses[1]
     curve = read_table(models[0].file("curve.parquet"))["loss"].to_pylist()
     assert curve[-1] < curve[0] - 0.5
+
+
+@pytest.mark.slow
+def test_the_example_says_so_when_it_diverges(lake, make_orders) -> None:
+    orders = make_orders(command=[sys.executable, str(FLAT)])
+    wild = orders.training.model_copy(update={"learning_rate": 1e30})
+    assert train_by_command(lake, replace(orders, training=wild)).summary["diverged"] is True
