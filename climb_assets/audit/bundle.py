@@ -11,14 +11,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from climb_assets.audit.lineage import Lineage
-from climb_assets.errors import ConfigError
+from climb_assets.errors import ComputeError, ConfigError
+from climb_assets.executor.database import open_database
 from climb_assets.store.artifacts import Artifact, canonical_json, sha256_file
-from climb_assets.tables import read_table, write_table
+from climb_assets.tables import ROW_GROUP, count_rows, read_table, write_table
 
 CHECKSUMS, LINEAGE = "SHA256SUMS", "lineage.json"
+
+_DOCUMENTS = """
+WITH files AS (SELECT unnest($shards::VARCHAR[]) AS shard, unnest($paths::VARCHAR[]) AS path)
+SELECT sample.*, document.file, document.record, document.source, document.licence
+FROM read_parquet($paths, hive_partitioning = false, filename = true) AS document
+JOIN files ON files.path = document.filename
+JOIN read_parquet($sample, hive_partitioning = false) AS sample
+    ON sample.shard = files.shard AND sample.id = document.id
+ORDER BY sample.domain, sample.id, sample.shard
+"""
 
 
 def write_bundle(objective: str, lineage: Lineage, proxies: Sequence[Artifact], out: Path) -> dict[str, Any]:
@@ -36,13 +45,12 @@ def write_bundle(objective: str, lineage: Lineage, proxies: Sequence[Artifact], 
     Facts: artefacts, raw files, documents.
     """
     artefacts = lineage.artefacts
-    documents = _documents(artefacts[f"mixed_corpus@{objective}"], artefacts)
-    write_table(out / "documents.parquet", documents)
+    documents = _write_documents(out / "documents.parquet", artefacts[f"mixed_corpus@{objective}"], artefacts)
     raw = _raw_files(artefacts)
     _write(out / "raw_files.json", raw)
     _write(out / LINEAGE, _describe(lineage, proxies))
     _write(out / "parameters.json", {name: made.manifest["config"] for name, made in sorted(artefacts.items())})
-    report = _report(objective, lineage, proxies, len(raw), documents.num_rows)
+    report = _report(objective, lineage, proxies, len(raw), documents)
     (out / "report.md").write_text(report, encoding="utf-8")
     for name in ("selection.json", "weights.parquet"):
         shutil.copyfile(artefacts[f"optimal_mixture@{objective}"].file(name), out / name)
@@ -53,7 +61,7 @@ def write_bundle(objective: str, lineage: Lineage, proxies: Sequence[Artifact], 
         "artefacts": len(artefacts),
         "proxies": len(proxies),
         "raw_files": len(raw),
-        "documents": documents.num_rows,
+        "documents": documents,
     }
 
 
@@ -61,19 +69,27 @@ def _write(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def _documents(mixed: Artifact, artefacts: Mapping[str, Artifact]) -> pa.Table:
-    """Return every document of the mixed corpus: identity, raw file, record, domain, copies."""
-    sample = read_table(mixed.file("sample.parquet"))
-    wanted = set(zip(sample["shard"].to_pylist(), sample["id"].to_pylist(), strict=True))
-    origin = {}
-    for name, artifact in artefacts.items():
-        if artifact.asset == "corpus_shards":
-            table = read_table(artifact.file("documents.parquet"), ["id", "file", "record", "source", "licence"])
-            for row in table.to_pylist():
-                key = (name.partition("@")[2], row.pop("id"))
-                if key in wanted:
-                    origin[key] = row
-    return pa.Table.from_pylist([row | origin[row["shard"], row["id"]] for row in sample.to_pylist()])
+def _write_documents(path: Path, mixed: Artifact, artefacts: Mapping[str, Artifact]) -> int:
+    """Write every document of the mixed corpus: identity, domain, copies, raw file, record; return their number.
+
+    Raises
+    ------
+    ComputeError
+        One is not to be found in its shard.
+    """
+    sample = mixed.file("sample.parquet")
+    shards = {
+        str(artifact.partition): str(artifact.file("documents.parquet"))
+        for artifact in artefacts.values()
+        if artifact.asset == "corpus_shards"
+    }
+    files = {"shards": list(shards), "paths": list(shards.values()), "sample": str(sample)}
+    with open_database(path.parent) as connection:
+        rows = connection.sql(_DOCUMENTS, params=files).to_arrow_reader(ROW_GROUP)
+        written = write_table(path, rows, rows.schema)
+    if written != count_rows(sample):
+        raise ComputeError(f"{count_rows(sample)} documents were drawn and {written} are there; run `climb verify`")
+    return written
 
 
 def _raw_files(artefacts: Mapping[str, Artifact]) -> list[dict[str, Any]]:
