@@ -16,6 +16,7 @@ from climb_assets.store.artifacts import Artifact, Draft, Order
 from climb_assets.store.garbage import Survey, remove_garbage, survey
 from climb_assets.store.local import LocalStore, writing
 from climb_assets.store.locks import hold, is_held, remove_unheld
+from tests.dead_writer import die_while_writing
 
 ORDER = Order("domains", None, {}, {}, {})
 
@@ -89,22 +90,12 @@ def test_what_is_a_strangers_is_left_alone_and_named(store: LocalStore) -> None:
     other.verify()
 
 
-def die_while_writing(store: LocalStore, order: Order) -> None:
-    """Let a writer be killed when it has a draft and a working folder."""
-    process = os.fork()
-    if process == 0:
-
-        def begin(draft: Draft) -> None:
-            (draft.path / "part").write_bytes(b"123")
-            (store.working_folder(order) / "state").write_bytes(b"12345")
-            os.kill(os.getpid(), signal.SIGKILL)
-
-        store.put(order, begin, resumable=True)
-    os.waitpid(process, 0)
-
-
 def test_work_of_a_dead_writer_goes_unless_it_is_to_be_kept(store: LocalStore) -> None:
-    die_while_writing(store, ORDER)
+    def begin(draft: Draft) -> None:
+        (draft.path / "part").write_bytes(b"123")
+        (store.working_folder(ORDER) / "state").write_bytes(b"12345")
+
+    die_while_writing(store, ORDER, begin)
     found = look(store)
     assert sum(entry.bytes for entry in found.garbage) == 8
     assert {entry.kind for entry in found.garbage} == {"unfinished work", "lock"}
