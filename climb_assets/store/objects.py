@@ -276,8 +276,8 @@ class ObjectStore(Store):
         The latter expires. What a killed process of this lake held is taken over at once, of another after
         `lease_seconds`. Who was not heard of for as long and lives goes on beside whoever took over.
         """
-        with self.machine.lease(name) as alone, self.leases.hold(lease_key(name), alone=alone) as granted:
-            yield granted
+        with self.machine.lease(name) as alone, self.leases.hold(lease_key(name), alone=alone) as right:
+            yield right is not None
 
     @contextlib.contextmanager
     def in_use(self) -> Iterator[bool]:
@@ -308,17 +308,16 @@ class ObjectStore(Store):
         TransientError
             It is in use, or the store does not answer.
         """
-        with self.machine.undisturbed(), self.leases.hold(COLLECTING, alone=True) as granted:
-            found = self.bucket.read_now(COLLECTING) if granted else None
-            if found is None:
+        with self.machine.undisturbed(), self.leases.hold(COLLECTING, alone=True) as right:
+            if right is None or not right.still_held():
                 raise TransientError(f"the right to remove garbage of {self} was not granted; run again")
-            living = [one for one in self.bucket.below(IN_USE) if one.modified > found.modified - self.leases.seconds]
+            living = [one for one in self.bucket.below(IN_USE) if one.modified > right.renewed - self.leases.seconds]
             if living:
                 raise TransientError(
                     f"{self} is in use on some machine: something is being made, verified or exported; wait for it and "
                     "run again"
                 )
-            yield found.modified
+            yield right.renewed
 
     def working_folder(self, order: Order) -> Path:
         """Return this machine's folder for an order; see `Store.working_folder`."""

@@ -58,7 +58,7 @@ def test_of_writers_on_many_machines_one_wins_and_nobody_sees_a_part(address: st
     """Without leases, so that all of them write; what they write differs."""
     script = """
     import contextlib
-    store.leases.hold = lambda key, alone: contextlib.nullcontext(False)
+    store.leases.hold = lambda key, alone: contextlib.nullcontext(None)
     for turn in range(4):
         order = Order("domains", None, {}, {"turn": turn}, {})
         def write(draft):
