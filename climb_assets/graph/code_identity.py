@@ -86,6 +86,7 @@ LEFT_OUT: dict[str, str] = {
     "store.garbage": "removes what nothing needs, and makes nothing",
     "store.glance": "where artefacts lie",
     "store.local": "where artefacts lie",
+    "store.local_garbage": "removes what nothing needs, and makes nothing",
     "store.locks": "who may write when; what is written comes with it",
     "store.manifests": "refuses what is no manifest, and makes nothing",
     "store.object_garbage": "removes what nothing needs, and makes nothing",

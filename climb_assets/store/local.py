@@ -17,10 +17,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from climb_assets.device_faults import NO_RIGHT
-from climb_assets.errors import CorruptArtifact, TransientError
+from climb_assets.errors import CorruptArtifact
 from climb_assets.store.artifacts import MANIFEST, UNPARTITIONED, Artifact, Draft, Order, seal, sha256_text
 from climb_assets.store.drafts import begin_draft, discard, explained_faults
 from climb_assets.store.files import UNFINISHED, make_folder, sync_folder, write_atomically
+from climb_assets.store.garbage import StoreGarbage
 from climb_assets.store.locks import hold
 from climb_assets.store.manifests import read_manifest, read_reference
 from climb_assets.store.store import Store
@@ -172,34 +173,12 @@ class LocalStore(Store):
                 granted = False  # a reader of a lake that it may not write
             yield granted
 
-    @contextlib.contextmanager
-    def undisturbed(self) -> Iterator[float]:
-        """Hold the store while nobody is in an `in_use` block, and let whoever wants to be in one wait.
+    @property
+    def garbage(self) -> StoreGarbage:
+        """What lies here besides what is needed; see `Store.garbage`."""
+        from climb_assets.store.local_garbage import LocalGarbage
 
-        Returns
-        -------
-        The time by the clock of the file system, as `stat` tells it.
-
-        Raises
-        ------
-        TransientError
-            It is in use, or the file system grants no lock, so that nobody can tell.
-        """
-        lock = self.in_use_lock
-        with contextlib.ExitStack() as held:
-            try:
-                granted = held.enter_context(hold(lock, wait=False))
-            except BlockingIOError:
-                raise TransientError(
-                    f"{self.root} is in use: something is being made, verified or exported; wait for it and run again"
-                ) from None
-            if not granted:
-                raise TransientError(
-                    f"the file system of {self.root} grants no locks, so whether it is in use cannot be told; run this "
-                    "on the host that has the disk"
-                )
-            os.utime(lock)
-            yield lock.stat().st_mtime
+        return LocalGarbage(self)
 
     def working_folder(self, order: Order) -> Path:
         """Return ``unfinished/<fingerprint>``, made if absent; see `Store.working_folder`."""

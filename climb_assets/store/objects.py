@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from climb_assets.errors import CorruptArtifact, TransientError
+from climb_assets.errors import CorruptArtifact
 from climb_assets.store.artifacts import (
     MANIFEST,
     RUN_FACTS,
@@ -36,6 +36,7 @@ from climb_assets.store.drafts import begin_draft, discard, explained_faults
 from climb_assets.store.expiring_leases import SECONDS, ExpiringLeases
 from climb_assets.store.file_cache import FileCache
 from climb_assets.store.files import make_folder
+from climb_assets.store.garbage import StoreGarbage
 from climb_assets.store.local import LocalStore, writing
 from climb_assets.store.manifests import parse_manifest, parse_reference
 from climb_assets.store.object_keys import (
@@ -295,29 +296,12 @@ class ObjectStore(Store):
                 granted = False
             yield granted
 
-    @contextlib.contextmanager
-    def undisturbed(self) -> Iterator[float]:
-        """Hold the store while nobody is in an `in_use` block, and let whoever wants to be in one wait.
+    @property
+    def garbage(self) -> StoreGarbage:
+        """What lies here besides what is needed; see `Store.garbage`."""
+        from climb_assets.store.object_garbage import ObjectGarbage
 
-        Returns
-        -------
-        The time by the clock of the store.
-
-        Raises
-        ------
-        TransientError
-            It is in use, or the store does not answer.
-        """
-        with self.machine.undisturbed(), self.leases.hold(COLLECTING, alone=True) as right:
-            if right is None or not right.still_held():
-                raise TransientError(f"the right to remove garbage of {self} was not granted; run again")
-            living = [one for one in self.bucket.below(IN_USE) if one.modified > right.renewed - self.leases.seconds]
-            if living:
-                raise TransientError(
-                    f"{self} is in use on some machine: something is being made, verified or exported; wait for it and "
-                    "run again"
-                )
-            yield right.renewed
+        return ObjectGarbage(self)
 
     def working_folder(self, order: Order) -> Path:
         """Return this machine's folder for an order; see `Store.working_folder`."""

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from climb_assets.errors import MissingArtifact
 from climb_assets.store.artifacts import Artifact, Draft, Order
+from climb_assets.store.garbage import StoreGarbage
 
 
 class Store(Protocol):
@@ -134,6 +135,11 @@ class Store(Protocol):
     @abstractmethod
     def remove_working_folder(self, order: Order) -> None:
         """Remove the folder of `working_folder`, if there is one: its artefact is committed."""
+
+    @property
+    @abstractmethod
+    def garbage(self) -> StoreGarbage:
+        """What lies here besides what is needed, and removing it."""
 
     def glance(self) -> AbstractContextManager[None]:
         """Let what this thread asks until the block ends be answered by one look at the store, at its beginning.
