@@ -135,20 +135,30 @@ class ObjectStore(Store):
         self.bucket.require_conditions()
         order = draft.order
         folder = folder_of(order.asset, order.partition, order.fingerprint)
-        there = {} if damaged else {one.key: one.bytes for one in self.bucket.below(folder)}
-        for name, record in manifest["files"].items():
-            key = f"{folder}/{file_key(name, record)}"
-            if there.get(key) != record["bytes"]:
-                self.bucket.upload(key, draft.path / name)
+        reused = self._upload(draft, manifest, folder, everything=damaged is not None)
         self.bucket.create(f"{folder}/{run_key(manifest)}", (draft.path / RUN_FACTS).read_bytes())
         key, data = f"{folder}/{MANIFEST}", (draft.path / MANIFEST).read_bytes()
         while True:
             put = self.bucket.create(key, data) if damaged is None else self.bucket.replace(key, data, damaged)
             if put is not None:
+                if reused:  # what is old may have been removed as garbage until the manifest named it
+                    self._upload(draft, manifest, folder)
                 return Artifact(self._path(folder), manifest, self), True
             found, damaged = self._look(order)
             if found is not None:  # of a writer who held no lease, or had lost it, and was first
                 return found, False
+
+    def _upload(self, draft: Draft, manifest: dict[str, Any], folder: str, *, everything: bool = False) -> bool:
+        """Put down the files of a draft that are not there, or all; return whether some were there."""
+        there = {} if everything else {one.key: one.bytes for one in self.bucket.below(folder)}
+        reused = False
+        for name, record in manifest["files"].items():
+            key = f"{folder}/{file_key(name, record)}"
+            if there.get(key) == record["bytes"]:
+                reused = True
+            else:
+                self.bucket.upload(key, draft.path / name)
+        return reused
 
     def find(self, asset: str, partition: str | None, fingerprint: str) -> Artifact | None:
         """Return the artefact with this fingerprint, or None; see `Store.find`."""

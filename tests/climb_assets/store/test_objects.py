@@ -12,6 +12,7 @@ import pytest
 from climb_assets.errors import ConfigError, CorruptArtifact, DeviceFault, TransientError
 from climb_assets.store.artifacts import Artifact, Draft, Order
 from climb_assets.store.bucket import Bucket
+from climb_assets.store.bucket_objects import Version
 from climb_assets.store.object_keys import lease_key
 from climb_assets.store.objects import ObjectStore
 from tests.climb_assets.store.racing import race
@@ -314,6 +315,23 @@ def test_what_a_dead_writer_put_down_is_taken_over_or_written_over(address: str,
             store.bucket.create(one, b"on")
     again, fresh = store.put(ORDER, write)
     assert fresh and again.manifest == made.manifest and whole(address, tmp_path / "there")
+
+
+def test_what_is_taken_over_and_removed_as_garbage_meanwhile_is_put_down_again(address: str, tmp_path: Path) -> None:
+    """Its writer slept so long that he passed for dead, and what he found there was old."""
+
+    class Swept(Bucket):
+        def create(self, key: str, data: bytes) -> Version | None:
+            if key.endswith("/manifest.json"):
+                self.delete([one.key for one in self.below("artifacts") if one.key.endswith("/one")])
+            return super().create(key, data)
+
+    store = open_store(address, tmp_path / "here")
+    store.put(ORDER, write)
+    store.bucket.delete([one.key for one in store.bucket.below("artifacts") if one.key.endswith("/manifest.json")])
+    store.bucket = Swept(address)
+    made, fresh = store.put(ORDER, write)
+    assert fresh and made.is_complete() and whole(address, tmp_path / "there")
 
 
 def test_corrupt_objects_are_named_by_their_address(address: str, tmp_path: Path) -> None:
