@@ -216,12 +216,14 @@ class ObjectStore(Store):
         folder = folder_of(artifact.asset, artifact.partition, artifact.fingerprint)
         path = artifact.path / name
         if name == RUN_FACTS:
+            self.cache.touch(path)
             if again or not path.exists():
                 self._fetch(f"{folder}/{run_key(artifact.manifest)}", path, 0, once=again)
             return path
         record = artifact.manifest["files"].get(name)
+        if not again:
+            self.cache.touch(path)  # first, or who makes room takes it while it is read
         if record is None or (not again and _is(path, record)):
-            self.cache.touch(path)
             return path
         key = f"{folder}/{file_key(name, record)}"
         if self._fetch(key, path, record["bytes"], once=again) and not _is(path, record):

@@ -301,6 +301,23 @@ def test_who_verifies_everything_needs_no_room_for_everything(address: str, tmp_
         assert (kept.path / "one").exists()
 
 
+def test_what_a_verifier_has_fetched_and_another_reads_stays(address: str, tmp_path: Path) -> None:
+    made = [put(open_store(address, tmp_path / "here"), turn) for turn in range(5)]
+    verifier, reader = (open_store(address, tmp_path / "there", cache=7000) for _ in range(2))
+    with verifier.in_use(), reader.in_use():
+        one = verifier.find("domains", None, made[0].fingerprint)
+        assert one is not None
+        one.file("one", again=True)
+        read = reader.find("domains", None, made[0].fingerprint)
+        assert read is not None
+        path = read.file("one")
+        for artifact in verifier.all_of("domains"):
+            if artifact.fingerprint != made[0].fingerprint:
+                artifact.file("one", again=True)
+        assert path.exists(), "it was taken from its reader"
+        assert sum(file.stat().st_size for file in verifier.cache.folder.rglob("one")) <= 9000
+
+
 @pytest.mark.parametrize("left", ["nothing", "one of the same size", "a part of a file"])
 def test_what_a_dead_writer_put_down_is_taken_over_or_written_over(address: str, tmp_path: Path, left: str) -> None:
     store = open_store(address, tmp_path / "here")
