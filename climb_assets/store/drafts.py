@@ -62,17 +62,24 @@ def explained_faults(draft: Path, root: Path, asset: str) -> Iterator[None]:
 
 
 def discard(path: Path) -> None:
-    """Remove a folder, its name first: nobody finds it half removed, nor can its writer commit it any more.
+    """Remove a folder, its name first: nobody finds it half removed, nor can its writer commit it any more."""
+    aside = set_aside(path)
+    if aside is not None:
+        shutil.rmtree(aside, ignore_errors=True)
 
-    The new name is on the disk before anything of it is gone, so that no power cut brings back a part.
+
+def set_aside(path: Path) -> Path | None:
+    """Take a folder's name from it and return where it lies now, as what is discarded; None: there is none.
+
+    The new name is on the disk before anything else happens, so that no power cut brings back a part.
     """
-    discarded = _hidden(path, DISCARDED)
+    aside = _hidden(path, DISCARDED)
     try:
-        path.rename(discarded)
+        path.rename(aside)
     except FileNotFoundError:
-        return
+        return None
     sync_folder(path.parent)
-    shutil.rmtree(discarded, ignore_errors=True)
+    return aside
 
 
 def _hidden(path: Path, kind: str) -> Path:

@@ -19,7 +19,7 @@ from pathlib import Path
 from climb_assets.device_faults import NO_RIGHT
 from climb_assets.errors import CorruptArtifact
 from climb_assets.store.artifacts import MANIFEST, UNPARTITIONED, Artifact, Draft, Order, seal, sha256_text
-from climb_assets.store.drafts import begin_draft, discard, explained_faults
+from climb_assets.store.drafts import begin_draft, discard, explained_faults, set_aside
 from climb_assets.store.files import UNFINISHED, make_folder, sync_folder, write_atomically
 from climb_assets.store.garbage import StoreGarbage
 from climb_assets.store.locks import hold
@@ -56,11 +56,12 @@ class LocalStore(Store):
                 write(draft)
                 manifest = seal(order, draft)
                 while not _commit(draft.path, final):
+                    lies_there = _identity(final)
                     found = self._whole(final)
                     if found is not None:  # of a writer that held no lease, and was first
                         discard(draft.path)
                         return found, False
-                    discard(final)
+                    _remove_damaged(final, lies_there)
         return Artifact(final, manifest, self), True
 
     def find(self, asset: str, partition: str | None, fingerprint: str) -> Artifact | None:
@@ -228,6 +229,22 @@ def _raise_unless_gone(error: OSError) -> None:
     """Raise what keeps a folder from being looked into; that is not the same as its being empty."""
     if not isinstance(error, FileNotFoundError | NotADirectoryError):
         raise error
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Return which folder lies here, as long as nothing in it gets another name; None where there is none."""
+    try:
+        stat = folder.stat()
+    except FileNotFoundError:
+        return None
+    return stat.st_ino, stat.st_mtime_ns
+
+
+def _remove_damaged(final: Path, damaged: tuple[int, int] | None) -> None:
+    """Remove the folder that was found damaged; what another writer has put in its place meanwhile goes back there."""
+    aside = set_aside(final)
+    if aside is not None and (_identity(aside) == damaged or not _commit(aside, final)):
+        discard(aside)
 
 
 def _commit(draft: Path, final: Path) -> bool:
