@@ -271,12 +271,12 @@ def seal(order: Order, draft: Draft) -> dict[str, Any]:
     """Hash and sync every file and folder of a draft and write its manifest, last."""
     files = {}
     for path in sorted(draft.path.rglob("*")):
+        name = path.relative_to(draft.path).as_posix()
         if path.is_dir():
             sync_folder(path)
-        elif path.name != RUN_FACTS:
+        elif name != RUN_FACTS:
             sync_file(path)
-            record = {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
-            files[path.relative_to(draft.path).as_posix()] = record
+            files[name] = {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
     recorded = {
         "asset": order.asset,
         "partition": order.partition,
