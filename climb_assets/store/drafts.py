@@ -13,7 +13,7 @@ from pathlib import Path
 from climb_assets.device_faults import lacks_room
 from climb_assets.errors import TransientError
 from climb_assets.store.artifacts import MANIFEST, RUN_FACTS
-from climb_assets.store.files import UNFINISHED, make_folder, sync_folder
+from climb_assets.store.files import make_folder, remove_unfinished_below, sync_folder
 
 DRAFT, DISCARDED = ".partial", ".discarded"
 
@@ -35,8 +35,7 @@ def begin_draft(final: Path, *, resumable: bool, alone: bool) -> Path:
         else:
             discard(left)
     draft.mkdir(exist_ok=True)
-    for half_written in draft.rglob(f".*{UNFINISHED}"):  # or the seal would count it
-        half_written.unlink()
+    remove_unfinished_below(draft)  # or the seal would count it
     for name in (MANIFEST, RUN_FACTS):  # of a writer that died while it sealed
         (draft / name).unlink(missing_ok=True)
     return draft
