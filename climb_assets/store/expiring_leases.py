@@ -31,8 +31,8 @@ class Right:
 
     Parameters
     ----------
-    version
-        Of the object as its holder put it.
+    version, record
+        Of the object as its holder put it, and what it holds.
 
     Attributes
     ----------
@@ -40,8 +40,8 @@ class Right:
         Whether nothing is known yet by which it is lost.
     """
 
-    def __init__(self, leases: "ExpiringLeases", key: str, version: Version) -> None:
-        self._leases, self._key = leases, key
+    def __init__(self, leases: "ExpiringLeases", key: str, version: Version, record: bytes) -> None:
+        self._leases, self._key, self._record = leases, key, record
         self._version: Version | None = version  # None: somebody else has changed or removed it
         self._renewed: float | None = None  # by the clock of the store
         self.is_good = True
@@ -68,9 +68,13 @@ class Right:
         bucket, seconds = self._leases.bucket, self._leases.seconds
         if self._version is None:
             return
-        self._version = bucket.replace(self._key, self._leases.record(), self._version)
-        found = bucket.read_now(self._key)
-        if self._version is None or found is None or found.version != self._version:
+        record = self._leases.record()
+        self._version = bucket.replace(self._key, record, self._version)
+        if self._version is None:
+            self.is_good = False
+            return
+        self._record, found = record, bucket.read_now(self._key)
+        if found is None or found.data != record:
             self._version, self.is_good = None, False
             return
         if self._renewed is not None and found.modified - self._renewed > seconds - CLOCK_TICK:
@@ -78,7 +82,7 @@ class Right:
         self._renewed = found.modified
 
     @contextlib.contextmanager
-    def kept(self) -> Iterator["Right"]:
+    def kept(self) -> Iterator[None]:
         """Renew it every now and then until the block ends, and remove it then if it is still this holder's."""
         ended = threading.Event()
 
@@ -94,7 +98,7 @@ class Right:
         thread = threading.Thread(target=renew, name=f"renews {self._key}", daemon=True)
         thread.start()
         try:
-            yield self
+            yield
         finally:
             ended.set()
             thread.join()
@@ -104,7 +108,7 @@ class Right:
     def _end(self) -> None:
         """Remove the object if it is the one that this holder put last; after a gap it may be another's."""
         found = self._leases.bucket.read_now(self._key)
-        if found is not None and found.version == self._version:
+        if found is not None and found.data == self._record:
             self._leases.bucket.delete([self._key])
 
 
@@ -131,22 +135,19 @@ class ExpiringLeases:
         alone
             Nobody else of this holder wants it now, so one that stands in this holder's name is a dead process'.
         """
-        try:
-            version = self._take(key, alone=alone)
-        except ClimbError:
-            version = None
-        if version is None:
-            yield None
-            return
-        with Right(self, key, version).kept() as right:
+        right = None
+        with contextlib.suppress(ClimbError):
+            right = self._take(key, alone=alone)
+        with right.kept() if right is not None else contextlib.nullcontext():
             yield right
 
     @contextlib.contextmanager
     def announce(self, key: str) -> Iterator[None]:
         """Let an object of this holder's own stand there, renewed, until the block ends."""
-        version = self.bucket.create(key, self.record())
+        record = self.record()
+        version = self.bucket.create(key, record)
         assert version is not None, "its name is random"
-        with Right(self, key, version).kept():
+        with Right(self, key, version, record).kept():
             yield
 
     def wait(self, key: str) -> None:
@@ -155,19 +156,19 @@ class ExpiringLeases:
         while (found := self.bucket.read_now(key)) is not None and not watch.is_dead(found):
             time.sleep(self.seconds / LOOKS)
 
-    def _take(self, key: str, *, alone: bool) -> Version:
-        watch = _Watch(self.seconds)
+    def _take(self, key: str, *, alone: bool) -> Right:
+        watch, record = _Watch(self.seconds), self.record()
         while True:
             found = self.bucket.read_now(key)
             version = None
             if found is None:
-                version = self.bucket.create(key, self.record())
+                version = self.bucket.create(key, record)
             elif (alone and _holder(found) == self.holder) or watch.is_dead(found):
-                version = self.bucket.replace(key, self.record(), found.version)
+                version = self.bucket.replace(key, record, found.version)
             else:
                 time.sleep(self.seconds / LOOKS)
             if version is not None:
-                return version
+                return Right(self, key, version, record)
 
     def record(self) -> bytes:
         """Return what a lease holds: of another text each time, since on S3 an ETag follows from the bytes."""
