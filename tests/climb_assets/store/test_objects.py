@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from climb_assets.errors import ConfigError, CorruptArtifact, DeviceFault, TransientError
+from climb_assets.store import glance
 from climb_assets.store.artifacts import Artifact, Draft, Order
 from climb_assets.store.bucket import Bucket
 from climb_assets.store.bucket_objects import Version
@@ -211,6 +212,21 @@ def test_a_large_file_goes_and_comes_in_parts_whatever_is_cut(proxy: FaultyProxy
     assert found is not None and found.file("large").read_bytes() == data
 
 
+@pytest.mark.parametrize("size", [0, LARGE // 2, LARGE + 1])
+def test_a_large_object_of_another_size_is_a_corrupt_one_and_no_refusal_of_the_store(
+    address: str, tmp_path: Path, size: int
+) -> None:
+    store = open_store(address, tmp_path / "here")
+    store.put(ORDER, lambda draft: (draft.path / "large").write_bytes(bytes(LARGE)))
+    (key,) = (one.key for one in store.bucket.below("artifacts") if one.key.endswith("/large"))
+    (tmp_path / "other").write_bytes(bytes(size))
+    store.bucket.upload(key, tmp_path / "other")
+    found = open_store(address, tmp_path / "there").find("domains", None, ORDER.fingerprint)
+    assert found is not None
+    with pytest.raises(CorruptArtifact, match="is not what its manifest promises; delete this object"):
+        found.file("large")
+
+
 @pytest.mark.parametrize("fault", ["500", "cut answer", "slow"])
 def test_a_reading_that_fails_is_tried_again(proxy: FaultyProxy, address: str, tmp_path: Path, fault: str) -> None:
     put(open_store(address, tmp_path / "here"), 1)
@@ -384,6 +400,17 @@ def test_a_glance_asks_once_and_reads_again_only_what_changed(proxy: FaultyProxy
     store.swap("domains", "shard-0", made_of(store, 0), "other")
     store.swap("domains", "shard-0", "other", made_of(store, 0))
     assert look() <= 3
+
+
+def test_a_glance_that_forgets_what_it_knew_still_finds_everything(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(glance, "MOST_REMEMBERED", 0)
+    store = open_store(address, tmp_path / "here")
+    for number in range(1, 4):
+        put(store, number)
+        with store.glance():
+            assert len(store.all_of("domains")) == number
 
 
 def made_of(store: ObjectStore, turn: int) -> str:
