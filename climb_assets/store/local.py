@@ -93,7 +93,10 @@ class LocalStore(Store):
         return artifact.path / name
 
     def is_sound(self, artifact: Artifact) -> bool:
-        """Return whether every byte of an artefact is what its manifest promises."""
+        """Return whether every byte of an artefact is what its manifest promises.
+
+        A file that this process has hashed before and that nobody has touched since is not read again.
+        """
         try:
             artifact.verify()
         except CorruptArtifact:

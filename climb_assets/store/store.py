@@ -80,8 +80,8 @@ class Store(Protocol):
     def is_sound(self, artifact: Artifact) -> bool:
         """Return whether an artefact is what was put down, as surely as the store can tell without fetching it.
 
-        A disk rots, so there every byte is read. An object store keeps checksums itself, so there it is the sizes; what
-        is fetched is verified when it comes.
+        A disk rots, so there every byte is read, once by each process as long as nobody touches the file. An object
+        store keeps checksums itself, so there it is the sizes; what is fetched is verified when it comes.
         """
 
     @abstractmethod

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from climb_assets.errors import CorruptArtifact, MissingArtifact, TransientError
+from climb_assets.store import artifacts
 from climb_assets.store.artifacts import Draft, Order, data_version_of
 from climb_assets.store.files import scratch_folder, write_atomically
 from climb_assets.store.local import LocalStore
@@ -145,6 +146,18 @@ def test_flipped_bit_under_the_old_time_stamp_is_seen_when_hashed_again(tmp_path
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     with pytest.raises(CorruptArtifact):
         made.file("one.txt", again=True)
+
+
+def test_a_flipped_bit_is_seen_in_a_lake_of_more_files_than_are_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(artifacts, "MOST_VERIFIED", 1)
+    lake = LocalStore(tmp_path)
+    made, _ = lake.put(ORDER, write_two)
+    assert lake.is_sound(made) and lake.is_sound(made)
+    time.sleep(0.01)
+    flip_bit(made.path / "sub" / "two.txt")
+    assert not lake.is_sound(made)
 
 
 def test_lost_file_is_refused_and_unknown_file_is_named(tmp_path: Path) -> None:
