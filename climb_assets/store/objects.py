@@ -111,13 +111,16 @@ class ObjectStore(Store):
                 manifest = seal(order, draft)
                 made, fresh = self._commit(draft, manifest, version)
                 if fresh:
-                    discard(made.path)  # of what is not there, or was damaged
-                    make_folder(made.path.parent)
-                    draft.path.rename(made.path)
-                    self.cache.count(sum(record["bytes"] for record in manifest["files"].values()))
-                else:
-                    discard(draft.path)
+                    self._keep(draft.path, made)
+                discard(draft.path)
         return made, fresh
+
+    def _keep(self, draft: Path, made: Artifact) -> None:
+        """Move the files of a draft to where they would be fetched; who reads what lies there loses nothing."""
+        for name in (*made.manifest["files"], RUN_FACTS):
+            make_folder((made.path / name).parent)
+            (draft / name).replace(made.path / name)
+        self.cache.count(sum(record["bytes"] for record in made.manifest["files"].values()))
 
     def _look(self, order: Order) -> tuple[Artifact | None, Version | None]:
         """Return an artefact if it is whole, and the version of its manifest if there is one, whole or not."""

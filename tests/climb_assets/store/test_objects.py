@@ -334,6 +334,21 @@ def test_what_a_verifier_has_fetched_and_another_reads_stays(address: str, tmp_p
         assert sum(file.stat().st_size for file in verifier.cache.folder.rglob("one")) <= 9000
 
 
+def test_who_reads_an_artefact_that_is_put_right_meanwhile_loses_no_file(address: str, tmp_path: Path) -> None:
+    put(open_store(address, tmp_path / "here"), 1)
+    store = open_store(address, tmp_path / "there")
+    (found,) = store.all_of("domains")
+    with store.in_use():
+        one, two = found.file("one"), found.file("two")
+        store.bucket.delete([one.key for one in store.bucket.below("artifacts") if one.key.endswith("/two")])
+        with one.open("rb") as stream:
+            order = replace(ORDER, config={"turn": 1})
+            made, fresh = store.put(order, lambda draft: (draft.path / "one").write_bytes(b"one of now"))
+            assert fresh and stream.read() == b"one" * 1000
+        assert two.read_bytes() == b"two"
+        assert made.file("one").read_bytes() == b"one of now"
+
+
 @pytest.mark.parametrize("left", ["nothing", "one of the same size", "a part of a file"])
 def test_what_a_dead_writer_put_down_is_taken_over_or_written_over(address: str, tmp_path: Path, left: str) -> None:
     store = open_store(address, tmp_path / "here")
