@@ -13,6 +13,7 @@ from climb_assets.audit.lineage import name_of, walk, walk_fits
 from climb_assets.corpus.digest_cache import hash_file
 from climb_assets.corpus.raw_files import UNREADABLE
 from climb_assets.corpus.regular_file import IrregularFileError
+from climb_assets.embeddings.shared_parts import PARTS
 from climb_assets.errors import ClimbError, CorpusError, CorruptArtifact, MissingArtifact
 from climb_assets.graph.assets import SPECS
 from climb_assets.graph.materializer import Materializer
@@ -24,7 +25,7 @@ from climb_assets.training.measurement import TASKS
 from climb_assets.training.proxy_orders import MODELS, SCORES
 from climb_assets.training.reweighting import DOREMI
 
-STORES = (MODELS, SCORES, TASKS, DOREMI, DOMAIN_TOKENS, ASKED, TOLD)  # of no asset, and verified whole
+STORES = (PARTS, MODELS, SCORES, TASKS, DOREMI, DOMAIN_TOKENS, ASKED, TOLD)  # of no asset, and verified whole
 
 
 @dataclass(frozen=True)

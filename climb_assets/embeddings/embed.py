@@ -13,12 +13,14 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from climb_assets.embeddings.encoder import Encoder
-from climb_assets.embeddings.parts import EarlierVectors, iterate_parts
+from climb_assets.embeddings.encoder import Encoded, Encoder
+from climb_assets.embeddings.parts import iterate_parts
 from climb_assets.errors import ComputeError
 from climb_assets.store.files import atomic_file, write_array
 
 VECTORS = "vectors.npy"
+
+FindPart = Callable[[tuple[str, ...]], Encoded | None]
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ def embed_shard(
     part_documents: int,
     out: Path,
     progress: Callable[[int, int], None] | None = None,
-    earlier: EarlierVectors | None = None,
+    find: FindPart = lambda ids: None,
 ) -> EmbedReport:
     """Write ``vectors.npy``: float16 unit vectors (documents, dimension) in document order.
 
@@ -49,9 +51,9 @@ def embed_shard(
         Folder of the result and, until it is complete, of its parts.
     progress
         Called with the documents done and their total after each part.
-    earlier
-        Vectors of an earlier state of the shard: of parts that are as they were they are taken. What is written does
-        not depend on it, the work does.
+    find
+        Returns the vectors of a part, by the ids of its documents, if it was embedded before, and None else. What is
+        written does not depend on it, the work does.
 
     Raises
     ------
@@ -66,15 +68,12 @@ def embed_shard(
     for ids, texts in iterate_parts(documents, part_documents):
         path = out / f"part-{len(parts):05d}.npy"
         if not joined and not path.exists():
-            known = earlier.find(ids) if earlier is not None else None
-            if known is not None:
-                vectors, taken = known, taken + len(ids)
-            else:
-                encoded = encoder.encode(texts)
-                vectors, made = encoded.vectors, made + len(ids)
-                tokens, padded = tokens + encoded.tokens, padded + encoded.padded_tokens
-            _check(vectors, done, documents)
-            write_array(path, vectors)
+            known = find(ids)
+            encoded = encoder.encode(texts) if known is None else known
+            taken, made = (taken, made + len(ids)) if known is None else (taken + len(ids), made)
+            tokens, padded = tokens + encoded.tokens, padded + encoded.padded_tokens
+            _check(encoded.vectors, done, documents)
+            write_array(path, encoded.vectors)
         parts.append(path)
         done += len(ids)
         if progress:

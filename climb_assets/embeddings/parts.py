@@ -54,6 +54,16 @@ def cut_parts(documents: Iterable[tuple[str, str]], most: int) -> Iterator[Part]
         yield tuple(ids), texts
 
 
+def locate_parts(documents: Path, most: int) -> Iterator[tuple[tuple[str, ...], int]]:
+    """Yield the ids of each part of a shard and the place of its first document; see `iterate_parts`."""
+    batches = iterate_batches(documents, most, ["id"])
+    names = (name for batch in batches for name in batch["id"].to_pylist())
+    place = 0
+    for ids, _ in cut_parts(((name, "") for name in names), most):
+        yield ids, place
+        place += len(ids)
+
+
 @dataclass(frozen=True)
 class EarlierVectors:
     """The vectors of an earlier state of a shard, made by the same encoder with the same settings.
@@ -72,12 +82,7 @@ class EarlierVectors:
     @classmethod
     def open(cls, documents: Path, vectors: Path, most: int) -> "EarlierVectors":
         """Open what was embedded from a ``documents.parquet`` in parts of at most `most` documents."""
-        places, place = {}, 0
-        batches = iterate_batches(documents, most, ["id"])
-        names = (name for batch in batches for name in batch["id"].to_pylist())
-        for ids, _ in cut_parts(((name, "") for name in names), most):
-            places[ids] = place
-            place += len(ids)
+        places = dict(locate_parts(documents, most))
         return cls(np.load(vectors, mmap_mode="r", allow_pickle=False), places)
 
     def find(self, ids: tuple[str, ...]) -> NDArray[np.float16] | None:

@@ -99,7 +99,7 @@ def hand_out(
                     if failure is None and _may_pass(error) and tries[number] < attempts:
                         waiting.appendleft((number, unit))
                     elif failure is None:
-                        failure = _explain(error, unit.name, attempts)
+                        failure = _explain(error, unit.name, tries[number])
                         waiting.clear()
                 workers.give_back(worker)
     finally:
@@ -113,10 +113,11 @@ def _may_pass(error: Exception) -> bool:
     return isinstance(error, WorkerDied | TransientError)
 
 
-def _explain(error: Exception, name: str, attempts: int) -> Exception:
+def _explain(error: Exception, name: str, tries: int) -> Exception:
     """Return the error that the caller is to see."""
     if not isinstance(error, WorkerDied):
         return error
+    cause = f" ({error})" if str(error) else ""
     return TransientError(
-        f"the worker of {name} died {attempts} times, perhaps for want of memory; lower runtime.workers"
+        f"the worker of {name} died at try {tries}, perhaps for want of memory{cause}; lower runtime.workers"
     )

@@ -79,10 +79,11 @@ class Executor(Protocol):
     ) -> Generator[tuple[AnyUnit, Any], None, None]:
         """Yield each unit with what it returned, in the order in which they end; they begin in the order given.
 
-        A worker that dies and a `TransientError` are no failure the first time: the unit is tried once more. After the
-        first failure nothing begins; what is being worked on is finished and yielded, then the failure is raised. Where
-        the caller closes the iterator or is interrupted, nothing begins either and what is being worked on is ended at
-        once; wrap it in `contextlib.closing`, so that this does not wait for the garbage collector.
+        A worker that dies and a `TransientError` are no failure the first time: the unit is tried once more, by Ray's
+        workers as often as `runtime.ray.max_retries` says. After the first failure nothing begins; what is being worked
+        on is finished and yielded, then the failure is raised. Where the caller closes the iterator or is interrupted,
+        nothing begins either and what is being worked on is ended at once; wrap it in `contextlib.closing`, so that
+        this does not wait for the garbage collector.
 
         Parameters
         ----------
@@ -94,7 +95,7 @@ class Executor(Protocol):
         Raises
         ------
         TransientError
-            A unit's worker died twice, or the unit raised it twice.
+            A unit's worker died, or the unit raised it, at its last try.
         ClimbError
             What a unit raised.
         UnitError

@@ -11,6 +11,7 @@ one place. A unit is handed to an actor that is up; one that waits for room in t
 import os
 import sys
 from collections.abc import Collection, Generator, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,9 +20,9 @@ from climb_assets.config_ray import Ray
 from climb_assets.errors import ConfigError, TransientError
 from climb_assets.executor.capacity import Capacity
 from climb_assets.executor.dispatch import Workers, hand_out
-from climb_assets.executor.executor import AnyUnit, Executor, Layout, Progress, Resources, Unit
+from climb_assets.executor.executor import AnyUnit, Executor, Layout, Progress, Resources, Unit, UnitError
 from climb_assets.executor.layout import choose_layout
-from climb_assets.executor.ray_cluster import Machine, connect
+from climb_assets.executor.ray_cluster import Machine, connect, own_address, require_life
 from climb_assets.executor.worker import (
     WorkerDied,
     prepare_process,
@@ -32,6 +33,7 @@ from climb_assets.executor.worker import (
 )
 
 MOST_LOST = 3  # workers in a row that do not come up, before that is an error
+LOOK_SECONDS = 10.0  # without an answer, after which the cluster is looked at
 STEP = 2**28  # bytes that memory is asked for in, so that units which need nearly the same share actors
 
 
@@ -41,18 +43,21 @@ class Kind:
 
     Parameters
     ----------
+    cluster
+        Where its cluster is: one that was started anew has none of the actors of the one before.
     threads
         Its cores, and the threads that it computes with.
-    paths
-        Where it looks for modules; None: where its machine's Python does.
+    shared
+        Whether its cluster is one that others use too, and its machine's Python finds its modules where it does.
     private
         Whether what it writes is for its account alone.
     """
 
+    cluster: str
     threads: int
     gpus: float
     memory_bytes: int
-    paths: str | None
+    shared: bool
     private: bool
 
 
@@ -120,10 +125,11 @@ class RayExecutor(Executor):
         """Return the kind of actor that runs a unit: on a machine with too little memory it has all of it."""
         room = [machine.capacity.memory_bytes for machine in self._machines()]
         return Kind(
+            own_address(),
             threads,
             self._settings.gpus if resources.gpu else 0.0,
             min([resources.memory_bytes, *room]) // STEP * STEP,
-            os.pathsep.join(sys.path) if self._settings.address is None else None,
+            self._settings.address is not None,
             self._private,
         )
 
@@ -142,7 +148,7 @@ class RayWorker:
 
         self.kind = kind
         self.is_alive, self.was_up = True, False
-        paths = {"PYTHONPATH": kind.paths} if kind.paths is not None else {}
+        paths = {} if kind.shared else {"PYTHONPATH": os.pathsep.join(sys.path)}
         options = {
             "num_cpus": kind.threads,
             "num_gpus": kind.gpus,
@@ -155,11 +161,11 @@ class RayWorker:
 
     def call(self) -> None:
         """Ask for an answer, which comes when it is up."""
-        self.answering = self._actor.is_up.remote()
+        self.answering: Future[bytes] = self._actor.is_up.remote().future()
 
     def hand_over(self, unit: Unit) -> None:
         """Send a unit."""
-        self.answering = self._actor.run.remote(write_message(unit))
+        self.answering = self._actor.run.remote(write_message(unit)).future()
 
     def answer(self) -> Any:
         """Return what the unit that was handed over returned; waits.
@@ -169,12 +175,14 @@ class RayWorker:
         WorkerDied
             The process is gone, or its machine is not to be reached; should it come back, it is ended.
         ClimbError, UnitError
-            What the unit raised.
+            What the unit raised, or that it cannot be read there.
         """
         import ray
 
         try:
-            message = ray.get(self.answering)
+            message = self.answering.result()
+        except ray.exceptions.RayTaskError as error:
+            raise UnitError(str(error)) from None
         except ray.exceptions.RayError as error:
             self.end()
             raise WorkerDied(str(error)) from None
@@ -186,7 +194,7 @@ class RayWorker:
         import ray
 
         self.is_alive = False
-        if ray.is_initialized():  # else they are all gone
+        if ray.is_initialized() and own_address() == self.kind.cluster:  # else it is gone
             ray.kill(self._actor)
 
 
@@ -217,13 +225,13 @@ class _RayWorkers(Workers[RayWorker]):
         self._kind = kind
         self._free: list[RayWorker] = []
         self._called: list[RayWorker] = []  # and not known to be up: new ones, and those that were idle
-        self._lost = 0  # new ones that did not come up, since one did
+        self._lost: list[str] = []  # why new ones did not come up, since one did
 
     def take(self, wanted: int) -> RayWorker | None:
         """Return a worker that is up, or None while there is none; as many as are wanted are called."""
         if self._free:
             return self._free.pop()
-        while len(self._called) < wanted:
+        while len(self._called) < wanted and len(self._lost) < MOST_LOST:
             self._called.append(self._find())
         return None
 
@@ -233,20 +241,42 @@ class _RayWorkers(Workers[RayWorker]):
             self._free.append(worker)
 
     def wait(self, busy: Collection[RayWorker]) -> Collection[RayWorker]:
-        """Wait until one has answered or died; return it if it was busy, and else know that it is up."""
-        import ray
+        """Wait for an answer or a death; return those who were busy, and know of others that they are up.
 
-        answering = {worker.answering: worker for worker in [*busy, *self._called]}
-        (reference,), _ = ray.wait(list(answering), num_returns=1)
-        worker = answering[reference]
-        if worker in busy:
-            return [worker]
-        self._hear(worker)
-        return []
+        The wait is Python's: within one of Ray's, whatever a signal raises is lost, but for Ctrl-C.
+
+        Raises
+        ------
+        TransientError
+            The cluster is gone, or nobody is at work and workers do not come up.
+        """
+        if not busy and len(self._lost) == MOST_LOST:
+            raise TransientError(f"workers of Ray do not come up: {self._lost[-1]}")
+        answered = wait([worker.answering for worker in [*busy, *self._called]], LOOK_SECONDS, FIRST_COMPLETED).done
+        if not answered:
+            require_life()
+            self._make_room()
+        for worker in [worker for worker in self._called if worker.answering in answered]:
+            self._hear(worker)
+        return [worker for worker in busy if worker.answering in answered]
 
     def close(self) -> None:
-        """Keep the workers for the next units, those too that are not up yet."""
-        _IDLE.extend([*self._called, *self._free])
+        """Keep the workers for the next units where the cluster is this process's own.
+
+        One that never came up is ended: it would take the room of another. In a cluster of several users all are ended,
+        as whoever waits for room may hold what this process waits for.
+        """
+        workers = [*self._called, *self._free]
+        kept = [worker for worker in workers if worker.is_alive and worker.was_up and not self._kind.shared]
+        _IDLE.extend(kept)
+        for worker in workers:
+            if worker not in kept:
+                worker.end()
+
+    def _make_room(self) -> None:
+        """Call the idle workers of this kind and end the others, if one that was called waits for room."""
+        while self._called and _IDLE:
+            self._called.append(self._find())
 
     def _hear(self, worker: RayWorker) -> None:
         """Take a worker that was called among the free ones, if it is up."""
@@ -254,12 +284,10 @@ class _RayWorkers(Workers[RayWorker]):
         try:
             worker.answer()
         except WorkerDied as error:
-            self._lost += not worker.was_up
-            if self._lost == MOST_LOST:
-                raise TransientError(f"workers of Ray do not come up: {error}") from None
+            self._lost += [] if worker.was_up else [str(error)]
         else:
             self._free.append(worker)
-            self._lost = 0
+            self._lost.clear()
 
     def _find(self) -> RayWorker:
         """Return an idle worker that was called, or a new one."""

@@ -19,7 +19,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -36,14 +36,15 @@ FOLDERS = Path("/tmp")  # and not where TMPDIR leads: the path of a Unix socket 
 LOCK = ".lock"  # a file beside a folder, held while that is used
 LOOPBACK_ONLY = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # 0: as Ray does on these, where more would ask a firewall
 KILL = """
-import os, sys
+import os, signal, sys
 os.read(0, 1)
 for process in sys.argv[1:]:
     try:
-        os.kill(int(process), 9)
+        signal.pidfd_send_signal(int(process), signal.SIGKILL)
     except ProcessLookupError:
         pass
 """
+START_SECONDS = 180.0  # after which a cluster that is being started is given up
 QUIET: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR}
 
 _CHANGING = threading.Lock()
@@ -60,6 +61,8 @@ class Machine:
 
 def connect(address: str | None, capacity: Capacity | None = None) -> list[Machine]:
     """Belong to a cluster, unless this process does already, and return its machines that have cores.
+
+    One that was started here and has died is started anew.
 
     Parameters
     ----------
@@ -81,12 +84,34 @@ def connect(address: str | None, capacity: Capacity | None = None) -> list[Machi
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         import ray
 
+        if ray.is_initialized() and address is None and not _is_alive():
+            ray.shutdown()
+            _STARTED.close()
         if not ray.is_initialized():
             with _keeping_handler():
                 _join(address) if address is not None else _start(capacity or measure_capacity())
                 atexit.register(disconnect)  # after all that Ray has registered, so it comes before that
     found = [_read_machine(node["Resources"]) for node in ray.nodes() if node["Alive"]]
     return [machine for machine in found if machine.capacity.cores]
+
+
+def own_address() -> str:
+    """Return where the cluster is to which this process belongs."""
+    import ray
+
+    return str(ray.get_runtime_context().gcs_address)
+
+
+def require_life() -> None:
+    """Raise TransientError if no machine of the cluster is there any more."""
+    if not _is_alive():
+        raise TransientError("the machines of the Ray cluster are gone; run again, and see Ray's logs if they go again")
+
+
+def _is_alive() -> bool:
+    import ray
+
+    return any(node["Alive"] for node in ray.nodes())
 
 
 def disconnect() -> None:
@@ -121,7 +146,7 @@ def _join(address: str) -> None:
     import ray
 
     try:
-        ray.init(address=address, **QUIET)
+        _call_in_lasting_thread(partial(ray.init, address=address, **QUIET))
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ConfigError(
             f"runtime.ray.address: no Ray cluster answers at {address!r} from this machine ({error}); start climb on a "
@@ -143,16 +168,20 @@ def _start(capacity: Capacity) -> None:
         }
         _call_in_lasting_thread(partial(ray.init, address="local", **options, **QUIET))
         _have_agents_killed()
-    except Exception as error:
+    except BaseException as error:
         ray.shutdown()
         _STARTED.close()
-        raise TransientError(f"no Ray cluster could be started on this machine ({error}); run again") from error
+        if not isinstance(error, Exception):
+            raise
+        raise TransientError(f"no Ray cluster could be started on this machine ({error!r}); run again") from error
 
 
 def _call_in_lasting_thread(function: Callable[[], Any]) -> Any:
     """Return what a function returns whose processes end with the thread that started them: it ends with this process.
 
-    Ray asks the kernel for that (PR_SET_PDEATHSIG), so that none stays however this process ends.
+    Ray asks the kernel for that (PR_SET_PDEATHSIG), so that none stays however this process ends. Nor does Ray put
+    handlers of its own in place of Python's from a thread that is not the main one. Who is interrupted meanwhile waits
+    until the function is done.
     """
     outcome: Future[Any] = Future()
 
@@ -164,16 +193,22 @@ def _call_in_lasting_thread(function: Callable[[], Any]) -> Any:
         threading.Event().wait()
 
     threading.Thread(target=do, name="parent of Ray", daemon=True).start()
-    return outcome.result()
+    try:
+        return outcome.result(START_SECONDS)
+    except BaseException:
+        wait([outcome], START_SECONDS)
+        raise
 
 
 def _have_agents_killed() -> None:
     """Start a process that kills Ray's agents once this one is gone: they would wait a minute for their cluster."""
     raylets = [process for process in psutil.Process().children() if process.name() == "raylet"]
-    agents = [str(agent.pid) for raylet in raylets for agent in raylet.children()]
+    agents = [os.pidfd_open(agent.pid) for raylet in raylets for agent in raylet.children()]  # no other gets its number
     heard, lifeline = os.pipe()
-    subprocess.Popen([sys.executable, "-S", "-c", KILL, *agents], stdin=heard, start_new_session=True)
-    os.close(heard)
+    command = [sys.executable, "-S", "-c", KILL, *map(str, agents)]
+    subprocess.Popen(command, stdin=heard, pass_fds=agents, start_new_session=True)
+    for descriptor in (heard, *agents):
+        os.close(descriptor)
     _STARTED.callback(os.close, lifeline)
 
 
@@ -192,16 +227,20 @@ def _keeping_handler() -> Iterator[None]:
 
 
 def _make_folder() -> Path:
-    """Return a new folder for sockets and logs, which goes with the cluster; what killed processes left goes now."""
+    """Return a new folder for sockets and logs, which goes with the cluster; what killed processes left goes now.
+
+    It lies in one that is this account's alone, as Ray opens its own to everybody.
+    """
     prefix = f"climb-ray-{os.getuid()}-"
     for lock in FOLDERS.glob(f"{prefix}*{LOCK}"):
-        if lock.lstat().st_uid == os.getuid() and not is_held(lock):
-            shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
-            remove_unheld(lock)
+        with contextlib.suppress(FileNotFoundError):  # another process was here first
+            if lock.lstat().st_uid == os.getuid() and not is_held(lock):
+                shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+                remove_unheld(lock)
     folder = FOLDERS / f"{prefix}{secrets.token_hex(4)}"
     lock = folder.with_suffix(LOCK)
     _STARTED.enter_context(hold(lock))
     _STARTED.callback(lock.unlink, missing_ok=True)
     _STARTED.callback(shutil.rmtree, folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
-    return folder
+    return folder / "ray"

@@ -62,6 +62,10 @@ class LocalWorker:
                 env=os.environ | thread_variables(threads) | {"PYTHONPATH": os.pathsep.join(sys.path)},
                 pass_fds=(theirs.fileno(), heard),
             ).result()
+        except BaseException:
+            self.line.close()
+            os.close(self._lifeline)
+            raise
         finally:
             theirs.close()
             os.close(heard)
@@ -79,7 +83,7 @@ class LocalWorker:
         """Return what the unit that was handed over returned; see `climb_assets.executor.dispatch.Worker`."""
         try:
             message = self.line.recv_bytes()
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):  # the latter where it was killed within its answer
             self.end()
             raise WorkerDied from None
         return read_answer(message)

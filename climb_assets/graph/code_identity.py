@@ -60,6 +60,7 @@ LEFT_OUT: dict[str, str] = {
     "graph.kept": "says what is to be made anew",
     "graph.materializer": "finds inputs and settings, which enter by their versions and values",
     "graph.normal_form": "makes the hashes",
+    "graph.part_unit": "who embeds a part; what is made comes with it",
     "graph.partition_unit": "who makes a partition; what is made comes with it",
     "graph.planner": "says what is to be made",
     "graph.raw_versions": "says which raw files may be read, which enter by their content",

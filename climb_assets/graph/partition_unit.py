@@ -14,11 +14,13 @@ from climb_assets.corpus.raw_files import Listing
 from climb_assets.environment import resolve_device
 from climb_assets.errors import ComputeError
 from climb_assets.executor.backends import make_executor
-from climb_assets.executor.executor import Resources
+from climb_assets.executor.executor import Executor, Resources
 from climb_assets.graph.assets import SPEC
 from climb_assets.graph.code_identity import code_at_start
 from climb_assets.graph.materializer import Made, Materializer
+from climb_assets.graph.part_unit import parts_to_embed
 
+DOCUMENTS, EMBEDDINGS = "corpus_shards", "embeddings"
 SHARD_BYTES = 2 * 2**30  # torch and the libraries of the encoder, a part of a shard
 
 
@@ -63,38 +65,64 @@ class MakePartition:
 def make_partitions(climb: Materializer, assets: tuple[str, ...], keys: Sequence[str]) -> Iterator[Made]:
     """Make some partitions of a chain of assets and yield each as it comes.
 
-    Shards know nothing of one another and are shared out among the workers, each of which loads the encoder once;
-    iterations need one another and are walked in order. A single worker of this machine would be a second process for
-    nothing, so this one does the work then; one of Ray may be where the GPUs are.
+    Shards know nothing of one another and are shared out among the workers, each of which loads the encoder once; of
+    one that is more than a worker's share, the parts are embedded by all of them first. Iterations need one another and
+    are walked in order. A single worker of this machine would be a second process for nothing, so this one does the
+    work then; one of Ray may be where the GPUs are.
 
     Raises
     ------
     ClimbError
         What the first one that failed says; those that were finished before have been yielded.
     """
+    documents_end = assets.index(DOCUMENTS) + 1 if DOCUMENTS in assets and EMBEDDINGS in assets else 0
+    for chain in (assets[:documents_end], assets[documents_end:]):
+        if chain:
+            yield from _make_chain(climb, chain, keys)
+
+
+def _make_chain(climb: Materializer, assets: tuple[str, ...], keys: Sequence[str]) -> Iterator[Made]:
+    """Make partitions of assets that are made without a look at other partitions in between."""
     runtime, resources = climb.config.runtime, _resources(climb.config, assets)
     executor, independent = make_executor(runtime), SPEC[assets[0]].dimension == "shard"
-    here = runtime.backend == "local" and (len(keys) == 1 or executor.layout(resources).workers == 1)
-    if here or not independent:
+    alone = not independent or (runtime.backend == "local" and executor.layout(resources).workers == 1)
+    if not alone:
+        share = runtime.model_copy(update={"threads": runtime.threads or executor.layout(resources).threads})
+        config = climb.config.model_copy(update={"runtime": share})
+        if EMBEDDINGS in assets:
+            _embed_parts(climb, config, keys, executor, resources)
+    if alone or (runtime.backend == "local" and len(keys) == 1):
         for key in keys:
             for asset in assets:
                 yield climb.make(asset, key)
         return
-    share = runtime.model_copy(update={"threads": runtime.threads or executor.layout(resources).threads})
-    config = climb.config.model_copy(update={"runtime": share})
     code = {asset: code_at_start(*SPEC[asset].functions) for asset in assets}
     units = [MakePartition(config, climb.listing(), code, key) for key in keys]
     tell = partial(climb.progress, ", ".join(assets))
     tell(0, len(units))
-    done = executor.map(units, resources, tell)
-    with closing(done):
+    with closing(executor.map(units, resources, tell)) as done:
         for _, made in done:
             yield from made
 
 
+def _embed_parts(
+    climb: Materializer, config: Config, shards: Sequence[str], executor: Executor, resources: Resources
+) -> None:
+    """Have the parts embedded of shards that are more than a worker's share."""
+    planned = Materializer(config)
+    planned.raw.see(climb.listing())
+    units = parts_to_embed(planned, shards, executor.layout(resources).workers)
+    if units:
+        tell = partial(climb.progress, "parts of embeddings")
+        tell(0, len(units))
+        with closing(executor.map(units, resources, tell)) as done:
+            for _ in done:
+                pass
+
+
 def _resources(config: Config, assets: tuple[str, ...]) -> Resources:
     """Return what making one partition needs at most."""
-    embeds, folder = "embeddings" in assets, Path(config.encoder.model)
+    embeds, folder = EMBEDDINGS in assets, Path(config.encoder.model)
     weights = sum(file.stat().st_size for file in folder.rglob("*.safetensors")) if embeds and folder.is_dir() else 0
     gpu = embeds and resolve_device(config.runtime.device) == "cuda"
     return Resources(SHARD_BYTES + 2 * weights, gpu=gpu)  # twice: as they are read, and as they compute

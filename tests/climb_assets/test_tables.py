@@ -1,5 +1,6 @@
 """Tables: what is written is read back, and a flipped bit is refused."""
 
+from itertools import accumulate
 from pathlib import Path
 
 import pyarrow as pa
@@ -8,7 +9,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from climb_assets.tables import ROW_GROUP, iterate_batches, read_rows, read_table, write_rows, write_table
+from climb_assets.tables import (
+    ROW_GROUP,
+    iterate_batches,
+    open_table,
+    read_rows,
+    read_span,
+    read_table,
+    write_rows,
+    write_table,
+)
 
 SCHEMA = pa.schema([("id", pa.string()), ("tokens", pa.int64())])
 
@@ -68,6 +78,15 @@ def test_rows_of_one_value_are_read_wherever_they_lie(tmp_path: Path, counts: li
         assert rows == list(range(start, start + count))
         start += count
     assert read_rows(tmp_path / "t.parquet", "shard", "another").num_rows == 0
+
+
+@given(sizes=st.lists(st.integers(1, 5), min_size=1, max_size=5), first=st.integers(0, 9), rows=st.integers(1, 9))
+def test_a_span_is_read_wherever_it_lies(tmp_path_factory, sizes: list[int], first: int, rows: int) -> None:
+    path, numbers = tmp_path_factory.mktemp("span") / "t.parquet", list(range(sum(sizes)))
+    with open_table(path, pa.schema([("row", pa.int64())])) as writer:
+        for group, end in zip(sizes, accumulate(sizes), strict=True):
+            writer.write_table(pa.table({"row": numbers[end - group : end]}))
+    assert read_span(path, first, rows, ["row"])["row"].to_pylist() == numbers[first : first + rows]
 
 
 def test_failed_write_leaves_the_old_table(tmp_path: Path) -> None:

@@ -8,9 +8,11 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
@@ -23,7 +25,7 @@ from climb_assets.errors import ConfigError, TransientError
 from climb_assets.executor.executor import Layout, Resources
 from climb_assets.executor.worker import LIBRARIES
 from tests.climb_assets.executor.backends import MACHINE, SMALL, end_workers, needs_ray, two_workers, wait_until
-from tests.climb_assets.executor.units import Echo, Stumble, Variables
+from tests.climb_assets.executor.units import Echo, Mark, Stumble, Variables
 
 pytestmark = needs_ray
 GIB = 2**30
@@ -48,6 +50,13 @@ def test_a_cluster_of_its_own_listens_on_loopback_alone() -> None:
     for address in listening:
         found = ip_address(address)
         assert (getattr(found, "ipv4_mapped", None) or found).is_loopback
+
+
+def test_its_sockets_and_logs_are_this_accounts_alone() -> None:
+    list(two_workers("ray").map([Echo(1)], SMALL))
+    folders = [path for path in Path("/tmp").glob(f"climb-ray-{os.getuid()}-*") if path.is_dir()]
+    assert folders
+    assert {path.stat().st_mode & 0o777 for path in folders} == {0o700}
 
 
 def test_who_has_no_token_runs_nothing_in_it() -> None:
@@ -84,13 +93,47 @@ def test_where_nobody_says_how_many_the_cluster_is_filled() -> None:
         executor.layout(Resources(GIB, gpu=True))
 
 
-def test_workers_without_room_keep_no_unit_from_those_that_are_up() -> None:
+def test_workers_without_room_keep_no_unit_from_those_that_are_up(tmp_path: Path) -> None:
     from climb_assets.executor.ray import RayExecutor
 
-    executor = RayExecutor(5, Ray(), capacity=MACHINE)  # on two cores
+    end_workers("ray")
+    executor = RayExecutor(5, Ray(max_retries=2), capacity=MACHINE)  # on two cores
     found = dict(executor.map([Echo(number, 0.05) for number in range(8)], SMALL))
     assert len(found) == 8
     assert len({process for _, process in found.values()}) <= 2
+    assert dict(executor.map([Stumble(tmp_path, 2)], SMALL)) == {Stumble(tmp_path, 2): 2}  # nor later ones
+
+
+def test_whoever_waits_hears_a_signal() -> None:
+    class Alarm(Exception):
+        pass
+
+    def ring(number: int, frame: object) -> None:
+        raise Alarm
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, 2)
+    try:
+        with pytest.raises(Alarm):
+            list(two_workers("ray").map([Echo(1, 600)], SMALL))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_cluster_that_died_is_an_error_and_a_new_one_is_started(tmp_path: Path) -> None:
+    def kill() -> None:
+        wait_until((tmp_path / "begun-0").exists)
+        for process in psutil.Process().children():
+            if process.name() == "raylet":
+                process.kill()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    with pytest.raises(TransientError):
+        list(two_workers("ray").map([Mark(tmp_path, 0, 600)], SMALL))
+    killer.join()
+    assert [value for _, (value, _) in two_workers("ray").map([Echo(1)], SMALL)] == [1]
 
 
 def test_a_unit_is_tried_as_often_as_is_asked_for(tmp_path: Path) -> None:

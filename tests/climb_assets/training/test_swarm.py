@@ -293,7 +293,7 @@ def test_a_worker_that_keeps_dying_is_reported(
 ) -> None:
     end_idle_workers()  # which is why this test is the last, and the one before it kills them: the others share them
     monkeypatch.setattr(sys, "executable", shutil.which("false"))  # no interpreter starts
-    with pytest.raises(TransientError, match="died 2 times"):
+    with pytest.raises(TransientError, match="died at try 2"):
         Swarm(lake, data, one_worker(conditions)).run([ONE], make_training(), {})
 
 
