@@ -28,11 +28,7 @@ from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.spec import artefact_name
 from climb_assets.search.questions import ASKED, read_asked
 from climb_assets.store.artifacts import Artifact
-from climb_assets.store.garbage import Entry, Key, Survey, remove_garbage, survey
-from climb_assets.store.local import LocalStore
-from climb_assets.store.object_garbage import remove_garbage as remove_objects
-from climb_assets.store.object_garbage import survey as survey_objects
-from climb_assets.store.objects import ObjectStore
+from climb_assets.store.garbage import Entry, Key, Survey
 from climb_assets.store.store import Store
 from climb_assets.training.domain_tokens import DOMAIN_TOKENS
 from climb_assets.training.measurement import TASKS
@@ -40,7 +36,6 @@ from climb_assets.training.proxy_orders import COMMAND, MODELS, SCORES, TELL, TR
 from climb_assets.training.reweighting import DOREMI, REWEIGH
 
 Models = Literal["used", "reusable", "all"]
-Sweepable = LocalStore | ObjectStore
 
 ASSETS = frozenset({*SPEC, *STORES})  # whose artefacts may be garbage
 
@@ -72,7 +67,7 @@ class Garbage:
     bundles
         For each exported audit bundle, how many artefacts and bytes are needed for it alone.
     left
-        Paths that are neither needed nor garbage, and why each is left alone.
+        What is neither needed nor garbage, and why each is left alone.
     """
 
     deleted: bool
@@ -90,7 +85,7 @@ class Garbage:
 
 def find_garbage(materializer: Materializer, models: Models = "reusable", *, keep_unfinished: bool = False) -> Garbage:
     """Return what `collect_garbage` would remove; nothing is written."""
-    store = _sweepable(materializer)
+    store = materializer.store
     needed = mark(store, models)
     named = _named_by_bundles(materializer.config, store)
     found = _survey(store, needed, named, keep_unfinished=keep_unfinished)
@@ -119,19 +114,19 @@ def collect_garbage(
     ClimbError
         What is needed cannot be told: a reference, a manifest or a lineage is damaged.
     """
-    store = _sweepable(materializer)
-    with store.undisturbed() as began:
+    store = materializer.store
+    with store.garbage.undisturbed() as right:
         needed = mark(store, models)
         named = _named_by_bundles(materializer.config, store)
-        found = _survey(store, needed, named, keep_unfinished=keep_unfinished, since=began)
-        left = remove_objects(store, found) if isinstance(store, ObjectStore) else remove_garbage(store, found)
+        found = _survey(store, needed, named, keep_unfinished=keep_unfinished, since=right.began)
+        left = store.garbage.remove(found, right)
         gone = _gone(materializer.digests)
         if materializer.digests is not None and gone:
             materializer.digests.forget(gone)
-        after = _survey(store, needed, named, keep_unfinished=keep_unfinished, since=began).bytes
-    still = {one.path for one in left}
-    removed = tuple(entry for entry in found.garbage if entry.path not in still)
-    stayed = tuple(entry for entry in found.garbage if entry.path in still)
+        after = _survey(store, needed, named, keep_unfinished=keep_unfinished, since=right.began).bytes
+    still = {one.place for one in left}
+    removed = tuple(entry for entry in found.garbage if entry.place not in still)
+    stayed = tuple(entry for entry in found.garbage if entry.place in still)
     outcome = Survey((*found.needed, *stayed), removed, (*found.left, *left))
     return _tell(outcome, needed, named, after, len(gone), deleted=True)
 
@@ -213,14 +208,8 @@ def _named_by_bundles(config: Config, store: Store) -> dict[str, set[Key]]:
     return {path.name: {key for key in named if store.find(*key) is not None} for path, named in bundles.items()}
 
 
-def _sweepable(materializer: Materializer) -> Sweepable:
-    store = materializer.store
-    assert isinstance(store, Sweepable), "a configuration names no other"
-    return store
-
-
 def _survey(
-    store: Sweepable,
+    store: Store,
     needed: set[Key],
     named: dict[str, set[Key]],
     *,
@@ -229,9 +218,7 @@ def _survey(
 ) -> Survey:
     everything = needed.union(*named.values())
     assets = {*ASSETS, GENERATIONS}
-    if isinstance(store, ObjectStore):
-        return survey_objects(store, assets, everything, keep_unfinished=keep_unfinished, since=since)
-    return survey(store, assets, everything, keep_unfinished=keep_unfinished, since=since)
+    return store.garbage.survey(assets, everything, keep_unfinished=keep_unfinished, since=since)
 
 
 def _gone(digests: DigestCache | None) -> list[Any]:
@@ -245,7 +232,7 @@ def _tell(
     for name, keys in named.items():
         alone = [entry for entry in found.needed if entry.kind == "artefact" and entry.key in keys - needed]
         bundles[name] = (len(alone), sum(entry.bytes for entry in alone))
-    left = {str(one.path): one.reason for one in found.left}
+    left = {one.place: one.reason for one in found.left}
     return Garbage(deleted, found.bytes, after, tuple(_freed(found)), digests, bundles, left)
 
 

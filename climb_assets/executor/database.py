@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from climb_assets.executor.capacity import measure_capacity, thread_count
+from climb_assets.store.files import UNFINISHED
 
 if TYPE_CHECKING:
     import duckdb
 
-SCRATCH = ".duckdb"
+SCRATCH = f".duckdb{UNFINISHED}"  # so it goes with what else a dead writer left half written
 SHARE = 2  # half of this process's share of the memory: Arrow, NumPy and the tables that are handed over need some too
 
 

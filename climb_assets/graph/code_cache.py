@@ -13,12 +13,12 @@ import hashlib
 import json
 import os
 import sys
-import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-BEGUN_NS = time.time_ns()  # when this process loaded its code
+from climb_assets import BEGUN_NS
+
 RACY_NS = 2_000_000_000  # what changed so shortly before may have changed after: clocks tick, and differ
 MOST = 16  # states that are remembered; each takes some 100 kB
 
@@ -43,7 +43,7 @@ class CodeCache:
     folder
         Made when first used; None: the user's own.
     begun_ns
-        When the process that asks loaded its code, in nanoseconds since the epoch.
+        When the process that asks began to load its code, in nanoseconds since the epoch.
     """
 
     def __init__(self, folder: Path | None = None, begun_ns: int = BEGUN_NS) -> None:

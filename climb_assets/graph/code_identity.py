@@ -23,7 +23,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from climb_assets.errors import ConfigError
+from climb_assets import BEGUN_NS
+from climb_assets.errors import ComputeError, ConfigError
 from climb_assets.graph.code_cache import CodeCache, Entries, SourceFile, key_of
 from climb_assets.graph.definitions import Definition, Module, read_module
 from climb_assets.graph.reachability import Package
@@ -87,6 +88,7 @@ LEFT_OUT: dict[str, str] = {
     "store.garbage": "removes what nothing needs, and makes nothing",
     "store.glance": "where artefacts lie",
     "store.local": "where artefacts lie",
+    "store.local_garbage": "removes what nothing needs, and makes nothing",
     "store.locks": "who may write when; what is written comes with it",
     "store.manifests": "refuses what is no manifest, and makes nothing",
     "store.object_garbage": "removes what nothing needs, and makes nothing",
@@ -171,11 +173,17 @@ class Code:
         code = {module: hashes[module] for module in sorted(hashes) if hashes[module] != NOTHING}
         return Found(code, reached.outside - sys.stdlib_module_names)
 
+    def changed_since(self, moment_ns: int) -> frozenset[str]:
+        """Return the modules whose files were changed after a moment, in nanoseconds since the epoch."""
+        changed = (self._module(file) for file in self.sources if file.changed_ns > moment_ns)
+        return frozenset(module.removeprefix(f"{self._root.name}.") for module in changed)
+
     def _parse(self, file: SourceFile) -> Module:
-        path = Path(file.path)
-        parts = path.relative_to(self._root.parent).with_suffix("").parts
-        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-        return read_module(name, path, self.sources[file])
+        return read_module(self._module(file), Path(file.path), self.sources[file])
+
+    def _module(self, file: SourceFile) -> str:
+        parts = Path(file.path).relative_to(self._root.parent).with_suffix("").parts
+        return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 class CodeReader:
@@ -313,11 +321,19 @@ def packages_of(*functions: str) -> frozenset[str]:
 
 
 def code_at_start(*functions: str) -> dict[str, str]:
-    """Return the code of functions as it was when this process first asked for any.
+    """Return the code of functions as this process runs it.
 
-    A process goes on running the code that it has imported, so a later look at the disk would lie.
+    A process goes on running what it has imported, so the disk is looked at once, when code is first asked for.
+
+    Raises
+    ------
+    ComputeError
+        Some of it was changed between the beginning of the process and that look, so nobody knows which of it runs.
     """
-    return dict(_at_start().find(functions).code)
+    code = _at_start().find(functions).code
+    if changed := sorted(code.keys() & _at_start().changed_since(BEGUN_NS)):
+        raise ComputeError(f"the source code of {', '.join(changed)} was changed after this process began; start again")
+    return dict(code)
 
 
 def packages_at_start(function: str) -> frozenset[str]:

@@ -245,7 +245,8 @@ def data_version_of(files: Mapping[str, Mapping[str, Any]]) -> str:
     return sha256_text(canonical_json({name: record["sha256"] for name, record in files.items()}))[:32]
 
 
-_VERIFIED: dict[tuple[str, int, int, int], str] = {}
+MOST_VERIFIED = 100_000  # files whose hashes a process remembers
+_verified: dict[tuple[str, int, int, int], str] = {}
 
 
 def verify_file(path: Path, sha256: str, *, again: bool = False) -> None:
@@ -261,9 +262,13 @@ def verify_file(path: Path, sha256: str, *, again: bool = False) -> None:
     except FileNotFoundError:
         raise CorruptArtifact(f"{path} is gone; run `climb up` to make it again") from None
     key = (str(path), stat.st_size, stat.st_mtime_ns, stat.st_ino)
-    if again or key not in _VERIFIED:
-        _VERIFIED[key] = sha256_file(path)
-    if _VERIFIED[key] != sha256:
+    found = None if again else _verified.get(key)
+    if found is None:
+        found = sha256_file(path)
+        if len(_verified) >= MOST_VERIFIED:
+            _verified.clear()
+        _verified[key] = found
+    if found != sha256:
         raise CorruptArtifact(f"{path} is not what its manifest promises; delete its folder and run `climb up`")
 
 
@@ -271,12 +276,12 @@ def seal(order: Order, draft: Draft) -> dict[str, Any]:
     """Hash and sync every file and folder of a draft and write its manifest, last."""
     files = {}
     for path in sorted(draft.path.rglob("*")):
+        name = path.relative_to(draft.path).as_posix()
         if path.is_dir():
             sync_folder(path)
-        elif path.name != RUN_FACTS:
+        elif name != RUN_FACTS:
             sync_file(path)
-            record = {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
-            files[path.relative_to(draft.path).as_posix()] = record
+            files[name] = {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
     recorded = {
         "asset": order.asset,
         "partition": order.partition,

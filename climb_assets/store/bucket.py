@@ -94,16 +94,14 @@ class Bucket:
         """Return objects, or None for those that are not there; many are read at once."""
         glance = self._memory.glance
         listed = [None if glance is None else glance.find(key) for key in keys]
-        unknown = [key for key, one in zip(keys, listed, strict=True) if one is None or not self._memory.recall(one)]
+        known = [None if one is None else self._memory.recall(one) for one in listed]
+        unknown = [key for key, one in zip(keys, known, strict=True) if one is None]
         with ThreadPoolExecutor(READ_AT_ONCE) as readers:
             now = dict(zip(unknown, readers.map(self.read_now, unknown), strict=True))
         for key, found in now.items():
             if found is not None:
                 self._memory.note(key, found)
-        return [
-            now[key] if key in now else self._memory.recall(one) if one is not None else None
-            for key, one in zip(keys, listed, strict=True)
-        ]
+        return [now[key] if one is None else one for key, one in zip(keys, known, strict=True)]
 
     def read_now(self, key: str) -> Object | None:
         """Return an object as it is at this moment, whatever is asked by a glance."""
@@ -189,19 +187,23 @@ class Bucket:
     def download(self, key: str, path: Path, size: int) -> bool:
         """Write an object of this size into a file, a part at a time; return False where there is none.
 
-        What is not of this size comes out shorter or longer: whoever wants this very object has its checksum.
+        What is of another size comes out as it is, or, where parts were asked for, as an empty file: a store refuses a
+        part that lies behind the end. Whoever wants this very object has its checksum.
         """
         import obstore
 
         def get(start: int) -> bytes:
             if size <= CHUNK:
                 return bytes(obstore.get(self._client, key).bytes())
+            if start == 0 and obstore.head(self._client, key)["size"] != size:
+                return b""
             return bytes(obstore.get_range(self._client, key, start=start, end=min(start + CHUNK, size)))
 
         try:
             with path.open("wb") as stream:
                 for start in range(0, max(size, 1), CHUNK):
-                    stream.write(self._ask(lambda start=start: get(start), key))  # type: ignore[misc]
+                    if not stream.write(self._ask(lambda start=start: get(start), key)):  # type: ignore[misc]
+                        break
         except FileNotFoundError:
             return False
         return True

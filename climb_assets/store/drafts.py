@@ -13,7 +13,7 @@ from pathlib import Path
 from climb_assets.device_faults import lacks_room
 from climb_assets.errors import TransientError
 from climb_assets.store.artifacts import MANIFEST, RUN_FACTS
-from climb_assets.store.files import UNFINISHED, make_folder, sync_folder
+from climb_assets.store.files import make_folder, remove_unfinished_below, sync_folder
 
 DRAFT, DISCARDED = ".partial", ".discarded"
 
@@ -35,8 +35,7 @@ def begin_draft(final: Path, *, resumable: bool, alone: bool) -> Path:
         else:
             discard(left)
     draft.mkdir(exist_ok=True)
-    for half_written in draft.rglob(f".*{UNFINISHED}"):  # or the seal would count it
-        half_written.unlink()
+    remove_unfinished_below(draft)  # or the seal would count it
     for name in (MANIFEST, RUN_FACTS):  # of a writer that died while it sealed
         (draft / name).unlink(missing_ok=True)
     return draft
@@ -62,17 +61,24 @@ def explained_faults(draft: Path, root: Path, asset: str) -> Iterator[None]:
 
 
 def discard(path: Path) -> None:
-    """Remove a folder, its name first: nobody finds it half removed, nor can its writer commit it any more.
+    """Remove a folder, its name first: nobody finds it half removed, nor can its writer commit it any more."""
+    aside = set_aside(path)
+    if aside is not None:
+        shutil.rmtree(aside, ignore_errors=True)
 
-    The new name is on the disk before anything of it is gone, so that no power cut brings back a part.
+
+def set_aside(path: Path) -> Path | None:
+    """Take a folder's name from it and return where it lies now, as what is discarded; None: there is none.
+
+    The new name is on the disk before anything else happens, so that no power cut brings back a part.
     """
-    discarded = _hidden(path, DISCARDED)
+    aside = _hidden(path, DISCARDED)
     try:
-        path.rename(discarded)
+        path.rename(aside)
     except FileNotFoundError:
-        return
+        return None
     sync_folder(path.parent)
-    shutil.rmtree(discarded, ignore_errors=True)
+    return aside
 
 
 def _hidden(path: Path, kind: str) -> Path:

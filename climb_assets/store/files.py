@@ -76,11 +76,20 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 def remove_unfinished(path: Path) -> None:
     """Remove what writers of `path` who died left beside it; nobody may be writing it now."""
-    for left in path.parent.glob(f".{path.name}.*{UNFINISHED}"):
-        if left.is_dir():
-            shutil.rmtree(left, ignore_errors=True)
+    _remove_all(path.parent.glob(f".{path.name}.*{UNFINISHED}"))
+
+
+def remove_unfinished_below(folder: Path) -> None:
+    """Remove what writers who died left half written at any depth of a folder; nobody may be writing into it now."""
+    _remove_all(sorted(folder.rglob(f".*{UNFINISHED}")))
+
+
+def _remove_all(paths: Iterable[Path]) -> None:
+    for path in paths:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
         else:
-            left.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
 
 
 def _unfinished(path: Path) -> Path:

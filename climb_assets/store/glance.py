@@ -57,9 +57,9 @@ class Memory:
             self._here.glance = None
 
     def recall(self, listed: Listed) -> Object | None:
-        """Return an object that was read before, if it is the one that is listed."""
-        found = self._objects.get(listed.key)
-        return found if found is not None and found.version.get("e_tag") == listed.version.get("e_tag") else None
+        """Return an object that was read before, if its ETag says that it is the one that is listed."""
+        found, tag = self._objects.get(listed.key), listed.version.get("e_tag")
+        return found if found is not None and tag is not None and found.version.get("e_tag") == tag else None
 
     def note(self, key: str, found: Object) -> None:
         """Remember an object; where they become too many, all are forgotten."""

@@ -17,10 +17,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from climb_assets.device_faults import NO_RIGHT
-from climb_assets.errors import CorruptArtifact, TransientError
+from climb_assets.errors import CorruptArtifact
 from climb_assets.store.artifacts import MANIFEST, UNPARTITIONED, Artifact, Draft, Order, seal, sha256_text
-from climb_assets.store.drafts import begin_draft, discard, explained_faults
+from climb_assets.store.drafts import begin_draft, discard, explained_faults, set_aside
 from climb_assets.store.files import UNFINISHED, make_folder, sync_folder, write_atomically
+from climb_assets.store.garbage import StoreGarbage
 from climb_assets.store.locks import hold
 from climb_assets.store.manifests import read_manifest, read_reference
 from climb_assets.store.store import Store
@@ -55,11 +56,12 @@ class LocalStore(Store):
                 write(draft)
                 manifest = seal(order, draft)
                 while not _commit(draft.path, final):
+                    lies_there = _identity(final)
                     found = self._whole(final)
                     if found is not None:  # of a writer that held no lease, and was first
                         discard(draft.path)
                         return found, False
-                    discard(final)
+                    _remove_damaged(final, lies_there)
         return Artifact(final, manifest, self), True
 
     def find(self, asset: str, partition: str | None, fingerprint: str) -> Artifact | None:
@@ -91,7 +93,10 @@ class LocalStore(Store):
         return artifact.path / name
 
     def is_sound(self, artifact: Artifact) -> bool:
-        """Return whether every byte of an artefact is what its manifest promises."""
+        """Return whether every byte of an artefact is what its manifest promises.
+
+        A file that this process has hashed before and that nobody has touched since is not read again.
+        """
         try:
             artifact.verify()
         except CorruptArtifact:
@@ -172,34 +177,12 @@ class LocalStore(Store):
                 granted = False  # a reader of a lake that it may not write
             yield granted
 
-    @contextlib.contextmanager
-    def undisturbed(self) -> Iterator[float]:
-        """Hold the store while nobody is in an `in_use` block, and let whoever wants to be in one wait.
+    @property
+    def garbage(self) -> StoreGarbage:
+        """What lies here besides what is needed; see `Store.garbage`."""
+        from climb_assets.store.local_garbage import LocalGarbage
 
-        Returns
-        -------
-        The time by the clock of the file system, as `stat` tells it.
-
-        Raises
-        ------
-        TransientError
-            It is in use, or the file system grants no lock, so that nobody can tell.
-        """
-        lock = self.in_use_lock
-        with contextlib.ExitStack() as held:
-            try:
-                granted = held.enter_context(hold(lock, wait=False))
-            except BlockingIOError:
-                raise TransientError(
-                    f"{self.root} is in use: something is being made, verified or exported; wait for it and run again"
-                ) from None
-            if not granted:
-                raise TransientError(
-                    f"the file system of {self.root} grants no locks, so whether it is in use cannot be told; run this "
-                    "on the host that has the disk"
-                )
-            os.utime(lock)
-            yield lock.stat().st_mtime
+        return LocalGarbage(self)
 
     def working_folder(self, order: Order) -> Path:
         """Return ``unfinished/<fingerprint>``, made if absent; see `Store.working_folder`."""
@@ -249,6 +232,22 @@ def _raise_unless_gone(error: OSError) -> None:
     """Raise what keeps a folder from being looked into; that is not the same as its being empty."""
     if not isinstance(error, FileNotFoundError | NotADirectoryError):
         raise error
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Return which folder lies here, as long as nothing in it gets another name; None where there is none."""
+    try:
+        stat = folder.stat()
+    except FileNotFoundError:
+        return None
+    return stat.st_ino, stat.st_mtime_ns
+
+
+def _remove_damaged(final: Path, damaged: tuple[int, int] | None) -> None:
+    """Remove the folder that was found damaged; what another writer has put in its place meanwhile goes back there."""
+    aside = set_aside(final)
+    if aside is not None and (_identity(aside) == damaged or not _commit(aside, final)):
+        discard(aside)
 
 
 def _commit(draft: Path, final: Path) -> bool:

@@ -1,23 +1,24 @@
-"""Garbage of a store in a bucket: what lies in it besides what is needed, and removing it.
+"""Garbage of a store in a bucket: looking through the objects, and removing those that are old and that nobody needs.
 
-What belongs here: looking through the objects below the store's address, and removing those that are old and that
-nobody needs. What is needed is not known here: see `climb_assets.audit.garbage`.
+What belongs here: what of the objects below the store's address is taken for garbage, and how it goes. What a survey is
+belongs to `climb_assets.store.garbage`.
 
 Whoever makes something is seen to be at work only as long as he says so (`ObjectStore.in_use`), and one who is late is
 taken for dead. So nothing is removed that was put down within the last `YOUNG_SECONDS`: his commit, whose reference is
 not set yet, and his files, whose manifest is still to come. What is older and was superseded he finds to be gone, and
-begins anew. What a dead writer left on this machine is removed as it is of a lake.
+begins anew. Whoever removes may be late himself: so he asks for his right, and looks at what he is about to remove,
+each time. What a dead writer left on this machine is removed as it is of a lake.
 """
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Collection, Iterator
-from pathlib import Path
+from dataclasses import dataclass, replace
 
-from climb_assets.errors import CorruptArtifact
-from climb_assets.store import garbage
+from climb_assets.errors import CorruptArtifact, TransientError
 from climb_assets.store.artifacts import MANIFEST, UNPARTITIONED
 from climb_assets.store.bucket_objects import Listed
-from climb_assets.store.garbage import UNKNOWN, Entry, Key, Left, Survey
+from climb_assets.store.garbage import UNKNOWN, Entry, Key, Kind, Left, StoreGarbage, Survey, Undisturbed
 from climb_assets.store.manifests import FINGERPRINT
 from climb_assets.store.object_keys import (
     ARTIFACTS,
@@ -33,49 +34,105 @@ from climb_assets.store.objects import ObjectStore
 
 YOUNG_SECONDS = 86_400.0
 YOUNG = f"is younger than {YOUNG_SECONDS / 3600:.0f} hours; its writer may still be at work"
+AT_ONCE = 100  # objects that are removed before the right to do so is asked for again
 
 
-def survey(
-    store: ObjectStore,
-    assets: Collection[str],
-    needed: Collection[Key],
-    *,
-    keep_unfinished: bool = False,
-    since: float = float("inf"),
-) -> Survey:
-    """Look through a bucket, and the drafts and checkpoints of this machine's lake; see `garbage.survey`.
+@dataclass(frozen=True)
+class ObjectEntry(Entry):
+    """Something that the store has written into a bucket.
 
     Parameters
     ----------
-    since
-        The time by the clock of the store; unless given, it is taken to be that of the youngest object.
+    objects
+        What it consists of, sorted by key.
     """
-    objects = store.bucket.below("")
-    now = since if since < float("inf") else max((one.modified for one in objects), default=0.0)
-    old = now - YOUNG_SECONDS
-    folders: dict[str, list[Listed]] = defaultdict(list)
-    found: list[Entry | Left] = []
-    for one in objects:
-        top, *rest = one.key.split("/")
-        if top == ARTIFACTS and len(rest) > 3 and rest[0] in assets and FINGERPRINT.fullmatch(rest[2]):
-            folders["/".join([top, *rest[:3]])].append(one)
-        elif top == ARTIFACTS or (top == REFERENCES and rest[0] not in assets):
-            found.append(Left(Path(one.key), UNKNOWN))
-        elif top in (LEASES, IN_USE) and one.key != COLLECTING and one.modified < old:
-            found.append(Entry("lock", Path(one.key), one.bytes))
-    for folder, inside in folders.items():
-        found += _what(store, folder, inside, needed, old)
-    here = garbage.survey(store.machine, assets, (), keep_unfinished=keep_unfinished)
-    kept = [entry for entry in here.needed if entry.kind != "artefact"]
-    kept += [one for one in found if isinstance(one, Entry) and one.kind == "artefact" and one.key in needed]
-    rubbish = [entry for entry in here.garbage if entry.kind != "artefact"]
-    rubbish += [one for one in found if isinstance(one, Entry) and one not in kept]
-    return Survey(tuple(kept), tuple(rubbish), tuple(one for one in found if isinstance(one, Left)))
+
+    objects: tuple[Listed, ...] = ()
+
+
+class ObjectGarbage(StoreGarbage):
+    """The garbage of a store in a bucket, and of the lake beside it on this machine."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    def survey(
+        self,
+        assets: Collection[str],
+        needed: Collection[Key],
+        *,
+        keep_unfinished: bool = False,
+        since: float = float("inf"),
+    ) -> Survey:
+        """Look through a bucket, and the drafts and checkpoints of this machine's lake; see `StoreGarbage.survey`.
+
+        Parameters
+        ----------
+        since
+            What was put down shortly before then is left alone; unless given, it is when the youngest object was.
+        """
+        here = self._store.machine.garbage.survey(assets, (), keep_unfinished=keep_unfinished)
+        kept: list[Entry] = [entry for entry in here.needed if entry.kind != "artefact"]
+        rubbish: list[Entry] = [entry for entry in here.garbage if entry.kind != "artefact"]
+        left: list[Left] = []
+        for one in self._look(assets, needed, since):
+            if isinstance(one, Left):
+                left.append(one)
+            elif one.kind == "artefact" and one.key in needed:
+                kept.append(one)
+            else:
+                rubbish.append(one)
+        return Survey(tuple(kept), tuple(rubbish), tuple(left))
+
+    def _look(self, assets: Collection[str], needed: Collection[Key], since: float) -> Iterator[ObjectEntry | Left]:
+        """Yield what the objects of the bucket are."""
+        objects = self._store.bucket.below("")
+        now = since if since < float("inf") else max((one.modified for one in objects), default=0.0)
+        old = now - YOUNG_SECONDS
+        folders: dict[str, list[Listed]] = defaultdict(list)
+        for one in objects:
+            top, *rest = one.key.split("/")
+            if top == ARTIFACTS and len(rest) > 3 and rest[0] in assets and FINGERPRINT.fullmatch(rest[2]):
+                folders["/".join([top, *rest[:3]])].append(one)
+            elif top == ARTIFACTS or (top == REFERENCES and rest[0] not in assets):
+                yield Left(one.key, UNKNOWN)
+            elif top in (LEASES, IN_USE) and one.key != COLLECTING and one.modified < old:
+                yield _entry("lock", one.key, [one])
+        for folder, inside in folders.items():
+            yield from _what(self._store, folder, inside, needed, old)
+
+    @contextlib.contextmanager
+    def undisturbed(self) -> Iterator[Undisturbed]:
+        """Hold the store while nobody is in an `in_use` block; see `StoreGarbage.undisturbed`."""
+        store = self._store
+        with store.machine.garbage.undisturbed(), store.leases.hold(COLLECTING, alone=True) as right:
+            if right is None or not right.still_held():
+                raise TransientError(f"the right to remove garbage of {store} was not granted; run again")
+            began = right.renewed
+            if any(one.modified > began - store.leases.seconds for one in store.bucket.below(IN_USE)):
+                raise TransientError(
+                    f"{store} is in use on some machine: something is being made, verified or exported; wait for it "
+                    "and run again"
+                )
+            yield Undisturbed(began, right.still_held)
+
+    def remove(self, found: Survey, right: Undisturbed) -> list[Left]:
+        """Remove what a survey found to be garbage; see `StoreGarbage.remove`.
+
+        An artefact loses its manifest first.
+        """
+        here = tuple(entry for entry in found.garbage if not isinstance(entry, ObjectEntry))
+        of_machine = replace(right, still_held=lambda: True)  # its lock ends with this process
+        left = self._store.machine.garbage.remove(Survey((), here, ()), of_machine)
+        for entry in found.garbage:
+            if isinstance(entry, ObjectEntry) and (reason := _remove(self._store, entry, right)) is not None:
+                left.append(Left(entry.place, reason))
+        return left
 
 
 def _what(
     store: ObjectStore, folder: str, inside: list[Listed], needed: Collection[Key], old: float
-) -> Iterator[Entry | Left]:
+) -> Iterator[ObjectEntry | Left]:
     """Yield what the objects in the folder of an artefact are.
 
     Parameters
@@ -85,54 +142,50 @@ def _what(
     """
     asset, partition, fingerprint = folder.split("/")[1:]
     key = (asset, None if partition == UNPARTITIONED else partition, fingerprint)
-    path, size = Path(folder), sum(one.bytes for one in inside)
+
+    def name(one: Listed) -> str:
+        return one.key.removeprefix(f"{folder}/")
+
     try:
         artifact = store.find(*key)
     except CorruptArtifact:
-        yield Left(path, "has a manifest that cannot be read")
+        yield Left(folder, "has a manifest that cannot be read")
         return
     named = names_of(artifact.manifest) if artifact is not None else {}
-    others = [one for one in inside if one.key.removeprefix(f"{folder}/") not in named]
-    strange = [one for one in others if not is_file(one.key.removeprefix(f"{folder}/"))]
+    others = [one for one in inside if name(one) not in named]
+    strange = [name(one) for one in others if not is_file(name(one))]
     if artifact is not None and key in needed:
-        losers = [one for one in others if one not in strange and one.modified < old]
-        yield Entry("artefact", path, size - sum(one.bytes for one in losers), key)
-        yield from (Entry("unfinished work", Path(one.key), one.bytes, key) for one in losers)
+        losers = {one.key: one for one in others if is_file(name(one)) and one.modified < old}
+        yield _entry("artefact", folder, [one for one in inside if one.key not in losers], key)
+        yield from (_entry("unfinished work", one.key, [one], key) for one in losers.values())
     elif strange:
-        yield Left(path, f"holds {strange[0].key.removeprefix(f'{folder}/')}, which no manifest names")
+        yield Left(folder, f"holds {strange[0]}, which no manifest names")
     elif any(one.modified >= old for one in inside):
-        yield Left(path, YOUNG)
+        yield Left(folder, YOUNG)
     elif artifact is None:
-        yield Entry("unfinished work", path, size, key)
+        yield _entry("unfinished work", folder, inside, key)
     elif (artifact.asset, artifact.partition, artifact.fingerprint) != key:
-        yield Left(path, "has the manifest of another artefact")
+        yield Left(folder, "has the manifest of another artefact")
     else:
-        yield Entry("artefact", path, size, key)
+        yield _entry("artefact", folder, inside, key)
 
 
-def remove_garbage(store: ObjectStore, found: Survey) -> list[Left]:
-    """Remove what a survey found to be garbage; return what has found a writer or a reference since, and was left.
-
-    An artefact loses its manifest first, so it is there whole or not at all, whenever this process dies.
-    """
-    here = [entry for entry in found.garbage if entry.path.is_absolute()]
-    left = garbage.remove_garbage(store.machine, Survey((), tuple(here), ()))
-    for entry in found.garbage:
-        if not entry.path.is_absolute() and (reason := _remove(store, entry)) is not None:
-            left.append(Left(entry.path, reason))
-    return left
+def _entry(kind: Kind, place: str, objects: list[Listed], key: Key | None = None) -> ObjectEntry:
+    return ObjectEntry(kind, place, sum(one.bytes for one in objects), key, objects=tuple(objects))
 
 
-def _remove(store: ObjectStore, entry: Entry) -> str | None:
-    """Remove the objects of one entry; return why they were not."""
-    place = entry.path.as_posix()
-    if entry.key is None or place != folder_of(*entry.key):  # one object
-        store.bucket.delete([place])
-        return None
-    if store.reference(*entry.key[:2]) == entry.key[2]:
+def _remove(store: ObjectStore, entry: ObjectEntry, right: Undisturbed) -> str | None:
+    """Remove the objects of one entry if they are those that were looked at; return why they were not."""
+    whole = entry.key is not None and entry.place == folder_of(*entry.key)
+    if whole and entry.key is not None and store.reference(*entry.key[:2]) == entry.key[2]:
         return "is the current artefact by now"
-    inside = store.bucket.below(place)
-    if sum(one.bytes for one in inside) != entry.bytes:
-        return "has found a writer"
-    store.bucket.delete(sorted((one.key for one in inside), key=lambda key: key != f"{place}/{MANIFEST}"))
+    if entry.kind != "lock":  # one that is taken again decides nothing
+        inside = store.bucket.below(entry.place if whole else entry.place.rpartition("/")[0])
+        if tuple(one for one in inside if whole or one.key == entry.place) != entry.objects:
+            return "has found a writer"
+    keys = [one.key for one in entry.objects]
+    keys.sort(key=lambda key: key != f"{entry.place}/{MANIFEST}")
+    for start in range(0, len(keys), AT_ONCE):
+        right.require()
+        store.bucket.delete(keys[start : start + AT_ONCE])
     return None

@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from climb_assets.errors import CorruptArtifact, TransientError
+from climb_assets.errors import CorruptArtifact
 from climb_assets.store.artifacts import (
     MANIFEST,
     RUN_FACTS,
@@ -36,6 +36,7 @@ from climb_assets.store.drafts import begin_draft, discard, explained_faults
 from climb_assets.store.expiring_leases import SECONDS, ExpiringLeases
 from climb_assets.store.file_cache import FileCache
 from climb_assets.store.files import make_folder
+from climb_assets.store.garbage import StoreGarbage
 from climb_assets.store.local import LocalStore, writing
 from climb_assets.store.manifests import parse_manifest, parse_reference
 from climb_assets.store.object_keys import (
@@ -110,13 +111,16 @@ class ObjectStore(Store):
                 manifest = seal(order, draft)
                 made, fresh = self._commit(draft, manifest, version)
                 if fresh:
-                    discard(made.path)  # of what is not there, or was damaged
-                    make_folder(made.path.parent)
-                    draft.path.rename(made.path)
-                    self.cache.count(sum(record["bytes"] for record in manifest["files"].values()))
-                else:
-                    discard(draft.path)
+                    self._keep(draft.path, made)
+                discard(draft.path)
         return made, fresh
+
+    def _keep(self, draft: Path, made: Artifact) -> None:
+        """Move the files of a draft to where they would be fetched; who reads what lies there loses nothing."""
+        for name in (*made.manifest["files"], RUN_FACTS):
+            make_folder((made.path / name).parent)
+            (draft / name).replace(made.path / name)
+        self.cache.count(sum(record["bytes"] for record in made.manifest["files"].values()))
 
     def _look(self, order: Order) -> tuple[Artifact | None, Version | None]:
         """Return an artefact if it is whole, and the version of its manifest if there is one, whole or not."""
@@ -134,20 +138,30 @@ class ObjectStore(Store):
         self.bucket.require_conditions()
         order = draft.order
         folder = folder_of(order.asset, order.partition, order.fingerprint)
-        there = {} if damaged else {one.key: one.bytes for one in self.bucket.below(folder)}
-        for name, record in manifest["files"].items():
-            key = f"{folder}/{file_key(name, record)}"
-            if there.get(key) != record["bytes"]:
-                self.bucket.upload(key, draft.path / name)
+        reused = self._upload(draft, manifest, folder, everything=damaged is not None)
         self.bucket.create(f"{folder}/{run_key(manifest)}", (draft.path / RUN_FACTS).read_bytes())
         key, data = f"{folder}/{MANIFEST}", (draft.path / MANIFEST).read_bytes()
         while True:
             put = self.bucket.create(key, data) if damaged is None else self.bucket.replace(key, data, damaged)
             if put is not None:
+                if reused:  # what is old may have been removed as garbage until the manifest named it
+                    self._upload(draft, manifest, folder)
                 return Artifact(self._path(folder), manifest, self), True
             found, damaged = self._look(order)
             if found is not None:  # of a writer who held no lease, or had lost it, and was first
                 return found, False
+
+    def _upload(self, draft: Draft, manifest: dict[str, Any], folder: str, *, everything: bool = False) -> bool:
+        """Put down the files of a draft that are not there, or all; return whether some were there."""
+        there = {} if everything else {one.key: one.bytes for one in self.bucket.below(folder)}
+        reused = False
+        for name, record in manifest["files"].items():
+            key = f"{folder}/{file_key(name, record)}"
+            if there.get(key) == record["bytes"]:
+                reused = True
+            else:
+                self.bucket.upload(key, draft.path / name)
+        return reused
 
     def find(self, asset: str, partition: str | None, fingerprint: str) -> Artifact | None:
         """Return the artefact with this fingerprint, or None; see `Store.find`."""
@@ -205,12 +219,14 @@ class ObjectStore(Store):
         folder = folder_of(artifact.asset, artifact.partition, artifact.fingerprint)
         path = artifact.path / name
         if name == RUN_FACTS:
+            self.cache.touch(path)
             if again or not path.exists():
                 self._fetch(f"{folder}/{run_key(artifact.manifest)}", path, 0, once=again)
             return path
         record = artifact.manifest["files"].get(name)
+        if not again:
+            self.cache.touch(path)  # first, or who makes room takes it while it is read
         if record is None or (not again and _is(path, record)):
-            self.cache.touch(path)
             return path
         key = f"{folder}/{file_key(name, record)}"
         if self._fetch(key, path, record["bytes"], once=again) and not _is(path, record):
@@ -276,8 +292,8 @@ class ObjectStore(Store):
         The latter expires. What a killed process of this lake held is taken over at once, of another after
         `lease_seconds`. Who was not heard of for as long and lives goes on beside whoever took over.
         """
-        with self.machine.lease(name) as alone, self.leases.hold(lease_key(name), alone=alone) as granted:
-            yield granted
+        with self.machine.lease(name) as alone, self.leases.hold(lease_key(name), alone=alone) as right:
+            yield right is not None
 
     @contextlib.contextmanager
     def in_use(self) -> Iterator[bool]:
@@ -295,30 +311,12 @@ class ObjectStore(Store):
                 granted = False
             yield granted
 
-    @contextlib.contextmanager
-    def undisturbed(self) -> Iterator[float]:
-        """Hold the store while nobody is in an `in_use` block, and let whoever wants to be in one wait.
+    @property
+    def garbage(self) -> StoreGarbage:
+        """What lies here besides what is needed; see `Store.garbage`."""
+        from climb_assets.store.object_garbage import ObjectGarbage
 
-        Returns
-        -------
-        The time by the clock of the store.
-
-        Raises
-        ------
-        TransientError
-            It is in use, or the store does not answer.
-        """
-        with self.machine.undisturbed(), self.leases.hold(COLLECTING, alone=True) as granted:
-            found = self.bucket.read_now(COLLECTING) if granted else None
-            if found is None:
-                raise TransientError(f"the right to remove garbage of {self} was not granted; run again")
-            living = [one for one in self.bucket.below(IN_USE) if one.modified > found.modified - self.leases.seconds]
-            if living:
-                raise TransientError(
-                    f"{self} is in use on some machine: something is being made, verified or exported; wait for it and "
-                    "run again"
-                )
-            yield found.modified
+        return ObjectGarbage(self)
 
     def working_folder(self, order: Order) -> Path:
         """Return this machine's folder for an order; see `Store.working_folder`."""

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from climb_assets.errors import MissingArtifact
 from climb_assets.store.artifacts import Artifact, Draft, Order
+from climb_assets.store.garbage import StoreGarbage
 
 
 class Store(Protocol):
@@ -79,8 +80,8 @@ class Store(Protocol):
     def is_sound(self, artifact: Artifact) -> bool:
         """Return whether an artefact is what was put down, as surely as the store can tell without fetching it.
 
-        A disk rots, so there every byte is read. An object store keeps checksums itself, so there it is the sizes; what
-        is fetched is verified when it comes.
+        A disk rots, so there every byte is read, once by each process as long as nobody touches the file. An object
+        store keeps checksums itself, so there it is the sizes; what is fetched is verified when it comes.
         """
 
     @abstractmethod
@@ -134,6 +135,11 @@ class Store(Protocol):
     @abstractmethod
     def remove_working_folder(self, order: Order) -> None:
         """Remove the folder of `working_folder`, if there is one: its artefact is committed."""
+
+    @property
+    @abstractmethod
+    def garbage(self) -> StoreGarbage:
+        """What lies here besides what is needed, and removing it."""
 
     def glance(self) -> AbstractContextManager[None]:
         """Let what this thread asks until the block ends be answered by one look at the store, at its beginning.

@@ -4,10 +4,9 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import dagster as dg
@@ -22,6 +21,7 @@ from climb_assets.store.local import LocalStore
 from dagster_project.dead_runs import UNFINISHED
 from dagster_project.instance import open_instance
 from dagster_project.run_plan import bring_up_to_date
+from tests.dead_writer import die_while_writing
 from tests.integration.processes import (
     EVERY_MOMENT,
     ROOT,
@@ -173,20 +173,16 @@ def test_killing_make_ends_what_it_started(slow_project: Path, makefile: Path) -
 
 
 @pytest.fixture
-def half_written(tmp_path: Path) -> Iterator[tuple[LocalStore, Order]]:
+def half_written(tmp_path: Path) -> tuple[LocalStore, Order]:
     """Return a lake in which a writer died while it was putting down the second file of an artefact."""
     lake, order = LocalStore(tmp_path / "lake"), Order("embeddings", "shard", {}, {}, {})
-    process = os.fork()
-    if process == 0:
 
-        def write(draft: Draft) -> None:
-            (draft.path / "one").write_bytes(b"1")
-            (draft.path / f".two.{os.getpid()}.tmp").write_bytes(b"2")  # as lake.write_atomically does
-            os.kill(os.getpid(), signal.SIGKILL)
+    def begin(draft: Draft) -> None:
+        (draft.path / "one").write_bytes(b"1")
+        (draft.path / f".two.{os.getpid()}.tmp").write_bytes(b"2")  # as `write_atomically` does
 
-        lake.put(order, write, resumable=True)
-    os.waitpid(process, 0)
-    yield lake, order
+    die_while_writing(lake, order, begin)
+    return lake, order
 
 
 def test_what_a_dead_writer_left_half_written_enters_no_artefact(half_written: tuple[LocalStore, Order]) -> None:

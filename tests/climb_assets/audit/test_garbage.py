@@ -289,7 +289,7 @@ def refuses(climb: Materializer) -> bool:
 
 
 def test_who_wants_to_make_something_waits_until_garbage_is_gone(climb: Materializer, writer: Any) -> None:
-    with climb.store.undisturbed():
+    with climb.store.garbage.undisturbed():
         writer.send("begin")
         assert not writer.poll(0.5)
     assert writer.poll(60) and writer.recv() == "writing"

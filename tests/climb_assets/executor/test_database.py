@@ -7,6 +7,9 @@ import pytest
 
 from climb_assets.executor.capacity import THREADS, measure_capacity
 from climb_assets.executor.database import open_database
+from climb_assets.store.artifacts import Draft, Order
+from climb_assets.store.local import LocalStore
+from tests.dead_writer import die_while_writing
 
 LARGE = "CREATE TABLE t AS SELECT md5(i::VARCHAR) AS id FROM range(2_000_000) AS r(i)"
 SMALL_MEMORY = "SET memory_limit = '40MB'"
@@ -49,3 +52,21 @@ def test_without_a_folder_it_fails_and_writes_nowhere(tmp_path: Path, monkeypatc
         with pytest.raises(duckdb.OutOfMemoryException):
             connection.execute(LARGE)
     assert not any(tmp_path.iterdir())
+
+
+def test_what_a_killed_process_left_of_it_enters_no_artefact(tmp_path: Path) -> None:
+    store, order, open_still = LocalStore(tmp_path), Order("embeddings", "shard", {}, {}, {}), []
+
+    def spill(draft: Draft) -> None:
+        (draft.path / "one").write_text("1")
+        open_still.append(open_database(draft.path))
+        connection = open_still[0].__enter__()
+        connection.execute(SMALL_MEMORY)
+        connection.execute(LARGE)
+        assert len(list(draft.path.iterdir())) == 2
+
+    die_while_writing(store, order, spill)
+    (left,) = tmp_path.glob("artifacts/embeddings/shard/.*")
+    assert len(list(left.iterdir())) == 2
+    made, _ = store.put(order, lambda draft: None, resumable=True)
+    assert list(made.manifest["files"]) == ["one"] and made.unnamed_files() == []

@@ -2,8 +2,12 @@
 
 import ast
 import functools
+import os
 import re
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -27,9 +31,9 @@ def asset_functions() -> list[str]:
 
 
 def modules() -> list[str]:
-    """Return our modules that define something, without the package's name."""
+    """Return our modules that define something, without the package's name; its own says when a process began."""
     names = []
-    for path in sorted(CLIMB.rglob("*.py")):
+    for path in sorted({*CLIMB.rglob("*.py")} - {CLIMB / "__init__.py"}):
         parts = path.relative_to(CLIMB).with_suffix("").parts
         if len(ast.parse(path.read_text()).body) > 1:
             names.append(".".join(parts))
@@ -108,6 +112,69 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def reader(copy: Path) -> CodeReader:
     """Return the reader of the copy."""
     return CodeReader(copy, LEFT_OUT)
+
+
+ASKED = """
+import sys
+import climb_assets
+
+def wait():
+    print("ready", flush=True)
+    sys.stdin.readline()
+
+when, function = sys.argv[1], "climb_assets.clusters.quality:RuleScorer"
+wait()
+from climb_assets.graph.code_identity import code_at_start
+before = code_at_start(function) if when == "after the look" else None
+wait()
+after = code_at_start(function)
+print(before in (None, after))
+"""
+
+
+@pytest.mark.parametrize(
+    ("when", "answer"),
+    [
+        ("before the process", "True"),
+        ("before the look", "the source code of clusters.quality was changed after this process began; start again"),
+        ("after the look", "True"),
+        ("elsewhere", "True"),
+    ],
+)
+def test_code_that_was_changed_before_it_was_asked_for_is_refused(tmp_path: Path, when: str, answer: str) -> None:
+    """A process runs what it has imported, so the old code would bear the hash of the new one."""
+    copy = tmp_path / "climb_assets"
+    shutil.copytree(CLIMB, copy, ignore=shutil.ignore_patterns("__pycache__"))
+
+    def edit(file: str = "clusters/quality.py") -> None:
+        path = copy / file
+        path.write_text(path.read_text().replace("class RuleScorer", "LATER = 1\n\n\nclass RuleScorer"))
+
+    if when == "before the process":
+        edit()
+    command = [sys.executable, "-c", ASKED, when]
+    environment = os.environ | {"PYTHONPATH": str(tmp_path), "HOME": str(tmp_path)}
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdin is not None and process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.02)  # more than a tick of the clock by which files are dated
+    if when in ("before the look", "elsewhere"):
+        edit("clusters/quality.py" if when == "before the look" else "clusters/kmeans.py")
+    process.stdin.write("\n")
+    process.stdin.flush()
+    assert process.stdout.readline() == "ready\n"
+    if when == "after the look":
+        edit()
+    said, _ = process.communicate("\n", timeout=60)
+    assert answer in said.splitlines()[-1]
 
 
 OURS = {

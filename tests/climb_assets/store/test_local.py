@@ -16,9 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from climb_assets.errors import CorruptArtifact, MissingArtifact, TransientError
+from climb_assets.store import artifacts
 from climb_assets.store.artifacts import Draft, Order, data_version_of
-from climb_assets.store.files import write_atomically
+from climb_assets.store.files import scratch_folder, write_atomically
 from climb_assets.store.local import LocalStore
+from tests.dead_writer import die_while_writing
 from tests.small_disk import run_on_small_disk
 
 ORDER = Order(
@@ -144,6 +146,18 @@ def test_flipped_bit_under_the_old_time_stamp_is_seen_when_hashed_again(tmp_path
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     with pytest.raises(CorruptArtifact):
         made.file("one.txt", again=True)
+
+
+def test_a_flipped_bit_is_seen_in_a_lake_of_more_files_than_are_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(artifacts, "MOST_VERIFIED", 1)
+    lake = LocalStore(tmp_path)
+    made, _ = lake.put(ORDER, write_two)
+    assert lake.is_sound(made) and lake.is_sound(made)
+    time.sleep(0.01)
+    flip_bit(made.path / "sub" / "two.txt")
+    assert not lake.is_sound(made)
 
 
 def test_lost_file_is_refused_and_unknown_file_is_named(tmp_path: Path) -> None:
@@ -283,6 +297,21 @@ def test_what_a_killed_writer_left_beside_a_reference_goes_with_the_next_swap(tm
     assert not left.exists() and lake.reference("domains", None) == made.fingerprint
 
 
+def test_a_scratch_folder_that_a_killed_writer_left_goes_and_the_rest_is_handed_on(tmp_path: Path) -> None:
+    lake, entered = LocalStore(tmp_path), []
+
+    def begin(draft: Draft) -> None:
+        (draft.path / "one").write_text("1")
+        entered.append(scratch_folder(draft.path / "two"))
+        scratch = entered[0].__enter__()
+        (scratch / "half").write_text("2")
+        write_atomically(scratch / "other", b"3")
+
+    die_while_writing(lake, ORDER, begin)
+    made, fresh = lake.put(ORDER, lambda draft: None, resumable=True)
+    assert fresh and list(made.manifest["files"]) == ["one"] and made.unnamed_files() == []
+
+
 def test_manifest_that_is_not_json_is_named(tmp_path: Path) -> None:
     lake = LocalStore(tmp_path)
     made, _ = lake.put(ORDER, write_two)
@@ -343,7 +372,7 @@ def test_no_room_is_so_whichever_library_says_it(tmp_path: Path, library: str) -
 
 def test_reader_of_a_reference_sees_the_old_or_the_new(tmp_path: Path) -> None:
     script = """
-        from climb_assets.store.files import write_atomically
+        from climb_assets.store.files import scratch_folder, write_atomically
         texts = [b"a" * 32, b"b" * 32]
         until = time.monotonic() + 1
         while time.monotonic() < until:

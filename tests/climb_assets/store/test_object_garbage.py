@@ -9,11 +9,12 @@ from climb_assets.errors import TransientError
 from climb_assets.store import object_garbage
 from climb_assets.store.artifacts import Artifact, Draft
 from climb_assets.store.bucket import Bucket
-from climb_assets.store.garbage import Survey
-from climb_assets.store.object_garbage import remove_garbage, survey
+from climb_assets.store.garbage import Left, Survey, Undisturbed
+from climb_assets.store.object_keys import COLLECTING
 from climb_assets.store.objects import ObjectStore
 from tests.climb_assets.store.test_objects import ORDER, open_store, put
 
+RIGHT = Undisturbed(0.0, lambda: True)
 LATER = 2 * object_garbage.YOUNG_SECONDS
 
 
@@ -25,11 +26,15 @@ def store(address: str, tmp_path: Path) -> ObjectStore:
 def look(store: ObjectStore, *needed: Artifact, after: float = LATER) -> Survey:
     keys = {(one.asset, one.partition, one.fingerprint) for one in needed}
     now = max(one.modified for one in store.bucket.below(""))
-    return survey(store, {"domains"}, keys, since=now + after)
+    return store.garbage.survey({"domains"}, keys, since=now + after)
+
+
+def remove(store: ObjectStore, found: Survey) -> list[Left]:
+    return store.garbage.remove(found, RIGHT)
 
 
 def paths(found: Survey) -> set[str]:
-    return {entry.path.as_posix() for entry in found.garbage if entry.kind != "lock"}
+    return {entry.place for entry in found.garbage if entry.kind != "lock"}
 
 
 def test_what_is_not_needed_is_garbage_and_goes(store: ObjectStore, tmp_path: Path) -> None:
@@ -41,7 +46,7 @@ def test_what_is_not_needed_is_garbage_and_goes(store: ObjectStore, tmp_path: Pa
     }
     assert found.left == () and [entry.key[2] for entry in found.needed if entry.key] == [needed.fingerprint]
     freed = sum(entry.bytes for entry in found.garbage)
-    assert remove_garbage(store, found) == []
+    assert remove(store, found) == []
     after = look(store, needed)
     assert paths(after) == set() and after.bytes == found.bytes - freed
     assert store.find("domains", None, old.fingerprint) is None
@@ -62,13 +67,43 @@ def test_what_is_current_by_now_or_has_found_a_writer_is_left(store: ObjectStore
     store.swap("domains", None, None, current.fingerprint)
     folder = f"artifacts/domains/_/{written.fingerprint}"
     store.bucket.create(f"{folder}/{'0' * 64}/one", b"of a new writer")
-    reasons = {one.path.name: one.reason for one in remove_garbage(store, found)}
+    reasons = {one.place.rpartition("/")[2]: one.reason for one in remove(store, found)}
     assert reasons == {
         current.fingerprint: "is the current artefact by now",
         written.fingerprint: "has found a writer",
     }
     current.verify()
     written.verify()
+
+
+def test_what_was_put_right_meanwhile_is_left_though_its_size_is_the_same(store: ObjectStore) -> None:
+    made = put(store, 1)
+    (key,) = (one.key for one in store.bucket.below("artifacts") if one.key.endswith("/two"))
+    store.bucket.delete([key])
+    store.bucket.create(key, b"2wo")
+    found = look(store)
+    store.bucket.upload(key, made.path / "two")
+    assert [one.reason for one in remove(store, found)] == ["has found a writer"]
+    made.file("two", again=True)
+    made.verify()
+
+
+def test_who_lost_the_right_to_remove_garbage_removes_no_more(address: str, tmp_path: Path) -> None:
+    store = open_store(address, tmp_path / "lake", lease_seconds=60)
+    first, second = put(store, 1), put(store, 2)
+    with store.garbage.undisturbed() as right:
+        found = look(store)
+        store.bucket.delete([COLLECTING])
+        store.bucket.create(COLLECTING, b"of who took over")
+        with pytest.raises(TransientError, match=r"was lost meanwhile.*run again"):
+            store.garbage.remove(found, right)
+    for artifact in (first, second):
+        artifact.verify()
+    assert store.bucket.read_now(COLLECTING) is not None
+    store.bucket.delete([COLLECTING])
+    with store.garbage.undisturbed() as right:
+        assert store.garbage.remove(look(store), right) == []
+    assert store.all_of("domains") == []
 
 
 def test_what_losers_and_the_dead_left_goes_and_a_strangers_stays(store: ObjectStore) -> None:
@@ -83,17 +118,13 @@ def test_what_losers_and_the_dead_left_goes_and_a_strangers_stays(store: ObjectS
     assert needed.unnamed_files() == []
     found = look(store, needed)
     assert paths(found) == {loser, dead}
-    assert {
-        entry.path.parts[0] for entry in found.garbage if entry.kind == "lock" and not entry.path.is_absolute()
-    } == {
-        "leases",
-        "in_use",
-    }
-    assert {one.path.as_posix() for one in found.left} == {
+    locks = {entry.place.partition("/")[0] for entry in found.garbage if entry.kind == "lock"}
+    assert {"leases", "in_use"} <= locks
+    assert {one.place for one in found.left} == {
         f"artifacts/domains/_/{'d' * 32}",
         *strange[1:],
     }
-    remove_garbage(store, found)
+    remove(store, found)
     needed.verify()
     assert {one.key for one in store.bucket.below("")} >= set(strange)
     assert not {one.key for one in store.bucket.below("")} & {loser, f"{dead}/{'1' * 64}/one"}
@@ -109,7 +140,7 @@ def test_an_artefact_loses_its_manifest_first(store: ObjectStore, monkeypatch: p
 
     found = look(store)
     store.bucket = Recording(store.bucket.address)
-    remove_garbage(store, found)
+    remove(store, found)
     assert removed[0].endswith("/manifest.json") and len(removed) == 4
 
 
@@ -121,11 +152,11 @@ def test_drafts_of_dead_writers_of_this_lake_go_and_its_own_artefacts_stay(store
     with pytest.raises(RuntimeError):
         store.put(ORDER, die, resumable=True)
     of_the_lake = put(store.machine, 7)  # type: ignore[arg-type]
-    kept = survey(store, {"domains"}, (), keep_unfinished=True)
+    kept = store.garbage.survey({"domains"}, (), keep_unfinished=True)
     assert not [entry for entry in kept.garbage if entry.kind != "lock"]
-    found = survey(store, {"domains"}, ())
-    assert [entry.path.suffix for entry in found.garbage if entry.kind != "lock"] == [".partial"]
-    remove_garbage(store, found)
+    found = store.garbage.survey({"domains"}, ())
+    assert [Path(entry.place).suffix for entry in found.garbage if entry.kind != "lock"] == [".partial"]
+    remove(store, found)
     assert [path.name for path in (store.machine.root / "artifacts" / "domains" / "_").iterdir()] == [
         of_the_lake.fingerprint
     ]
@@ -135,7 +166,7 @@ def test_it_is_refused_while_some_machine_is_at_work_and_who_comes_waits(store: 
     other = open_store(store.bucket.address, tmp_path / "other")
     with other.in_use() as granted:
         assert granted
-        with pytest.raises(TransientError, match="in use on some machine"), store.undisturbed():
+        with pytest.raises(TransientError, match="in use on some machine"), store.garbage.undisturbed():
             pass
     entered = threading.Event()
 
@@ -144,13 +175,13 @@ def test_it_is_refused_while_some_machine_is_at_work_and_who_comes_waits(store: 
             entered.set()
 
     thread = threading.Thread(target=work)
-    with store.undisturbed() as now:
-        assert now > 0
+    with store.garbage.undisturbed() as right:
+        assert right.began > 0
         thread.start()
         assert not entered.wait(2.5 * store.leases.seconds)
     assert entered.wait(30)
     thread.join(30)
-    with store.undisturbed():
+    with store.garbage.undisturbed():
         pass
 
 
@@ -158,7 +189,7 @@ def test_who_died_in_use_is_not_waited_for(store: ObjectStore, tmp_path: Path) -
     store.bucket.create("in_use/" + "c" * 16, b"{}")
     store.bucket.create("leases/collecting", b"{}")
     threading.Event().wait(2 * store.leases.seconds)
-    with store.undisturbed():
+    with store.garbage.undisturbed():
         pass
     with open_store(store.bucket.address, tmp_path / "other").in_use() as granted:
         assert granted

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from climb_assets.errors import TransientError
-from climb_assets.store.artifacts import Draft, Order
+from climb_assets.store.artifacts import Artifact, Draft, Order
 from climb_assets.store.local import LocalStore
 from tests.climb_assets.store.racing import race
 
@@ -117,3 +117,31 @@ def test_a_writer_whose_draft_is_taken_over_fails_and_may_try_again(tmp_path: Pa
     assert fresh and len(errors) == 1 and "run again" in str(errors[0])
     assert made.file("part-1").read_text() == "second"
     assert store.put(order, slow, resumable=True) == (made, False)
+
+
+def test_what_another_writer_has_put_in_a_damaged_ones_place_stays(tmp_path: Path) -> None:
+    """Both find the artefact damaged; one has put it right when the other is about to remove it."""
+    order = Order("domains", None, {}, {}, {})
+
+    def write(draft: Draft) -> None:
+        (draft.path / "one").write_text("one")
+
+    class Late(WithoutLeases):
+        looks = 0
+
+        def is_sound(self, artifact: Artifact) -> bool:
+            sound = super().is_sound(artifact)
+            self.looks += 1
+            if self.looks == 2:  # before it commits, and where it could not
+                put_right.append(WithoutLeases(tmp_path).put(order, write))
+            return sound
+
+    first, _ = LocalStore(tmp_path).put(order, write)
+    (first.path / "one").write_text("0ne")
+    put_right: list[tuple[Artifact, bool]] = []
+    found, fresh = Late(tmp_path).put(order, write)
+    ((made, fresh_of_other),) = put_right
+    assert fresh_of_other and not fresh, "a whole artefact was removed and made once more"
+    assert found.manifest == made.manifest
+    made.verify()
+    assert [path.name for path in first.path.parent.iterdir()] == [order.fingerprint]

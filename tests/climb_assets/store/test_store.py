@@ -49,6 +49,17 @@ def test_an_artefact_is_found_with_what_was_said_of_it(make_store: MakeStore) ->
     assert found.store.is_sound(found)
 
 
+def test_a_file_that_is_called_as_what_a_run_cost_is_kept_below_the_top(make_store: MakeStore) -> None:
+    def write(draft: Draft) -> None:
+        (draft.path / "sub").mkdir()
+        (draft.path / "sub" / "run.json").write_text("of a library")
+
+    made, _ = make_store("here").put(ORDER, write)
+    found = make_store("there").find("domains", None, made.fingerprint)
+    assert found is not None and found.file("sub/run.json").read_text() == "of a library"
+    assert found.unnamed_files() == [] and found.run["host"]
+
+
 def test_what_is_there_is_not_made_again(make_store: MakeStore) -> None:
     made, _ = make_store("here").put(ORDER, write_two)
     found, fresh = make_store("there").put(ORDER, refuse)

@@ -13,9 +13,10 @@ import pytest
 
 from climb_assets.errors import TransientError
 from climb_assets.store.artifacts import Artifact, Draft, Order
-from climb_assets.store.garbage import Survey, remove_garbage, survey
+from climb_assets.store.garbage import Left, Survey
 from climb_assets.store.local import LocalStore, writing
 from climb_assets.store.locks import hold, is_held, remove_unheld
+from tests.dead_writer import die_while_writing
 
 ORDER = Order("domains", None, {}, {}, {})
 
@@ -31,11 +32,16 @@ def put(store: LocalStore, turn: int, partition: str | None = None) -> Artifact:
 
 def look(store: LocalStore, *needed: Artifact, **options: object) -> Survey:
     keys = {(one.asset, one.partition, one.fingerprint) for one in needed}
-    return survey(store, {"domains"}, keys, **options)
+    return store.garbage.survey({"domains"}, keys, **options)
+
+
+def remove(store: LocalStore, found: Survey) -> list[Left]:
+    with store.garbage.undisturbed() as right:
+        return store.garbage.remove(found, right)
 
 
 def paths(entries) -> set[Path]:
-    return {entry.path for entry in entries if not hasattr(entry, "kind") or entry.kind != "lock"}
+    return {Path(entry.place) for entry in entries if not hasattr(entry, "kind") or entry.kind != "lock"}
 
 
 @pytest.fixture
@@ -49,7 +55,7 @@ def test_what_is_not_kept_is_garbage_and_goes(store: LocalStore) -> None:
     assert paths(found.garbage) == {old.path, of_a_shard.path} and paths(found.needed) == {needed.path}
     assert old.path.exists()
     freed = sum(entry.bytes for entry in found.garbage)
-    assert remove_garbage(store, found) == []
+    assert remove(store, found) == []
     after = look(store, needed)
     assert after.garbage == () and after.bytes == found.bytes - freed
     needed.verify()
@@ -80,8 +86,8 @@ def test_what_is_a_strangers_is_left_alone_and_named(store: LocalStore) -> None:
     put(store, 4).path.rename(moved)
     found = look(store)
     assert paths(found.garbage) == {old.path}
-    remove_garbage(store, found)
-    left = {one.path: one.reason for one in look(store).left}
+    remove(store, found)
+    left = {Path(one.place): one.reason for one in look(store).left}
     expected = {*strange, artifacts / "a_later_asset", artifacts / "domains" / "_" / ".DS_Store", moved}
     expected |= {inside.path, damaged.path, store.root / "unfinished" / "note", artifacts / "domains" / "_" / "link"}
     assert set(left) == expected and all(os.path.lexists(path) for path in expected)
@@ -89,28 +95,18 @@ def test_what_is_a_strangers_is_left_alone_and_named(store: LocalStore) -> None:
     other.verify()
 
 
-def die_while_writing(store: LocalStore, order: Order) -> None:
-    """Let a writer be killed when it has a draft and a working folder."""
-    process = os.fork()
-    if process == 0:
-
-        def begin(draft: Draft) -> None:
-            (draft.path / "part").write_bytes(b"123")
-            (store.working_folder(order) / "state").write_bytes(b"12345")
-            os.kill(os.getpid(), signal.SIGKILL)
-
-        store.put(order, begin, resumable=True)
-    os.waitpid(process, 0)
-
-
 def test_work_of_a_dead_writer_goes_unless_it_is_to_be_kept(store: LocalStore) -> None:
-    die_while_writing(store, ORDER)
+    def begin(draft: Draft) -> None:
+        (draft.path / "part").write_bytes(b"123")
+        (store.working_folder(ORDER) / "state").write_bytes(b"12345")
+
+    die_while_writing(store, ORDER, begin)
     found = look(store)
     assert sum(entry.bytes for entry in found.garbage) == 8
     assert {entry.kind for entry in found.garbage} == {"unfinished work", "lock"}
     needed = look(store, keep_unfinished=True)
     assert paths(needed.garbage) == set() and paths(needed.needed) == paths(found.garbage)
-    remove_garbage(store, found)
+    remove(store, found)
     assert look(store) == Survey((), (), ())
 
 
@@ -144,7 +140,7 @@ def test_a_writer_that_works_beside_it_loses_nothing(store: LocalStore) -> None:
         found = look(store)
         assert paths(found.garbage) == {old.path}
         assert [one.reason for one in found.left] == ["is being written"] * 2
-        remove_garbage(store, found)
+        remove(store, found)
         process.communicate("\n", timeout=30)
     finally:
         process.kill()
@@ -159,8 +155,8 @@ def test_what_finds_a_writer_or_a_reference_after_the_look_stays(store: LocalSto
     found = look(store)
     store.swap("domains", None, None, one.fingerprint)
     with hold(store.lock(writing("domains", None, two.fingerprint))):
-        left = remove_garbage(store, found)
-    assert {entry.path: entry.reason for entry in left} == {
+        left = remove(store, found)
+    assert {Path(entry.place): entry.reason for entry in left} == {
         one.path: "is the current artefact by now",
         two.path: "is being written",
     }
@@ -172,17 +168,16 @@ def test_what_finds_a_writer_or_a_reference_after_the_look_stays(store: LocalSto
 def test_what_was_committed_since_the_look_began_stays(store: LocalStore) -> None:
     old = put(store, 1)
     time.sleep(0.02)
-    with store.undisturbed() as began:
+    with store.garbage.undisturbed() as right:
         new = put(store, 2)
-        found = look(store, since=began)
+        found = look(store, since=right.began)
     assert paths(found.garbage) == {old.path}
-    assert [(one.path, one.reason) for one in found.left] == [(new.path, "was committed meanwhile")]
+    assert [(Path(one.place), one.reason) for one in found.left] == [(new.path, "was committed meanwhile")]
 
 
 KILLED = """
     import os, shutil, signal, sys
     from pathlib import Path
-    from climb_assets.store.garbage import remove_garbage, survey
     from climb_assets.store.local import LocalStore
 
     removed = []
@@ -194,7 +189,8 @@ KILLED = """
 
     shutil.rmtree = die_in_the_middle
     store = LocalStore(Path(sys.argv[1]))
-    remove_garbage(store, survey(store, {"domains"}, set()))
+    with store.garbage.undisturbed() as right:
+        store.garbage.remove(store.garbage.survey({"domains"}, set()), right)
 """
 
 
@@ -209,7 +205,7 @@ def test_a_kill_leaves_no_half_artefact_and_the_next_one_goes_on(store: LocalSto
         artifact.verify()
     found = look(store)
     assert len(paths(found.garbage)) == 4 and found.left == ()
-    remove_garbage(store, found)
+    remove(store, found)
     assert look(store) == Survey((), (), ())
     assert not [path for path in (store.root / "artifacts").rglob("*") if path.is_file()]
 
@@ -217,12 +213,12 @@ def test_a_kill_leaves_no_half_artefact_and_the_next_one_goes_on(store: LocalSto
 def test_nobody_uses_a_store_while_garbage_is_removed_nor_the_other_way_round(store: LocalStore) -> None:
     with store.in_use(), store.in_use() as granted:
         assert granted
-        with pytest.raises(TransientError, match="is in use"), store.undisturbed():
+        with pytest.raises(TransientError, match="is in use"), store.garbage.undisturbed():
             pass
-    with store.undisturbed():
+    with store.garbage.undisturbed():
         with pytest.raises(BlockingIOError), hold(store.in_use_lock, shared=True, wait=False):
             pass
-        with pytest.raises(TransientError, match="is in use"), store.undisturbed():
+        with pytest.raises(TransientError, match="is in use"), store.garbage.undisturbed():
             pass
     with store.in_use():
         pass
