@@ -25,6 +25,8 @@ LISTENING, LOOPBACK = "0A", {"0100007F", "00000000000000000000000001000000"}
 ASSETS = "{assetNodes{assetKey{path} isMaterializable}}"
 LAUNCH = """mutation($p: LaunchBackfillParams!) {launchPartitionBackfill(backfillParams: $p) {
   __typename ... on LaunchBackfillSuccess {backfillId} ... on PythonError {message}}}"""
+LAUNCH_JOB = """mutation($p: ExecutionParams!) {launchRun(executionParams: $p) {
+  __typename ... on LaunchRunSuccess {run {runId}} ... on PythonError {message}}}"""
 STATUS = "query($id: String!) {partitionBackfillOrError(backfillId: $id) {... on PartitionBackfill {status}}}"
 
 
@@ -62,6 +64,13 @@ class Server:
         keys = [node["assetKey"] for node in self.ask(ASSETS)["assetNodes"] if node["isMaterializable"]]
         parameters = {"assetSelection": keys, "allPartitions": True, "tags": []}
         return str(self.ask(LAUNCH, p=parameters)["launchPartitionBackfill"]["backfillId"])
+
+    def launch_job(self, name: str, config: dict[str, Any]) -> str:
+        """Press "Launch run" of a job; return the run's id."""
+        job = {"repositoryLocationName": "climb", "repositoryName": "__repository__", "jobName": name}
+        answer = self.ask(LAUNCH_JOB, p={"selector": job, "mode": "default", "runConfigData": config})["launchRun"]
+        assert answer["__typename"] == "LaunchRunSuccess", answer
+        return str(answer["run"]["runId"])
 
     def has_succeeded(self, backfill: str) -> bool:
         """Return whether a backfill is at its end, and that it has not failed."""
