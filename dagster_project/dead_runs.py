@@ -2,7 +2,8 @@
 
 What belongs here: naming the process that executes a run so that no other process, on this host or another,
 ever has the same name, and closing the runs of processes that are gone. A lake may be shared: what another host or
-another container runs is none of this one's business, since it cannot see their processes.
+another container runs is none of this one's business, since it cannot see their processes. A container that takes the
+place of an earlier one may be told so by CLIMB_HOST: no two that live at one time may have the same.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ from pathlib import Path
 import dagster as dg
 
 PROCESS_TAG = "climb/process"
+HOST_VARIABLE = "CLIMB_HOST"
 UNFINISHED = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.NOT_STARTED]
 FIRST_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO of Linux' include/linux/proc_ns.h: no container's
 
@@ -72,8 +74,11 @@ def host_identity() -> str:
     """Return a name that everything which sees the same processes shares, and that nothing else does.
 
     Of a machine it outlives a restart, so that what a power cut ended is closed after it. Of a container (a PID
-    namespace of its own) it ends with the machine's boot: images share their machine-id.
+    namespace of its own) it ends with the machine's boot: images share their machine-id. What CLIMB_HOST names outlives
+    both.
     """
+    if named := os.environ.get(HOST_VARIABLE):
+        return _short("named", named)
     if sys.platform != "linux":
         return _short(platform.node(), f"{uuid.getnode():x}")
     namespace = str(Path("/proc/self/ns/pid").readlink())

@@ -30,6 +30,7 @@ from dagster_project.event_tags import (
 )
 from dagster_project.event_versions import data_version_of, latest_versions
 from dagster_project.events import event_of
+from dagster_project.storage_faults import naming_storage, opening_plainly, trying_quietly
 
 TEMPLATE = Path(__file__).parent / "instance" / "dagster.yaml"
 LEASE = "dagster_home"
@@ -98,11 +99,21 @@ def _template_version(file: Path) -> int | None:
 
 @contextlib.contextmanager
 def open_instance(lake: Path, notice: Callable[[str], None] | None = None) -> Iterator[dg.DagsterInstance]:
-    """Open the instance of a lake; within, processes that are started find it by DAGSTER_HOME."""
-    with home_in_environment(prepare_home(lake, notice)):
-        with LocalStore(lake).lease(LEASE):  # a storage of the user's own may be made by this
+    """Open the instance of a lake; within, processes that are started find it by DAGSTER_HOME.
+
+    Raises
+    ------
+    ConfigError
+        Dagster cannot open it by its dagster.yaml.
+    StorageFault
+        The server that keeps its history fails, now or within.
+    """
+    home = prepare_home(lake, notice)
+    file = home / "dagster.yaml"
+    with home_in_environment(home), trying_quietly():
+        with LocalStore(lake).lease(LEASE), opening_plainly(file):  # a storage of the user's own may be made by this
             opened = dg.DagsterInstance.get()
-        with opened as instance:
+        with naming_storage(file), opened as instance:
             yield instance
 
 

@@ -11,6 +11,7 @@ import dagster as dg
 
 from climb_assets.device_faults import device_fault
 from climb_assets.errors import ClimbError, TransientError, WaitingForResults
+from dagster_project.storage_faults import storage_fault
 
 WAITS = "waits for results"  # in the metadata of a failure that is none: somebody else is to measure something first
 TRANSIENT = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
@@ -26,4 +27,4 @@ def failing_plainly() -> Iterator[None]:
     except ClimbError as error:
         raise dg.Failure(str(error), allow_retries=isinstance(error, TransientError)) from error
     except Exception as error:  # a device that must be mended, or a defect: another attempt would only repeat it
-        raise dg.Failure(device_fault(error), allow_retries=False) from error
+        raise dg.Failure(device_fault(error), allow_retries=storage_fault(error) is not None) from error

@@ -26,8 +26,10 @@ from dagster_project.event_tags import PARTITIONS, RANGE_END, RANGE_START
 from dagster_project.instance import reaffirm_kept, register_shards, report_missing_events
 from dagster_project.renewal import AUTO, renew_where_due
 from dagster_project.retries import WAITS
+from dagster_project.storage_faults import StorageFault, close_after_fault, step_lost_storage, storage_fault
 
 DATA_SET = "mixed_corpus"
+MOST_FAULTS = 10  # of Dagster's storage in one update; a server that fails more often somebody has to look at
 SILENT = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -93,7 +95,7 @@ def bring_up_to_date(
     close_dead_runs(instance)
     materializer.raw.wait_until_settled(report)
     job = asset_job(materializer)
-    made, before, due, told, approved = 0, None, False, "", False
+    made, before, due, told, approved, faults = 0, None, False, "", False, 0
     moved: dict[str, str] = {}
     lost: set[str] = set()
     seen: dict[tuple[str, str | None], str] = {}
@@ -132,7 +134,12 @@ def bring_up_to_date(
             written = run.partitions if DATA_SET in run.assets else ()
             earlier = {objective: materializer.store.current(DATA_SET, objective) for objective in written}
             try:
-                _execute(job, instance, run)
+                _execute(job, instance, run, report)
+            except StorageFault:
+                if (faults := faults + 1) > MOST_FAULTS:
+                    raise
+                before = None
+                break
             except WaitingForResults as error:  # other objectives may wait too, so that all are asked at once
                 waiting.append(str(error))
                 continue
@@ -253,7 +260,8 @@ def _share_runs(chains: dict[str, list[str]]) -> Iterator[Run]:
     yield from (Run(assets, tuple(keys)) for assets, keys in shards.items())
 
 
-def _execute(job: dg.JobDefinition, instance: dg.DagsterInstance, run: Run) -> None:
+def _execute(job: dg.JobDefinition, instance: dg.DagsterInstance, run: Run, report: Callable[[str], None]) -> None:
+    """Execute a run; a `StorageFault` is one of Dagster's storage that has passed."""
     keys = instance.get_dynamic_partitions("shard")
     subset = job.get_subset(asset_selection={dg.AssetKey(asset) for asset in run.assets})
     run_id = str(uuid.uuid4())
@@ -274,8 +282,17 @@ def _execute(job: dg.JobDefinition, instance: dg.DagsterInstance, run: Run) -> N
         )
     except dg.DagsterUnknownPartitionError:  # it went just now
         raise CorpusError(_say_gone(run.partitions)) from None
+    except Exception as error:
+        if (fault := storage_fault(error)) is None:
+            raise
+        close_after_fault(instance, run_id, fault, report)
+        raise StorageFault(fault) from error
     if outcome.success:
         return
+    if any(event.is_step_failure and step_lost_storage(event) for event in outcome.all_events):
+        fault = "it did not take an event"
+        close_after_fault(instance, run_id, fault, report)
+        raise StorageFault(fault)
     failures = [event.step_failure_data for event in outcome.all_events if event.is_step_failure]
     cause = failures[0].user_failure_data if failures else None
     if cause is not None and cause.description:

@@ -91,9 +91,10 @@ WORDS = {
 
 
 @sqlalchemy.event.listens_for(sqlalchemy.Engine, "connect")
-def wait_for_no_disk(connection: sqlite3.Connection, record: object) -> None:
+def wait_for_no_disk(connection: object, record: object) -> None:
     """Let Dagster's databases write without waiting for the disk: no test outlives a power cut."""
-    connection.execute("PRAGMA synchronous = OFF")
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous = OFF")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -12,7 +12,14 @@ import dagster as dg
 import psutil
 import pytest
 
-from dagster_project.dead_runs import PROCESS_TAG, claim_run, close_dead_runs, is_claimed, process_identity
+from dagster_project.dead_runs import (
+    HOST_VARIABLE,
+    PROCESS_TAG,
+    claim_run,
+    close_dead_runs,
+    is_claimed,
+    process_identity,
+)
 from dagster_project.instance import open_instance
 
 ROOT = Path(__file__).parents[2]
@@ -70,6 +77,22 @@ def test_runs_of_dead_processes_are_closed_and_others_are_not(empty: dg.DagsterI
     }
     assert [status(empty, run) for run in (*unclaimed, again)] == [STARTED] * 3
     assert close_dead_runs(empty) == 0
+
+
+def test_a_container_closes_what_the_one_in_whose_place_it_is_left(
+    empty: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(HOST_VARIABLE, "climb-ui-0")
+    own = process_identity(os.getpid())
+    assert own is not None
+    host, pid, start = own.split(":")
+    living, left = start_run(empty, own), start_run(empty, f"{host}:{pid}:0{start}")
+    for other in ("climb-ui-1", ""):
+        monkeypatch.setenv(HOST_VARIABLE, other)
+        assert close_dead_runs(empty) == 0
+    monkeypatch.setenv(HOST_VARIABLE, "climb-ui-0")
+    assert close_dead_runs(empty) == 1
+    assert [status(empty, run) for run in (living, left)] == [STARTED, FAILED]
 
 
 def test_a_run_that_dagster_launched_can_be_claimed(empty: dg.DagsterInstance) -> None:

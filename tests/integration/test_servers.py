@@ -19,12 +19,15 @@ from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import make_plan
 from dagster_project.instance import open_instance, prepare_home
 from tests.conftest import WORDS
-from tests.integration.processes import Launch, climb, trained, wait_until
+from tests.integration.processes import EVERY_MOMENT, Launch, climb, trained, wait_until
+from tests.postgres_server import run_postgres
 
 LISTENING, LOOPBACK = "0A", {"0100007F", "00000000000000000000000001000000"}
 ASSETS = "{assetNodes{assetKey{path} isMaterializable}}"
 LAUNCH = """mutation($p: LaunchBackfillParams!) {launchPartitionBackfill(backfillParams: $p) {
   __typename ... on LaunchBackfillSuccess {backfillId} ... on PythonError {message}}}"""
+LAUNCH_JOB = """mutation($p: ExecutionParams!) {launchRun(executionParams: $p) {
+  __typename ... on LaunchRunSuccess {run {runId}} ... on PythonError {message}}}"""
 STATUS = "query($id: String!) {partitionBackfillOrError(backfillId: $id) {... on PartitionBackfill {status}}}"
 
 
@@ -62,6 +65,13 @@ class Server:
         keys = [node["assetKey"] for node in self.ask(ASSETS)["assetNodes"] if node["isMaterializable"]]
         parameters = {"assetSelection": keys, "allPartitions": True, "tags": []}
         return str(self.ask(LAUNCH, p=parameters)["launchPartitionBackfill"]["backfillId"])
+
+    def launch_job(self, name: str, config: dict[str, Any]) -> str:
+        """Press "Launch run" of a job; return the run's id."""
+        job = {"repositoryLocationName": "climb", "repositoryName": "__repository__", "jobName": name}
+        answer = self.ask(LAUNCH_JOB, p={"selector": job, "mode": "default", "runConfigData": config})["launchRun"]
+        assert answer["__typename"] == "LaunchRunSuccess", answer
+        return str(answer["run"]["runId"])
 
     def has_succeeded(self, backfill: str) -> bool:
         """Return whether a backfill is at its end, and that it has not failed."""
@@ -109,11 +119,22 @@ def small_project(project: Path) -> Path:
     return project
 
 
+@pytest.fixture(params=["sqlite", *(["postgres"] if EVERY_MOMENT else [])])
+def storage(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Return the lines of a dagster.yaml that say where Dagster's history lies, beside those of the template."""
+    if request.param == "sqlite":
+        yield "# ours\n"
+        return
+    with run_postgres() as database:
+        monkeypatch.setenv("DAGSTER_POSTGRES_URL", database.create("climb"))
+        yield "storage: {postgres: {postgres_url: {env: DAGSTER_POSTGRES_URL}}}\n"
+
+
 @pytest.fixture
-def server(small_project: Path) -> Iterator[Server]:
+def server(small_project: Path, storage: str) -> Iterator[Server]:
     """Return a running server."""
     file = prepare_home(small_project / "data_lake") / "dagster.yaml"
-    file.write_text(edited := file.read_text() + "# ours\n")
+    file.write_text(edited := file.read_text() + storage)
     started = Server(small_project)
     try:
         wait_until(started.ready, 90, "the web server", 0.5)
