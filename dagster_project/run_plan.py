@@ -303,5 +303,5 @@ def _execute(job: dg.JobDefinition, instance: dg.DagsterInstance, run: Run, repo
             raise ClimbError(f"check {name} failed; its page in `climb ui` has the figures; please report this")
     if unknown := _unknown(run, instance.get_dynamic_partitions("shard")):
         raise CorpusError(_say_gone(unknown))
-    error = failures[0].error if failures else None
-    raise RuntimeError(error.to_string() if error else f"{', '.join(run.assets)} failed; see the run in `climb ui`")
+    raised = failures[0].error if failures else None
+    raise RuntimeError(raised.to_string() if raised else f"{', '.join(run.assets)} failed; see the run in `climb ui`")
