@@ -35,6 +35,7 @@ LONGEST_PAUSE = 10.0
 WRITER = "writer"  # metadata of what is put on a condition: who did
 STATUS = re.compile(r"status code: (\d{3})")
 ASKED_MACHINE = "169.254.169.254"  # where clouds tell a machine its credentials; asked where the environment has none
+FORBIDDEN = {"401", "403"}
 MAY_PASS = {"408", "409", "425", "429"}  # of the statuses below 500
 MEMORY = "memory://"
 FORMAT = "format"  # the first object of a store: of which form it is
@@ -281,18 +282,21 @@ class Bucket:
             try:
                 return call()
             except (BaseError, _Conflict) as error:
-                if isinstance(error, PermissionDeniedError | UnauthenticatedError) or ASKED_MACHINE in str(error):
+                status = STATUS.search(str(error))
+                forbidden = isinstance(error, PermissionDeniedError | UnauthenticatedError)
+                if forbidden or (status and status[1] in FORBIDDEN) or ASKED_MACHINE in str(error):
                     raise NoPermission(
                         f"{self.where(key)} may not be used ({_reason(error)}); see that the environment has the "
                         f"credentials that {self.setting} needs and that they allow this"
                     ) from None
-                status = STATUS.search(str(error))
                 if status and status[1] == "404":  # of a listing
                     raise DeviceFault(self._say_no_bucket()) from None
-                refused = status and status[1] < "500" and status[1] not in MAY_PASS
-                if refused or isinstance(error, InvalidPathError):
-                    reason = _reason(error)
-                    raise DeviceFault(f"{self.where(key)} was refused ({reason}); correct {self.setting}") from None
+                if isinstance(error, InvalidPathError):
+                    what = f"{self.where(key)} holds a key that is no path ({_reason(error)})"
+                    raise DeviceFault(f"{what}; rename it, or correct {self.setting}") from None
+                if status and status[1] < "500" and status[1] not in MAY_PASS:
+                    what = f"{self.where(key)} was refused ({_reason(error)})"
+                    raise DeviceFault(f"{what}; correct {self.setting}") from None
                 pause = next(pauses)
                 if time.monotonic() + pause > until:
                     raise TransientError(
