@@ -5,6 +5,7 @@ belongs to `climb_assets.store.bucket`.
 """
 
 from pathlib import Path
+from typing import Any
 
 from climb_assets.errors import DeviceFault, TransientError
 from climb_assets.store.bucket import CHUNK, Bucket
@@ -50,7 +51,7 @@ class ReadBucket(Bucket):
         import obstore
         from obstore.exceptions import PreconditionError
 
-        condition = {"if_match": listed.version["e_tag"]}
+        condition: Any = {"if_match": listed.version["e_tag"]}
 
         def get(start: int) -> bytes | None:
             part = {"range": (start, min(start + CHUNK, listed.bytes))} if listed.bytes > CHUNK else {}
@@ -62,7 +63,7 @@ class ReadBucket(Bucket):
         with path.open("wb") as stream:
             for start in range(0, max(listed.bytes, 1), CHUNK):
                 try:
-                    data = self._ask(lambda start=start: get(start), listed.key)
+                    data = self._ask(lambda start=start: get(start), listed.key)  # type: ignore[misc]
                 except FileNotFoundError:
                     return False
                 if data is None:
