@@ -153,6 +153,15 @@ class RawBucket(RawPlace):
     def digest(self, shard: str, cache: DigestCache | None = None) -> ShardDigest:
         """Hash every file of a shard; those that the cache knows are not fetched."""
         files = self._listed(shard)
+        hashes = self._hashes(files, cache)
+        return join_digests([RawFile(one.key, one.bytes, hashes[one.key]) for one in files])
+
+    def hash_ahead(self, shards: Collection[str], cache: DigestCache) -> None:
+        """Fetch what the cache does not know of many shards, several objects at once."""
+        self._hashes([one for shard in shards for one in self._listed(shard)], cache)
+
+    def _hashes(self, files: Sequence[Listed], cache: DigestCache | None) -> dict[str, str]:
+        """Return the SHA-256 of objects by key, each remembered as soon as it is known."""
         known = {} if cache is None else cache.get_objects(self.bucket.address, [self._tagged(one) for one in files])
         unknown = [one for one in files if one.key not in known]
         with ThreadPoolExecutor(FETCHED_AT_ONCE) as fetching:
@@ -160,7 +169,7 @@ class RawBucket(RawPlace):
                 known[one.key] = sha256
                 if cache is not None:
                     cache.put_object(self.bucket.address, self._tagged(one), sha256)
-        return join_digests([RawFile(one.key, one.bytes, known[one.key]) for one in files])
+        return known
 
     def _hash(self, one: Listed) -> str:
         if not one.bytes:

@@ -150,6 +150,9 @@ class RawFolder(RawPlace):
         """Hash every file of a shard; see `digest_shard`."""
         return digest_shard(self.folder, shard, cache, self.corpus.link_roots)
 
+    def hash_ahead(self, shards: Collection[str], cache: DigestCache) -> None:
+        """Do nothing: a disk has its files as soon one after the other."""
+
     def files(self, shard: str) -> dict[str, Localise]:
         """Return the files of a shard that can be read; they lie on this machine already."""
 

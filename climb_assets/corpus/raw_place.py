@@ -85,6 +85,10 @@ class RawPlace(ABC):
         """
 
     @abstractmethod
+    def hash_ahead(self, shards: Collection[str], cache: DigestCache) -> None:
+        """Let the cache know the files of many shards, where that is sooner done for all at once."""
+
+    @abstractmethod
     def files(self, shard: str) -> Mapping[str, Localise]:
         """Return the files of a shard that can be read, by their paths under the place, in path order.
 

@@ -67,6 +67,12 @@ class RawVersions:
         read = self.version_read(shard) if shard in self.listing().unsettled else None
         return read or self.place.digest(shard, digests).digest
 
+    def hash_ahead(self, digests: DigestCache | None) -> None:
+        """Hash what changed in all shards, before the version of each is asked for; see `RawPlace.hash_ahead`."""
+        listing = self.listing()
+        if digests is not None:
+            self.place.hash_ahead([shard for shard in listing.shards if shard not in listing.unsettled], digests)
+
     def version_read(self, shard: str) -> str | None:
         """Return the hash of the raw files that the current documents of a shard were read from, if there are any."""
         documents = self.store.current(DOCUMENTS, shard)

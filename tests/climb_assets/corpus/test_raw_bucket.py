@@ -225,6 +225,20 @@ def test_more_objects_than_a_page_holds_are_all_seen(
     assert sum("list-type" in path for _, path, _ in proxy.requests) == 2
 
 
+def test_many_shards_are_hashed_at_once_and_each_object_once(
+    address: str, uploads: Uploads, proxy: FaultyProxy, tmp_path: Path
+) -> None:
+    names = [f"{number}.txt" for number in range(20)]
+    for name in names:
+        uploads.put(name, name.encode())
+    cache = DigestCache(tmp_path / "cache" / "digests.sqlite")
+    bucket = open_bucket(address, tmp_path)
+    bucket.hash_ahead(list(look(bucket).shards), cache)
+    assert [bucket.digest(name, cache) for name in names] == [bucket.digest(name) for name in names]
+    fetches = [path for method, path, _ in proxy.requests if method == "GET" and path.endswith(".txt")]
+    assert len(fetches) == len(names)
+
+
 ODD = (
     *(
         "a b.txt",
