@@ -108,8 +108,7 @@ class RawBucket(RawPlace):
     def _is_file(self, one: Listed) -> bool:
         """Return whether an object without bytes is a file.
 
-        The key of a folder ends in a slash and is listed without it, so nothing lies under that key, or
-        something else.
+        The key of a folder ends in a slash and is listed without it: under that there is nothing, or something else.
         """
         known = (one.key, self.bucket.tag(one), one.modified)
         if known not in self._files and _may_hold_documents(one):

@@ -38,7 +38,8 @@ class ReadBucket(Bucket):
             meta = self._ask(lambda: obstore.head(self._client, key), key)
         except FileNotFoundError:
             return None
-        return Listed(key, meta["size"], meta["last_modified"].timestamp(), {"e_tag": meta["e_tag"] or ""})
+        tag = meta["e_tag"]
+        return Listed(key, meta["size"], meta["last_modified"].timestamp(), {} if tag is None else {"e_tag": tag})
 
     def fetch(self, listed: Listed, path: Path) -> bool:
         """Write an object into a file, a part at a time; return False where it is gone or has changed since.
