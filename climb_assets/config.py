@@ -21,7 +21,7 @@ from climb_assets.config_quality import Quality
 from climb_assets.config_ray import Ray
 from climb_assets.config_search import Search
 from climb_assets.config_sql import Sql
-from climb_assets.config_store import Address
+from climb_assets.config_store import Address, RawPlace
 from climb_assets.config_tasks import Task
 from climb_assets.config_taxonomy import Taxonomy
 from climb_assets.config_trainer import OwnTrainer, Trainer
@@ -34,7 +34,10 @@ RESERVED = frozenset({"key", "iteration", "weights", "diverged", "source", "doub
 class Corpus(Section):
     """How raw files become documents."""
 
-    raw: Path = Field(Path(LAKE, RAW), description=f"the folder of the raw files; default: {RAW} in the lake")
+    raw: RawPlace = Field(
+        Path(LAKE, RAW),
+        description=f"the folder of the raw files, or a bucket such as s3://bucket/raw; default: {RAW} in the lake",
+    )
     link_roots: tuple[Path, ...] = Field(
         (), description="folders outside raw that links in it may lead into, such as a hub's cache"
     )
@@ -262,7 +265,10 @@ class Runtime(Section):
     )
     confirm_gigabytes: float = Field(100.0, gt=0, description="the same for models that take more room on the disk")
     cache_gigabytes: float = Field(
-        100.0, gt=0, description="room that files fetched from a bucket may take in the lake; what is in use stays"
+        100.0,
+        gt=0,
+        description="room that artefacts fetched from a bucket may take in the lake, and raw files as much again; what "
+        "is in use stays",
     )
     environment: Literal["warn", "stale"] = Field(
         "warn",

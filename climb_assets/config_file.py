@@ -74,8 +74,15 @@ def _lay_in_lake(profile: dict[str, Any], lake: Path) -> dict[str, Any]:
 
 def _check_folders(config: Config, path: Path) -> None:
     """Refuse folders of raw files that the lake's own files lie in, or that lie among them."""
-    roots = [("corpus.raw", config.corpus.raw), *(("corpus.link_roots", root) for root in config.corpus.link_roots)]
-    lake = config.lake
+    raw, lake = config.corpus.raw, config.lake
+    roots = [("corpus.link_roots", root) for root in config.corpus.link_roots]
+    if isinstance(raw, Path):
+        roots.insert(0, ("corpus.raw", raw))
+    elif config.store is not None and _nested(raw, config.store):
+        raise ConfigError(
+            f"{path}: corpus.raw ({raw}) and store ({config.store}) hold one another, so artefacts would be read as "
+            "raw files; give each a prefix of its own"
+        )
     for key, root in roots:
         if lake.is_relative_to(root):
             raise ConfigError(
@@ -87,6 +94,11 @@ def _check_folders(config: Config, path: Path) -> None:
                 f"{path}: {key} ({root}) lies among the files of the lake ({lake}); set it to {lake / RAW} or to a "
                 "folder elsewhere"
             )
+
+
+def _nested(first: str, second: str) -> bool:
+    """Return whether one address lies below the other, or is the same."""
+    return f"{first}/".startswith(f"{second}/") or f"{second}/".startswith(f"{first}/")
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,10 @@
-"""The address of a store as the configuration names it; `climb_assets.config` holds the rest."""
+"""Where artefacts and raw files lie, as the configuration names it; `climb_assets.config` holds the rest."""
 
-from typing import Annotated
-from urllib.parse import urlsplit
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import unquote, urlsplit
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
 
 BUCKETS = ("s3", "gs", "az", "abfs", "abfss")
 FOLDER = "file"
@@ -25,4 +26,15 @@ def _checked(address: str) -> str:
     return address.rstrip("/")
 
 
+def _place(value: Any) -> Any:
+    """Return the path of a folder, or the address of a bucket if it is one."""
+    if not isinstance(value, str | Path):
+        raise ValueError("give a folder, or the address of a bucket and a prefix in it, such as s3://bucket/raw")
+    if isinstance(value, Path) or "://" not in value:
+        return Path(value)
+    address = _checked(value)
+    return Path(unquote(urlsplit(address).path)) if address.startswith(f"{FOLDER}:") else address
+
+
 Address = Annotated[str, AfterValidator(_checked)]
+RawPlace = Annotated[Path | str, BeforeValidator(_place)]

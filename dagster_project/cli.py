@@ -15,7 +15,7 @@ import click
 
 from climb_assets.config import Config
 from climb_assets.config_file import CONFIG_VARIABLE
-from climb_assets.corpus.raw_folder import describe_unsettled
+from climb_assets.corpus.raw_place import describe_unsettled
 from climb_assets.device_faults import device_fault
 from climb_assets.errors import ClimbError, WaitingForResults
 from climb_assets.graph.assets import SPEC

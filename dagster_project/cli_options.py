@@ -20,7 +20,8 @@ def notice(line: str) -> None:
 
 def require_outside(folder: Path, config: Config) -> None:
     """Check that what is written into a folder takes the place of nothing that the lake is made from."""
-    if folder.resolve().is_relative_to(config.corpus.raw):
+    raw = config.corpus.raw
+    if isinstance(raw, Path) and folder.resolve().is_relative_to(raw):
         raise click.BadParameter(f"{folder} lies in corpus.raw, so it would be read as a shard; name another folder")
     if config.search.evidence is not None and folder.resolve() == config.search.evidence.resolve():
         raise click.BadParameter(f"{folder} is search.evidence, which this search began with; name another folder")

@@ -12,7 +12,7 @@ from functools import partial
 import dagster as dg
 
 from climb_assets.config import Config
-from climb_assets.corpus.raw_folder import describe_unsettled, name_some
+from climb_assets.corpus.raw_place import describe_unsettled, name_some
 from climb_assets.errors import ClimbError, ComputeError, CorpusError, WaitingForResults
 from climb_assets.graph.assets import SEARCH, SPEC, checks_against
 from climb_assets.graph.estimates import Cost

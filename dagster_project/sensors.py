@@ -1,4 +1,4 @@
-"""Sensors: noticing that the raw folder changed. A sensor only stats files; hashing is the job's."""
+"""Sensors: noticing that the raw folder changed. A sensor only stats or lists files; hashing is the job's."""
 
 import json
 from dataclasses import asdict, dataclass, field, replace
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from climb_assets.corpus.raw_folder import describe_unsettled, stamp_shards
+from climb_assets.corpus.raw_place import describe_unsettled
 from dagster_project.assets import Climb
 from dagster_project.dead_runs import close_dead_runs
 from dagster_project.instance import synchronise_shards
@@ -70,8 +70,7 @@ def corpus_sensor(context: dg.SensorEvaluationContext, climb: Climb) -> dg.Senso
     """
     came, went = synchronise_shards(context.instance, climb)
     close_dead_runs(context.instance)  # a refresh that a kill ended would look as on its way for ever
-    cursor, corpus = Cursor.read(context.cursor), climb.config.corpus
-    raw, stamp = corpus.raw, stamp_shards(corpus.raw, climb.listing(), corpus.link_roots)
+    cursor, raw, stamp = Cursor.read(context.cursor), climb.raw.place, climb.raw.stamp()
     if stamp == cursor.refreshed:
         written = describe_unsettled(climb.listing())
         return _skip(f"nothing changed in {raw}" + (f"; {written}" if written else ""), replace(cursor, seen=stamp))

@@ -13,8 +13,10 @@ import sys
 import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -23,6 +25,9 @@ Fault = Literal["500", "409", "lost answer", "cut upload", "cut answer", "slow",
 
 ENVIRONMENT = {"AWS_ACCESS_KEY_ID": "name", "AWS_SECRET_ACCESS_KEY": "very-secret-key", "AWS_REGION": "us-east-1"}
 BUCKET = "climb"
+OWNER = (
+    "AWS4-HMAC-SHA256 Credential=name/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"  # trusted
+)
 
 
 def require_packages() -> None:
@@ -58,6 +63,43 @@ def run_object_server() -> Iterator[str]:
 def environment_of(url: str) -> dict[str, str]:
     """Return the environment in which a process finds an object server."""
     return ENVIRONMENT | {"AWS_ENDPOINT_URL": url, "AWS_ALLOW_HTTP": "true"}
+
+
+class Uploads:
+    """Puts objects below an address and removes them, as somebody does who knows nothing of climb.
+
+    Parameters
+    ----------
+    url
+        The server.
+    address
+        ``s3://climb/prefix``.
+    """
+
+    def __init__(self, url: str, address: str) -> None:
+        self._host, self._folder = url.removeprefix("http://"), address.removeprefix("s3:/")
+        self._connection: http.client.HTTPConnection | None = None
+
+    def put(self, key: str, data: bytes) -> None:
+        """Put one object, under whatever key."""
+        self._ask("PUT", key, data)
+
+    def put_folder(self, folder: Path) -> None:
+        """Put every file of a folder."""
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                self.put(path.relative_to(folder).as_posix(), path.read_bytes())
+
+    def remove(self, key: str) -> None:
+        """Remove one object."""
+        self._ask("DELETE", key, b"")
+
+    def _ask(self, method: str, key: str, data: bytes) -> None:
+        connection = self._connection = self._connection or http.client.HTTPConnection(self._host, timeout=60)
+        connection.request(method, urllib.parse.quote(f"{self._folder}/{key}"), data, {"Authorization": OWNER})
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.status in (200, 204), (answer.status, key)
 
 
 class FaultyProxy(http.server.ThreadingHTTPServer):

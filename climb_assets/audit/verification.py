@@ -6,12 +6,11 @@ and the rule by which a fingerprint is made.
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from climb_assets.audit.lineage import name_of, walk, walk_fits
-from climb_assets.corpus.digest_cache import hash_file
 from climb_assets.corpus.raw_files import UNREADABLE
+from climb_assets.corpus.raw_place import RawPlace
 from climb_assets.corpus.regular_file import IrregularFileError
 from climb_assets.embeddings.shared_parts import PARTS
 from climb_assets.errors import ClimbError, CorpusError, CorruptArtifact, MissingArtifact
@@ -153,7 +152,7 @@ def _differences(artifact: Artifact) -> Iterator[str]:
 
 def _raw_differences(materializer: Materializer) -> Iterator[str]:
     """Compare the raw files with the checksums that their shard was read by."""
-    raw = materializer.config.corpus.raw
+    raw = materializer.raw.place
     for shard in materializer.store.partitions("raw_shards"):
         artifact = materializer.store.current("raw_shards", shard)
         if artifact is None:
@@ -164,12 +163,13 @@ def _raw_differences(materializer: Materializer) -> Iterator[str]:
             continue  # reported with the artefact itself
         for record in files:
             if record["sha256"] != UNREADABLE:
-                yield from _raw_difference(raw / record["path"], record["sha256"])
+                yield from _raw_difference(raw, record["path"], record["sha256"])
 
 
-def _raw_difference(path: Path, sha256: str) -> Iterator[str]:
+def _raw_difference(raw: RawPlace, name: str, sha256: str) -> Iterator[str]:
+    path = raw.where(name)
     try:
-        found = hash_file(path.resolve()).sha256
+        found = raw.hash_again(name)
     except (CorpusError, FileNotFoundError):
         yield f"{path} is gone; it was read with sha256 {sha256}"
     except (IrregularFileError, OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself

@@ -10,7 +10,7 @@ from climb_assets.corpus.contamination import TaskFile, find_contamination
 from climb_assets.corpus.ingest import ingest_shard
 from climb_assets.corpus.manifest import ShardParts, build_manifest
 from climb_assets.corpus.near_duplicates import EarlierPairs, ShardSignatures, find_near_duplicates
-from climb_assets.corpus.raw_files import digest_shard, read_digest, write_digest
+from climb_assets.corpus.raw_files import read_digest, write_digest
 from climb_assets.corpus.signatures import FILES, sign_shard
 from climb_assets.corpus.tokenizer import import_tokenizer, train_tokenizer
 from climb_assets.corpus.tokens import tokenize_shard
@@ -28,7 +28,7 @@ VERSIONED = {
 
 def raw_shards(climb: Materializer, shard: str, draft: Draft) -> None:
     """One top-level entry of the raw folder: its files and their checksums."""
-    digest = digest_shard(climb.config.corpus.raw, shard, climb.digests, climb.config.corpus.link_roots)
+    digest = climb.raw.place.digest(shard, climb.digests)
     if draft.order.inputs[f"raw:{shard}"] != digest.digest:
         raise CorpusError(f"{shard} changes while it is being read; run again when nothing writes to it")
     draft.summary = write_digest(digest, draft.path)
@@ -37,7 +37,7 @@ def raw_shards(climb: Materializer, shard: str, draft: Draft) -> None:
 def corpus_shards(climb: Materializer, shard: str, draft: Draft) -> None:
     """Documents of one shard: read, normalised, split, without duplicates; what cannot be read is quarantined."""
     digest = read_digest(climb.get("raw_shards", shard).file("files.json"))
-    draft.summary = ingest_shard(climb.config.corpus.raw, shard, digest, climb.config.corpus, draft.path)
+    draft.summary = ingest_shard(climb.raw.place, shard, digest, climb.config.corpus, draft.path)
 
 
 def document_signatures(climb: Materializer, shard: str, draft: Draft) -> None:
@@ -91,7 +91,7 @@ def tokenizer(climb: Materializer, draft: Draft) -> None:
         draft.summary = import_tokenizer(settings, draft.path)
     else:
         shards = list(climb.listing().shards)
-        draft.summary = train_tokenizer(climb.config.corpus.raw, shards, settings, climb.config.corpus, draft.path)
+        draft.summary = train_tokenizer(climb.raw.place, shards, settings, climb.config.corpus, draft.path)
 
 
 def tokenized_shards(climb: Materializer, shard: str, draft: Draft) -> None:

@@ -1,6 +1,7 @@
 """The SHA-256 of files outside the lake, and a cache of it by which planning reads no content twice.
 
-What belongs here: hashing one regular file, and knowing it again by its stat. Which files there are is `raw_files`.
+What belongs here: hashing one regular file, and knowing it again by its stat, or an object of a bucket by its ETag.
+Which files there are is `raw_files` and `raw_bucket`.
 """
 
 import contextlib
@@ -25,6 +26,14 @@ class Hashed(NamedTuple):
     bytes: int
     sha256: str
     stamp: tuple[int, int, int]
+
+
+class Tagged(NamedTuple):
+    """An object of a bucket: its key, and the size and ETag by which it is known again."""
+
+    key: str
+    bytes: int
+    tag: str
 
 
 class DigestCache:
@@ -78,6 +87,18 @@ class DigestCache:
         with self._open() as connection:
             connection.executemany("DELETE FROM files WHERE path=?", [(os.fsencode(path),) for path in paths])
 
+    def get_objects(self, address: str, objects: Sequence[Tagged]) -> dict[str, str]:
+        """Return the SHA-256, by key, of those objects below an address that have not changed since."""
+        query = "SELECT sha256 FROM objects WHERE address=? AND key=? AND bytes=? AND tag=?"
+        with self._open() as connection:
+            rows = {one.key: connection.execute(query, (address, *one)).fetchone() for one in objects}
+        return {key: row[0] for key, row in rows.items() if row is not None}
+
+    def put_object(self, address: str, found: Tagged, sha256: str) -> None:
+        """Remember the SHA-256 of an object, in place of the one before under its key."""
+        with self._open() as connection:
+            connection.execute("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?)", (address, *found, sha256))
+
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,6 +107,10 @@ class DigestCache:
                 connection.execute(
                     "CREATE TABLE IF NOT EXISTS files (path BLOB PRIMARY KEY, bytes INTEGER, mtime_ns INTEGER, "
                     "ctime_ns INTEGER, inode INTEGER, sha256 TEXT)"
+                )
+                connection.execute(
+                    "CREATE TABLE IF NOT EXISTS objects (address TEXT, key TEXT, bytes INTEGER, tag TEXT, sha256 TEXT, "
+                    "PRIMARY KEY (address, key))"
                 )
                 yield connection
         except sqlite3.DatabaseError as error:

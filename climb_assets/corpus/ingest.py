@@ -8,7 +8,7 @@ form is `documents`, duplicates between shards are `manifest`.
 import contextlib
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 from climb_assets.config import Corpus
 from climb_assets.corpus.digest_cache import hash_file
 from climb_assets.corpus.documents import DOCUMENTS, SPLITS, Document, make_document
-from climb_assets.corpus.raw_files import UNREADABLE, RawFile, ShardDigest, list_files
+from climb_assets.corpus.raw_files import UNREADABLE, RawFile, ShardDigest
+from climb_assets.corpus.raw_place import Localise, RawPlace
 from climb_assets.corpus.readers import read_records
 from climb_assets.corpus.records import WHOLE_FILE, Fault, Record
 from climb_assets.corpus.regular_file import IrregularFileError
@@ -40,7 +41,7 @@ ACCOUNTS = pa.schema([("file", pa.string()), *((name, pa.int64()) for name in ("
 PART_ROWS = 2048  # rows that are in memory at a time, and a row group: no setting, as the bytes of a table follow it
 
 
-def ingest_shard(raw: Path, shard: str, digest: ShardDigest, settings: Corpus, out: Path) -> dict[str, Any]:
+def ingest_shard(raw: RawPlace, shard: str, digest: ShardDigest, settings: Corpus, out: Path) -> dict[str, Any]:
     """Read a shard and write its documents, repeats, quarantine and accounts as ``.parquet`` into `out`.
 
     Memory holds `PART_ROWS` documents (or about `settings.max_record_bytes` of text)
@@ -63,7 +64,7 @@ def ingest_shard(raw: Path, shard: str, digest: ShardDigest, settings: Corpus, o
     seen: set[bytes] = set()
     accounts: list[dict[str, Any]] = []
     reasons, dropped = Counter[str](), Counter[str]()
-    targets = {file.path: file.target for file in list_files(raw, shard, settings.link_roots)}
+    files = raw.files(shard)
     splits = dict.fromkeys(SPLITS, 0)
     size = 0
     with (
@@ -73,8 +74,7 @@ def ingest_shard(raw: Path, shard: str, digest: ShardDigest, settings: Corpus, o
     ):
         for file in digest.files:
             account = dict.fromkeys(("read", *OUTCOMES, "dropped_labels"), 0)
-            path = raw.absolute() / file.path
-            for item in _read_file(path, targets.get(path, path), file, settings):
+            for item in _read_file(raw.where(file.path), files.get(file.path), file, settings):
                 account["read"] += 1
                 if isinstance(item, Record) and item.dropped:
                     account["dropped_labels"] += len(item.dropped)
@@ -113,28 +113,33 @@ def _judge(item: Record | Fault, file: str, settings: Corpus, seen: set[bytes]) 
     return "kept", document
 
 
-def _read_file(path: Path, target: Path, file: RawFile, settings: Corpus) -> Iterator[Record | Fault]:
+def _read_file(where: str, localise: Localise | None, file: RawFile, settings: Corpus) -> Iterator[Record | Fault]:
     """Yield what a file holds, then make sure that it was the file of the digest.
 
     Parameters
     ----------
-    target
-        What is opened: `path`, or where a link leads.
+    where
+        What people know it by.
+    localise
+        None: it is there no more.
     """
     if file.sha256 == UNREADABLE:
         yield Fault(WHOLE_FILE, "unreadable_file", file.problem)
         return
+    if localise is None:
+        raise CorpusError(f"{where} went away while it was being read; run again")
     try:
-        yield from read_records(target, settings, path.name)
-        found = hash_file(target)
+        with localise(file.sha256) as path:
+            yield from read_records(path, settings, PurePosixPath(file.path).name)
+            found = hash_file(path)
     except FileNotFoundError:
-        raise CorpusError(f"{path} went away while it was being read; run again") from None
+        raise CorpusError(f"{where} went away while it was being read; run again") from None
     except OSError as error:
-        raise TransientError(f"reading {path} failed ({error.strerror}); check the disk and run again") from None
+        raise TransientError(f"reading {where} failed ({error.strerror}); check the disk and run again") from None
     except IrregularFileError:
-        raise CorpusError(f"{path} changed while it was being read; run again when nothing writes to it") from None
+        raise CorpusError(f"{where} changed while it was being read; run again when nothing writes to it") from None
     if found.sha256 != file.sha256:
-        raise CorpusError(f"{path} changed while it was being read; run again when nothing writes to it")
+        raise CorpusError(f"{where} changed while it was being read; run again when nothing writes to it")
 
 
 def _check_account(file: RawFile, account: dict[str, int]) -> None:

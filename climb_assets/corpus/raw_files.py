@@ -1,6 +1,7 @@
 """What lies in the raw folder: which shards there are, which files they hold, and a digest of each.
 
-What belongs here: names, stat, links and hashes; no file is opened for what it means. Entries whose name begins with a
+What belongs here: names, stat, links and hashes; no file is opened for what it means. What of it holds for a bucket too
+is what a name allows, and what a listing and a digest are. Entries whose name begins with a
 dot or an underscore, and checksum files, are no data, at the top and at any depth (`is_data`); they enter no digest.
 
 What cannot be looked into is never taken for empty or gone: a folder that cannot be opened, or a file that cannot be
@@ -41,7 +42,7 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Listing:
-    """The raw folder's shards by name, in name order, and its other entries.
+    """The shards by name, in name order, each with its path or address, and the other entries.
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ class Listing:
         Of each shard that is not, a hash by which a change since this look shows.
     """
 
-    shards: dict[str, Path]
+    shards: Mapping[str, Path | str]
     rejected: tuple[Rejected, ...]
     unsettled: Mapping[str, str] = field(default_factory=dict)
     stamps: Mapping[str, str] = field(default_factory=dict)
@@ -124,7 +125,8 @@ def list_entries(raw: Path, link_roots: Sequence[Path] = ()) -> Listing:
     except OSError as error:
         raise CorpusError(f"cannot list {raw} ({error.strerror}); make it, or set corpus.raw to your files") from None
     _resolve(raw, link_roots)
-    shards, rejected = {}, []
+    shards: dict[str, Path | str] = {}
+    rejected = []
     for name in names:
         reason = _why_rejected(raw, name, link_roots)
         if reason is None:
@@ -134,7 +136,7 @@ def list_entries(raw: Path, link_roots: Sequence[Path] = ()) -> Listing:
     return Listing(shards, tuple(rejected))
 
 
-def require_shards(raw: Path, listing: Listing) -> None:
+def require_shards(raw: Path | str, listing: Listing) -> None:
     """Refuse a listing without a shard.
 
     Raises
@@ -144,21 +146,29 @@ def require_shards(raw: Path, listing: Listing) -> None:
     """
     if not listing.shards:
         first = f" ({listing.rejected[0].name}: {listing.rejected[0].reason})" if listing.rejected else ""
-        raise CorpusError(f"{raw} holds no shard{first}; put {', '.join(KINDS)} files, or folders of them, there")
+        put = f"put {', '.join(KINDS)} files, or folders of them, there, or correct corpus.raw"
+        raise CorpusError(f"{raw} holds no shard{first}; {put}")
 
 
 def _why_rejected(raw: Path, name: str, link_roots: Sequence[Path]) -> str | None:
     if not SHARD_NAME.fullmatch(name):
-        return "rename it: letters, digits, '.', '_', '-', at most 100, no '..', a letter or digit first"
+        return why_no_shard(name, ())
     try:
         files = list_files(raw, name, link_roots)
     except CorpusError:
         return None
     if files and files[0].path == raw.absolute() / name and files[0].problem:
         return files[0].problem
-    if any(kind_of(file.path.name) for file in files):
+    return why_no_shard(name, [file.path.name for file in files])
+
+
+def why_no_shard(name: str, files: Sequence[str]) -> str | None:
+    """Return why an entry is no shard by its name and those of the files in it; None if it is one."""
+    if not SHARD_NAME.fullmatch(name):
+        return "rename it: letters, digits, '.', '_', '-', at most 100, no '..', a letter or digit first"
+    if any(kind_of(file) for file in files):
         return None
-    if any(file.path.name.lower().endswith(WEB_ARCHIVES) for file in files):
+    if any(file.lower().endswith(WEB_ARCHIVES) for file in files):
         return WEB_ARCHIVE_ADVICE
     return f"holds no file of a known kind ({', '.join(KINDS)})"
 
@@ -281,6 +291,11 @@ def digest_shard(
             files.append(RawFile(name, 0, UNREADABLE, file.problem))
         else:
             files.append(RawFile(name, hashed[file.target].bytes, hashed[file.target].sha256))
+    return join_digests(files)
+
+
+def join_digests(files: Sequence[RawFile]) -> ShardDigest:
+    """Return the digest of a shard of some files, which are in path order."""
     record = [[file.path, file.bytes, file.sha256, file.problem] for file in files]
     return ShardDigest(tuple(files), sha256_text(canonical_json(record)))
 

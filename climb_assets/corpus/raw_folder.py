@@ -15,20 +15,26 @@ import os
 import stat
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from climb_assets.config import Corpus
+from climb_assets.corpus.digest_cache import DigestCache, hash_file
 from climb_assets.corpus.raw_files import (
     SHARD_NAME,
     Listing,
+    ShardDigest,
+    digest_shard,
     is_data,
     list_entries,
     list_files,
-    require_shards,
     say_unreadable,
 )
+from climb_assets.corpus.raw_place import Localise, RawPlace, VersionRead, name_some
+from climb_assets.corpus.records import printable_name
 from climb_assets.errors import CorpusError
 from climb_assets.store.artifacts import canonical_json, sha256_text
 
@@ -36,7 +42,7 @@ CHANGED, GONE = "changed a moment ago", "went a moment ago"
 
 
 @dataclass
-class RawFolder:
+class RawFolder(RawPlace):
     """Looks at a raw folder, and remembers since when it has seen each shard as it is.
 
     Parameters
@@ -49,38 +55,26 @@ class RawFolder:
     now: Callable[[], float] = time.time
     _seen: dict[str, tuple[str, float]] = field(init=False, default_factory=dict)
 
-    def look(self, made: Collection[str], version_read: Callable[[str], str | None]) -> Listing:
-        """List the shards that are whole, and those being written of which an earlier version is kept.
+    def __str__(self) -> str:
+        return str(self.folder)
 
-        Parameters
-        ----------
-        made
-            Shards of which something was made, also where they went since.
-        version_read
-            Returns the earlier version of such a shard that can stand for it until it is written, if there is one.
+    @property
+    def folder(self) -> Path:
+        """The folder itself."""
+        return Path(self.corpus.raw)
 
-        Raises
-        ------
-        CorpusError
-            The folder cannot be listed, or holds no such shard.
-        """
-        listing, _ = self._look(made, version_read)
-        if not listing.shards and listing.unsettled:
-            raise CorpusError(f"{self.corpus.raw} holds no finished shard yet; {describe_unsettled(listing)}")
-        require_shards(self.corpus.raw, listing)
-        return listing
+    def where(self, name: str) -> str:
+        """Return the path of a raw file."""
+        return str(self.folder.absolute() / name)
 
-    def wait(
-        self, made: Collection[str], version_read: Callable[[str], str | None], tell: Callable[[str], None]
-    ) -> None:
+    def look_now(self, made: Collection[str], version_read: VersionRead) -> Listing:
+        """List the shards that are whole; see `RawPlace.look`."""
+        return self._look(made, version_read)[0]
+
+    def wait(self, made: Collection[str], version_read: VersionRead, tell: Callable[[str], None]) -> None:
         """Wait, `corpus.settle.seconds` at most, until what changed a moment ago may count as whole.
 
         A folder that cannot be listed is not waited for; the look that follows says so.
-
-        Parameters
-        ----------
-        tell
-            Is told, in one line, for what and how long.
         """
         try:
             listing, seconds = self._look(made, version_read)
@@ -91,9 +85,9 @@ class RawFolder:
             tell(f"waiting {seconds:.1f} s to see whether it is whole: {name_some(names)}")
             time.sleep(seconds)
 
-    def _look(self, made: Collection[str], version_read: Callable[[str], str | None]) -> tuple[Listing, float]:
+    def _look(self, made: Collection[str], version_read: VersionRead) -> tuple[Listing, float]:
         """Return the listing, which may be empty, and the seconds until what changed a moment ago may be settled."""
-        raw = self.corpus.raw
+        raw = self.folder
         listing = list_entries(raw, self.corpus.link_roots)
         rejected = {entry.name: entry for entry in listing.rejected}
         to_be_filled = [name for name in rejected if SHARD_NAME.fullmatch(name) and (raw / name).is_dir()]
@@ -119,20 +113,20 @@ class RawFolder:
             {name: stamps[name] for name in names if name not in unsettled},
         ), max(waits)
 
-    def has_changed(self, shard: str, listing: Listing) -> bool:
-        """Return whether a shard was being written at a look, or is no longer as it was then."""
-        return listing.stamps.get(shard) != _stamp(_places(self.corpus.raw, shard, self.corpus))[0]
+    def changed(self, shards: Collection[str], listing: Listing) -> list[str]:
+        """Return those shards that were being written at a look, or are no longer as they were then."""
+        return [shard for shard in shards if listing.stamps.get(shard) != _stamp(self._places(shard))[0]]
 
     def why_unsettled(self, shard: str, listing: Listing) -> str | None:
         """Return why a shard must not be read now by who goes by a look; None if it may."""
-        if shard in listing.unsettled or not self.has_changed(shard, listing):
+        if shard in listing.unsettled or not self.changed([shard], listing):
             return listing.unsettled.get(shard)
         return self._look_at(shard)[2]
 
     def _look_at(self, name: str) -> tuple[str, float, str | None]:
         """Return the stamp of an entry, the seconds until its time may be up, and why it is unsettled, if it is."""
-        path, marker = self.corpus.raw / name, self.corpus.settle.marker
-        stamp, latest = _stamp(_places(self.corpus.raw, name, self.corpus))
+        path, marker = self.folder / name, self.corpus.settle.marker
+        stamp, latest = _stamp(self._places(name))
         wait = self._wait_for(name, stamp, latest)
         if wait > 0:
             return stamp, wait, CHANGED
@@ -148,14 +142,41 @@ class RawFolder:
         age = max(self.now() - latest, time.monotonic() - first[1])
         return max(0.0, seconds - age)
 
+    def stamp(self, listing: Listing) -> str:
+        """Return a hash over path, size and times of every raw file; see `stamp_shards`."""
+        return stamp_shards(self.folder, listing, self.corpus.link_roots)
 
-def describe_unsettled(listing: Listing) -> str:
-    """Return one sentence on the shards that are being written; empty if none is."""
-    told = [f"{name} ({reason})" for name, reason in listing.unsettled.items()]
-    if not told:
-        return ""
-    count = "1 shard is" if len(told) == 1 else f"{len(told)} shards are"
-    return f"{count} being written and left for the next round: {name_some(told)}"
+    def digest(self, shard: str, cache: DigestCache | None = None) -> ShardDigest:
+        """Hash every file of a shard; see `digest_shard`."""
+        return digest_shard(self.folder, shard, cache, self.corpus.link_roots)
+
+    def hash_ahead(self, shards: Collection[str], cache: DigestCache) -> None:
+        """Do nothing: a disk has its files as soon one after the other."""
+
+    def files(self, shard: str) -> dict[str, Localise]:
+        """Return the files of a shard that can be read; they lie on this machine already."""
+
+        def localise(target: Path, sha256: str | None) -> AbstractContextManager[Path]:
+            return contextlib.nullcontext(target)
+
+        found = list_files(self.folder, shard, self.corpus.link_roots)
+        names = {file: printable_name(file.path.relative_to(self.folder.absolute())) for file in found}
+        return {name: partial(localise, file.target) for file, name in names.items() if not file.problem}
+
+    def hash_again(self, name: str) -> str:
+        """Return the SHA-256 of a raw file as it is now; see `RawPlace.hash_again`."""
+        return hash_file((self.folder / name).resolve()).sha256
+
+    def _places(self, shard: str) -> list[Path]:
+        """Return everything by which a change of a shard shows: its folders and files, and where links lead.
+
+        What is no data counts as well, as a file may be copied under a hidden name; but hidden folders are not entered.
+        """
+        found = sorted(_walk(self.folder / shard))
+        if any(place.is_symlink() for place in found):
+            with contextlib.suppress(CorpusError):  # whoever reads it will say so
+                found += [file.target for file in list_files(self.folder, shard, self.corpus.link_roots)]
+        return found
 
 
 def stamp_shards(raw: Path, listing: Listing, link_roots: Sequence[Path] = ()) -> str:
@@ -182,11 +203,6 @@ def stamp_shards(raw: Path, listing: Listing, link_roots: Sequence[Path] = ()) -
     return sha256_text(canonical_json(records))[:32]
 
 
-def name_some(names: Collection[str]) -> str:
-    """Return the first of some names, for a line."""
-    return ", ".join([*names][:8]) + (" ..." if len(names) > 8 else "")
-
-
 def _stamp(places: Collection[Path]) -> tuple[str, float]:
     """Return a hash over size and times of some places, and the latest time of change, in seconds."""
     found: list[list[str | int]] = []
@@ -202,18 +218,6 @@ def _stamp(places: Collection[Path]) -> tuple[str, float]:
             found.append([os.fsencode(place).hex(), known.st_size, known.st_mtime_ns, known.st_ctime_ns])
             latest = max(latest, known.st_ctime_ns / 1e9)
     return sha256_text(canonical_json(found))[:32], latest
-
-
-def _places(raw: Path, shard: str, corpus: Corpus) -> list[Path]:
-    """Return everything by which a change of a shard shows: its folders and files, and where links lead.
-
-    What is no data counts as well, as a file may be copied under a hidden name; but hidden folders are not entered.
-    """
-    found = sorted(_walk(raw / shard))
-    if any(place.is_symlink() for place in found):
-        with contextlib.suppress(CorpusError):  # whoever reads it will say so
-            found += [file.target for file in list_files(raw, shard, corpus.link_roots)]
-    return found
 
 
 def _walk(path: Path) -> Iterator[Path]:

@@ -7,7 +7,7 @@ A frozen tokenizer keeps losses comparable: weights do not transfer across token
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -17,7 +17,7 @@ from climb_assets.corpus.documents import make_document
 from climb_assets.corpus.frozen_tokenizer import END, KNOWN_ENDS, load_foreign_tokenizer
 from climb_assets.corpus.outside_files import read_vocabulary
 from climb_assets.corpus.quarantine import explain_nothing_left
-from climb_assets.corpus.raw_files import FoundFile, list_files
+from climb_assets.corpus.raw_place import Localise, RawPlace
 from climb_assets.corpus.readers import read_records
 from climb_assets.corpus.records import Record
 from climb_assets.errors import ConfigError, CorpusError, TransientError
@@ -27,7 +27,7 @@ LEAST_BYTES = 4096  # a text is not cut shorter than this, but where the budget 
 
 
 def train_tokenizer(
-    raw: Path, shards: Sequence[str], settings: config.Tokenizer, corpus: config.Corpus, out: Path
+    raw: RawPlace, shards: Sequence[str], settings: config.Tokenizer, corpus: config.Corpus, out: Path
 ) -> dict[str, Any]:
     """Train a byte-level BPE on train documents and write ``tokenizer.json`` into `out`.
 
@@ -86,15 +86,17 @@ class Unused:
         self.details.setdefault(reason, detail)
 
 
-def _train_texts(raw: Path, shards: Sequence[str], budget: int, corpus: config.Corpus, unused: Unused) -> Iterator[str]:
+def _train_texts(
+    raw: RawPlace, shards: Sequence[str], budget: int, corpus: config.Corpus, unused: Unused
+) -> Iterator[str]:
     """Yield train texts of `budget` bytes at most, a shard after the other."""
     given = 0
     for number, shard in enumerate(sorted(shards), start=1):
-        files = [file for file in list_files(raw, shard, corpus.link_roots) if not file.problem]
+        files = raw.files(shard)
         begun, part = given, budget * number // len(shards) - given
-        for place, file in enumerate(files, start=1):
+        for place, (name, localise) in enumerate(files.items(), start=1):
             allowed = begun + part * place // len(files)
-            for text in _texts_of(file, raw, corpus, unused) if given < allowed else ():
+            for text in _texts_of(name, localise, raw, corpus, unused) if given < allowed else ():
                 most = min(max(allowed - given, LEAST_BYTES), begun + part - given)
                 cut = text.encode()[:most].decode(errors="ignore")
                 given += len(cut.encode())
@@ -103,22 +105,24 @@ def _train_texts(raw: Path, shards: Sequence[str], budget: int, corpus: config.C
                     break
 
 
-def _texts_of(file: FoundFile, raw: Path, corpus: config.Corpus, unused: Unused) -> Iterator[str]:
+def _texts_of(name: str, localise: Localise, raw: RawPlace, corpus: config.Corpus, unused: Unused) -> Iterator[str]:
     """Yield the texts of a file that `ingest` would keep in train."""
     try:
-        for item in read_records(file.target, corpus, file.path.name):
-            if not isinstance(item, Record):
-                unused.add(item.reason, item.detail)
-                continue
-            document = make_document(item, file.path.relative_to(raw.absolute()).as_posix(), corpus)
-            if len(document.text) < corpus.min_characters:
-                unused.add("filtered_short", f"shorter than {corpus.min_characters} characters")
-            elif document.split == "train":
-                yield document.text
-            else:
-                unused.add("held_out", "kept for evaluation")
+        with localise(None) as path:
+            for item in read_records(path, corpus, PurePosixPath(name).name):
+                if not isinstance(item, Record):
+                    unused.add(item.reason, item.detail)
+                    continue
+                document = make_document(item, name, corpus)
+                if len(document.text) < corpus.min_characters:
+                    unused.add("filtered_short", f"shorter than {corpus.min_characters} characters")
+                elif document.split == "train":
+                    yield document.text
+                else:
+                    unused.add("held_out", "kept for evaluation")
     except OSError as error:
-        raise TransientError(f"reading {file.path} failed ({error.strerror}); check the disk and run again") from None
+        failed = f"reading {raw.where(name)} failed ({error.strerror}); check the disk and run again"
+        raise TransientError(failed) from None
 
 
 def import_tokenizer(settings: config.Tokenizer, out: Path) -> dict[str, Any]:

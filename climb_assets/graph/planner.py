@@ -145,6 +145,8 @@ def _make_plan(materializer: Materializer, to: str | None) -> Plan:
     materializer.refresh()
     wanted = ancestors(to, materializer.config) if to else {spec.asset for spec in SPECS}
     check_outside_files(materializer.config, wanted)
+    if "raw_shards" in wanted:
+        materializer.raw.hash_ahead(materializer.digests)
     current = {node: _find(materializer, node) for node in _nodes(materializer, wanted)}
     stale: dict[Node, StaleItem] = {}
     estimates = Estimates(materializer.config, materializer.store, current)

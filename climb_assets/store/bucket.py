@@ -35,6 +35,7 @@ LONGEST_PAUSE = 10.0
 WRITER = "writer"  # metadata of what is put on a condition: who did
 STATUS = re.compile(r"status code: (\d{3})")
 ASKED_MACHINE = "169.254.169.254"  # where clouds tell a machine its credentials; asked where the environment has none
+FORBIDDEN = {"401", "403"}
 MAY_PASS = {"408", "409", "425", "429"}  # of the statuses below 500
 MEMORY = "memory://"
 FORMAT = "format"  # the first object of a store: of which form it is
@@ -56,10 +57,12 @@ class Bucket:
         a bucket of this process, for tests.
     patience
         Seconds for which what fails is tried again, with growing pauses.
+    setting
+        What names the bucket in the configuration.
     """
 
-    def __init__(self, address: str, patience: float = PATIENCE) -> None:
-        self.address, self.patience = address.rstrip("/"), patience
+    def __init__(self, address: str, patience: float = PATIENCE, setting: str = "store") -> None:
+        self.address, self.patience, self.setting = address.rstrip("/"), patience, setting
 
     def where(self, key: str) -> str:
         """Return the address of an object."""
@@ -167,7 +170,7 @@ class Bucket:
         try:
             return self._ask(put, key)
         except FileNotFoundError:
-            raise DeviceFault(f"there is no bucket for {self.address}; make it, or correct store") from None
+            raise DeviceFault(self._say_no_bucket()) from None
 
     def upload(self, key: str, path: Path) -> None:
         """Put a file, whatever is there; it is there whole or not at all, a large one goes in parts."""
@@ -182,7 +185,7 @@ class Bucket:
         except FileNotFoundError:
             if not path.exists():
                 raise
-            raise DeviceFault(f"there is no bucket for {self.address}; make it, or correct store") from None
+            raise DeviceFault(self._say_no_bucket()) from None
 
     def download(self, key: str, path: Path, size: int) -> bool:
         """Write an object of this size into a file, a part at a time; return False where there is none.
@@ -222,7 +225,7 @@ class Bucket:
                 for meta in page
             ]
 
-        return sorted(self._ask(pages, folder))
+        return sorted(self._ask(pages, folder), key=lambda one: one.key)  # several keys may be told as one: a, a/
 
     def delete(self, keys: Iterable[str]) -> None:
         """Remove objects; those that are gone already are no fault."""
@@ -256,7 +259,8 @@ class Bucket:
             try:
                 _clients[key] = from_url(self.address, retry_config=retry)
             except Exception as error:
-                raise ConfigError(f"store: {self.address} cannot be opened ({_reason(error)}); correct it") from None
+                message = f"{self.setting}: {self.address} cannot be opened ({_reason(error)}); correct it"
+                raise ConfigError(message) from None
         return _clients[key]
 
     def _ask(self, call: Callable[[], Answer], key: str) -> Answer:
@@ -271,27 +275,37 @@ class Bucket:
         TransientError
             The store did not do it in time.
         """
-        from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
+        from obstore.exceptions import BaseError, InvalidPathError, PermissionDeniedError, UnauthenticatedError
 
         until, pauses = time.monotonic() + self.patience, _pauses()
         while True:
             try:
                 return call()
             except (BaseError, _Conflict) as error:
-                if isinstance(error, PermissionDeniedError | UnauthenticatedError) or ASKED_MACHINE in str(error):
+                status = STATUS.search(str(error))
+                forbidden = isinstance(error, PermissionDeniedError | UnauthenticatedError)
+                if forbidden or (status and status[1] in FORBIDDEN) or ASKED_MACHINE in str(error):
                     raise NoPermission(
                         f"{self.where(key)} may not be used ({_reason(error)}); see that the environment has the "
-                        "credentials of the store and that they allow this"
+                        f"credentials that {self.setting} needs and that they allow this"
                     ) from None
-                status = STATUS.search(str(error))
+                if status and status[1] == "404":  # of a listing
+                    raise DeviceFault(self._say_no_bucket()) from None
+                if isinstance(error, InvalidPathError):
+                    what = f"{self.where(key)} holds a key that is no path ({_reason(error)})"
+                    raise DeviceFault(f"{what}; rename it, or correct {self.setting}") from None
                 if status and status[1] < "500" and status[1] not in MAY_PASS:
-                    raise DeviceFault(f"{self.where(key)} was refused ({_reason(error)}); correct store") from None
+                    what = f"{self.where(key)} was refused ({_reason(error)})"
+                    raise DeviceFault(f"{what}; correct {self.setting}") from None
                 pause = next(pauses)
                 if time.monotonic() + pause > until:
                     raise TransientError(
                         f"{self.where(key)} could not be used for {self.patience:.0f} s ({_reason(error)}); run again"
                     ) from None
             time.sleep(pause)
+
+    def _say_no_bucket(self) -> str:
+        return f"there is no bucket for {self.address}; make it, or correct {self.setting}"
 
 
 class NoPermission(DeviceFault):
@@ -302,8 +316,8 @@ class _Conflict(Exception):
     """A put on a condition was refused and the condition still holds."""
 
 
-def require_obstore(address: str) -> None:
-    """Check that the package is there that speaks to object stores.
+def require_obstore(address: str, setting: str = "store") -> None:
+    """Check that the package is there that speaks to object stores; see `Bucket`.
 
     Raises
     ------
@@ -313,7 +327,7 @@ def require_obstore(address: str) -> None:
     try:
         import obstore  # noqa: F401
     except ImportError:
-        raise ConfigError(f"store: {address} needs the package obstore; run `pip install 'climb[objects]'`") from None
+        raise ConfigError(f"{setting}: {address} needs obstore; run `pip install 'climb[objects]'`") from None
 
 
 def _version(meta: Any) -> Version:

@@ -99,8 +99,8 @@ class FileCache:
 
     def _files(self) -> Iterator[tuple["_Asked", int, Path]]:
         """Yield when each file was asked for, its size and its path; what the dead left unfinished goes."""
-        for folder, _, names in os.walk(self.folder / "artifacts"):
-            for name in names:
+        for folder, _, names in os.walk(self.folder):
+            for name in names if Path(folder) != self.folder / "uses" else ():
                 path = Path(folder, name)
                 try:
                     stat = path.stat()

@@ -27,7 +27,8 @@ EXCEPTIONS = {
     ("graph/materializer.py", "corpus.raw_files"),  # the raw folder is an input like any other
     ("graph/raw_versions.py", "corpus.digest_cache"),  # the same
     ("graph/raw_versions.py", "corpus.raw_files"),  # the same
-    ("graph/raw_versions.py", "corpus.raw_folder"),  # the same
+    ("graph/raw_versions.py", "corpus.raw_opening"),  # the same
+    ("graph/raw_versions.py", "corpus.raw_place"),  # the same
     ("graph/partition_unit.py", "corpus.raw_files"),  # the same
 }
 

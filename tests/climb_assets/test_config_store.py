@@ -1,4 +1,4 @@
-"""The address of a store: what is taken, and what is refused in one sentence."""
+"""The address of a store and of raw files: what is taken, and what is refused in one sentence."""
 
 from pathlib import Path
 
@@ -56,3 +56,41 @@ def test_credentials_and_options_are_refused_and_not_repeated(tmp_path: Path, ad
     with pytest.raises(ConfigError, match="store: an address holds no credentials and no options") as caught:
         address_of(tmp_path, address)
     assert "key" not in str(caught.value).partition("store:")[2] and "abc" not in str(caught.value)
+
+
+def raw_of(folder: Path, raw: object, store: str | None = None) -> Path | str:
+    (folder / "climb.yaml").write_text(yaml.safe_dump({"profile": "smoke", "store": store, "corpus": {"raw": raw}}))
+    return load_config(folder / "climb.yaml").corpus.raw
+
+
+@pytest.mark.parametrize("address", ["s3://bucket", "gs://bucket/raw files", "az://account/container/raw"])
+def test_raw_files_may_lie_in_a_bucket(tmp_path: Path, address: str) -> None:
+    assert raw_of(tmp_path, f"{address}/") == address
+    assert raw_of(tmp_path, address, "s3://other/climb") == address
+
+
+def test_raw_files_in_a_folder_may_be_named_by_its_address(tmp_path: Path) -> None:
+    assert raw_of(tmp_path, "file:///mnt/raw%20files") == Path("/mnt/raw files")
+    assert raw_of(tmp_path, "raw files") == tmp_path / "raw files"
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        ("https://bucket/x", "give the address of a bucket"),
+        ("s3://name:key@bucket/x", "holds no credentials"),
+        (5, "give a folder, or the address of a bucket"),
+    ],
+)
+def test_another_place_of_raw_files_is_refused(tmp_path: Path, raw: object, said: str) -> None:
+    with pytest.raises(ConfigError, match=rf"corpus\.raw: .*{said}"):
+        raw_of(tmp_path, raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "store"), [("s3://b", "s3://b/climb"), ("s3://b/climb/raw", "s3://b/climb"), ("s3://b/x", "s3://b/x")]
+)
+def test_raw_files_and_store_do_not_hold_each_other(tmp_path: Path, raw: str, store: str) -> None:
+    with pytest.raises(ConfigError, match=r"corpus\.raw .* and store .* give each a prefix of its own"):
+        raw_of(tmp_path, raw, store)
+    assert raw_of(tmp_path, "s3://b/climb-raw", "s3://b/climb") == "s3://b/climb-raw"

@@ -16,7 +16,7 @@ from climb_assets.corpus.raw_files import (
     read_digest,
     write_digest,
 )
-from climb_assets.corpus.raw_folder import stamp_shards
+from climb_assets.corpus.raw_folder import RawFolder, stamp_shards
 from climb_assets.corpus.records import WHOLE_FILE
 from climb_assets.tables import read_table
 from tests.fuzz.case import require_one_line
@@ -45,7 +45,7 @@ def run_case(random: Generator, folder: Path) -> Counter[str]:
         write_digest(digest, out)
         assert read_digest(out / "files.json") == digest
         assert len(digest.files) == _count_files(raw / shard), "a file is unaccounted for"
-        facts = ingest_shard(raw, shard, digest, settings, out)
+        facts = ingest_shard(RawFolder(settings), shard, digest, settings, out)
         counts += _check_accounts(out, facts, digest, records)
     return counts
 

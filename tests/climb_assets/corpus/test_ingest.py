@@ -17,6 +17,7 @@ from climb_assets.corpus import ingest
 from climb_assets.corpus.documents import DOCUMENTS, SPLITS, document_id
 from climb_assets.corpus.ingest import ACCOUNTS, QUARANTINE, ingest_shard
 from climb_assets.corpus.raw_files import digest_shard
+from climb_assets.corpus.raw_folder import RawFolder
 from climb_assets.errors import CorpusError, TransientError
 from climb_assets.tables import read_table
 from tests.climb_assets.corpus.ordinary_user import as_ordinary_user
@@ -26,13 +27,18 @@ SETTINGS = Corpus(min_characters=20, max_record_bytes=1024, part_documents=3)
 TABLES = ("documents.parquet", "quarantine.parquet", "accounts.parquet", "repeats.parquet")
 
 
+def folder_of(raw: Path, settings: Corpus = SETTINGS) -> RawFolder:
+    """Return a folder as the place of raw files."""
+    return RawFolder(settings.model_copy(update={"raw": raw}))
+
+
 def lines(*texts: str) -> bytes:
     return "".join(json.dumps({"text": text}) + "\n" for text in texts).encode()
 
 
 def run(raw: Path, out: Path, settings: Corpus = SETTINGS, shard: str = "shard") -> dict:
     out.mkdir(exist_ok=True)
-    return ingest_shard(raw, shard, digest_shard(raw, shard), settings, out)
+    return ingest_shard(folder_of(raw, settings), shard, digest_shard(raw, shard), settings, out)
 
 
 @pytest.fixture
@@ -148,7 +154,7 @@ def test_a_file_that_changed_since_its_digest_stops_the_shard(raw: Path, tmp_pat
     else:
         path.write_bytes(lines(TEXT + "9"))
     with pytest.raises(CorpusError, match=r"a\.jsonl .*run again"):
-        ingest_shard(raw, "shard", digest, SETTINGS, tmp_path)
+        ingest_shard(folder_of(raw), "shard", digest, SETTINGS, tmp_path)
     assert not (tmp_path / "documents.parquet").exists()
 
 
@@ -196,7 +202,7 @@ def test_a_file_that_may_not_be_read_stops_the_shard(raw: Path, tmp_path: Path) 
 
     def ingest_it() -> None:
         with pytest.raises(TransientError, match=r"a\.jsonl .*Permission denied"):
-            ingest_shard(raw, "shard", digest, SETTINGS, tmp_path)
+            ingest_shard(folder_of(raw), "shard", digest, SETTINGS, tmp_path)
         assert not (tmp_path / "documents.parquet").exists()
 
     as_ordinary_user(ingest_it)
@@ -211,7 +217,7 @@ def test_what_a_link_leads_to_is_read_under_its_own_name(tmp_path: Path) -> None
     settings, out = SETTINGS.model_copy(update={"link_roots": (tmp_path / "blobs",)}), tmp_path / "out"
     out.mkdir()
     digest = digest_shard(tmp_path / "raw", "shard", None, settings.link_roots)
-    assert ingest_shard(tmp_path / "raw", "shard", digest, settings, out)["kept"] == 1
+    assert ingest_shard(folder_of(tmp_path / "raw", settings), "shard", digest, settings, out)["kept"] == 1
     assert read_table(out / "documents.parquet")["file"].to_pylist() == ["shard/a.json.gz"]
     assert run(tmp_path / "raw", out)["reasons"] == {"unreadable_file": 1}  # nobody said that it may lead there
 

@@ -10,7 +10,8 @@ import pytest
 from climb_assets.config import Corpus
 from climb_assets.config_corpus import Settle
 from climb_assets.corpus.raw_files import Listing
-from climb_assets.corpus.raw_folder import RawFolder, describe_unsettled
+from climb_assets.corpus.raw_folder import RawFolder
+from climb_assets.corpus.raw_place import describe_unsettled
 from climb_assets.errors import CorpusError
 
 SECONDS = 300.0
@@ -93,10 +94,10 @@ def test_any_change_in_a_folder_is_one_of_its_shard(raw: Raw, change: Callable[[
     (raw.path / "shard" / "deep" / "a.txt").write_text("a")
     (raw.path / "shard" / "c.txt").write_text("c")
     before = raw.look()
-    assert "shard" in before.shards and not raw.folder.has_changed("shard", before)
+    assert "shard" in before.shards and not raw.folder.changed(["shard"], before)
     change(raw.path / "shard")
     raw.touched()
-    assert raw.folder.has_changed("shard", before)
+    assert raw.folder.changed(["shard"], before)
     assert "shard" in raw.look().unsettled
 
 
@@ -110,7 +111,7 @@ def test_a_change_where_a_link_leads_is_one_of_its_shard(tmp_path: Path) -> None
     (raw.path / "link.txt").symlink_to(target)
     before = raw.look()
     target.write_text("longer")
-    assert raw.folder.has_changed("link.txt", before)
+    assert raw.folder.changed(["link.txt"], before)
 
 
 def test_a_folder_is_whole_only_with_the_marker_and_a_file_by_its_time(tmp_path: Path) -> None:
@@ -140,7 +141,7 @@ def test_what_was_made_of_a_shard_stands_for_it_while_it_is_written(raw: Raw, le
     raw.touched()
     listing = raw.look()
     assert listing.shards.keys() == {"old.txt", "shard"} and "shard" in listing.unsettled
-    assert raw.folder.has_changed("shard", listing)  # nobody may read it
+    assert raw.folder.changed(["shard"], listing)  # nobody may read it
     raw.pass_time()
     listing = raw.look()
     assert list(listing.shards) == ["old.txt"] and not listing.unsettled

@@ -19,7 +19,7 @@ from climb_assets.corpus.contamination import MATCHES
 from climb_assets.corpus.documents import SPLITS, assign_split, document_id
 from climb_assets.corpus.ingest import ingest_shard
 from climb_assets.corpus.near_duplicates import ShardSignatures, find_near_duplicates
-from climb_assets.corpus.raw_files import digest_shard
+from climb_assets.corpus.raw_folder import RawFolder
 from climb_assets.corpus.signatures import FILES, sign_shard
 from climb_assets.corpus.splits import FAMILIES, OVERRIDES, SplitTables, assign_splits, train_mask
 from climb_assets.tables import read_table, write_rows, write_table
@@ -47,12 +47,13 @@ def splits_of(
     """The split of each (shard, text) of a raw folder of JSONL files by the real stages, and the facts."""
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "raw").mkdir(parents=True)
+    raw_folder = RawFolder(corpus.model_copy(update={"raw": folder / "raw"}))
     tables, signatures, first, repeated = [], [], {}, []
     for shard, entries in sorted(raw.items()):
         (folder / "raw" / shard).write_text("\n".join(json.dumps(vars(entry)) for entry in entries))
         out = folder / shard.removesuffix(".jsonl")
         out.mkdir()
-        ingest_shard(folder / "raw", shard, digest_shard(folder / "raw", shard), corpus, out)
+        ingest_shard(raw_folder, shard, raw_folder.digest(shard), corpus, out)
         sign_shard(out / "documents.parquet", corpus.near_duplicates, out, 100)
         signatures.append(ShardSignatures(shard, shard, *(out / name for name in FILES)))
         ids = read_table(out / "documents.parquet")["id"].to_pylist()

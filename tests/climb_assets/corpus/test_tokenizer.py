@@ -13,12 +13,18 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from climb_assets import config
 from climb_assets.corpus.documents import assign_split
 from climb_assets.corpus.frozen_tokenizer import END, end_token, load_tokenizer
+from climb_assets.corpus.raw_folder import RawFolder
 from climb_assets.corpus.tokenizer import import_tokenizer, train_tokenizer
 from climb_assets.errors import ComputeError, ConfigError, CorpusError, TransientError
 from tests.climb_assets.corpus.ordinary_user import as_ordinary_user
 
 CORPUS = config.Corpus(min_characters=20)
 SETTINGS = config.Tokenizer(vocabulary=512, training_bytes=10_000)
+
+
+def folder_of(raw: Path) -> RawFolder:
+    """Return a folder as the place of raw files."""
+    return RawFolder(CORPUS.model_copy(update={"raw": raw}))
 
 
 @pytest.fixture(scope="module")
@@ -33,14 +39,14 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def trained(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("tokenizer")
-    facts = train_tokenizer(raw, ["a.jsonl", "b.jsonl"], SETTINGS, CORPUS, out)
+    facts = train_tokenizer(folder_of(raw), ["a.jsonl", "b.jsonl"], SETTINGS, CORPUS, out)
     assert facts["vocabulary"] <= 512
     assert 9_000 < facts["bytes"] < 11_000
     return out / "tokenizer.json"
 
 
 def test_the_same_corpus_gives_the_same_tokenizer(raw: Path, trained: Path, tmp_path: Path) -> None:
-    train_tokenizer(raw, ["b.jsonl", "a.jsonl"], SETTINGS, CORPUS, tmp_path)
+    train_tokenizer(folder_of(raw), ["b.jsonl", "a.jsonl"], SETTINGS, CORPUS, tmp_path)
     assert (tmp_path / "tokenizer.json").read_bytes() == trained.read_bytes()
 
 
@@ -57,7 +63,7 @@ def test_held_out_documents_teach_it_nothing(tmp_path: Path) -> None:
     held_out = [name for name in names if assign_split(name, CORPUS) != "train"]
     rows = [{"text": ("xylophone " if name in held_out else "ordinary ") * 9 + name, "article": name} for name in names]
     (tmp_path / "a.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
-    facts = train_tokenizer(tmp_path, ["a.jsonl"], config.Tokenizer(vocabulary=512), CORPUS, tmp_path)
+    facts = train_tokenizer(folder_of(tmp_path), ["a.jsonl"], config.Tokenizer(vocabulary=512), CORPUS, tmp_path)
     assert facts["documents"] == len(names) - len(held_out)
     tokenizer = load_tokenizer(tmp_path / "tokenizer.json")
     assert len(tokenizer.encode(" ordinary").ids) == 1 < len(tokenizer.encode(" xylophone").ids)
@@ -74,7 +80,7 @@ def test_held_out_documents_teach_it_nothing(tmp_path: Path) -> None:
 def test_a_corpus_without_train_documents_says_why_and_what_to_do(tmp_path: Path, line: str, advice: str) -> None:
     (tmp_path / "a.jsonl").write_text(f"{line}\n" * 3 + "{")
     with pytest.raises(CorpusError, match="no train document") as error:
-        train_tokenizer(tmp_path, ["a.jsonl"], SETTINGS, CORPUS, tmp_path)
+        train_tokenizer(folder_of(tmp_path), ["a.jsonl"], SETTINGS, CORPUS, tmp_path)
     assert "3 of 4 records" in str(error.value) and advice in str(error.value)
     assert "climb up --to corpus_shards" in str(error.value) and "FROM quarantine" in str(error.value)
 
@@ -86,7 +92,7 @@ def test_the_budget_is_of_all_files_together(tmp_path: Path, files: int, charact
         for number in range(files // 2 or 1):
             text = f"{shard} {number} ".ljust(characters, "é")
             (tmp_path / shard / f"{number}.jsonl").write_text(json.dumps({"text": text, "article": str(number)}))
-    facts = train_tokenizer(tmp_path, ["a", "b"], SETTINGS, CORPUS, tmp_path)
+    facts = train_tokenizer(folder_of(tmp_path), ["a", "b"], SETTINGS, CORPUS, tmp_path)
     assert 0.5 * SETTINGS.training_bytes < facts["bytes"] <= SETTINGS.training_bytes
 
 
@@ -96,7 +102,7 @@ def test_names_that_are_not_utf8_and_what_is_no_file_are_passed_over(raw: Path, 
     for name in (b"good.jsonl", b"\xff.jsonl", b"\xfe.parquet", b"cut.jsonl.gz"):
         (tmp_path / "a" / os.fsdecode(name)).write_bytes(content)
     (tmp_path / "a" / "loop.jsonl").symlink_to("loop.jsonl")
-    facts = train_tokenizer(tmp_path, ["a"], SETTINGS, CORPUS, tmp_path)
+    facts = train_tokenizer(folder_of(tmp_path), ["a"], SETTINGS, CORPUS, tmp_path)
     assert facts["documents"] > 0
 
 
@@ -106,7 +112,7 @@ def test_a_file_that_may_not_be_read_is_not_left_out_in_silence(raw: Path, tmp_p
 
     def train() -> None:
         with pytest.raises(TransientError, match=r"b\.jsonl .*Permission denied"):
-            train_tokenizer(tmp_path / "raw", ["a.jsonl", "b.jsonl"], SETTINGS, CORPUS, tmp_path)
+            train_tokenizer(folder_of(tmp_path / "raw"), ["a.jsonl", "b.jsonl"], SETTINGS, CORPUS, tmp_path)
 
     as_ordinary_user(train)
 

@@ -1,6 +1,6 @@
 """Stores of each kind: in a folder, in a bucket of this process, in a bucket of a real server."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,41 +8,10 @@ import pytest
 from climb_assets.store.local import LocalStore
 from climb_assets.store.objects import ObjectStore
 from climb_assets.store.store import Store
-from tests.object_server import (
-    BUCKET,
-    FaultyProxy,
-    environment_of,
-    require_packages,
-    run_faulty_proxy,
-    run_object_server,
-)
+from tests.object_server import require_packages
 
 CACHE_BYTES = 10**9
 MakeStore = Callable[[str], Store]
-
-
-@pytest.fixture(scope="session")
-def object_server() -> Iterator[str]:
-    """Return the URL of an S3 server."""
-    require_packages()
-    with run_object_server() as url:
-        yield url
-
-
-@pytest.fixture
-def address(object_server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
-    """Return an address in its bucket below which there is nothing yet."""
-    for name, value in environment_of(object_server).items():
-        monkeypatch.setenv(name, value)
-    return f"s3://{BUCKET}/{tmp_path.name}-{id(tmp_path)}"
-
-
-@pytest.fixture
-def proxy(object_server: str, address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyProxy]:
-    """Return a proxy through which stores that are made from now on go."""
-    with run_faulty_proxy(object_server) as proxy:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
-        yield proxy
 
 
 @pytest.fixture(params=["folder", "memory", "s3"])
