@@ -34,10 +34,7 @@ RESERVED = frozenset({"key", "iteration", "weights", "diverged", "source", "doub
 class Corpus(Section):
     """How raw files become documents."""
 
-    raw: RawPlace = Field(
-        Path(LAKE, RAW),
-        description=f"the folder of the raw files, or a bucket such as s3://bucket/raw; default: {RAW} in the lake",
-    )
+    raw: RawPlace = Field(Path(LAKE, RAW), description=f"raw files: a folder ({RAW} in the lake), or s3://bucket/raw")
     link_roots: tuple[Path, ...] = Field(
         (), description="folders outside raw that links in it may lead into, such as a hub's cache"
     )
@@ -265,10 +262,7 @@ class Runtime(Section):
     )
     confirm_gigabytes: float = Field(100.0, gt=0, description="the same for models that take more room on the disk")
     cache_gigabytes: float = Field(
-        100.0,
-        gt=0,
-        description="room that artefacts fetched from a bucket may take in the lake, and raw files as much again; what "
-        "is in use stays",
+        100.0, gt=0, description="room in the lake for artefacts fetched from a bucket, and as much for raw files"
     )
     environment: Literal["warn", "stale"] = Field(
         "warn",

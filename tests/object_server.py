@@ -77,6 +77,7 @@ class Uploads:
     """
 
     def __init__(self, url: str, address: str) -> None:
+        self.address = address
         self._host, self._folder = url.removeprefix("http://"), address.removeprefix("s3:/")
         self._connection: http.client.HTTPConnection | None = None
 

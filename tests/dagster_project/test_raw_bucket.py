@@ -1,6 +1,7 @@
 """`climb` with its raw files in a bucket of a real S3 server: the same data as from a folder, and changes show."""
 
 import json
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,8 +20,6 @@ from dagster_project.sensors import corpus_sensor
 from tests.conftest import write_project, write_source
 from tests.object_server import BUCKET, Uploads, environment_of, require_packages, run_object_server
 
-ADDRESS = f"s3://{BUCKET}/raw files"
-
 
 @pytest.fixture
 def uploads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Uploads]:
@@ -30,7 +29,7 @@ def uploads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Uploads]:
         for name, value in environment_of(url).items():
             monkeypatch.setenv(name, value)
         end_idle_workers()  # they have the environment of their start
-        yield Uploads(url, ADDRESS)
+        yield Uploads(url, f"s3://{BUCKET}/raw files {secrets.token_hex(4)}")  # a process keeps connections by address
     end_idle_workers()
 
 
@@ -40,7 +39,7 @@ def move_to_bucket(project: Path, uploads: Uploads) -> Path:
     uploads.put_folder(raw)
     for file in raw.iterdir():
         file.unlink()
-    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"corpus": {"raw": ADDRESS}}))
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"corpus": {"raw": uploads.address}}))
     return project
 
 
@@ -83,12 +82,12 @@ def test_raw_files_that_move_into_a_bucket_make_nothing_stale(uploads: Uploads, 
     assert shards == {"first.jsonl", "new.jsonl"}
     differences = CliRunner().invoke(main, ["--config", str(project / "climb.yaml"), "verify", "--json"])
     told = json.loads(differences.stdout)["differences"]
-    assert [one for one in told if one.startswith(f"{ADDRESS}/first.jsonl is not the file that was read")]
-    assert [one for one in told if one.startswith(f"{ADDRESS}/third.jsonl is gone")]
+    assert [one for one in told if one.startswith(f"{uploads.address}/first.jsonl is not the file that was read")]
+    assert [one for one in told if one.startswith(f"{uploads.address}/third.jsonl is gone")]
 
 
 def test_the_sensor_sees_what_comes_and_changes(uploads: Uploads, tmp_path: Path) -> None:
-    (tmp_path / "climb.yaml").write_text(yaml.safe_dump({"profile": "smoke", "corpus": {"raw": ADDRESS}}))
+    (tmp_path / "climb.yaml").write_text(yaml.safe_dump({"profile": "smoke", "corpus": {"raw": uploads.address}}))
     uploads.put("one.txt", b"one")
     climb, instance = Materializer(load_config(tmp_path / "climb.yaml")), dg.DagsterInstance.ephemeral()
     cursor: str | None = None
@@ -105,7 +104,7 @@ def test_the_sensor_sees_what_comes_and_changes(uploads: Uploads, tmp_path: Path
         skipped = tick().skip_reason
         return "" if skipped is None else str(skipped.skip_message)
 
-    assert reason() == f"{ADDRESS} changed; refreshed at the next look if it stays as it is"
+    assert reason() == f"{uploads.address} changed; refreshed at the next look if it stays as it is"
     assert instance.get_dynamic_partitions("shard") == ["one.txt"]
     assert tick().run_requests
     for change in (lambda: uploads.put("two.txt", b"two"), lambda: uploads.put("one.txt", b"another")):
