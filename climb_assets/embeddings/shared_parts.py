@@ -1,7 +1,7 @@
 """Parts of a shard that several workers embed: each is an artefact of its own until the shard has all its vectors.
 
-What belongs here: what such an artefact is made from and holds. Who makes it is `climb_assets.graph.part_unit`; once
-the shard's vectors are put down, nothing needs it any more.
+What belongs here: what such an artefact is made from and holds. Who makes it is `climb_assets.embeddings.part_unit`;
+once the shard's vectors are put down, nothing needs it any more.
 """
 
 from collections.abc import Sequence

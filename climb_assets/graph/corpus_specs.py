@@ -77,6 +77,7 @@ CORPUS_SPECS: tuple[Spec, ...] = (
         settings=encoder_settings,
         files=encoder_files,
         check="climb_assets.embeddings.encoder:check_encoder",
+        parts="climb_assets.embeddings.part_unit:parts_to_embed",
         resumable=True,
         precision=encoder_precision,
         commit=encoder_commit,

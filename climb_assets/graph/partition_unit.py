@@ -18,9 +18,8 @@ from climb_assets.executor.executor import Executor, Resources
 from climb_assets.graph.assets import SPEC
 from climb_assets.graph.code_identity import code_at_start
 from climb_assets.graph.materializer import Made, Materializer
-from climb_assets.graph.part_unit import parts_to_embed
+from climb_assets.graph.spec import load_function
 
-DOCUMENTS, EMBEDDINGS = "corpus_shards", "embeddings"
 SHARD_BYTES = 2 * 2**30  # torch and the libraries of the encoder, a part of a shard
 
 
@@ -66,7 +65,7 @@ def make_partitions(climb: Materializer, assets: tuple[str, ...], keys: Sequence
     """Make some partitions of a chain of assets and yield each as it comes.
 
     Shards know nothing of one another and are shared out among the workers, each of which loads the encoder once; of
-    one that is more than a worker's share, the parts are embedded by all of them first. Iterations need one another and
+    one that is more than a worker's share, the parts are made by all of them first. Iterations need one another and
     are walked in order. A single worker of this machine would be a second process for nothing, so this one does the
     work then; one of Ray may be where the GPUs are.
 
@@ -75,10 +74,17 @@ def make_partitions(climb: Materializer, assets: tuple[str, ...], keys: Sequence
     ClimbError
         What the first one that failed says; those that were finished before have been yielded.
     """
-    documents_end = assets.index(DOCUMENTS) + 1 if DOCUMENTS in assets and EMBEDDINGS in assets else 0
-    for chain in (assets[:documents_end], assets[documents_end:]):
-        if chain:
-            yield from _make_chain(climb, chain, keys)
+    for chain in _cut(assets):
+        yield from _make_chain(climb, chain, keys)
+
+
+def _cut(assets: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """Cut a chain of assets in two where one is made in parts, so that its inputs are there when these are planned."""
+    for asset in assets:
+        inputs = [assets.index(entry.asset) for entry in SPEC[asset].inputs if entry.asset in assets]
+        if SPEC[asset].parts is not None and inputs:
+            return assets[: max(inputs) + 1], assets[max(inputs) + 1 :]
+    return (assets,)
 
 
 def _make_chain(climb: Materializer, assets: tuple[str, ...], keys: Sequence[str]) -> Iterator[Made]:
@@ -89,8 +95,7 @@ def _make_chain(climb: Materializer, assets: tuple[str, ...], keys: Sequence[str
     if not alone:
         share = runtime.model_copy(update={"threads": runtime.threads or executor.layout(resources).threads})
         config = climb.config.model_copy(update={"runtime": share})
-        if EMBEDDINGS in assets:
-            _embed_parts(climb, config, keys, executor, resources)
+        _make_parts(climb, config, assets, keys, executor, resources)
     if alone or (runtime.backend == "local" and len(keys) == 1):
         for key in keys:
             for asset in assets:
@@ -105,24 +110,31 @@ def _make_chain(climb: Materializer, assets: tuple[str, ...], keys: Sequence[str
             yield from made
 
 
-def _embed_parts(
-    climb: Materializer, config: Config, shards: Sequence[str], executor: Executor, resources: Resources
+def _make_parts(
+    climb: Materializer,
+    config: Config,
+    assets: tuple[str, ...],
+    keys: Sequence[str],
+    executor: Executor,
+    resources: Resources,
 ) -> None:
-    """Have the parts embedded of shards that are more than a worker's share."""
+    """Have the parts made of partitions that are more than a worker's share."""
     planned = Materializer(config)
     planned.raw.see(climb.listing())
-    units = parts_to_embed(planned, shards, executor.layout(resources).workers)
-    if units:
-        tell = partial(climb.progress, "parts of embeddings")
-        tell(0, len(units))
-        with closing(executor.map(units, resources, tell)) as done:
-            for _ in done:
-                pass
+    for asset in assets:
+        parts = SPEC[asset].parts
+        units = [] if parts is None else load_function(parts)(planned, keys, executor.layout(resources).workers)
+        if units:
+            tell = partial(climb.progress, f"parts of {asset}")
+            tell(0, len(units))
+            with closing(executor.map(units, resources, tell)) as done:
+                for _ in done:
+                    pass
 
 
 def _resources(config: Config, assets: tuple[str, ...]) -> Resources:
     """Return what making one partition needs at most."""
-    embeds, folder = EMBEDDINGS in assets, Path(config.encoder.model)
+    embeds, folder = "embeddings" in assets, Path(config.encoder.model)
     weights = sum(file.stat().st_size for file in folder.rglob("*.safetensors")) if embeds and folder.is_dir() else 0
     gpu = embeds and resolve_device(config.runtime.device) == "cuda"
     return Resources(SHARD_BYTES + 2 * weights, gpu=gpu)  # twice: as they are read, and as they compute

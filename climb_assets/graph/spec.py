@@ -77,6 +77,9 @@ class Spec:
         another encoder lie in another space.
     still_read
         Of a kept asset, inputs whose versions of then are read as long as it is used.
+    parts
+        A function of the materializer, partitions and a number of workers, as ``module:name``: the units of work for
+        parts of partitions that are more than a worker's share, whose results its function then finds.
     resumable
         Whether its function trusts the finished files in the folder of a maker that died.
     precision
@@ -105,6 +108,7 @@ class Spec:
     kept: str | None = None
     methods: tuple[str, ...] = ()
     still_read: tuple[str, ...] = ()
+    parts: str | None = None
     resumable: bool = False
     precision: Callable[[Config, str], str | None] | None = None
     commit: Callable[[Config], str | None] = lambda config: None
@@ -188,7 +192,7 @@ def environment_of(
     )
 
 
-def load_function(name: str) -> Callable[..., None]:
+def load_function(name: str) -> Callable[..., Any]:
     """Import a function, given as ``module:name``."""
     module, _, function = name.partition(":")
     loaded: Callable[..., None] = getattr(importlib.import_module(module), function)

@@ -19,7 +19,7 @@ from climb_assets.errors import ComputeError
 from climb_assets.executor.database import open_database
 from climb_assets.mixture.realisation import Realisation
 from climb_assets.simplex.mixtures import FloatArray
-from climb_assets.store.files import scratch_folder
+from climb_assets.store.files import files_in, scratch_folder
 from climb_assets.tables import read_table, write_table
 
 BUCKETS = "buckets"
@@ -119,7 +119,7 @@ def write_mixed_corpus(
                 copies.write_parquet(str(folder), compression="zstd", partition_by=["bucket"], overwrite=True)
             written = 0
             for number in range(2 ** min(bits, BUCKET_BITS)):
-                files = sorted(map(str, (folder / f"bucket={number}").glob("*.parquet")))
+                files = list(map(str, files_in(folder / f"bucket={number}")))
                 if files:
                     rows = connection.sql(_SORTED, params={"files": files}).to_arrow_reader(BATCH_DOCUMENTS)
                     for part, table in _cut(rows, bits):

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from climb_assets.embeddings.part_unit import parts_to_embed
 from climb_assets.errors import ComputeError
 from climb_assets.graph.assets import SHARD_CHAIN
 from climb_assets.graph.materializer import Materializer
-from climb_assets.graph.part_unit import parts_to_embed
 from climb_assets.graph.partition_unit import make_partitions
 from tests.climb_assets.graph.test_partition_unit import SHARDS, materializer_of
 from tests.conftest import write_source
