@@ -1,5 +1,3 @@
 """CLIMB as a library: what is computed. Folders are stages; nothing in it knows Dagster."""
 
-import time
-
-BEGUN_NS = time.time_ns()  # when this process began to load this package: nothing of it is loaded before this
+import climb_assets.executor.process_start  # noqa: F401, before anything else of the package

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from climb_assets import BEGUN_NS
+from climb_assets.executor.process_start import BEGUN_NS
 
 RACY_NS = 2_000_000_000  # what changed so shortly before may have changed after: clocks tick, and differ
 MOST = 16  # states that are remembered; each takes some 100 kB

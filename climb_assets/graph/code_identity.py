@@ -11,8 +11,8 @@ imported; how is `climb_assets.graph.definitions`, and what a function reaches `
   reached through the names of fields as well (``climb.config.proxy.steps`` names no class). Where an object of it is
   made, all of it counts, and so do the sections in it: their defaults are then in no configuration.
 
-What is not followed: attributes of objects, since whoever makes an object names its class; a change to the variables of
-another module; docstrings.
+What is not followed: attributes of objects, as whoever makes one names its class; changes to variables of another
+module; docstrings.
 """
 
 import functools
@@ -23,8 +23,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from climb_assets import BEGUN_NS
 from climb_assets.errors import ComputeError, ConfigError
+from climb_assets.executor.process_start import BEGUN_NS
 from climb_assets.graph.code_cache import CodeCache, Entries, SourceFile, key_of
 from climb_assets.graph.definitions import Definition, Module, read_module
 from climb_assets.graph.reachability import Package

@@ -19,11 +19,8 @@ from climb_assets.errors import ComputeError
 from climb_assets.executor.database import open_database
 from climb_assets.mixture.realisation import Realisation
 from climb_assets.simplex.mixtures import FloatArray
-from climb_assets.store.files import files_in, scratch_folder
 from climb_assets.tables import read_table, write_table
 
-BUCKETS = "buckets"
-BUCKET_BITS = 7  # of places that tell the bucket, at most; DuckDB keeps as many files open
 BATCH_DOCUMENTS = 1024  # documents that are in memory at a time beside the shard being filled
 
 DOCUMENTS = pa.schema(
@@ -52,9 +49,8 @@ REALISED = pa.schema(
 )
 
 # The place of a copy is a hash of seed, document and copy: the same whatever the shards' order or the machine, and
-# whatever else is in the data set. Its first 32 bits tell the bucket.
-_COPIES = """
-WITH copies AS (
+# whatever else is in the data set.
+_SHUFFLED = """
 SELECT document.id, document.text, document.source, document.licence, sample.domain, name.name AS domain_name,
        sample.shard, copy.epoch::INTEGER AS epoch, md5($seed || ':' || document.id || ':' || copy.epoch) AS place
 FROM read_parquet($documents, hive_partitioning = false, filename = true) AS document
@@ -63,10 +59,8 @@ JOIN read_parquet($sample, hive_partitioning = false) AS sample
     ON sample.shard = files.shard AND sample.id = document.id
 JOIN names AS name ON name.domain = sample.domain,
 LATERAL (SELECT unnest(range(sample.copies)) AS epoch) AS copy
-)
-SELECT *, ('0x' || place[:8])::UBIGINT >> (32 - $bits::INTEGER) AS bucket FROM copies
+ORDER BY place, document.id, copy.epoch
 """
-_SORTED = "SELECT * FROM read_parquet($files, hive_partitioning = false) ORDER BY place, id, epoch"
 
 
 def write_mixed_corpus(
@@ -75,9 +69,8 @@ def write_mixed_corpus(
     """Write the sampled documents into ``part-00000.parquet``, ... in the folder and return the number of rows.
 
     Rows are in one global shuffled order, which the hash of seed, document and copy gives, and a file holds a range of
-    hashes: a document that stays in the data set stays where it was. Copies go to buckets, which are ranges of hashes
-    too, and one bucket after the other is sorted, so neither memory nor what is sorted at a time grows with the corpus
-    up to `BUCKET_BITS`.
+    hashes: a document that stays in the data set stays where it was. The sort spills to disk, so memory does not grow
+    with the corpus.
 
     Parameters
     ----------
@@ -107,23 +100,10 @@ def write_mixed_corpus(
         )
         asked = pc.sum(read_table(sample, ["copies"])["copies"]).as_py() or 0
         bits = max(0, math.ceil(math.log2(max(asked, 1) / shard_documents)))
-        values = {
-            "documents": [str(shard.documents) for shard in used],
-            "sample": str(sample),
-            "seed": str(seed),
-            "bits": min(bits, BUCKET_BITS),
-        }
-        with scratch_folder(out / BUCKETS) as folder:
-            if used:
-                copies = connection.sql(_COPIES, params=values)
-                copies.write_parquet(str(folder), compression="zstd", partition_by=["bucket"], overwrite=True)
-            written = 0
-            for number in range(2 ** min(bits, BUCKET_BITS)):
-                files = list(map(str, files_in(folder / f"bucket={number}")))
-                if files:
-                    rows = connection.sql(_SORTED, params={"files": files}).to_arrow_reader(BATCH_DOCUMENTS)
-                    for part, table in _cut(rows, bits):
-                        written += write_table(out / f"part-{part:05d}.parquet", table)
+        values = {"documents": [str(shard.documents) for shard in used], "sample": str(sample), "seed": str(seed)}
+        rows = connection.sql(_SHUFFLED, params=values).to_arrow_reader(BATCH_DOCUMENTS)
+        parts = _cut(rows, bits)
+        written = sum(write_table(out / f"part-{number:05d}.parquet", part) for number, part in parts)
     if written != asked:
         raise ComputeError(f"the sample asks for {asked} rows and {written} were written; run `climb verify`")
     return written

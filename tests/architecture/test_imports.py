@@ -22,6 +22,7 @@ ROOMS = (
 )
 ALONE = {"demo"}  # stands beside: nothing uses it, and of the rooms it uses only how files are written
 EXCEPTIONS = {
+    ("__init__.py", "executor.process_start"),  # before anything else of the package
     ("tables.py", "store.files"),  # tables are written as every file of the lake is
     ("graph/materializer.py", "corpus.digest_cache"),  # of the raw folder
     ("graph/materializer.py", "corpus.raw_files"),  # the raw folder is an input like any other
