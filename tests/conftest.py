@@ -115,13 +115,17 @@ def write_source(path: Path, source: str, documents: int = 80, seed: int = 0) ->
 
 @pytest.fixture(scope="session")
 def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a sentence-transformers folder: a real BERT of two layers with seeded random weights."""
+    """Return the folder of an encoder."""
+    return write_encoder(tmp_path_factory.mktemp("encoder"))
+
+
+def write_encoder(folder: Path) -> Path:
+    """Write a sentence-transformers folder, a real BERT of two layers with seeded random weights, and return it."""
     import torch
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.models import Pooling, Transformer
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
-    folder = tmp_path_factory.mktemp("encoder")
     vocabulary = [
         "[PAD]",
         "[UNK]",

@@ -112,16 +112,19 @@ class FaultyProxy(http.server.ThreadingHTTPServer):
         The server behind it.
     drop
         Headers that are not passed on, as by servers that know no conditions.
+    pause
+        Seconds that a slow answer takes longer.
     """
 
     daemon_threads = True
     allow_reuse_address = False
 
-    def __init__(self, url: str, drop: tuple[str, ...] = ()) -> None:
+    def __init__(self, url: str, drop: tuple[str, ...] = (), pause: float = 0.3) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.behind = url.removeprefix("http://")
-        self.drop = drop
+        self.drop, self.pause = drop, pause
         self.requests: list[tuple[str, str, Fault | None]] = []  # method, path, and what went wrong with it
+        self.answers: list[tuple[str, str, int]] = []  # method, path, and the status that the server behind gave
         self._faults: list[tuple[Fault, str, str]] = []
         self._mutex = threading.Lock()
 
@@ -170,11 +173,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._say(int(fault), b"<Error><Code>Fault</Code></Error>")
             return
         if fault == "slow":
-            time.sleep(0.3)
+            time.sleep(self.server.pause)
         connection = http.client.HTTPConnection(self.server.behind, timeout=30)
         headers = {name: value for name, value in self.headers.items() if name.lower() not in self.server.drop}
         connection.request(self.command, self.path, body, headers)
         answer = connection.getresponse()
+        self.server.answers.append((self.command, self.path, answer.status))
         data = answer.read()
         connection.close()
         if fault == "lost answer":  # it was done, and nobody is told
@@ -212,9 +216,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def run_faulty_proxy(url: str, drop: tuple[str, ...] = ()) -> Iterator[FaultyProxy]:
+def run_faulty_proxy(url: str, drop: tuple[str, ...] = (), pause: float = 0.3) -> Iterator[FaultyProxy]:
     """Hand out a proxy before a server that ends with the block."""
-    with FaultyProxy(url, drop) as proxy:
+    with FaultyProxy(url, drop, pause) as proxy:
         thread = threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
         try:

@@ -242,5 +242,15 @@ def _make_folder() -> Path:
     _STARTED.enter_context(hold(lock))
     _STARTED.callback(lock.unlink, missing_ok=True)
     _STARTED.callback(shutil.rmtree, folder, ignore_errors=True)
+    _STARTED.callback(_end_processes, folder)
     folder.mkdir(mode=0o700)
     return folder / "ray"
+
+
+def _end_processes(folder: Path) -> None:
+    """End what is left of a cluster: of one that does not come up in 30 s, Ray leaves what it has started."""
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if any(str(folder) in word for word in process.cmdline()):
+                process.kill()
+                process.wait(START_SECONDS)

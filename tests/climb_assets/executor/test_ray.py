@@ -136,6 +136,26 @@ def test_a_cluster_that_died_is_an_error_and_a_new_one_is_started(tmp_path: Path
     assert [value for _, (value, _) in two_workers("ray").map([Echo(1)], SMALL)] == [1]
 
 
+TOO_LARGE = """
+    import psutil
+    from climb_assets.errors import TransientError
+    from climb_assets.executor import ray_cluster
+
+    ray_cluster.OBJECT_BYTES = 2**60  # Ray finds out when some of its processes are there
+    try:
+        ray_cluster.connect(None)
+    except TransientError:
+        print([process.cmdline() for process in psutil.Process().children(recursive=True)])
+"""
+
+
+def test_nothing_is_left_of_a_cluster_that_did_not_come_up() -> None:
+    command = [sys.executable, "-c", textwrap.dedent(TOO_LARGE)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    tried = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    assert tried.stdout.splitlines()[-1] == "[]", tried.stdout + tried.stderr
+
+
 def test_a_unit_is_tried_as_often_as_is_asked_for(tmp_path: Path) -> None:
     often, never = tmp_path / "often", tmp_path / "never"
     often.mkdir(), never.mkdir()
