@@ -8,6 +8,10 @@ two commits of one artefact are a double commit.
 
 ``prepare`` writes the encoder and makes the run that nothing disturbs. ``run`` adds a line to a file for each finished
 round, so that it can be run in parts, and ``report`` compares and makes a table.
+
+    PYTHONPATH=. python benchmarks/faults.py --results FILE --folder FOLDER prepare
+    PYTHONPATH=. python benchmarks/faults.py --results FILE --folder FOLDER run --combination ray,bucket --faults 60
+    PYTHONPATH=. python benchmarks/faults.py --results FILE --folder FOLDER report
 """
 
 import argparse
