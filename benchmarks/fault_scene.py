@@ -205,8 +205,10 @@ def _write(folder: Path, encoder: Path, backend: str, address: str | None) -> Pa
     for source in WORDS:
         write_source(folder / "data_lake" / "raw" / f"{source}.jsonl", source, documents=120)
     path = folder / "climb.yaml"
-    settings = yaml.safe_load(path.read_text()) | SETTINGS | {"runtime": {"backend": backend, "workers": 2}}
-    path.write_text(yaml.safe_dump(settings | ({} if address is None else {"store": address})))
+    settings = (
+        yaml.safe_load(path.read_text(encoding="utf-8")) | SETTINGS | {"runtime": {"backend": backend, "workers": 2}}
+    )
+    path.write_text(yaml.safe_dump(settings | ({} if address is None else {"store": address})), encoding="utf-8")
     return folder
 
 
@@ -242,7 +244,7 @@ def _key_of(manifest: Path) -> Key:
 
 def _locks() -> dict[str, int]:
     """Return the process that holds each lock of flock(2) alone, by the inode as `_inode` writes it: proc(5)."""
-    lines = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    lines = [line.split() for line in Path("/proc/locks").read_text(encoding="utf-8").splitlines()]
     return {words[5]: int(words[4]) for words in lines if words[1] == "FLOCK" and words[3] == "WRITE"}
 
 

@@ -63,7 +63,7 @@ def main() -> None:
     commands.add_parser("report", help="print the table")
     arguments = parser.parse_args()
     if arguments.command == "report":
-        reference = json.loads((arguments.folder / REFERENCE).read_text())
+        reference = json.loads((arguments.folder / REFERENCE).read_text(encoding="utf-8"))
         print(make_table([compare(one, reference) for one in read_rounds(arguments.results)]))
         return
     os.environ |= {"HF_HUB_OFFLINE": "1", "DAGSTER_DISABLE_TELEMETRY": "1"}
@@ -120,7 +120,7 @@ def prepare(folder: Path) -> None:
         write_encoder(folder)
     with open_scene(folder / "undisturbed", folder / ENCODER, "local", "disk") as scene:
         end_undisturbed(scene)
-        (folder / REFERENCE).write_text(json.dumps(read_all(scene.store)))
+        (folder / REFERENCE).write_text(json.dumps(read_all(scene.store)), encoding="utf-8")
 
 
 def disturb(injector: Injector, kinds: list[str], earlier: Counter[str], arguments: argparse.Namespace) -> None:
@@ -230,7 +230,7 @@ def describe_machine() -> Round:
 
 def read_rounds(results: Path) -> list[Round]:
     """Return the rounds that were finished so far."""
-    return [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
+    return [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()] if results.exists() else []
 
 
 def summarise(one: Round) -> str:
