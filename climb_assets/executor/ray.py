@@ -10,6 +10,7 @@ one place. A unit is handed to an actor that is up; one that waits for room in t
 
 import os
 import sys
+import threading
 from collections.abc import Collection, Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import closing
@@ -216,6 +217,7 @@ class Actor:
 
 
 _IDLE: list[RayWorker] = []  # of this process
+_FINDING = threading.Lock()  # several threads may look for workers
 
 
 class _RayWorkers(Workers[RayWorker]):
@@ -261,17 +263,16 @@ class _RayWorkers(Workers[RayWorker]):
         return [worker for worker in busy if worker.answering in answered]
 
     def close(self) -> None:
-        """Keep the workers for the next units where the cluster is this process's own.
+        """Keep the workers for the next units, also those that are not up yet.
 
-        One that never came up is ended: it would take the room of another. In a cluster of several users all are ended,
-        as whoever waits for room may hold what this process waits for.
+        In a cluster of several users they are ended: whoever waits for room may hold what this process waits for.
         """
-        workers = [*self._called, *self._free]
-        kept = [worker for worker in workers if worker.is_alive and worker.was_up and not self._kind.shared]
-        _IDLE.extend(kept)
-        for worker in workers:
-            if worker not in kept:
+        workers = [worker for worker in (*self._called, *self._free) if worker.is_alive]
+        if self._kind.shared:
+            for worker in workers:
                 worker.end()
+        else:
+            _IDLE.extend(workers)
 
     def _make_room(self) -> None:
         """Call the idle workers of this kind and end the others, if one that was called waits for room."""
@@ -290,16 +291,22 @@ class _RayWorkers(Workers[RayWorker]):
             self._lost.clear()
 
     def _find(self) -> RayWorker:
-        """Return an idle worker that was called, or a new one."""
-        while True:
-            try:
-                worker = _IDLE.pop()
-            except IndexError:  # asked for by its error, as other threads find workers too
-                return RayWorker(self._kind)
-            if worker.kind == self._kind:
-                worker.call()
-                return worker
-            worker.end()
+        """Return an idle worker that was called, or a new one in place of those of another kind.
+
+        One that is up comes before one that waits for room, as it may be what holds that room.
+        """
+        with _FINDING:
+            ours = [worker for worker in _IDLE if worker.kind == self._kind]
+            found = max(ours, key=lambda worker: worker.answering.done(), default=None)
+            taken = _IDLE[:] if found is None else [found]
+            _IDLE[:] = [worker for worker in _IDLE if worker not in taken]
+        if found is None:
+            for worker in taken:
+                worker.end()
+            return RayWorker(self._kind)
+        if found.answering.done():
+            found.call()
+        return found
 
 
 def end_idle_workers() -> None:
