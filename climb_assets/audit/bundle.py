@@ -19,15 +19,15 @@ from climb_assets.tables import ROW_GROUP, count_rows, read_table, write_table
 
 CHECKSUMS, LINEAGE = "SHA256SUMS", "lineage.json"
 
-_DOCUMENTS = """
-WITH files AS (SELECT unnest($shards::VARCHAR[]) AS shard, unnest($paths::VARCHAR[]) AS path)
-SELECT sample.*, document.file, document.record, document.source, document.licence
-FROM read_parquet($paths, hive_partitioning = false, filename = true) AS document
-JOIN files ON files.path = document.filename
-JOIN read_parquet($sample, hive_partitioning = false) AS sample
-    ON sample.shard = files.shard AND sample.id = document.id
-ORDER BY sample.domain, sample.id, sample.shard
+_SAMPLE = "CREATE TABLE sample AS SELECT * FROM read_parquet($sample, hive_partitioning = false) ORDER BY shard"
+_ORIGIN = (
+    "CREATE TABLE origin (shard VARCHAR, id VARCHAR, file VARCHAR, record BIGINT, source VARCHAR, licence VARCHAR)"
+)
+_COLLECT = """
+INSERT INTO origin SELECT $shard, id, file, record, source, licence
+FROM read_parquet($documents, hive_partitioning = false) WHERE id IN (SELECT id FROM sample WHERE shard = $shard)
 """
+_DOCUMENTS = "SELECT * FROM sample JOIN origin USING (shard, id) ORDER BY domain, id, shard"
 
 
 def write_bundle(objective: str, lineage: Lineage, proxies: Sequence[Artifact], out: Path) -> dict[str, Any]:
@@ -45,7 +45,10 @@ def write_bundle(objective: str, lineage: Lineage, proxies: Sequence[Artifact], 
     Facts: artefacts, raw files, documents.
     """
     artefacts = lineage.artefacts
-    documents = _write_documents(out / "documents.parquet", artefacts[f"mixed_corpus@{objective}"], artefacts)
+    sample = artefacts[f"mixed_corpus@{objective}"].file("sample.parquet")
+    shards = {str(made.partition): made for made in artefacts.values() if made.asset == "corpus_shards"}
+    paths = {shard: made.file("documents.parquet") for shard, made in shards.items()}
+    documents = write_documents(sample, paths, out / "documents.parquet")
     raw = _raw_files(artefacts)
     _write(out / "raw_files.json", raw)
     _write(out / LINEAGE, _describe(lineage, proxies))
@@ -69,24 +72,28 @@ def _write(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def _write_documents(path: Path, mixed: Artifact, artefacts: Mapping[str, Artifact]) -> int:
-    """Write every document of the mixed corpus: identity, domain, copies, raw file, record; return their number.
+def write_documents(sample: Path, shards: Mapping[str, Path], out: Path) -> int:
+    """Write every document of a data set: shard, id, domain, tokens, copies, raw file, record; return their number.
+
+    Parameters
+    ----------
+    sample
+        What `climb_assets.mixture.pool.Pool.sample` wrote.
+    shards
+        ``documents.parquet`` of each shard by name; they are read one after another.
 
     Raises
     ------
     ComputeError
         One is not to be found in its shard.
     """
-    sample = mixed.file("sample.parquet")
-    shards = {
-        str(artifact.partition): str(artifact.file("documents.parquet"))
-        for artifact in artefacts.values()
-        if artifact.asset == "corpus_shards"
-    }
-    files = {"shards": list(shards), "paths": list(shards.values()), "sample": str(sample)}
-    with open_database(path.parent) as connection:
-        rows = connection.sql(_DOCUMENTS, params=files).to_arrow_reader(ROW_GROUP)
-        written = write_table(path, rows, rows.schema)
+    with open_database(out.parent) as connection:
+        connection.execute(_SAMPLE, {"sample": str(sample)})
+        connection.execute(_ORIGIN)
+        for shard, documents in shards.items():
+            connection.execute(_COLLECT, {"shard": shard, "documents": str(documents)})
+        rows = connection.sql(_DOCUMENTS).to_arrow_reader(ROW_GROUP)
+        written = write_table(out, rows, rows.schema)
     if written != count_rows(sample):
         raise ComputeError(f"{count_rows(sample)} documents were drawn and {written} are there; run `climb verify`")
     return written

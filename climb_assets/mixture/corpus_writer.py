@@ -4,10 +4,11 @@ What belongs here: writing the data set in the lake's own form. Other forms are 
 `climb_assets.mixture.export`.
 """
 
+import contextlib
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +20,14 @@ from climb_assets.errors import ComputeError
 from climb_assets.executor.database import open_database
 from climb_assets.mixture.realisation import Realisation
 from climb_assets.simplex.mixtures import FloatArray
+from climb_assets.store.files import scratch_folder
 from climb_assets.tables import read_table, write_table
 
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+BUCKETS = "buckets"
+BUCKET_BITS = 6  # of places that tell the bucket, at most
 BATCH_DOCUMENTS = 1024  # documents that are in memory at a time beside the shard being filled
 
 DOCUMENTS = pa.schema(
@@ -48,19 +55,22 @@ REALISED = pa.schema(
     ]
 )
 
-# The place of a copy is a hash of seed, document and copy: the same whatever the shards' order or the machine, and
-# whatever else is in the data set.
-_SHUFFLED = """
-SELECT document.id, document.text, document.source, document.licence, sample.domain, name.name AS domain_name,
-       sample.shard, copy.epoch::INTEGER AS epoch, md5($seed || ':' || document.id || ':' || copy.epoch) AS place
-FROM read_parquet($documents, hive_partitioning = false, filename = true) AS document
-JOIN files ON files.path = document.filename
-JOIN read_parquet($sample, hive_partitioning = false) AS sample
-    ON sample.shard = files.shard AND sample.id = document.id
-JOIN names AS name ON name.domain = sample.domain,
-LATERAL (SELECT unnest(range(sample.copies)) AS epoch) AS copy
-ORDER BY place, document.id, copy.epoch
+# Shards are read one after another, each with its rows of the sample: a file of each at once would be too many. The
+# place of a copy is a hash of seed, document and copy: the same whatever the shards' order or the machine, and whatever
+# else is in the data set. Its first 32 bits tell the bucket.
+_SAMPLE = "CREATE TABLE sample AS SELECT * FROM read_parquet($sample, hive_partitioning = false) ORDER BY shard"
+_COPIES = """
+WITH copies AS (
+    SELECT document.id, document.text, document.source, document.licence, sample.domain, name.name AS domain_name,
+           sample.shard, copy.epoch::INTEGER AS epoch, md5($seed || ':' || document.id || ':' || copy.epoch) AS place
+    FROM read_parquet($documents, hive_partitioning = false) AS document
+    JOIN sample ON sample.shard = $shard AND sample.id = document.id
+    JOIN names AS name ON name.domain = sample.domain,
+    LATERAL (SELECT unnest(range(sample.copies)) AS epoch) AS copy
+)
+SELECT *, (('0x' || place[:8])::UBIGINT >> (32 - $bits::INTEGER))::INTEGER AS bucket FROM copies
 """
+_SORTED = "SELECT * FROM bucket ORDER BY place, id, epoch"
 
 
 def write_mixed_corpus(
@@ -69,8 +79,8 @@ def write_mixed_corpus(
     """Write the sampled documents into ``part-00000.parquet``, ... in the folder and return the number of rows.
 
     Rows are in one global shuffled order, which the hash of seed, document and copy gives, and a file holds a range of
-    hashes: a document that stays in the data set stays where it was. The sort spills to disk, so memory does not grow
-    with the corpus.
+    hashes: a document that stays in the data set stays where it was. Copies go to buckets first, which are ranges of
+    hashes too, and one bucket after another is sorted. What does not fit into memory spills to disk.
 
     Parameters
     ----------
@@ -88,25 +98,51 @@ def write_mixed_corpus(
     ComputeError
         A document of the sample is not to be found, or is there twice.
     """
-    used = sorted(shards, key=lambda shard: shard.shard)
-    with open_database(out) as connection:
-        connection.execute(
-            "CREATE TABLE files AS SELECT unnest($shards) AS shard, unnest($paths) AS path",
-            {"shards": [shard.shard for shard in used], "paths": [str(shard.documents) for shard in used]},
-        )
+    asked = pc.sum(read_table(sample, ["copies"])["copies"]).as_py() or 0
+    bits = max(0, math.ceil(math.log2(max(asked, 1) / shard_documents)))
+    with open_database(out) as connection, scratch_folder(out / BUCKETS) as folder:
+        connection.execute(_SAMPLE, {"sample": str(sample)})
         connection.execute(
             "CREATE TABLE names AS SELECT unnest($domains)::INTEGER AS domain, unnest($names) AS name",
             {"domains": list(range(len(names))), "names": list(names)},
         )
-        asked = pc.sum(read_table(sample, ["copies"])["copies"]).as_py() or 0
-        bits = max(0, math.ceil(math.log2(max(asked, 1) / shard_documents)))
-        values = {"documents": [str(shard.documents) for shard in used], "sample": str(sample), "seed": str(seed)}
-        rows = connection.sql(_SHUFFLED, params=values).to_arrow_reader(BATCH_DOCUMENTS)
-        parts = _cut(rows, bits)
-        written = sum(write_table(out / f"part-{number:05d}.parquet", part) for number, part in parts)
+        buckets = _fill_buckets(connection, shards, folder, min(bits, BUCKET_BITS), seed)
+        written = 0
+        for bucket in buckets:
+            with pa.memory_map(str(bucket)) as file, pa.ipc.open_stream(file) as rows:
+                connection.register("bucket", rows)
+                for number, part in _cut(connection.sql(_SORTED).to_arrow_reader(BATCH_DOCUMENTS), bits):
+                    written += write_table(out / f"part-{number:05d}.parquet", part)
+                connection.unregister("bucket")
+            bucket.unlink()
     if written != asked:
         raise ComputeError(f"the sample asks for {asked} rows and {written} were written; run `climb verify`")
     return written
+
+
+def _fill_buckets(
+    connection: "DuckDBPyConnection", shards: Sequence[ShardTables], folder: Path, bits: int, seed: int
+) -> list[Path]:
+    """Write each copy into the file of its bucket, shard after shard; return the files in the order of their hashes.
+
+    Parameters
+    ----------
+    bits
+        How many of a place tell its bucket; as many files as that gives are open at once.
+    """
+    columns = [*DOCUMENTS, pa.field("place", pa.string())]
+    schema = pa.schema([field.with_nullable(True) for field in columns])
+    files = [folder / f"{number:03d}.arrow" for number in range(2**bits)]
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    with contextlib.ExitStack() as opened:
+        writers = [opened.enter_context(pa.ipc.new_stream(str(file), schema, options=options)) for file in files]
+        for shard in shards:
+            values = {"documents": str(shard.documents), "shard": shard.shard, "seed": str(seed), "bits": bits}
+            for batch in connection.sql(_COPIES, params=values).to_arrow_reader(BATCH_DOCUMENTS):
+                rows, numbers = batch.select(schema.names).cast(schema), batch["bucket"].to_numpy()
+                for number in np.unique(numbers).tolist():
+                    writers[number].write_batch(rows.filter(pa.array(numbers == number)))
+    return files
 
 
 def _cut(batches: Any, bits: int) -> Iterator[tuple[int, pa.Table]]:
