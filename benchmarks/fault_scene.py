@@ -28,10 +28,10 @@ from climb_assets.training.proxy_orders import MODELS
 from tests.conftest import WORDS, write_project, write_source
 from tests.integration.processes import Launch, launch
 from tests.object_server import BUCKET, FaultyProxy, environment_of, run_faulty_proxy, run_object_server
+from tests.other_host import ON_OTHER_HOST
 
 Key = tuple[str, str, str]  # asset, partition, fingerprint
 DONE = "Nothing is stale."
-OWN_NAMESPACE = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]  # sees no process of the other
 SLOW = 5.0  # seconds that the store takes longer over an answer
 LONGEST = 3600.0  # seconds that a `climb up` may take to end
 GONE = 60.0  # seconds that the processes of a killed `climb up` may take to end
@@ -94,7 +94,7 @@ class Scene:
 
     def begin_second(self) -> None:
         """Start `climb up` once more, in a PID namespace of its own."""
-        self.second = self._begin(self.projects[1], "second.log", OWN_NAMESPACE)
+        self.second = self._begin(self.projects[1], "second.log", ON_OTHER_HOST)
 
     def _begin(self, project: Path, log: str, prefix: list[str]) -> Launch:
         command = [*prefix, sys.executable, "-m", "dagster_project.cli", "--config", project / "climb.yaml", "up"]

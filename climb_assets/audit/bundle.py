@@ -14,12 +14,12 @@ from typing import Any
 from climb_assets.audit.lineage import Lineage
 from climb_assets.errors import ComputeError, ConfigError
 from climb_assets.executor.database import open_database
+from climb_assets.mixture.pool import load_sample
 from climb_assets.store.artifacts import Artifact, canonical_json, sha256_file
 from climb_assets.tables import ROW_GROUP, count_rows, read_table, write_table
 
 CHECKSUMS, LINEAGE = "SHA256SUMS", "lineage.json"
 
-_SAMPLE = "CREATE TABLE sample AS SELECT * FROM read_parquet($sample, hive_partitioning = false) ORDER BY shard"
 _ORIGIN = (
     "CREATE TABLE origin (shard VARCHAR, id VARCHAR, file VARCHAR, record BIGINT, source VARCHAR, licence VARCHAR)"
 )
@@ -88,7 +88,7 @@ def write_documents(sample: Path, shards: Mapping[str, Path], out: Path) -> int:
         One is not to be found in its shard.
     """
     with open_database(out.parent) as connection:
-        connection.execute(_SAMPLE, {"sample": str(sample)})
+        load_sample(connection, sample)
         connection.execute(_ORIGIN)
         for shard, documents in shards.items():
             connection.execute(_COLLECT, {"shard": shard, "documents": str(documents)})

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from climb_assets.clusters.shards import ShardTables
 from climb_assets.errors import ComputeError
 from climb_assets.executor.database import open_database
+from climb_assets.mixture.pool import load_sample
 from climb_assets.mixture.realisation import Realisation
 from climb_assets.simplex.mixtures import FloatArray
 from climb_assets.store.files import scratch_folder
@@ -58,7 +59,6 @@ REALISED = pa.schema(
 # Shards are read one after another, each with its rows of the sample: a file of each at once would be too many. The
 # place of a copy is a hash of seed, document and copy: the same whatever the shards' order or the machine, and whatever
 # else is in the data set. Its first 32 bits tell the bucket.
-_SAMPLE = "CREATE TABLE sample AS SELECT * FROM read_parquet($sample, hive_partitioning = false) ORDER BY shard"
 _COPIES = """
 WITH copies AS (
     SELECT document.id, document.text, document.source, document.licence, sample.domain, name.name AS domain_name,
@@ -101,7 +101,7 @@ def write_mixed_corpus(
     asked = pc.sum(read_table(sample, ["copies"])["copies"]).as_py() or 0
     bits = max(0, math.ceil(math.log2(max(asked, 1) / shard_documents)))
     with open_database(out) as connection, scratch_folder(out / BUCKETS) as folder:
-        connection.execute(_SAMPLE, {"sample": str(sample)})
+        load_sample(connection, sample)
         connection.execute(
             "CREATE TABLE names AS SELECT unnest($domains)::INTEGER AS domain, unnest($names) AS name",
             {"domains": list(range(len(names))), "names": list(names)},

@@ -144,6 +144,14 @@ class Pool:
         return chosen
 
 
+def load_sample(connection: "DuckDBPyConnection", path: Path) -> None:
+    """Make the table `sample` of what `Pool.sample` wrote, by shard: whoever asks for one shard reads only its rows."""
+    connection.execute(
+        "CREATE TABLE sample AS SELECT * FROM read_parquet($path, hive_partitioning = false) ORDER BY shard",
+        {"path": str(path)},
+    )
+
+
 @contextmanager
 def open_pool(
     shards: Sequence[ShardTables], clusters: Path, splits: Path, withheld: Withheld, domains: int, folder: Path

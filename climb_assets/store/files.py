@@ -74,11 +74,6 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     sync_folder(path.parent)
 
 
-def files_in(folder: Path) -> list[Path]:
-    """Return the files in a folder by name; none where it is not there."""
-    return sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
-
-
 def remove_unfinished(path: Path) -> None:
     """Remove what writers of `path` who died left beside it; nobody may be writing it now."""
     _remove_all(path.parent.glob(f".{path.name}.*{UNFINISHED}"))

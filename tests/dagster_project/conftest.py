@@ -8,10 +8,12 @@ import dagster as dg
 import pytest
 
 from climb_assets.config_file import load_config
+from climb_assets.executor.local import end_idle_workers
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import Plan
 from dagster_project.instance import open_instance
 from dagster_project.run_plan import Update, bring_up_to_date
+from tests.object_server import environment_of, require_packages, run_object_server
 
 Up = Callable[..., Update]
 
@@ -22,6 +24,18 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("CLIMB_CONFIG", "DAGSTER_HOME"):
         monkeypatch.setenv(name, "")  # remembered, so that it is put back
         os.environ.pop(name)
+
+
+@pytest.fixture
+def object_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Return the address of an object server that the environment leads to, also that of workers."""
+    require_packages()
+    with run_object_server() as url:
+        for name, value in environment_of(url).items():
+            monkeypatch.setenv(name, value)
+        end_idle_workers()  # they have the environment of their start
+        yield url
+    end_idle_workers()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """`climb` with its artefacts in a bucket of a real S3 server: the same data, found again by another machine."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,27 +8,20 @@ import yaml
 from click.testing import CliRunner, Result
 
 from climb_assets.config_file import load_config
-from climb_assets.executor.local import end_idle_workers
 from climb_assets.graph.assets import SPECS
 from climb_assets.graph.materializer import Materializer
 from climb_assets.store import object_garbage
 from climb_assets.store.store import Store
 from dagster_project.cli import main
 from tests.conftest import write_project
-from tests.object_server import BUCKET, environment_of, require_packages, run_object_server
+from tests.object_server import BUCKET
 
 ADDRESS = f"s3://{BUCKET}/a/prefix"
 
 
 @pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    require_packages()
-    with run_object_server() as url:
-        for name, value in environment_of(url).items():
-            monkeypatch.setenv(name, value)
-        end_idle_workers()  # they have the environment of their start
-        yield ADDRESS
-    end_idle_workers()
+def bucket(object_server: str) -> str:
+    return ADDRESS
 
 
 def machine(folder: Path, encoder: Path) -> Path:

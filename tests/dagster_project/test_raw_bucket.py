@@ -2,7 +2,6 @@
 
 import json
 import secrets
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -11,26 +10,19 @@ import yaml
 from click.testing import CliRunner, Result
 
 from climb_assets.config_file import load_config
-from climb_assets.executor.local import end_idle_workers
 from climb_assets.graph.assets import SPECS
 from climb_assets.graph.materializer import Materializer
 from climb_assets.store.store import Store
 from dagster_project.cli import main
 from dagster_project.sensors import corpus_sensor
 from tests.conftest import write_project, write_source
-from tests.object_server import BUCKET, Uploads, environment_of, require_packages, run_object_server
+from tests.object_server import BUCKET, Uploads
 
 
 @pytest.fixture
-def uploads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Uploads]:
+def uploads(object_server: str) -> Uploads:
     """Return what puts objects into a bucket that the environment leads to."""
-    require_packages()
-    with run_object_server() as url:
-        for name, value in environment_of(url).items():
-            monkeypatch.setenv(name, value)
-        end_idle_workers()  # they have the environment of their start
-        yield Uploads(url, f"s3://{BUCKET}/raw files {secrets.token_hex(4)}")  # a process keeps connections by address
-    end_idle_workers()
+    return Uploads(object_server, f"s3://{BUCKET}/raw files {secrets.token_hex(4)}")  # connections are kept by address
 
 
 def move_to_bucket(project: Path, uploads: Uploads) -> Path:

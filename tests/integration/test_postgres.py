@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -18,9 +17,9 @@ from climb_assets.graph.materializer import Materializer
 from dagster_project.cli import main
 from dagster_project.instance import TEMPLATE, open_instance, report_missing_events
 from tests.conftest import WORDS, write_source
-from tests.dagster_project.test_dead_runs import HOST
 from tests.integration.processes import Launch, climb, launch, wait_until
 from tests.integration.test_servers import Server
+from tests.other_host import ON_OTHER_HOST
 from tests.postgres_server import PostgresServer, run_postgres
 
 VARIABLE = "DAGSTER_POSTGRES_URL"
@@ -135,10 +134,9 @@ def test_of_two_hosts_with_homes_of_their_own_one_does_the_work(
 
 
 def climb_of_a_host(folder: Path, *arguments: str) -> Launch:
-    """Start `climb` in a PID namespace of its own, where the kernel gives one: to its processes, another host."""
+    """Start `climb` on another host."""
     command = [sys.executable, "-m", "dagster_project.cli", "--config", folder / "climb.yaml", *arguments]
-    alone = subprocess.run([*HOST, "true"], capture_output=True).returncode == 0
-    return launch([*HOST, *command] if alone else command, folder / f"{arguments[0]}.log")
+    return launch([*ON_OTHER_HOST, *command], folder / f"{arguments[0]}.log")
 
 
 @pytest.mark.slow

@@ -1,6 +1,5 @@
 """Two `climb up` at once that see no process of each other, as on two hosts: both end well, with the same bytes."""
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -8,20 +7,15 @@ import pytest
 
 from climb_assets.store.local import LocalStore
 from tests.integration.processes import contents, launch
-
-OWN_NAMESPACE = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
-ABLE = (
-    sys.platform == "linux"
-    and not subprocess.run([*OWN_NAMESPACE, "true"], capture_output=True, check=False).returncode
-)
+from tests.other_host import ON_OTHER_HOST, needs_other_host
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.skipif(not ABLE, reason="who runs the tests may make no PID namespace")
+@needs_other_host
 def test_each_takes_what_the_other_has_made(project: Path, finished_once: Path) -> None:
     command = [sys.executable, "-m", "dagster_project.cli", "--config", project / "climb.yaml", "up"]
-    both = [launch([*OWN_NAMESPACE, *command], project / f"up-{number}.log") for number in range(2)]
+    both = [launch([*ON_OTHER_HOST, *command], project / f"up-{number}.log") for number in range(2)]
     try:
         assert [one.finish(800) for one in both] == [0, 0], [one.log.read_text() for one in both]
     finally:
