@@ -166,7 +166,6 @@ class Host:
             from pathlib import Path
             from dagster_project.dead_runs import close_dead_runs
             from dagster_project.instance import open_instance
-from tests.other_host import ON_OTHER_HOST, needs_other_host
             with open_instance(Path(LAKE)) as instance:
                 print(close_dead_runs(instance))
         """)
@@ -179,7 +178,6 @@ from pathlib import Path
 import dagster as dg
 from dagster_project.dead_runs import process_tags
 from dagster_project.instance import open_instance
-from tests.other_host import ON_OTHER_HOST, needs_other_host
 
 @dg.op
 def wait(context):
