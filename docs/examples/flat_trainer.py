@@ -1,26 +1,38 @@
 """A trainer in one file, for climb.yaml's `proxy.trainer`: it knows job.json (docs/trainer.md) and nothing of climb.
 
     proxy: {trainer: {command: [python, docs/examples/flat_trainer.py]}, ...}
+    target: {training: {trainer: {command: [torchrun, --standalone, --nproc-per-node=2, ...]}, ...}, ...}
 
 A GPT of the asked widths learns from the mixture that the job names; the loss of each task goes into metrics.json. What
-was trained lies in checkpoints now and then, so that a run which was killed goes on from there.
+was trained lies in checkpoints now and then, so that a run which was killed goes on from there. Under torchrun each
+process trains on its part of every batch, on a GPU of its own.
 """
 
 import json
 import math
+import os
 import sys
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from torch import distributed, nn
 from torch.nn import functional
+from torch.nn.parallel import DistributedDataParallel
 
 SAVE_EVERY = 100  # steps
 
 job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
 settings, sequence, out = job["training"], job["sequence"], {key: Path(path) for key, path in job["out"].items()}
 device = torch.device(job["limits"]["device"])
+processes, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))  # torchrun sets them
+if processes > 1:
+    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    if device.type == "cuda":
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(device)
+if settings["batch"] % processes:
+    sys.exit(f"a batch of {settings['batch']} sequences cannot be shared out to {processes} processes")
 torch.set_num_threads(job["limits"]["threads"])
 torch.manual_seed(job["seed"])
 
@@ -86,25 +98,30 @@ def train(model, optimiser):
         model.load_state_dict(saved["model"])
         optimiser.load_state_dict(saved["optimiser"])
         first, curve = saved["step"], saved["curve"]
+    trained = DistributedDataParallel(model) if processes > 1 else model  # which averages the gradients
     read = np.zeros(len(domains), dtype=np.int64)  # sequences of each domain before a step
     for step in range(steps):
         chosen, rows = order[step * batch : (step + 1) * batch], []
-        for domain in chosen.tolist():
-            if step >= first:
+        for place, domain in enumerate(chosen.tolist()):
+            if step >= first and place % processes == rank:
                 rows.append(domains[domain].read(int(read[domain]) * sequence))
             read[domain] += 1
         if step < first:
             continue
         ids = torch.from_numpy(np.stack(rows)).to(device)
-        loss = functional.cross_entropy(model(ids[:, :-1]).flatten(0, 1), ids[:, 1:].flatten())
+        loss = functional.cross_entropy(trained(ids[:, :-1]).flatten(0, 1), ids[:, 1:].flatten())
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), settings["clip"])
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(step, steps)
         optimiser.step()
+        loss = loss.detach()
+        if processes > 1:
+            distributed.all_reduce(loss)
+        loss /= processes
         curve.append({"step": step + 1, "tokens": (step + 1) * batch * sequence, "loss": loss.item()})
-        if (step + 1) % SAVE_EVERY == 0:
+        if rank == 0 and (step + 1) % SAVE_EVERY == 0:
             print(f"step {step + 1} of {steps}: {loss.item():.3f}", flush=True)
             whole = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "step": step + 1, "curve": curve}
             torch.save(whole, state.with_suffix(".new"))
@@ -137,6 +154,10 @@ model.to(device)
 decay = settings["weight_decay"]
 optimiser = torch.optim.AdamW(model.parameters(), betas=tuple(settings["betas"]), weight_decay=decay)
 tokens, curve = train(model, optimiser)
+if processes > 1:
+    distributed.destroy_process_group()
+if rank > 0:
+    sys.exit()
 measured = {
     "tokens": tokens,
     "diverged": not math.isfinite(curve[-1]["loss"]),

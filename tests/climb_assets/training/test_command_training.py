@@ -275,3 +275,15 @@ def test_the_example_says_so_when_it_diverges(lake, make_orders) -> None:
     orders = make_orders(command=[sys.executable, str(FLAT)])
     wild = orders.training.model_copy(update={"learning_rate": 1e30})
     assert train_by_command(lake, replace(orders, training=wild)).summary["diverged"] is True
+
+
+@pytest.mark.slow
+def test_the_example_trains_one_model_in_several_processes(lake, make_orders, tmp_path: Path) -> None:
+    """Under torchrun the batches are shared out and the gradients averaged: the same model, but for rounding."""
+    alone = train_by_command(lake, make_orders(command=[sys.executable, str(FLAT)]))
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(FLAT)]
+    together = train_by_command(lake, make_orders(command=torchrun))
+    losses = [read_table(model.file("curve.parquet"))["loss"].to_numpy() for model in (alone, together)]
+    assert np.allclose(*losses, atol=1e-4)
+    one, two = (read_table(model.file("realised.parquet")) for model in (alone, together))
+    assert one.equals(two)
