@@ -51,7 +51,8 @@ def list_for_confirmation(climb: Materializer, objective: str, reference: Mappin
         return []
     known, pool = _last_knowledge(climb, space), space.draw()
     scores = known.rank(objective, pool) + space.penalty(pool)
-    guard = NoRegression(config.search.choice.no_regression, reference)
+    safe = reference_proxy(climb, objective)
+    guard = NoRegression(config.search.choice.no_regression, reference, safe.weights if safe else ())
     return shortlist(
         known.history,
         config.objectives[objective],

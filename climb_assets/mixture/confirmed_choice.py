@@ -195,7 +195,7 @@ def select_confirmed(
         means={name: table.means[alike[name]] for name in sound},
         probability_best={name: likely[alike[name]] for name in sound},
         gaps=tuple(gaps),
-        conclusion=_conclude(gaps, excess[answer], lost),
+        conclusion=conclude(gaps) + _add_floors(excess, answer, able) + _add_lost(lost),
         noise=between_seeds.deviation,
         degrees=between_seeds.degrees,
         of_items=max((_item_error(table, answer, gap.baseline) for gap in judged), default=0.0),
@@ -231,10 +231,16 @@ def _broken_floors(
     return {entry.name: float(guard.excess(mean_losses(arms[entry.name]))) for entry in candidates}
 
 
-def _conclude(gaps: Sequence[Gap], excess: float, lost: Sequence[str]) -> str:
-    broken = f"; every mixture breaks a no-regression floor, this one by {excess:.4f} bits per byte" if excess else ""
-    missing = f"; not compared, because a model of it diverged: {', '.join(lost)}" if lost else ""
-    return conclude(gaps) + broken + missing
+def _add_floors(excess: Mapping[str, float], answer: str, able: Sequence[Listed]) -> str:
+    if excess[answer]:
+        return f"; every mixture breaks a no-regression floor, this one by {excess[answer]:.4f} bits per byte"
+    if len(able) < len(excess) and len(able) == 1:
+        return f"; of {len(excess)} mixtures only this one keeps the no-regression floors"
+    return ""
+
+
+def _add_lost(lost: Sequence[str]) -> str:
+    return f"; not compared, because a model of it diverged: {', '.join(lost)}" if lost else ""
 
 
 def _with_noise(selection: Selection, noise: Noise | None) -> Selection:

@@ -96,8 +96,10 @@ def shortlist(
     They are the best measured, the best predicted of the pool, and the average of the best predicted (RegMix; which of
     the two is better depends on the objective, docs/sources.md). None breaks a limit of the search, and none is farther
     than `choice.tolerance` from those of today's supply, so the list stays as it is while the supply hardly changes.
-    None breaks a no-regression floor either, by its measured or predicted losses; where all do, the one that breaks it
-    least stands alone and says so.
+    None breaks a no-regression floor either, by its measured or predicted losses. Where there are floors, the mixture
+    that they compare with is listed too, since it keeps them: what loses least on a guarded task may be of no use for
+    the objective. Only where the limits forbid it as well, and every other mixture breaks a floor, the one that breaks
+    it least stands alone and says so.
 
     Parameters
     ----------
@@ -136,7 +138,9 @@ def shortlist(
     measured_excess = no_regression.excess({task: loss[usable] for task, loss in history.losses.items()})
     predicted_excess = _predicted_excess(pool[inside], predict, no_regression)
     measured, predicted = usable[measured_excess == 0], inside[predicted_excess == 0]
-    if not len(measured) and not len(predicted):
+    safe = np.array(no_regression.mixture).reshape(-1, pool.shape[1])
+    safe = safe[possible(safe)]
+    if not len(measured) and not len(predicted) and not len(safe):
         if len(usable):
             return [_least_bad(history.weights[usable], measured_excess, measured=True)]
         return [_least_bad(pool[inside], predicted_excess, measured=False)]
@@ -153,6 +157,9 @@ def shortlist(
             if possible(average).all() and _predicted_excess(average, predict, no_regression)[0] == 0:
                 origin = f"average of the {len(head)} best predicted mixtures"
                 listed.append(_list("average", average[0], origin, measured=False))
+    for mixture in safe:
+        origin = "corpus as it is, which no-regression floors compare with"
+        listed.append(_list("corpus", mixture, origin, measured=True))
     distinct: dict[str, Listed] = {}
     for entry in listed:
         distinct.setdefault(entry.key, entry)

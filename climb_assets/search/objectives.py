@@ -50,10 +50,13 @@ class NoRegression:
         For each guarded task the bits per byte that may be lost; without tasks nothing is guarded.
     reference
         For each guarded task the loss of the mixture that is compared with; other tasks are ignored.
+    mixture
+        The weights (K,) of that mixture, which keeps every floor; empty where it is not to be had.
     """
 
     allowed: Mapping[str, float]
     reference: Mapping[str, float]
+    mixture: tuple[float, ...] = ()
 
     def excess(self, task_losses: Mapping[str, npt.ArrayLike]) -> FloatArray:
         """Return how far mixtures break the floor: bits per byte on their worst guarded task, 0 where all hold.

@@ -126,6 +126,10 @@ def test_an_answer_keeps_the_no_regression_floors_that_some_mixture_keeps():
     selection = confirm(GOOD, code={"measured 1": 1.2}, choice=guarded)
     assert selection.origin == "why measured 2"
     assert selection.evidence.excess == 0
+    assert "floor" not in selection.evidence.conclusion
+    alone = confirm(GOOD, code={"measured 1": 1.2, "measured 2": 1.3}, choice=guarded)
+    assert alone.origin == "why predicted"
+    assert alone.evidence.conclusion.endswith("; of 3 mixtures only this one keeps the no-regression floors")
 
 
 def test_where_every_mixture_breaks_a_floor_the_record_says_so():

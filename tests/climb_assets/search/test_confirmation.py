@@ -134,6 +134,20 @@ def test_where_every_mixture_breaks_a_floor_the_least_bad_stands_alone_and_says_
     assert entry.origin.startswith("every mixture breaks a no-regression floor")
 
 
+def test_the_corpus_as_it_is_is_listed_beside_floors_and_alone_where_nothing_else_keeps_them():
+    corpus = (0.2, 0.1, 0.7)
+    strict = NoRegression({"code": 0.0}, {"code": 0.9}, corpus)
+    (entry,) = listed(guard=strict)
+    assert (entry.name, entry.weights, entry.measured, entry.excess) == ("corpus", corpus, True, 0.0)
+    beside = listed(guard=NoRegression({"code": 0.1}, {"code": 1.8}, corpus))
+    assert [entry.name for entry in beside if entry.name != "corpus"] == [
+        entry.name for entry in listed(guard=NoRegression({"code": 0.1}, {"code": 1.8}))
+    ]
+    assert beside[-1].weights == corpus
+    forbidden = listed(guard=strict, limits=Limits(np.zeros(3), np.array([1, 1, 0.6])))
+    assert [entry.name for entry in forbidden] == ["measured 1"] and forbidden[0].excess > 0
+
+
 def test_limits_that_nothing_keeps_are_refused():
     with pytest.raises(ComputeError, match="keeps the limits"):
         listed(limits=Limits(np.array([0.999, 0, 0]), np.ones(3)))
