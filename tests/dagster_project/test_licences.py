@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from climb_assets.clusters.shards import shard_tables
 from climb_assets.config_file import load_config
@@ -36,6 +36,11 @@ def open_project(project: Path, **policy: Any) -> Materializer:
     settings = yaml.safe_load(path.read_text()) | {"corpus": {"licences": policy}}
     path.write_text(yaml.safe_dump(settings))
     return Materializer(load_config(path))
+
+
+def run(project: Path, *arguments: str) -> Result:
+    """Run a command on the project."""
+    return CliRunner().invoke(main, ["--config", str(project / "climb.yaml"), *arguments])
 
 
 def documents(climb: Materializer) -> dict[str, dict[str, Any]]:
@@ -97,9 +102,15 @@ def test_what_is_denied_is_in_no_supply_and_no_data_set_until_it_is_allowed_agai
     left_out = read_table(climb.get("domain_supply").file("left_out.parquet")).to_pylist()
     assert {row["licence"] for row in left_out if row["reason"] == "licence"} == {DENIED}
     assert sum(row["documents"] for row in left_out) == len(of_licence)
-    told = CliRunner().invoke(main, ["--config", str(project / "climb.yaml"), "status"]).output
+    told = run(project, "status").output
     tokens = sum(held[id]["tokens"] for id in of_licence)
     assert f"Left out by their licence: {len(of_licence)} documents, {tokens:,} tokens ({DENIED}: " in told
+
+    assert run(project, "export", "general", "--to", str(project / "out")).exit_code == 0
+    exported = [row for path in (project / "out").rglob("*.parquet") for row in read_table(path).to_pylist()]
+    assert exported and {row["id"] for row in exported} <= usable.keys()
+    assert {row["licence"] for row in exported} == {"CC0"}
+    assert f"| licence | {DENIED} |" in (project / "out" / "README.md").read_text()
 
     climb = open_project(project)
     up()
