@@ -65,10 +65,10 @@ def export(folder: Path, out: Path) -> None:
 
 
 def copy(folder: Path, out: Path) -> None:
-    """Copy the rows in their order with DuckDB, compressed by the same method."""
+    """Copy the rows in their order with DuckDB, compressed by the same method at the same level."""
     import duckdb
 
-    query = "COPY (SELECT * FROM read_parquet($files)) TO $out (FORMAT parquet, COMPRESSION zstd)"
+    query = "COPY (SELECT * FROM read_parquet($files)) TO $out (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)"
     duckdb.connect(config={"threads": 1}).execute(query, {"files": str(folder / "part-*.parquet"), "out": str(out)})
 
 
