@@ -14,7 +14,7 @@ from climb_assets.config_balance import Balance
 from climb_assets.config_base import LAKE, Name, Section, Share
 from climb_assets.config_baselines import Baselines
 from climb_assets.config_cells import Cells
-from climb_assets.config_corpus import Contamination, NearDuplicates, Settle
+from climb_assets.config_corpus import Contamination, Licences, NearDuplicates, Settle
 from climb_assets.config_dagster import Dagster
 from climb_assets.config_encoder import Encoder
 from climb_assets.config_quality import Quality
@@ -61,6 +61,7 @@ class Corpus(Section):
     split_seed: int = 0
     near_duplicates: NearDuplicates = NearDuplicates()
     contamination: Contamination = Contamination()
+    licences: Licences = Licences()
 
 
 class Tokenizer(Section):

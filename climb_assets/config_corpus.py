@@ -1,6 +1,6 @@
 """The part of the configuration that says which documents may be trained on; `climb_assets.config` holds the rest."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -56,3 +56,24 @@ class Contamination(Section):
         if self.least > self.words:
             raise ValueError("corpus.contamination.least is above corpus.contamination.words; lower it")
         return self
+
+
+Pattern = Annotated[str, Field(min_length=1)]
+
+
+class Licences(Section):
+    """Which text may be used at all, by the licence that its record names.
+
+    A pattern is a name, or has `*`, `?` and `[...]` in it; capitals count for nothing.
+    """
+
+    allow: Annotated[tuple[Pattern, ...], Field(min_length=1)] | None = Field(
+        None, description="the only licences that may be used, such as CC-BY-*; null: all"
+    )
+    deny: tuple[Pattern, ...] = Field((), description="licences that may not be used, those that allow names too")
+    unknown: Literal["allow", "deny"] = Field("allow", description="what to do with text that names no licence")
+
+    @property
+    def restrict(self) -> bool:
+        """Whether any text may not be used."""
+        return self.allow is not None or bool(self.deny) or self.unknown == "deny"

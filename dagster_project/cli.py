@@ -23,12 +23,12 @@ from climb_assets.graph.kept import GROUPS
 from climb_assets.graph.kept import renew as ask_to_renew
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import Plan, make_plan
-from climb_assets.mixture.export import Format
 from climb_assets.printable import MOST_OF_A_SENTENCE, printable, printable_lines
 from dagster_project.cli_ask import ask, tell
 from dagster_project.cli_demo import demo_corpus, fetch_encoder, fetch_tasks
+from dagster_project.cli_export import export
 from dagster_project.cli_garbage import collect
-from dagster_project.cli_options import json_option, notice, require_outside, stale_option
+from dagster_project.cli_options import json_option, notice, require_objective
 from dagster_project.cli_swarm import export_swarm
 from dagster_project.cli_taxonomy import classify, export_taxonomy
 from dagster_project.interrupts import ended_after, run_interruptibly
@@ -109,12 +109,6 @@ def _asset(context: click.Context, parameter: click.Parameter, value: str | None
     if value is not None and value not in SPEC:
         raise click.BadParameter(f"{value!r} is no asset; choose one of {', '.join(SPEC)}")
     return value
-
-
-def _objective(config: Config, objective: str) -> str:
-    if objective not in config.objectives:
-        raise click.BadParameter(f"{objective!r} is no objective; choose one of {', '.join(config.objectives)}")
-    return objective
 
 
 @main.command(**_example("climb up --to domains"))
@@ -250,7 +244,7 @@ def audit(objective: str, yes: bool) -> None:
     from dagster_project.progress import Reporter
 
     config = _load()
-    _objective(config, objective)
+    require_objective(config, objective)
     with Reporter() as reporter:
         materializer = Materializer(config, progress=reporter.progress)
         _bring_up_to_date(materializer, "audit_bundle", reporter, yes=yes)
@@ -278,36 +272,10 @@ def verify(as_json: bool) -> None:
     sys.exit(CHECK_FAILED if outcome.differences else 0)
 
 
-@main.command(**_example("climb export general --format hf"))
-@objective_argument
-@click.option("--format", "form", type=click.Choice(["hf", "nanochat", "megatron"]), default="hf", show_default=True)
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder to write; default: export/OBJECTIVE-FORMAT in the lake."
-)
-@stale_option
-def export(objective: str, form: Format, out: Path | None, stale_too: bool) -> None:
-    """Write the mixed corpus of an objective for Hugging Face, nanochat or Megatron."""
-    from climb_assets.mixture.export import export_mixture
-    from dagster_project.generations import look_at_generations, require_current
-
-    config = _load()
-    folder = out or config.lake / "export" / f"{_objective(config, objective)}-{form}"
-    require_outside(folder, config)
-    materializer = Materializer(config)
-    with materializer.store.in_use():
-        corpus = materializer.get("mixed_corpus", objective)
-        node = ("mixed_corpus", objective)
-        complaint = require_current(look_at_generations(materializer), [node], stale_too=stale_too)
-        parts = [corpus.file(name) for name in sorted(corpus.manifest["files"]) if name.startswith("part-")]
-        notes = [] if complaint is None else [f"When this was exported it was {complaint}."]
-        exported = export_mixture(parts, corpus.file("realised.parquet"), form, folder, f"climb-{objective}", notes)
-    click.echo(f"{folder}")
-    click.echo(exported.in_words())
-
-
 main.add_command(ask)
 main.add_command(tell)
 main.add_command(classify)
+main.add_command(export)
 main.add_command(export_taxonomy)
 main.add_command(export_swarm)
 main.add_command(demo_corpus)

@@ -35,6 +35,7 @@ def summarise(materializer: Materializer) -> dict[str, Any]:
         "kept": generations.kept,
         "scorer": _scorer(materializer),
         "domains": _table(materializer, "domain_supply", None, "supply.parquet"),
+        "left_out": _table(materializer, "domain_supply", None, "left_out.parquet"),
         "pruned": _pruned(materializer),
         "evidence": _evidence(materializer),
         "asked": {one.what: len(one.questions) for one in ask(materializer)},

@@ -4,6 +4,7 @@ What belongs here: text for the terminal, from what `dagster_project.summary` fo
 cut.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from climb_assets.training.fidelity import in_words
 from dagster_project.summary import summarise
 
 PRUNED_SHOWN = 5  # clusters
+LICENCES = 5  # that are named in a sentence
 EXCERPT = 80  # characters of the beginning of a document
 
 
@@ -27,6 +29,8 @@ def describe(materializer: Materializer) -> str:
     marks = {key: _mark(value) for key, value in state["states"].items() if isinstance(value, str)}
     lines = [_describe_corpus(state["corpus"]) + (marks["corpus"] if state["corpus"] else "")]
     lines += [f"{line[0].upper()}{line[1:]}." for line in state["kept"]]
+    if state["left_out"]:
+        lines += [line + marks["domains"] for line in _describe_denied(state["left_out"])]
     if state["scorer"]:
         lines += [_describe_scorer(**state["scorer"]) + marks["scorer"]]
     if state["domains"]:
@@ -161,15 +165,38 @@ def _describe_splits(splits: Mapping[str, Any]) -> str:
         "report_eval": "held out to report",
         "near_duplicate": "left out as near-duplicates",
         "contaminated": "left out because they hold an item of a task",
+        "licence": "left out by corpus.licences",
     }
-    shares = ", ".join(f"{splits['by_split'][key]} {words}" for key, words in names.items() if splits["by_split"][key])
+    shares = ", ".join(
+        f"{splits['by_split'][key]} {words}" for key, words in names.items() if splits["by_split"].get(key)
+    )
+    unmatched = splits.get("unmatched_licences", ())  # nothing where an earlier version counted
     by_task = ", ".join(f"{task}: {count}" for task, count in splits["contaminated_by_task"].items())
     return (
         f"\nOf these {shares}."
         f"\n{splits['near_duplicates']} pairs of near-duplicates, {splits['crossing_before']} of them across train and "
         f"held-out text; {splits['moved']} documents follow their families, and {splits['crossing_after']} cross now. "
         f"{splits['contaminated']} train documents hold an item of a task{f' ({by_task})' if by_task else ''}."
+        + "".join(f"\ncorpus.licences names {printable(name, 60)}, which no document has." for name in unmatched)
     )
+
+
+def _describe_denied(left_out: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what the licences of documents forbid, most tokens first; nothing where that is nothing."""
+    documents, tokens = Counter[str](), Counter[str]()
+    for row in left_out:
+        if row["reason"] == "licence":
+            name = "not stated" if row["licence"] is None else printable(row["licence"], 60)
+            documents[name] += row["documents"]
+            tokens[name] += row["tokens"]
+    if not tokens:
+        return []
+    named = "; ".join(f"{name}: {documents[name]}, {count:,} tokens" for name, count in tokens.most_common(LICENCES))
+    more = f"; and {len(tokens) - LICENCES} more licences" if len(tokens) > LICENCES else ""
+    return [
+        f"Left out by their licence: {documents.total()} documents, {tokens.total():,} tokens ({named}{more}). "
+        'By source and domain: `climb sql "FROM left_out"`.'
+    ]
 
 
 def _describe_domains(domains: list[dict[str, Any]]) -> str:

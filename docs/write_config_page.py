@@ -30,6 +30,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "corpus.settle": config_corpus.Settle,
     "corpus.near_duplicates": config_corpus.NearDuplicates,
     "corpus.contamination": config_corpus.Contamination,
+    "corpus.licences": config_corpus.Licences,
     "tokenizer": config.Tokenizer,
     "encoder": config_encoder.Encoder,
     "quality": config_quality.Quality,

@@ -109,7 +109,8 @@ def write_source(path: Path, source: str, documents: int = 80, seed: int = 0) ->
     with path.open("w") as stream:
         for number in range(documents):
             words = random.choice(WORDS[source], size=int(random.integers(20, 60)))
-            record = {"text": " ".join(words) + f" {source} {number}.", "source": source, "licence": "CC0"}
+            licence = "ODbL-1.0" if number % 10 == 3 else "CC0"
+            record = {"text": " ".join(words) + f" {source} {number}.", "source": source, "licence": licence}
             stream.write(json.dumps(record) + "\n")
 
 

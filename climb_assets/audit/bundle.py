@@ -14,6 +14,7 @@ from typing import Any
 from climb_assets.audit.lineage import Lineage
 from climb_assets.errors import ComputeError, ConfigError
 from climb_assets.executor.database import open_database
+from climb_assets.export.folder import IDENTITY
 from climb_assets.mixture.pool import load_sample
 from climb_assets.store.artifacts import Artifact, canonical_json, sha256_file
 from climb_assets.tables import ROW_GROUP, count_rows, read_table, write_table
@@ -227,6 +228,8 @@ def exported_bundles(folder: Path) -> dict[Path, list[tuple[str, str | None, str
     """
     named = {}
     for sums in sorted(folder.glob(f"*/{CHECKSUMS}")):
+        if (sums.parent / IDENTITY).exists():  # an exported data set, which names nothing in the lake
+            continue
         path = sums.parent / LINEAGE
         try:
             lineage = json.loads(path.read_text(encoding="utf-8"))

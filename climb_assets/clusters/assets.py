@@ -14,6 +14,7 @@ from climb_assets.clusters.domains import DomainInputs, write_domains
 from climb_assets.clusters.drift import write_drift
 from climb_assets.clusters.fitted_scorer import fit_scorer, fitted_models, fitted_probe, write_unfitted
 from climb_assets.clusters.kmeans import ShardVectors, assign_shard, fit_centroids, read_centroids, sample_vectors
+from climb_assets.clusters.left_out import assign_left_out, tally_left_out
 from climb_assets.clusters.moments import FIT, FIT_FACTS, FIT_SHARDS, read_fit, sum_up, write_fit
 from climb_assets.clusters.quality import FastTextScorer, load_scorer, score_shard, score_vectors
 from climb_assets.clusters.shards import embedded_shards, scored_shards
@@ -97,7 +98,9 @@ def cluster_assignments(climb: Materializer, shard: str, draft: Draft) -> None:
 def cluster_statistics(climb: Materializer, draft: Draft) -> None:
     """Tokens, quality, sources of each cluster, computed by DuckDB over the shards' tables."""
     splits = climb.get("corpus_manifest").file("splits.parquet")
-    draft.summary = compute_statistics(scored_shards(climb), splits, draft.path)
+    shards = scored_shards(climb)
+    draft.summary = compute_statistics(shards, splits, draft.path)
+    tally_left_out(shards, splits, draft.path)
 
 
 def domains(climb: Materializer, draft: Draft) -> None:
@@ -116,8 +119,10 @@ def domains(climb: Materializer, draft: Draft) -> None:
 
 def domain_supply(climb: Materializer, draft: Draft) -> None:
     """What each domain holds today: documents, tokens, quality, sources, and its share of the corpus."""
-    made, tally = climb.get("domains"), climb.get("cluster_statistics").file("tally.parquet")
-    draft.summary = write_supply(made.file("domains.parquet"), made.file("clusters.parquet"), tally, draft.path)
+    made, counted = climb.get("domains"), climb.get("cluster_statistics")
+    clusters = made.file("clusters.parquet")
+    draft.summary = write_supply(made.file("domains.parquet"), clusters, counted.file("tally.parquet"), draft.path)
+    assign_left_out(counted.file("left_out.parquet"), clusters, draft.path)
 
 
 def taxonomy_drift(climb: Materializer, draft: Draft) -> None:

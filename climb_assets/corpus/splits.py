@@ -1,7 +1,8 @@
 """The split of every document once the whole corpus is known: families, duplicates, contaminated documents.
 
 What belongs here: what is decided among documents of all shards about where they may be used. A document's own split,
-which follows from it alone, is `documents`; what is alike is `near_duplicates`; what holds an item is `contamination`.
+which follows from it alone, is `documents`; what is alike is `near_duplicates`; what holds an item is `contamination`;
+which licences may be used is `licences`.
 
 Documents of one article, near-duplicates, and articles that share a text are one family, and a family has one split:
 that of its member (an article, or a document without one) whose hash is the smallest. So nothing depends on where
@@ -19,7 +20,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from climb_assets.config import Corpus
+from climb_assets.config_corpus import Licences
 from climb_assets.corpus.documents import SPLITS, assign_split
+from climb_assets.corpus.licences import is_permitted, unmatched_patterns
 from climb_assets.executor.database import open_database
 from climb_assets.store.artifacts import sha256_text
 from climb_assets.tables import read_rows, read_table, write_table
@@ -29,7 +32,8 @@ if TYPE_CHECKING:
 
 Node = TypeVar("Node", bound=Hashable)
 
-LEFT_OUT = ("duplicate", "near_duplicate", "contaminated")  # what `split` says of documents that are used nowhere
+# What `split` says of documents that are used nowhere.
+LEFT_OUT = ("duplicate", "near_duplicate", "contaminated", "licence")
 OVERRIDES = pa.schema([("shard", pa.string()), ("id", pa.string()), ("split", pa.string())])
 FAMILIES = pa.schema([("family", pa.string()), *OVERRIDES])
 SOURCES = pa.schema([("source", pa.string()), ("split", pa.string()), ("documents", pa.int64())])
@@ -51,7 +55,8 @@ def assign_splits(
     """Write ``splits.parquet``, ``families.parquet`` and ``sources.parquet`` into `out`.
 
     ``splits.parquet`` holds the documents whose split is not the one in their own table: it is that of their family, or
-    one of `LEFT_OUT`. Only train documents are left out as near-duplicates or as contaminated, each by its setting.
+    one of `LEFT_OUT`. Only train documents are left out as near-duplicates or as contaminated, each by its setting;
+    what its licence forbids is left out of every split.
     ``families.parquet`` holds the documents of families that near-duplicates or shared texts have joined.
     ``sources.parquet`` counts the documents of each source in each split, each duplicate once.
 
@@ -67,12 +72,13 @@ def assign_splits(
     by_split (documents), moved (documents whose family has another split than they), families, largest_family
     (documents), near_duplicates (pairs), crossing_before and crossing_after (those with one document in train and
     one held out, by own splits and by these), contaminated (train documents that hold an item) and
-    contaminated_by_task.
+    contaminated_by_task, unmatched_licences (patterns of the policy that fit no document).
     """
     with open_database(out) as connection:
         connection.execute("SET enable_external_access = false")
         connection.execute("SET preserve_insertion_order = false")
         _load(connection, shards, pairs, duplicates)
+        unmatched = _find_denied(connection, shards, settings.licences)
         for name, table in _find_families(connection, settings).items():
             _insert(connection, name, table)
         connection.execute(_JOIN_FAMILIES)
@@ -89,7 +95,7 @@ def assign_splits(
         ):
             table = connection.sql(query).to_arrow_table().rename_columns(schema.names)
             write_table(path, table.cast(schema))
-        return _count(connection)
+        return _count(connection) | {"unmatched_licences": unmatched}
 
 
 def train_mask(shard: str, documents: Path, splits: Path) -> NDArray[np.bool_]:
@@ -114,6 +120,7 @@ _TABLES = """
     CREATE TABLE contaminated (id UUID, task VARCHAR);
     CREATE TABLE pair (id UUID, other UUID, similarity FLOAT);
     CREATE TABLE duplicate (shard VARCHAR, id UUID);
+    CREATE TABLE denied (shard VARCHAR, id UUID);
     CREATE TABLE family_of_id (id UUID, family UUID, split VARCHAR);
     CREATE TABLE family_of_article (article VARCHAR, family UUID, split VARCHAR);
     CREATE TABLE dropped (id UUID);
@@ -148,6 +155,7 @@ _DECIDE = """
     CREATE TABLE decided AS
     SELECT shard, id, source, family, own, split AS of_family, CASE
         WHEN (shard, id) IN (FROM duplicate) THEN 'duplicate'
+        WHEN (shard, id) IN (FROM denied) THEN 'licence'
         WHEN split <> 'train' THEN split
         WHEN $drop_contaminated AND id IN (SELECT id FROM contaminated) THEN 'contaminated'
         WHEN id IN (FROM dropped) THEN 'near_duplicate'
@@ -176,12 +184,13 @@ _CROSSING = """
 # Documents of train that may be the one that is kept of a group.
 _TRAIN = """
     SELECT DISTINCT hex(id) FROM assigned
-    WHERE split = 'train' AND NOT ($contaminated_too AND id IN (SELECT id FROM contaminated)) ORDER BY 1
+    WHERE split = 'train' AND NOT ($contaminated_too AND id IN (SELECT id FROM contaminated))
+    AND (shard, id) NOT IN (FROM denied) AND (shard, id) NOT IN (FROM duplicate) ORDER BY 1
 """
 
 _CONTAMINATED = """
     SELECT c.task, count(DISTINCT c.id) FROM contaminated c JOIN assigned a USING (id)
-    WHERE a.split = 'train' GROUP BY ROLLUP (c.task) ORDER BY 1
+    WHERE a.split = 'train' AND (a.shard, a.id) NOT IN (FROM denied) GROUP BY ROLLUP (c.task) ORDER BY 1
 """
 
 
@@ -195,6 +204,24 @@ def _load(connection: "DuckDBPyConnection", shards: Sequence[SplitTables], pairs
         _insert(connection, "contaminated", read_table(shard.contamination, ["id", "task"]))
     _insert(connection, "pair", read_table(pairs, ["id", "other", "similarity"]))
     _insert(connection, "duplicate", read_table(duplicates, ["shard", "id"]))
+
+
+def _find_denied(connection: "DuckDBPyConnection", shards: Sequence[SplitTables], policy: Licences) -> list[str]:
+    """Fill the table of documents that may not be used; return the patterns of the policy that fit no document.
+
+    A text counts where it comes first in the order of shards, as everywhere, and so does the licence that it has there.
+    """
+    if not policy.restrict:
+        return []
+    seen = set[str]()
+    for shard in shards:
+        table = read_table(shard.documents, ["id", "licence"])
+        names = pc.unique(table["licence"]).to_pylist()
+        seen.update(name for name in names if name is not None)
+        denied = pa.array([name for name in names if not is_permitted(name, policy)], pa.string())
+        ids = table["id"].filter(pc.is_in(table["licence"], denied))
+        _insert(connection, "denied", pa.table({"shard": pa.array([shard.shard] * len(ids), pa.string()), "id": ids}))
+    return unmatched_patterns(seen, policy)
 
 
 def _insert(connection: "DuckDBPyConnection", name: str, table: pa.Table) -> None:

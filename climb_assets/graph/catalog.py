@@ -84,6 +84,7 @@ BASE: dict[str, View] = {
     "cluster_statistics": _whole("cluster_statistics", "clusters.parquet"),
     "cluster_domains": _whole("domains", "clusters.parquet"),
     "domains": _whole("domain_supply", "supply.parquet"),
+    "left_out": _whole("domain_supply", "left_out.parquet"),
     "drift": _whole("taxonomy_drift", "drift.parquet"),
     "pruned_clusters": _whole("domains", "pruned.parquet"),
     "carried_evidence": _whole("carried_evidence", "history.parquet"),

@@ -36,7 +36,7 @@ def tokenizer_files(config: Config) -> dict[str, Path]:
 
 def ingest_settings(config: Config, key: str | None) -> dict[str, Any]:
     """Return what the documents of a shard depend on, and their own splits."""
-    elsewhere = ("raw", "link_roots", "settle", "part_documents", "near_duplicates", "contamination")
+    elsewhere = ("raw", "link_roots", "settle", "part_documents", "near_duplicates", "contamination", "licences")
     return {"corpus": values_of(config.corpus, *elsewhere)}
 
 
@@ -58,9 +58,10 @@ def contamination_settings(config: Config, key: str | None) -> dict[str, Any]:
 def manifest_settings(config: Config, key: str | None) -> dict[str, Any]:
     """Return what the split of a document depends on once the whole corpus is known."""
     corpus = config.corpus
+    policy = {"licences": values_of(corpus.licences)} if corpus.licences.restrict else {}
     return {
         "splits": {name: getattr(corpus, name) for name in ("search_eval", "report_eval", "split_seed")},
-        "drop": {"near_duplicates": corpus.near_duplicates.drop, "contamination": corpus.contamination.drop},
+        "drop": {"near_duplicates": corpus.near_duplicates.drop, "contamination": corpus.contamination.drop} | policy,
     }
 
 

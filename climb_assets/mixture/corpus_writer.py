@@ -1,7 +1,7 @@
 """The mixed corpus: the sampled documents' text, shuffled, in Parquet shards.
 
 What belongs here: writing the data set in the lake's own form. Other forms are made from it by
-`climb_assets.mixture.export`.
+`climb_assets.export`.
 """
 
 import contextlib

@@ -126,13 +126,15 @@ class TestFinished:
         assert json.loads(climb(project, "verify", "--json").stdout)["differences"] == []
 
     def test_export(self, project: Path, tmp_path: Path) -> None:
-        result = climb(project, "export", "general", "--format", "hf", "--out", str(tmp_path / "out"))
+        result = climb(project, "export", "general", "--to", str(tmp_path / "out"))
         assert result.exit_code == 0, result.output
-        assert list((tmp_path / "out").rglob("*.parquet"))
+        assert list((tmp_path / "out").rglob("*.parquet")) and (tmp_path / "out" / "SHA256SUMS").is_file()
+        again = climb(project, "export", "general", "--to", str(tmp_path / "out"))
+        assert again.exit_code == 0 and "It was there already, whole." in again.stdout
 
     def test_export_into_the_raw_folder_is_refused(self, project: Path) -> None:
         folder = project / "data_lake" / "raw" / "mixed"
-        result = climb(project, "export", "general", "--out", str(folder))
+        result = climb(project, "export", "general", "--to", str(folder))
         assert result.exit_code == 2 and "would be read as a shard; name another folder" in result.stderr
         assert not folder.exists()
 
@@ -168,7 +170,8 @@ class TestFinished:
             (["plan", "--to", "nowhere"], "is no asset"),
             (["export", "nobody"], "'nobody' is no objective; choose one of general, science"),
             (["audit", "nobody"], "'nobody' is no objective"),
-            (["export", "general", "--format", "csv"], "'hf', 'nanochat', 'megatron'"),
+            (["export", "general", "--format", "csv"], "'huggingface', 'nanochat', 'megatron'"),
+            (["export", "general", "--tokens"], "--tokens belongs to --format megatron"),
             (["demo-corpus", "--documents", "1"], "x>=100"),
             (["fly"], "No such command 'fly'"),
         ],

@@ -43,7 +43,8 @@ def write_shard(folder: Path, texts: list[str], groups: list[int], sources: list
     folder.mkdir()
     ids = [document_id(text) for text in texts]
     rows = len(texts)
-    documents = {"id": ids, "text": texts, "source": pa.array(sources, pa.string())}
+    licences = pa.array(["CC0" if row % 2 else None for row in range(len(texts))], pa.string())
+    documents = {"id": ids, "text": texts, "source": pa.array(sources, pa.string()), "licence": licences}
     splits = ["search_eval" if row % 5 == 4 else "train" for row in range(rows)]
     sizes = pa.array([len(text) for text in texts], pa.int64())
     write_table(folder / "documents.parquet", pa.table(documents | {"split": splits, "bytes": sizes}))

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from climb_assets.config import Corpus
-from climb_assets.config_corpus import Contamination, NearDuplicates
+from climb_assets.config_corpus import Contamination, Licences, NearDuplicates
 from climb_assets.corpus.contamination import MATCHES
 from climb_assets.corpus.documents import SPLITS, assign_split, document_id
 from climb_assets.corpus.ingest import ingest_shard
@@ -34,6 +34,7 @@ class Entry:
 
     text: str
     article: str | None = None
+    licence: str | None = None
 
 
 def text(number: int) -> str:
@@ -208,6 +209,38 @@ def test_the_document_that_is_kept_of_near_duplicates_is_not_a_contaminated_one(
     entries = [Entry(name) for pair in pairs for name in pair]
     found, _ = splits_of(tmp_path / "l", {"a.jsonl": entries}, corpus, [pair[0] for pair in pairs])
     assert by_text(found) == {pair[0]: "contaminated" for pair in pairs} | {pair[1]: "train" for pair in pairs}
+
+
+def test_what_a_licence_forbids_is_left_out_of_every_split_and_nothing_else_moves(tmp_path: Path) -> None:
+    policy = Licences(deny=("*-NC-*",), unknown="deny")
+    corpus = CORPUS.model_copy(update={"licences": policy})
+    named = ("CC0", "cc-by-nc-4.0", None)
+    entries = [Entry(text(number), licence=named[number % 3]) for number in range(60)]
+    before = by_text(splits_of(tmp_path / "l", {"a.jsonl": entries})[0])
+    found, facts = splits_of(tmp_path / "l", {"a.jsonl": entries}, corpus)
+    splits = by_text(found)
+    for number in range(60):
+        assert splits[text(number)] == (before[text(number)] if number % 3 == 0 else "licence")
+    assert {before[name] for name, split in splits.items() if split == "licence"} == set(SPLITS)
+    assert facts["by_split"]["licence"] == 40 and facts["unmatched_licences"] == []
+
+
+def test_a_pattern_that_fits_no_document_is_told(tmp_path: Path) -> None:
+    corpus = CORPUS.model_copy(update={"licences": Licences(allow=("CC0", "CC-BY"), deny=("GLP*",))})
+    _, facts = splits_of(
+        tmp_path / "l", {"a.jsonl": [Entry(text(number), licence="CC0") for number in range(9)]}, corpus
+    )
+    assert facts["unmatched_licences"] == ["CC-BY", "GLP*"] and facts["by_split"]["licence"] == 0
+
+
+def test_the_document_that_is_kept_of_near_duplicates_may_be_used(tmp_path: Path) -> None:
+    alike = NearDuplicates(drop=0.9)
+    corpus = Corpus(
+        min_characters=1, search_eval=0, report_eval=0, near_duplicates=alike, licences=Licences(deny=("X",))
+    )
+    pairs = [(Entry(text(number), licence="X"), Entry(text(number) + ".")) for number in range(10)]
+    found, _ = splits_of(tmp_path / "l", {"a.jsonl": [entry for pair in pairs for entry in pair]}, corpus)
+    assert by_text(found) == {pair[0].text: "licence" for pair in pairs} | {pair[1].text: "train" for pair in pairs}
 
 
 def test_the_mask_of_train_documents_reads_the_overrides_of_its_shard(tmp_path: Path) -> None:

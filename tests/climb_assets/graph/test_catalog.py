@@ -44,6 +44,7 @@ def test_each_view_can_be_read(lake: LocalStore, view: str) -> None:
         "transfers",
         "evidence",
         "duplicates",
+        "left_out",
         "quarantine",
         "near_duplicates",
         "families",

@@ -1,0 +1,140 @@
+"""The folder of an export: whole or not there, taken up where it was broken off, with checksums over all of it.
+
+What belongs here: how files come to lie in the folder. What is in them is `export` and the forms.
+
+Files are written beside the folder, into a hidden one that tells what it will be; there each appears whole. Once all of
+them are there and their checksums with them, that folder gets its name. So nobody sees half an export, and one that was
+killed goes on from the files that it has.
+"""
+
+import contextlib
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from climb_assets.errors import ComputeError
+from climb_assets.store.artifacts import sha256_file
+from climb_assets.store.files import atomic_file, make_folder, remove_unfinished_below, sync_folder, write_atomically
+from climb_assets.store.locks import hold
+
+CHECKSUMS = "SHA256SUMS"  # as sha256sum writes and checks them
+IDENTITY = "export.json"  # what was exported, from which artefacts, by which version
+UNFINISHED = "unfinished"
+
+
+@contextlib.contextmanager
+def export_folder(out: Path, identity: Mapping[str, Any]) -> Iterator[Path | None]:
+    """Hand out the folder to write into, which gets its name at the end of the block; None: all of it is there already.
+
+    Files that are there were written by an earlier try at the same export, and are whole.
+
+    Parameters
+    ----------
+    out
+        Where the export will lie; it must not hold anything else.
+    identity
+        What decides every byte of it.
+
+    Raises
+    ------
+    ComputeError
+        The folder holds something else, or an earlier export that is damaged; or it is being written.
+    """
+    out = out.absolute()  # "." has no name beside which anything can be written
+    told = _canonical(identity)
+    make_folder(out.parent)
+    with contextlib.ExitStack() as held:
+        lock = out.with_name(f".{out.name}.lock")
+        try:
+            held.enter_context(hold(lock, wait=False))
+        except BlockingIOError:
+            raise ComputeError(f"{out} is being written by another process; wait for it") from None
+        held.callback(lock.unlink, missing_ok=True)
+        if _is_there(out, told):
+            yield None
+            return
+        unfinished = out.with_name(f".{out.name}.{UNFINISHED}")
+        _prepare(unfinished, told)
+        yield unfinished
+        write_atomically(unfinished / CHECKSUMS, _checksums(unfinished).encode())
+        _rename(unfinished, out)
+
+
+def _canonical(identity: Mapping[str, Any]) -> bytes:
+    text = json.dumps(identity, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return f"{text}\n".encode()
+
+
+def _is_there(out: Path, told: bytes) -> bool:
+    """Return whether the very export lies there, whole."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return False
+    sums = out / CHECKSUMS
+    if not sums.is_file() or not (out / IDENTITY).is_file() or (out / IDENTITY).read_bytes() != told:
+        raise ComputeError(f"{out} is not an empty folder; name another or empty it")
+    if differences := check_export(out):
+        raise ComputeError(f"{out} is this export and damaged: {differences[0]}; move it away and export again")
+    return True
+
+
+def _prepare(unfinished: Path, told: bytes) -> None:
+    """Keep what an earlier try at the same export left, and nothing else."""
+    identity = unfinished / IDENTITY
+    if unfinished.is_dir() and (not identity.is_file() or identity.read_bytes() != told):
+        shutil.rmtree(unfinished)
+    make_folder(unfinished)
+    remove_unfinished_below(unfinished)
+    write_atomically(identity, told)
+
+
+def _rename(unfinished: Path, out: Path) -> None:
+    if out.is_dir():
+        out.rmdir()
+    unfinished.rename(out)
+    sync_folder(out.parent)
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return the files of an export but its checksums, by their names in it."""
+    files = (path for path in folder.rglob("*") if path.is_file() or path.is_symlink())
+    return sorted(path for path in files if path != folder / CHECKSUMS)
+
+
+def _checksums(folder: Path) -> str:
+    return "".join(f"{sha256_file(path)}  {path.relative_to(folder).as_posix()}\n" for path in _files(folder))
+
+
+def check_export(folder: Path) -> list[str]:
+    """Return what of an export is not as its checksums say, one sentence each.
+
+    Raises
+    ------
+    ComputeError
+        It has no checksums: it is no export, or half of one.
+    """
+    path = folder / CHECKSUMS
+    if not path.is_file():
+        raise ComputeError(f"{folder} has no {CHECKSUMS}; it is no finished export")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    recorded = {name: sha256 for sha256, _, name in (line.partition("  ") for line in lines)}
+    found = {file.relative_to(folder).as_posix(): file for file in _files(folder)}
+    differences = [f"{folder / name} is gone" for name in sorted(recorded.keys() - found.keys())]
+    differences += [f"{folder / name} is not of this export" for name in sorted(found.keys() - recorded.keys())]
+    return differences + [
+        f"{folder / name} is not what was exported (sha256 {recorded[name]})"
+        for name in sorted(recorded.keys() & found.keys())
+        if sha256_file(found[name]) != recorded[name]
+    ]
+
+
+@contextlib.contextmanager
+def unless_there(path: Path) -> Iterator[Path | None]:
+    """Hand out a temporary file that takes the place of `path` when the block ends; None: an earlier try wrote it."""
+    if path.exists():
+        yield None
+        return
+    make_folder(path.parent)
+    with atomic_file(path) as temporary:
+        yield temporary

@@ -1,0 +1,92 @@
+"""Shards as nanochat reads them: Parquet of text only, the last of which is validation (docs/sources.md).
+
+What belongs here: the rows of each shard.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from climb_assets.errors import ComputeError
+from climb_assets.export.data_set import DataSet, Exported
+from climb_assets.export.folder import unless_there
+from climb_assets.tables import iterate_batches, read_table
+
+ROW_GROUP = 1024  # nanochat's repackage_data_reference.py; also the rows that are in memory at a time
+SHARD_CHARACTERS = 250_000_000  # the same
+VALIDATION_IDS = "0290"  # ids are hex hashes: 1 % of the documents have one up to this
+
+
+def write_nanochat(data: DataSet, out: Path) -> Exported:
+    """Write ``shard_00000.parquet``, ...; the last one is validation.
+
+    Validation is every document whose id is among the lowest 1 %, once, and no copy of it is left in training; the
+    smallest corpus gives one document. Where it was broken off the shards that are there are not written again, though
+    their text is read.
+
+    Raises
+    ------
+    ComputeError
+        There are too few documents to hold any out.
+    """
+    lowest = min(pc.min(read_table(part, ["id"])["id"]).as_py() for part in data.parts)
+    last_id = max(VALIDATION_IDS, lowest)
+
+    def held_out(batch: pa.RecordBatch) -> pa.RecordBatch:
+        return batch.filter(pc.and_(pc.less_equal(batch["id"], last_id), pc.equal(batch["epoch"], 0)))
+
+    def training(batch: pa.RecordBatch) -> pa.RecordBatch:
+        return batch.filter(pc.greater(batch["id"], last_id))
+
+    shards, trained = _write_text(map(training, _rows(data)), out, 0)
+    if not shards:
+        raise ComputeError("the mixed corpus is too small to hold out validation documents; raise mixture.tokens")
+    _, validated = _write_text(map(held_out, _rows(data)), out, shards)
+    copies = sum(pc.sum(pc.less_equal(batch["id"], last_id)).as_py() or 0 for batch in _rows(data, ["id"])) - validated
+    return Exported(trained, validated, copies, [f"`shard_{shards:05d}.parquet`, the last shard, is validation."])
+
+
+def _rows(data: DataSet, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+    for part in data.parts:
+        yield from iterate_batches(part, ROW_GROUP, columns or ["id", "text", "epoch"])
+
+
+def _write_text(batches: Iterator[pa.RecordBatch], out: Path, first: int) -> tuple[int, int]:
+    """Write the text column in shards numbered from `first`, with even row groups; return how many, and the rows."""
+    groups, number, rows = _regroup(batches), first, 0
+    group = next(groups, None)
+    while group is not None:
+        group, written = _write_shard(out / f"shard_{number:05d}.parquet", group, groups)
+        number, rows = number + 1, rows + written
+    return number - first, rows
+
+
+def _write_shard(path: Path, group: pa.Array | None, groups: Iterator[pa.Array]) -> tuple[pa.Array | None, int]:
+    """Write row groups until a shard is full, unless it is there; return the first of the next one, and the rows."""
+    schema, rows, characters = pa.schema([pa.field("text", pa.string())]), 0, 0
+    with unless_there(path) as temporary:
+        options = {"compression": "zstd", "compression_level": 3}
+        writer = None if temporary is None else pq.ParquetWriter(temporary, schema, **options)
+        while group is not None and characters < SHARD_CHARACTERS:
+            if writer is not None:
+                writer.write_table(pa.table([group], schema=schema), row_group_size=ROW_GROUP)
+            rows, characters = rows + len(group), characters + pc.sum(pc.utf8_length(group)).as_py()
+            group = next(groups, None)
+        if writer is not None:
+            writer.close()
+    return group, rows
+
+
+def _regroup(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Array]:
+    """Yield text in arrays of `ROW_GROUP` rows, the last one of what is left."""
+    held: list[str] = []
+    for batch in batches:
+        held += batch["text"].to_pylist()
+        while len(held) >= ROW_GROUP:
+            yield pa.array(held[:ROW_GROUP], pa.string())
+            held = held[ROW_GROUP:]
+    if held:
+        yield pa.array(held, pa.string())

@@ -1,0 +1,48 @@
+"""`climb export`: the data set of an objective, for those who train on it.
+
+What belongs here: arguments and printing. The forms are `climb_assets.export`.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from climb_assets.graph.materializer import Materializer
+from dagster_project.cli_options import notice, require_objective, require_outside, stale_option
+from dagster_project.generations import look_at_generations, require_current
+from dagster_project.private_files import load_privately
+
+if TYPE_CHECKING:
+    from climb_assets.export.export import Form
+
+FORMS = ("huggingface", "nanochat", "megatron", "interleave", "webdataset", "text")
+
+
+@click.command("export", epilog="Example: climb export general --to data/ --format huggingface")
+@click.argument("objective")
+@click.option("--to", "out", type=click.Path(path_type=Path), help="Default: export/OBJECTIVE-FORMAT in the lake.")
+@click.option("--format", "form", type=click.Choice(FORMS), default="huggingface", show_default=True)
+@click.option("--tokens", is_flag=True, help="For megatron: .bin and .idx files rather than text.")
+@click.option("--language", "languages", multiple=True, help="A language for the card, such as en; repeatable.")
+@stale_option
+def export(
+    objective: str, out: Path | None, form: "Form", tokens: bool, languages: tuple[str, ...], stale_too: bool
+) -> None:
+    """Write the data set of an objective with a card and checksums; what was broken off goes on."""
+    from climb_assets.export.data_set import read_data_set
+    from climb_assets.export.export import export_data_set
+
+    config = load_privately(notice=notice)
+    folder = out or config.lake / "export" / f"{require_objective(config, objective)}-{form}"
+    require_outside(folder, config)
+    materializer = Materializer(config)
+    with materializer.store.in_use():
+        node = ("mixed_corpus", objective)
+        materializer.get(*node)  # or say that it is not made
+        complaint = require_current(look_at_generations(materializer), [node], stale_too=stale_too)
+        notes = [] if complaint is None else [f"When this was exported it was {complaint}."]
+        data = read_data_set(materializer, objective, notes, with_tokens=tokens)
+        exported = export_data_set(data, form, folder, tokens=tokens, languages=languages)
+    click.echo(f"{folder}")
+    click.echo("It was there already, whole." if exported is None else exported.in_words())

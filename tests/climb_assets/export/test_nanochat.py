@@ -1,0 +1,43 @@
+"""nanochat reads a folder of shards in the order of their names, the last of which is validation."""
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from climb_assets.errors import ComputeError
+from climb_assets.export import nanochat
+from climb_assets.export.data_set import DataSet
+from climb_assets.export.export import export_data_set
+from climb_assets.tables import read_table
+from tests.climb_assets.export.conftest import rows_of
+
+
+@pytest.mark.parametrize("characters", [250_000_000, 40_000])
+def test_shards_have_text_only_and_validation_is_not_trained_on(
+    data: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, characters: int
+) -> None:
+    monkeypatch.setattr(nanochat, "SHARD_CHARACTERS", characters)
+    export_data_set(data, "nanochat", tmp_path / "out")
+    shards = sorted((tmp_path / "out").glob("*.parquet"))
+    assert [path.name for path in shards] == [f"shard_{number:05d}.parquet" for number in range(len(shards))]
+    assert len(shards) == (2 if characters > 10**6 else 1 + -(-len(rows_of(data)) // 1024))
+    assert all(pq.read_schema(path).names == ["text"] for path in shards)
+    training = [text for path in shards[:-1] for text in read_table(path)["text"].to_pylist()]
+    validation = read_table(shards[-1])["text"].to_pylist()
+    assert validation and training
+    assert not set(validation) & set(training) and len(set(validation)) == len(validation)
+    rows = rows_of(data)
+    assert training == [row["text"] for row in rows if row["text"] not in set(validation)]  # in their order
+    assert set(validation) | set(training) == {row["text"] for row in rows}
+
+
+def test_a_data_set_of_one_document_has_none_to_hold_out(data: DataSet, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from climb_assets.tables import write_table
+
+    first = read_table(data.parts[0]).slice(0, 1)
+    write_table(tmp_path / "part-00000.parquet", first)
+    with pytest.raises(ComputeError, match=r"raise mixture\.tokens"):
+        export_data_set(replace(data, parts=[tmp_path / "part-00000.parquet"]), "nanochat", tmp_path / "out")
