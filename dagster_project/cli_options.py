@@ -18,6 +18,13 @@ def notice(line: str) -> None:
     click.echo(f"climb: {line}", err=True)
 
 
+def objective_of(config: Config, objective: str) -> str:
+    """Return an objective that the configuration has, or refuse it."""
+    if objective not in config.objectives:
+        raise click.BadParameter(f"{objective!r} is no objective; choose one of {', '.join(config.objectives)}")
+    return objective
+
+
 def require_outside(folder: Path, config: Config) -> None:
     """Check that what is written into a folder takes the place of nothing that the lake is made from."""
     raw = config.corpus.raw
