@@ -146,7 +146,8 @@ def describe(trace: "DocumentTrace") -> str:
     for proxy in searched:
         by_iteration.setdefault(proxy.used_by, []).append(proxy)
     labels = f"source {row['source'] or 'not named'}, licence {row['licence'] or 'not named'}"
-    tasks = ", ".join(answer["tasks"])
+    tasks, iteration = ", ".join(answer["tasks"]), answer["iteration"]
+    measured = "which no iteration measured" if iteration is None else f"measured in iteration {iteration}"
     lines = [
         f"document   {row['id']} ({labels})",
         f"text       sha256 {row['sha256']}, {row['tokens']:,} tokens",
@@ -154,7 +155,7 @@ def describe(trace: "DocumentTrace") -> str:
         f"           sha256 {raw['sha256']}, {raw['bytes']:,} bytes",
         f"domain     {row['domain']} ({row['domain_name']})",
         f"weight     {row['weight']:.4f} of the mixture {answer['key']}; {row['copies']} time(s) in the data set",
-        f"set by     {answer['origin']}, chosen for {tasks}",
+        f"set by     {answer['origin']}, {measured}, chosen for {tasks}",
         f"           fresh seeds: {answer['confirmed'] or 'it was not confirmed'}",
     ]
     for name, proxies in by_iteration.items():

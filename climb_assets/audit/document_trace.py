@@ -77,7 +77,8 @@ class DocumentTrace:
     raw_file
         Path, bytes and SHA-256.
     answer
-        The mixture: its key, where it comes from, the tasks that it was chosen by, and what the confirmation says.
+        The mixture: its key, the iteration that has measured it (None: it was predicted), where it comes from, the
+        tasks that it was chosen by, and what the confirmation says.
     proxies
         The models of the search, then those that confirmed the answer itself.
     makings
@@ -114,10 +115,12 @@ def trace_document(bundle: Path, document: str) -> DocumentTrace | None:
         raw = {file["path"]: file for file in _read(bundle / RAW_FILES)}
         if not rows:
             return None
-        name = f"mixed_corpus@{selection['objective']}"
-        evidence = selection["evidence"]
+        name, evidence = f"mixed_corpus@{selection['objective']}", selection["evidence"]
+        proxies = tuple(_list_proxies(bundle, rows[0]["domain"], selection))
+        measured = [proxy.iteration for proxy in proxies if proxy.key == selection["key"]]
         answer = {
             "key": selection["key"],
+            "iteration": next(iter(measured), None),
             "origin": selection["origin"],
             "tasks": parameters[f"optimal_mixture@{selection['objective']}"]["objective"],
             "confirmed": None if evidence is None else evidence["conclusion"],
@@ -128,7 +131,7 @@ def trace_document(bundle: Path, document: str) -> DocumentTrace | None:
             document=rows[0],
             raw_file=raw[rows[0]["file"]],
             answer=answer,
-            proxies=tuple(_list_proxies(bundle, rows[0]["domain"], selection)),
+            proxies=proxies,
             makings=tuple(_list_makings(lineage, parameters, name, rows[0]["shard"])),
             root=root,
         )

@@ -43,6 +43,9 @@ def test_a_document_is_traced_to_its_raw_file_and_to_what_set_its_weight(climb: 
     confirmation = read_table(climb.get("confirmation_results", "general").file("models.parquet")).to_pylist()
     confirmed = {one["fingerprint"] for one in confirmation if one["key"] == found.answer["key"]}
     assert {proxy.fingerprint for proxy in found.proxies} == searched | confirmed and confirmed
+    history = read_table(bundle / "mixtures.parquet").to_pylist()
+    measured = {one["key"]: one["iteration"] for one in history}
+    assert found.answer["iteration"] == measured.get(found.answer["key"])
     first = next(proxy for proxy in found.proxies if proxy.used_by == "proxy_results@iteration-01")
     candidates = read_table(climb.get("mixture_candidates", "iteration-01").file("candidates.parquet")).to_pylist()
     weight = {one["key"]: one["weights"][row["domain"]] for one in candidates}
