@@ -23,6 +23,16 @@ if TYPE_CHECKING:
 NOT_THERE = 1
 BUNDLE = "bundle"
 
+
+def _utf8(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise click.BadParameter("an id is text in UTF-8") from None
+    return value
+
+
+document_argument = click.argument("document", callback=_utf8)
 bundle_option = click.option(
     "--bundle",
     "folder",
@@ -78,7 +88,7 @@ def write_bundle(objective: str, out: Path | None, yes: bool) -> None:
 
 
 @audit.command("trace", epilog="Example: climb audit trace 6db3468141f1ac8f8903f60ec676dcda --bundle audit-general")
-@click.argument("document")
+@document_argument
 @objective_option
 @bundle_option
 @click.option("--text", "as_text", is_flag=True, help="Print the text alone, read again from the raw file.")
@@ -104,7 +114,7 @@ def trace(document: str, objective: str | None, folder: Path | None, as_text: bo
 
 
 @audit.command("prove", epilog="Example: climb audit prove 6db3468141f1ac8f8903f60ec676dcda --out proof.json")
-@click.argument("document")
+@document_argument
 @objective_option
 @bundle_option
 @click.option("--out", type=click.Path(path_type=Path), help="File to write; default: standard output.")

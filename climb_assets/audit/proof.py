@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from climb_assets.audit.check_proof import check
 from climb_assets.audit.documents import DOCUMENTS, ROOT, SCHEMA, row_bytes
-from climb_assets.audit.merkle import hash_leaf, hash_run, path_within, root_of
+from climb_assets.audit.merkle import hash_leaf, hash_run, path_within
 from climb_assets.errors import ConfigError, CorruptArtifact
 from climb_assets.store.artifacts import canonical_json
 from climb_assets.tables import count_rows, read_span
@@ -40,18 +40,25 @@ def prove(bundle: Path, document: str) -> Proof:
     CorruptArtifact
         Its table of documents is not the one that the root was made from.
     """
-    table, (rows, size, runs, root) = bundle / DOCUMENTS, _read_root(bundle)
-    if count_rows(table) != rows or root_of(runs, rows) != root:
-        raise CorruptArtifact(f"{table} is not what its root was made from; write the bundle anew with `climb audit`")
-    place = _place_of(table, document)
-    leaves = [_leaf(table, place, size, runs)] if place < rows else []
-    if not leaves or json.loads(leaves[0]["row"])["id"] != document:
-        leaves = [_leaf(table, beside, size, runs) for beside in (place - 1, place) if 0 <= beside < rows]
-    text = canonical_json({"document": document, "rows": rows, "leaves": leaves}) + "\n"
+    rows, size, runs, root = _read_root(bundle)
     try:
+        leaves = _leaves_at(bundle / DOCUMENTS, document, rows, size, runs)
+        text = canonical_json({"document": document, "rows": rows, "leaves": leaves}) + "\n"
         return Proof(document, check(text, root, document), root, text)
-    except ValueError as error:
-        raise CorruptArtifact(f"nothing can be proved from {table}: {error}") from None
+    except (OSError, ValueError, LookupError, ArithmeticError) as error:
+        told = f"{bundle / DOCUMENTS} is not the table that its root was made from ({error})"
+        raise CorruptArtifact(f"{told}; write the bundle anew with `climb audit`") from None
+
+
+def _leaves_at(table: Path, document: str, rows: int, size: int, runs: list[bytes]) -> list[dict[str, Any]]:
+    """Return the row of a document or, where there is none, those that stand beside its place."""
+    if count_rows(table) != rows:
+        raise ValueError("it has another number of rows")
+    place = _place_of(table, document)
+    found = [_leaf(table, place, size, runs)] if place < rows else []
+    if found and json.loads(found[0]["row"])["id"] == document:
+        return found
+    return [_leaf(table, beside, size, runs) for beside in (place - 1, place) if 0 <= beside < rows]
 
 
 def _read_root(bundle: Path) -> tuple[int, int, list[bytes], str]:
@@ -86,6 +93,6 @@ def _leaf(table: Path, place: int, size: int, runs: list[bytes]) -> dict[str, An
     rows = [row_bytes(row) for row in read_span(table, run * size, size, SCHEMA.names).to_pylist()]
     leaves = [hash_leaf(row) for row in rows]
     if hash_run(leaves) != runs[run]:
-        raise CorruptArtifact(f"{table} is not what its root was made from; write the bundle anew with `climb audit`")
+        raise ValueError("a row was changed")
     path = path_within(leaves, place % size) + path_within(runs, run)
     return {"place": place, "row": rows[place % size].decode(), "path": [node.hex() for node in path]}

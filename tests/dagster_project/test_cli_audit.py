@@ -39,6 +39,8 @@ def test_a_bundle_answers_and_proves_without_a_lake(bundle: Path, tmp_path: Path
         root = json.loads((bundle / "documents_root.json").read_text())["root"]
         assert proved.exit_code == 0 and check(proved.stdout_bytes.decode(), root, identity) is there
         assert f"{identity} is {'' if there else 'NOT '}in the data set with root {root}" in proved.stderr
+    strange = CliRunner().invoke(main, ["audit", "prove", "\udcff", "--bundle", str(bundle)])
+    assert strange.exit_code == 2 and "an id is text in UTF-8" in strange.stderr
     gone = CliRunner().invoke(main, ["audit", "trace", "0" * 32, "--bundle", str(bundle)])
     assert gone.exit_code == 1 and gone.stdout == "" and "`climb audit prove` proves that" in gone.stderr
 

@@ -142,10 +142,28 @@ def test_a_table_that_was_changed_proves_nothing(tmp_path: Path) -> None:
     rows = read_table(tmp_path / DOCUMENTS).to_pylist()
     rows[0]["licence"] = "CC0"
     write_rows(tmp_path / DOCUMENTS, rows, SCHEMA)
-    with pytest.raises(CorruptArtifact, match="is not what its root was made from"):
+    with pytest.raises(CorruptArtifact, match=r"is not the table that its root was made from \(a row was changed\)"):
+        prove(tmp_path, "a")
+    write_rows(tmp_path / DOCUMENTS, rows[:1], SCHEMA)
+    with pytest.raises(CorruptArtifact, match="it has another number of rows"):
+        prove(tmp_path, "a")
+    (tmp_path / DOCUMENTS).write_bytes((tmp_path / DOCUMENTS).read_bytes()[:-9])
+    with pytest.raises(CorruptArtifact):
+        prove(tmp_path, "a")
+    (tmp_path / DOCUMENTS).unlink()
+    with pytest.raises(CorruptArtifact):
         prove(tmp_path, "a")
     with pytest.raises(ConfigError, match="name the folder that `climb audit` wrote"):
         prove(tmp_path / "nowhere", "a")
+
+
+def test_a_root_that_was_changed_proves_nothing(tmp_path: Path) -> None:
+    write_bundle(tmp_path, {"a", "c"})
+    told = json.loads((tmp_path / ROOT).read_text())
+    for other in ({"root": "0" * 64}, {"rows": 3}, {"runs": ["0" * 64]}, {"runs": []}, {"run": 1}, {"run": 0}):
+        (tmp_path / ROOT).write_text(json.dumps(told | other))
+        with pytest.raises(CorruptArtifact, match="is not the table that its root was made from"):
+            prove(tmp_path, "a")
 
 
 def test_what_is_hashed_of_a_row_is_its_json(tmp_path: Path) -> None:
