@@ -19,6 +19,7 @@ from climb_assets.audit.provenance import describe_provenance
 from climb_assets.environment import is_installed
 from climb_assets.errors import ConfigError
 from climb_assets.store.artifacts import Artifact, canonical_json, sha256_file
+from climb_assets.store.files import atomic_folder, make_folder, remove_unfinished
 from climb_assets.tables import read_table
 
 CHECKSUMS, RUN_FACTS, ENVIRONMENT = "SHA256SUMS", "run_facts.json", "environment.json"
@@ -64,6 +65,8 @@ def require_libraries() -> None:
 def export_bundle(bundle: Artifact, folder: Path, owners: Sequence[str] = ()) -> Path:
     """Write a bundle of the lake into a folder, its checksums verified and its own written last; return the folder.
 
+    It appears whole, and only then does a bundle that was there give way.
+
     Parameters
     ----------
     owners
@@ -75,11 +78,19 @@ def export_bundle(bundle: Artifact, folder: Path, owners: Sequence[str] = ()) ->
         A library is missing, or the folder holds something that is no bundle.
     """
     require_libraries()
-    if folder.exists():
-        if any(folder.iterdir()) and not (folder / CHECKSUMS).is_file():
-            raise ConfigError(f"{folder} is not an audit bundle; move it away")
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
+    place = folder.absolute()  # "." has no name beside which anything can be written
+    if place.exists() and (not place.is_dir() or (any(place.iterdir()) and not (place / CHECKSUMS).is_file())):
+        raise ConfigError(f"{folder} is not an audit bundle; move it away")
+    make_folder(place.parent)
+    remove_unfinished(place)
+    with atomic_folder(place) as unfinished:
+        _write_bundle(bundle, unfinished, owners)
+        if place.exists():
+            shutil.rmtree(place)
+    return folder
+
+
+def _write_bundle(bundle: Artifact, folder: Path, owners: Sequence[str]) -> None:
     for name in bundle.manifest["files"]:
         shutil.copyfile(bundle.file(name), folder / name)
     lineage = _read(folder / LINEAGE)
@@ -96,7 +107,6 @@ def export_bundle(bundle: Artifact, folder: Path, owners: Sequence[str] = ()) ->
     (folder / CONTENTS).write_text(_describe_contents(bundle, folder, facts), encoding="utf-8")
     sums = [f"{sha256_file(path)}  {path.name}" for path in sorted(folder.iterdir()) if path.is_file()]
     (folder / CHECKSUMS).write_text("\n".join(sums) + "\n", encoding="utf-8")
-    return folder
 
 
 def _read(path: Path) -> Any:

@@ -225,10 +225,23 @@ def test_a_missing_library_is_said_before_anything_is_written(
     assert not (tmp_path / "bundle").exists()
 
 
+def test_a_bundle_that_cannot_be_written_leaves_the_one_before(climb: Materializer, tmp_path: Path) -> None:
+    export_bundle(climb.get("audit_bundle", "general"), tmp_path / "bundle")
+    before = (tmp_path / "bundle" / CHECKSUMS).read_text()
+    with pytest.raises(UnicodeEncodeError):
+        export_bundle(climb.get("audit_bundle", "general"), tmp_path / "bundle", ["\ud800@example.org"])
+    assert (tmp_path / "bundle" / CHECKSUMS).read_text() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+    export_bundle(climb.get("audit_bundle", "science"), tmp_path / "bundle")
+    assert (tmp_path / "bundle" / CHECKSUMS).read_text() != before
+
+
 def test_a_folder_of_something_else_is_left_alone(climb: Materializer, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(ConfigError, match="is not an audit bundle; move it away"):
         export_bundle(climb.get("audit_bundle", "general"), tmp_path)
+    with pytest.raises(ConfigError, match="is not an audit bundle; move it away"):
+        export_bundle(climb.get("audit_bundle", "general"), tmp_path / "mine.txt")
     assert (tmp_path / "mine.txt").read_text() == "mine"
     named = exported_bundles(folder.parent)[folder]
     assert len(named) > 40 and {"mixed_corpus", "proxy_models", "raw_shards"} <= {asset for asset, _, _ in named}
