@@ -1,7 +1,7 @@
 # make demo | test | test-all | ui | check: each works on a fresh clone with Python 3.11+, make and a package index.
 
 PYTHON ?= python3
-EXTRAS ?= cpu,objects,openvino,gigatoken,fasttext,eval,ray,postgres,dev
+EXTRAS ?= audit,cpu,objects,openvino,gigatoken,fasttext,eval,ray,postgres,dev
 DOCUMENTS ?= 5000
 PORT ?= 3000
 TEST_PROCESSES ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)')

@@ -4,6 +4,7 @@ What belongs here: escaping and cutting. Whoever shows a name, a label or a mess
 Of what is stored only the details of the quarantine go through it, so it is part of what makes `corpus_shards`.
 """
 
+import re
 import unicodedata
 
 UNFIT = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})  # Unicode's categories of what moves a cursor or hides
@@ -35,3 +36,8 @@ def _escape(text: str) -> str:
 
 def _escape_letter(letter: str) -> str:
     return letter.encode("unicode_escape").decode("ascii") if unicodedata.category(letter) in UNFIT else letter
+
+
+def markdown_cell(text: str, most: int = MOST) -> str:
+    """Return a text as a cell of a Markdown table: one line, no mark-up, of at most `most` characters and escapes."""
+    return re.sub(r"([\\`*_\[\]<>|&#!~])", r"\\\1", printable(text, most))

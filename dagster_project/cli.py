@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -22,23 +22,21 @@ from climb_assets.graph.assets import SPEC
 from climb_assets.graph.kept import GROUPS
 from climb_assets.graph.kept import renew as ask_to_renew
 from climb_assets.graph.materializer import Materializer
-from climb_assets.graph.planner import Plan, make_plan
+from climb_assets.graph.planner import make_plan
 from climb_assets.printable import MOST_OF_A_SENTENCE, printable, printable_lines
 from dagster_project.cli_ask import ask, tell
+from dagster_project.cli_audit import audit
 from dagster_project.cli_demo import demo_corpus, fetch_encoder, fetch_tasks
 from dagster_project.cli_export import export
 from dagster_project.cli_garbage import collect
-from dagster_project.cli_options import json_option, notice, require_objective
+from dagster_project.cli_options import json_option, notice
 from dagster_project.cli_swarm import export_swarm
 from dagster_project.cli_taxonomy import classify, export_taxonomy
+from dagster_project.cli_update import update_with_consent, yes_option
 from dagster_project.interrupts import ended_after, run_interruptibly
 from dagster_project.locales import survive_any_locale, use_utf8
 from dagster_project.private_files import load_privately
 from dagster_project.strict_json import to_json
-
-if TYPE_CHECKING:
-    from dagster_project.progress import Reporter
-    from dagster_project.run_plan import Update
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # FAISS' threads would spin against the workers' on few cores
 
@@ -96,7 +94,6 @@ def _example(text: str) -> dict[str, str]:
 
 
 profile_option = click.option("--profile", help="Profile of settings: smoke, demo or paper.")
-yes_option = click.option("--yes", is_flag=True, help="Begin without asking, also beyond runtime.confirm_hours.")
 objective_argument = click.argument("objective")
 
 
@@ -123,33 +120,12 @@ def up(to: str | None, profile: str | None, yes: bool) -> None:
     config = _load(profile)
     with Reporter() as reporter:
         materializer = Materializer(config, progress=reporter.progress)
-        update = _bring_up_to_date(materializer, to, reporter, yes=yes)
+        update = update_with_consent(materializer, to, reporter, yes=yes)
     if update.reported:
         click.echo(f"{update.reported} artefact(s) were reported to Dagster again; their events were missing.")
     nothing = "Nothing is stale." if to is None else f"Nothing is stale up to {to}."
     click.echo(f"{update.made} partition(s) materialised." if update.made else nothing)
     click.echo(printable_lines(describe(materializer)))
-
-
-def _bring_up_to_date(materializer: Materializer, to: str | None, reporter: "Reporter", *, yes: bool) -> "Update":
-    import warnings
-
-    import dagster as dg
-
-    from dagster_project.instance import open_instance
-
-    warnings.filterwarnings("ignore", category=dg.BetaWarning)
-    from dagster_project.plan_summary import require_consent
-    from dagster_project.run_plan import bring_up_to_date
-
-    def approve(plan: Plan) -> None:
-        cost = plan.cost(materializer.config)
-        reporter.line(f"{len(plan.stale)} partition(s) to make: {cost.in_words()}.")
-        if not yes:
-            require_consent(cost, materializer.config.runtime, click.confirm if sys.stdin.isatty() else None)
-
-    with open_instance(materializer.config.lake, notice) as instance:
-        return bring_up_to_date(instance, materializer, to, reporter.line, approve, reporter.show_outlook)
 
 
 @main.command(**_example("climb plan --json"))
@@ -235,23 +211,6 @@ def ui(port: int, read_only: bool, hosts: tuple[str, ...], make_token: bool) -> 
     become_server(ROOT / "workspace.yaml", port, environment, token=token, read_only=read_only, hosts=hosts)
 
 
-@main.command(**_example("climb audit general"))
-@objective_argument
-@yes_option
-def audit(objective: str, yes: bool) -> None:
-    """Bring the audit bundle of an objective up to date, and copy it to the export folder."""
-    from climb_assets.audit.bundle import export_bundle
-    from dagster_project.progress import Reporter
-
-    config = _load()
-    require_objective(config, objective)
-    with Reporter() as reporter:
-        materializer = Materializer(config, progress=reporter.progress)
-        _bring_up_to_date(materializer, "audit_bundle", reporter, yes=yes)
-    folder = export_bundle(materializer.get("audit_bundle", objective), config.lake / "export" / f"audit-{objective}")
-    click.echo(f"{folder}")
-
-
 @main.command(**_example("climb verify"))
 @json_option
 def verify(as_json: bool) -> None:
@@ -273,6 +232,7 @@ def verify(as_json: bool) -> None:
 
 
 main.add_command(ask)
+main.add_command(audit)
 main.add_command(tell)
 main.add_command(classify)
 main.add_command(export)

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from climb_assets.audit.bundle import exported_bundles
+from climb_assets.audit.bundle_export import exported_bundles
 from climb_assets.audit.lineage import still_read, trained_models, walk
 from climb_assets.audit.verification import STORES
 from climb_assets.config import Config

@@ -3,8 +3,8 @@
 What belongs here: hashes, orders, drafts and finished artefacts. Where they lie belongs to the store.
 
 One artefact is one directory. Its ``manifest.json`` is written last, so a directory without one does not exist.
-``run.json`` beside the manifest holds what may differ between equal runs (seconds, host, package versions) and belongs
-to neither hash.
+``run.json`` beside the manifest holds what may differ between equal runs (seconds, host, when it ended, package
+versions) and belongs to neither hash.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -297,7 +298,9 @@ def seal(order: Order, draft: Draft) -> dict[str, Any]:
     }
     manifest: dict[str, Any] = json.loads(json.dumps(recorded, allow_nan=False))  # as it will be read
     manifest["checksum"] = checksum_of(manifest)
-    run = {"host": platform.node(), "environment": dict(order.environment) | draft.environment} | draft.run
+    environment = dict(order.environment) | draft.environment
+    ended = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    run = {"host": platform.node(), "environment": environment, "ended": ended} | draft.run
     write_atomically(draft.path / RUN_FACTS, canonical_json(run).encode())
     write_atomically(draft.path / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True, allow_nan=False).encode())
     return manifest

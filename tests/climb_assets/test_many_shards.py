@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from climb_assets.audit.bundle import write_documents
+from climb_assets.audit.documents import write_documents
 from climb_assets.clusters.kmeans import ShardVectors, sample_vectors
 from climb_assets.clusters.shards import ScoredShard
 from climb_assets.clusters.statistics import compute_statistics
@@ -146,4 +146,6 @@ def test_a_data_set_is_drawn_and_written(corpus: Corpus, tmp_path: Path, part: i
     parts = sorted(tmp_path.glob("part-*.parquet"))
     assert set(chain.from_iterable(read_table(path)["shard"].to_pylist() for path in parts)) == set(corpus.shards)
     documents = {shard: corpus.file(shard, "documents.parquet") for shard in corpus.shards}
-    assert write_documents(tmp_path / "sample.parquet", documents, tmp_path / "audited.parquet") == written
+    realised = tmp_path / "realised.parquet"
+    write_table(realised, pa.table({"domain": numbers, "name": ["even", "odd"], "wanted": [0.5, 0.5]}))
+    assert write_documents(tmp_path / "sample.parquet", documents, realised, tmp_path / "audited.parquet") == written

@@ -3,13 +3,17 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from climb_assets.printable import printable, printable_lines
+from climb_assets.printable import markdown_cell, printable, printable_lines
 
 
 def test_what_steers_a_terminal_is_escaped() -> None:
     assert printable("\x1b[2Ja\nb\u202ec\ud800") == r"\x1b[2Ja\nb\u202ec\ud800"
     assert printable("日本語 مرحبا é") == "日本語 مرحبا é"
     assert printable_lines("one\x1b\ntwo\u2066") == "one\\x1b\ntwo\\u2066"
+
+
+def test_a_cell_of_a_table_holds_no_mark_up() -> None:
+    assert markdown_cell("a | [b](c) <i>`d`\n# e") == r"a \| \[b\](c) \<i\>\`d\`\\n\# e"
 
 
 @given(st.text(st.characters()), st.integers(8, 60))

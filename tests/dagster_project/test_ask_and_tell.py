@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from climb_assets.audit.bundle import export_bundle
+from climb_assets.audit.bundle_export import export_bundle
 from climb_assets.audit.garbage import collect_garbage
 from climb_assets.audit.verification import verify_lake
 from climb_assets.graph.planner import make_plan

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from climb_assets.audit.bundle import export_bundle
+from climb_assets.audit.bundle_export import export_bundle
 from climb_assets.audit.garbage import collect_garbage
 from climb_assets.audit.verification import verify_lake
 from climb_assets.graph.planner import make_plan
