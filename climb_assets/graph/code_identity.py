@@ -11,8 +11,7 @@ imported; how is `climb_assets.graph.definitions`, and what a function reaches `
   reached through the names of fields as well (``climb.config.proxy.steps`` names no class). Where an object of it is
   made, all of it counts, and so do the sections in it: their defaults are then in no configuration.
 
-What is not followed: attributes of objects, as whoever makes one names its class; changes to variables of another
-module; docstrings.
+Not followed are attributes of objects, whose maker names the class; changes to another module's variables; docstrings.
 """
 
 import functools
@@ -90,6 +89,7 @@ LEFT_OUT: dict[str, str] = {
     "store.files": "puts bytes down as they are",
     "store.garbage": "removes what nothing needs, and makes nothing",
     "store.glance": "where artefacts lie",
+    "store.ledger.*": "records what is put down, and makes nothing",
     "store.local": "where artefacts lie",
     "store.local_garbage": "removes what nothing needs, and makes nothing",
     "store.locks": "who may write when; what is written comes with it",
