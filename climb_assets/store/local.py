@@ -24,10 +24,10 @@ from climb_assets.store.drafts import begin_draft, discard, explained_faults, se
 from climb_assets.store.files import UNFINISHED, make_folder, sync_folder, write_atomically
 from climb_assets.store.garbage import Key, StoreGarbage
 from climb_assets.store.ledger.keeper import FileKeeper, Keeper, keeper_of
+from climb_assets.store.ledger.recording import made, moved, require_recorded
 from climb_assets.store.ledger.records import withdrawn
 from climb_assets.store.locks import hold
 from climb_assets.store.manifests import parse_manifest, read_reference
-from climb_assets.store.ledger.recording import made, moved, require_recorded
 from climb_assets.store.store import Store
 
 TAKEN = (errno.ENOTEMPTY, errno.EEXIST)  # POSIX lets rename() answer either
@@ -84,7 +84,7 @@ class LocalStore(Store):
         """Return the fingerprints of every artefact of a partition, sorted."""
         return sorted(path.parent.name for path in self._folder(asset, partition).glob(f"[!.]*/{MANIFEST}"))
 
-    def keys(self) -> list[Key]:
+    def present(self) -> list[Key]:
         """Return asset, partition and fingerprint of everything that lies here with a manifest, sorted."""
         found = sorted((self.root / "artifacts").glob(f"[!.]*/*/[!.]*/{MANIFEST}"))
         parts = [path.parts[-4:-1] for path in found]

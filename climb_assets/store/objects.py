@@ -36,9 +36,10 @@ from climb_assets.store.bucket_objects import Object, Version
 from climb_assets.store.drafts import begin_draft, discard, explained_faults
 from climb_assets.store.expiring_leases import SECONDS, ExpiringLeases
 from climb_assets.store.file_cache import FileCache
-from climb_assets.store.files import make_folder
 from climb_assets.store.garbage import Key, StoreGarbage
 from climb_assets.store.ledger.keeper import Keeper, keeper_of
+from climb_assets.store.ledger.object_keeper import ObjectKeeper
+from climb_assets.store.ledger.recording import made, moved, require_recorded
 from climb_assets.store.ledger.records import withdrawn
 from climb_assets.store.local import LocalStore, writing
 from climb_assets.store.manifests import parse_manifest, parse_reference
@@ -56,8 +57,6 @@ from climb_assets.store.object_keys import (
     reference_key,
     run_key,
 )
-from climb_assets.store.ledger.object_keeper import ObjectKeeper
-from climb_assets.store.ledger.recording import made, moved, require_recorded
 from climb_assets.store.store import Store
 
 
@@ -185,7 +184,7 @@ class ObjectStore(Store):
         folder = partition_folder(asset, partition)
         return [key[2] for key in self._manifests(folder)]
 
-    def keys(self) -> list[Key]:
+    def present(self) -> list[Key]:
         """Return asset, partition and fingerprint of everything that lies here with a manifest, sorted."""
         return list(self._manifests(ARTIFACTS))
 

@@ -21,8 +21,8 @@ from typing import Protocol
 from climb_assets.errors import MissingArtifact
 from climb_assets.store.artifacts import Artifact, Draft, Order
 from climb_assets.store.garbage import Key, StoreGarbage
-from climb_assets.store.ledger.keeper import Keeper, Record
 from climb_assets.store.ledger.chain import Head, Ledger
+from climb_assets.store.ledger.keeper import Keeper, Record
 from climb_assets.store.ledger.recording import lies_there, require_moved, require_recorded
 
 
@@ -76,7 +76,7 @@ class Store(Protocol):
         """Return what lies where artefacts of an asset would; see `all_of`."""
 
     @abstractmethod
-    def keys(self) -> list[Key]:
+    def present(self) -> list[Key]:
         """Return asset, partition and fingerprint of everything that lies here with a manifest, sorted."""
 
     @abstractmethod

@@ -16,8 +16,8 @@ from pathlib import Path
 from climb_assets.errors import CorruptLedger
 from climb_assets.store.bucket import READ_AT_ONCE, Bucket
 from climb_assets.store.files import append_durably, make_folder
-from climb_assets.store.ledger.keeper import Keeper, Record
 from climb_assets.store.ledger.chain import Head, Ledger
+from climb_assets.store.ledger.keeper import Keeper, Record
 from climb_assets.store.locks import hold
 
 LEDGER = "ledger"  # the folder of its objects

@@ -4,7 +4,7 @@ What belongs here: what is written down of each thing that a store does. The cha
 """
 
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from climb_assets.store.artifacts import canonical_json, sha256_text
@@ -16,7 +16,7 @@ MOST_NAMES = 64  # inputs or files that a record names; of more it has their num
 
 def now() -> str:
     """Return the time as entries have it: UTC, in seconds."""
-    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def holding(kind: str, key: Key, manifest: Mapping[str, Any], digest: str, run: str | None) -> dict[str, Any]:
