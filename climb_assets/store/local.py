@@ -64,7 +64,8 @@ class LocalStore(Store):
                     lies_there = _identity(final)
                     found = self._whole(final)
                     if found is not None:  # of a writer that held no lease, and was first
-                        self.record([withdrawn(found.key, entry)])
+                        if found.digest != digest:
+                            self.record([withdrawn(found.key, entry)])
                         discard(draft.path)
                         return found, False
                     _remove_damaged(final, lies_there)

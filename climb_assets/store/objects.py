@@ -154,7 +154,8 @@ class ObjectStore(Store):
                 return Artifact(self._path(folder), manifest, self, digest), True
             found, damaged = self._look(order)
             if found is not None:  # of a writer who held no lease, or had lost it, and was first
-                self.record([withdrawn(found.key, entry)])
+                if found.digest != digest:
+                    self.record([withdrawn(found.key, entry)])
                 return found, False
 
     def _upload(self, draft: Draft, manifest: dict[str, Any], folder: str, *, everything: bool = False) -> bool:
