@@ -239,11 +239,16 @@ def _raw_differences(materializer: Materializer) -> Iterator[Difference]:
             continue
         try:
             files = artifact.json("files.json")["files"]
+            read = [(str(record["path"]), str(record["sha256"])) for record in files]
         except ClimbError:
             continue  # reported with the artefact itself
-        for record in files:
-            if record["sha256"] != UNREADABLE:
-                for sentence in _raw_difference(raw, record["path"], record["sha256"]):
+        except (ValueError, TypeError, LookupError):  # with checksums that fit it
+            sentence = f"{artifact.path} does not tell which raw files were read"
+            yield Difference(sentence, *artifact.key)
+            continue
+        for name, sha256 in read:
+            if sha256 != UNREADABLE:
+                for sentence in _raw_difference(raw, name, sha256):
                     yield Difference(sentence, *artifact.key)
 
 
