@@ -248,7 +248,7 @@ def ui(port: int, read_only: bool, hosts: tuple[str, ...], make_token: bool) -> 
 def audit(objective: str, yes: bool) -> None:
     """Bring the audit bundle of an objective up to date, and copy it to the export folder."""
     from climb_assets.audit.bundle import export_bundle
-    from climb_assets.audit.exported import record_export
+    from climb_assets.audit.differences.exported import record_export
     from dagster_project.progress import Reporter
 
     config = _load()
@@ -271,7 +271,7 @@ def audit(objective: str, yes: bool) -> None:
 @stale_option
 def export(objective: str, form: Format, out: Path | None, stale_too: bool) -> None:
     """Write the mixed corpus of an objective for Hugging Face, nanochat or Megatron."""
-    from climb_assets.audit.exported import record_export
+    from climb_assets.audit.differences.exported import record_export
     from climb_assets.mixture.export import export_mixture
     from dagster_project.generations import look_at_generations, require_current
 

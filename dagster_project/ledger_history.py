@@ -1,7 +1,7 @@
 """Dagster's history as a witness of the ledger: it keeps, of each artefact that was reported, the entry of then.
 
 What belongs here: events that the ledger does not know, and what the ledger knows and was never reported. What lies in
-the lake is compared in `climb_assets.audit.reconciliation`.
+the lake is compared in `climb_assets.audit.differences.reconciliation`.
 """
 
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from climb_assets.audit.reconciliation import Difference
+from climb_assets.audit.differences.reconciliation import Difference
 from climb_assets.audit.verification import History
 from climb_assets.errors import ConfigError
 from climb_assets.graph.assets import SPECS

@@ -11,11 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from climb_assets.audit.bundle import exported_bundles
-from climb_assets.audit.exported import compare_exports
+from climb_assets.audit.differences.exported import compare_exports
+from climb_assets.audit.differences.reconciliation import (
+    Difference,
+    read_record,
+    reconcile,
+    run_facts_differ,
+    strange_nodes,
+)
+from climb_assets.audit.differences.replay import Replay, replay
+from climb_assets.audit.differences.touched import say_touched
 from climb_assets.audit.lineage import name_of, walk, walk_fits
-from climb_assets.audit.reconciliation import Difference, read_record, reconcile, run_facts_differ, strange_nodes
-from climb_assets.audit.replay import Replay, replay
-from climb_assets.audit.touched import say_touched
 from climb_assets.corpus.raw_files import UNREADABLE
 from climb_assets.corpus.raw_place import RawPlace
 from climb_assets.corpus.regular_file import IrregularFileError
@@ -81,7 +87,7 @@ def verify_lake(
     published
         A head of the ledger that was written down elsewhere.
     again
-        Whether what is cheap is made again; see `climb_assets.audit.replay`.
+        Whether what is cheap is made again; see `climb_assets.audit.differences.replay`.
     history
         Differences between the ledger and what Dagster knows.
 

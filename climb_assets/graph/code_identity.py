@@ -29,6 +29,7 @@ from climb_assets.graph.definitions import Definition, Module, read_module
 from climb_assets.graph.reachability import Package
 
 LEFT_OUT: dict[str, str] = {
+    "audit.differences.*": "compares what is there with what was recorded, and makes nothing",
     "audit.garbage": "tells what nothing needs, and makes nothing",
     "audit.verification": "compares what is there with what was promised, and makes nothing",
     "clusters.cell_scorer": "scores text that is in no corpus",
@@ -121,10 +122,8 @@ class Code:
     ----------
     root, left_out, section, cache
         See `CodeReader`.
-    sources
-        The bytes of each file.
-    parsed
-        What was parsed before; of it, what is of these files is not parsed again.
+    sources, parsed
+        The bytes of each file, and what was parsed before; of that, what is of these files is not parsed again.
     """
 
     def __init__(

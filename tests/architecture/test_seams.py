@@ -17,8 +17,8 @@ OS_FUNCTIONS = {"os.rename", "os.replace", "os.link", "os.fsync", "os.walk", "os
 LOCKING = {"fcntl", "glob", "tempfile"}
 STORE, EXECUTOR = "climb_assets/store/", "climb_assets/executor/"
 NOT_THE_STORES = {  # what each of them looks at or writes is not in the store, and why
-    "climb_assets/audit/exported.py": "hashes a folder that the user names",
-    "climb_assets/audit/replay.py": "lists what was made again in a folder of its own",
+    "climb_assets/audit/differences/exported.py": "hashes a folder that the user names",
+    "climb_assets/audit/differences/replay.py": "lists what was made again in a folder of its own",
     "climb_assets/audit/bundle.py": "copies a bundle into a folder that the user names, and sums what it wrote itself",
     "climb_assets/clusters/taxonomy_folder.py": "writes a folder that the user names",
     "climb_assets/config_file.py": "lists the profiles inside this package",

@@ -1,4 +1,4 @@
-"""Somebody who may write into a lake and knows how it is built: changes it, and repairs every checksum that shows it."""
+"""Somebody who may write into a lake and knows how it is built: changes it, and repairs each checksum that shows it."""
 
 import hashlib
 import json
@@ -45,7 +45,9 @@ class Insider:
         """Return the manifest of an artefact."""
         return json.loads((folder / MANIFEST).read_bytes())
 
-    def change(self, folder: Path, files: Files, edit: Callable[[dict[str, Any]], None] = lambda manifest: None) -> Path:
+    def change(
+        self, folder: Path, files: Files, edit: Callable[[dict[str, Any]], None] = lambda manifest: None
+    ) -> Path:
         """Change files and manifest of an artefact, repair its checksums and all that names it; return its folder."""
         manifest = self.manifest(folder)
         before = manifest["data_version"]

@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from climb_assets.audit.bundle import export_bundle
-from climb_assets.audit.exported import record_export
+from climb_assets.audit.differences.exported import record_export
 from climb_assets.audit.verification import STORES, Verification, verify_lake
 from climb_assets.config_file import load_config
 from climb_assets.errors import CorruptArtifact
@@ -143,7 +143,9 @@ def edit_files_of_nobody(insider: Insider) -> None:
 
 def swap_models(insider: Insider) -> None:
     first, second = insider.stored("proxy_models")[:2]
-    name = "model.safetensors" if (first / "model.safetensors").exists() else sorted(insider.manifest(first)["files"])[0]
+    name = (
+        "model.safetensors" if (first / "model.safetensors").exists() else sorted(insider.manifest(first)["files"])[0]
+    )
     one, other = (first / name).read_bytes(), (second / name).read_bytes()
     insider.change(first, {name: other})
     insider.change(second, {name: one})
@@ -395,7 +397,10 @@ TAMPERINGS: list[tuple[Tamper, str]] = [
     (point_to_another_partition, r"refs/mixed_corpus/general names no artefact but '\.\./science/"),
     (lay_another_partition_in_place, r"mixed_corpus/general/.* is in no entry of the ledger"),
     (point_to_another_valid_artefact, r"the reference of tokenizer names .*, and the last entry of the ledger about"),
-    (renew_by_hand, r"the reference of generations@taxonomy names 2, and the last entry of the ledger about it nothing"),
+    (
+        renew_by_hand,
+        r"the reference of generations@taxonomy names 2, and the last entry of the ledger about it nothing",
+    ),
     (edit_entry, r"entry 4\d of the ledger does not follow the one before it: .*; every answer rests on it"),
     (cut_entry, r"entry 41 of the ledger calls itself 43: lines were cut, added or reordered"),
     (cut_end, r"names entry \d+:[0-9a-f]{64} of the ledger, which is not in it: the ledger was rewritten or cut"),
@@ -430,7 +435,7 @@ def test_tampering_is_named(tamper: Tamper, said: str, insider: Insider, project
 def test_what_was_changed_is_not_taken_as_an_input_again(tamper: Tamper, insider: Insider, project: Path) -> None:
     """Else the next run would make a truth of it."""
     tamper(insider)
-    with pytest.raises(CorruptArtifact, match="of the ledger.*; run `climb verify`, which says what it touches"):
+    with pytest.raises(CorruptArtifact, match=r"of the ledger.*; run `climb verify`, which says what it touches"):
         make_plan(open_project(project))
 
 
@@ -444,4 +449,6 @@ def test_who_rewrites_lake_ledger_and_history_is_found_by_a_head_or_by_replay(in
     (told,) = verify(project, head=head).differences
     assert told.startswith(f"the ledger is not the one whose head was {head}")
     again = verify(project, replay=True).differences
-    assert any("optimal_mixture@general does not come out again from its inputs: weights.parquet" in text for text in again)
+    assert any(
+        "optimal_mixture@general does not come out again from its inputs: weights.parquet" in text for text in again
+    )

@@ -1,7 +1,7 @@
 """What a store writes into its ledger, and what it refuses because its ledger does not know it.
 
 What belongs here: the records of commits and moves, the first ones of a lake that is older than its ledger, and the
-look at the ledger before something is used. All of a store is compared in `climb_assets.audit.reconciliation`.
+look at the ledger before something is used. The whole is compared in `climb_assets.audit.differences.reconciliation`.
 """
 
 import platform

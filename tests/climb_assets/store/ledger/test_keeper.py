@@ -77,7 +77,9 @@ def test_an_edit_before_the_last_line_shows_without_a_head(length: int, data: st
     assert len(examine(lines)[2]) == 1  # told once
 
 
-@pytest.mark.parametrize("line", [b"", b"[]", b"{}", b"\xff", b'{"sequence": 1e9, "before": 3, "kind": []}', b"[" * 9999])
+@pytest.mark.parametrize(
+    "line", [b"", b"[]", b"{}", b"\xff", b'{"sequence": 1e9, "before": 3, "kind": []}', b"[" * 9999]
+)
 def test_what_is_no_entry_is_one_sentence(line: bytes) -> None:
     _, entries, faults = examine([*chain(2), line])
     assert len(entries) == 2 and faults == ["line 3 of the ledger is no entry"]
@@ -139,7 +141,9 @@ def test_a_reference_that_was_moved_by_hand_is_refused_until_somebody_answers_fo
     store.swap("domains", None, None, "one")
     (tmp_path / "refs" / "domains" / "_").write_text("two")
     for ask in (lambda: store.reference("domains", None), lambda: complete_moves(store)):
-        with pytest.raises(CorruptArtifact, match="names two, and the last entry of the ledger about it one; run `climb ver"):
+        with pytest.raises(
+            CorruptArtifact, match="names two, and the last entry of the ledger about it one; run `climb ver"
+        ):
             ask()
     assert accept_as_it_lies(store, ("domains", None), "it was lost", "somebody") == ["pointed: domains two"]
     assert store.reference("domains", None) == "two" and complete_moves(store) == []

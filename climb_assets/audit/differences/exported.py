@@ -7,7 +7,7 @@ What belongs here: recording the files of an exported folder, and comparing them
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from climb_assets.audit.reconciliation import Difference
+from climb_assets.audit.differences.reconciliation import Difference
 from climb_assets.store.artifacts import Artifact, sha256_file
 from climb_assets.store.ledger.chain import EXPORTED, Entry
 from climb_assets.store.ledger.records import about

@@ -7,7 +7,7 @@ version, and nothing is put down. Trained models, embeddings and clusters are no
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from climb_assets.audit.reconciliation import Difference
+from climb_assets.audit.differences.reconciliation import Difference
 from climb_assets.errors import ClimbError
 from climb_assets.graph.assets import SPEC
 from climb_assets.graph.materializer import Materializer

@@ -6,8 +6,8 @@ taken as it lies, so what is damaged is looked through as far as it can be read.
 
 from collections.abc import Iterable, Sequence
 
+from climb_assets.audit.differences.reconciliation import Difference
 from climb_assets.audit.lineage import MODELS_TABLE, is_outside
-from climb_assets.audit.reconciliation import Difference
 from climb_assets.errors import ClimbError
 from climb_assets.store.artifacts import Artifact
 from climb_assets.store.garbage import Key
