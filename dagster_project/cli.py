@@ -286,7 +286,8 @@ def export(objective: str, form: Format, out: Path | None, stale_too: bool) -> N
         parts = [corpus.file(name) for name in sorted(corpus.manifest["files"]) if name.startswith("part-")]
         notes = [] if complaint is None else [f"When this was exported it was {complaint}."]
         exported = export_mixture(parts, corpus.file("realised.parquet"), form, folder, f"climb-{objective}", notes)
-        record_export(materializer.store, folder, config.lake, form, corpus)
+        if not record_export(materializer.store, folder, config.lake, form, corpus):
+            notice("the lake may not be written, so this export is not in its ledger and `climb verify` passes it by")
     click.echo(f"{folder}")
     click.echo(exported.in_words())
 

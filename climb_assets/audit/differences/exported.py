@@ -8,7 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from climb_assets.audit.differences.reconciliation import Difference
+from climb_assets.device_faults import NO_RIGHT
 from climb_assets.store.artifacts import Artifact, sha256_file
+from climb_assets.store.bucket import NoPermission
 from climb_assets.store.ledger.chain import EXPORTED, Entry
 from climb_assets.store.ledger.records import about
 from climb_assets.store.store import Store
@@ -16,7 +18,7 @@ from climb_assets.store.store import Store
 CHECKSUMS = "SHA256SUMS"  # a list of its files that an export may have, as sha256sum writes it
 
 
-def record_export(store: Store, folder: Path, lake: Path, form: str, artifact: Artifact) -> None:
+def record_export(store: Store, folder: Path, lake: Path, form: str, artifact: Artifact) -> bool:
     """Record the files of a folder that was written from an artefact; a later record of the same folder replaces it.
 
     Parameters
@@ -25,9 +27,21 @@ def record_export(store: Store, folder: Path, lake: Path, form: str, artifact: A
         The folder of the lake: a folder in it is named by its path below it.
     form
         As what it was exported.
+
+    Returns
+    -------
+    Whether it was recorded; not where the lake may be read and not written.
     """
     files = {name: sha256_file(path) for name, path in _files(folder)}
-    store.record([about(EXPORTED, artifact.key, place=_place(folder, lake), form=form, files=files)])
+    try:
+        store.record([about(EXPORTED, artifact.key, place=_place(folder, lake), form=form, files=files)])
+    except NoPermission:
+        return False
+    except OSError as error:
+        if error.errno not in NO_RIGHT:
+            raise
+        return False
+    return True
 
 
 def compare_exports(entries: Iterable[Entry], lake: Path) -> tuple[list[Difference], list[str]]:
