@@ -95,7 +95,8 @@ def reconcile(store: Store, ledger: Ledger) -> Iterator[Difference]:
         if key not in there:
             yield Difference(
                 f"{artefact_name(*key[:2])} ({key[2]}) was recorded by entry {recorded[-1].head.sequence} of the "
-                "ledger and is not there: it was removed by hand, or its writer died just before it came",
+                "ledger and is not there: it was removed by hand, or its writer died just before it came; `climb up` "
+                "makes what is needed again, and `climb ledger accept` records that the rest may be missing",
                 *key,
             )
     yield from _references(store, ledger)

@@ -10,7 +10,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from climb_assets.errors import CorruptLedger
 from climb_assets.store.artifacts import sha256_text
@@ -81,6 +81,19 @@ class Keeper(ABC):
     def _append(self, records: Sequence[Record], lies_there: Callable[[], Iterable[Record]]) -> list[Head]:
         """Append entries; see `append`."""
 
+    def _take(self, lines: bytes) -> None:
+        """Take in lines that were appended.
+
+        Raises
+        ------
+        CorruptLedger
+            They do not follow what is known.
+        """
+        try:
+            self._ledger.extend(lines.splitlines())
+        except CorruptLedger as error:
+            raise CorruptLedger(f"{error}; run `climb verify`") from None
+
     def _write(self, records: Sequence[Record], lies_there: Callable[[], Iterable[Record]]) -> tuple[bytes, list[Head]]:
         """Return the lines that follow what is known, and the head that each makes."""
         before, lines, heads = self._ledger.head, [], []
@@ -118,21 +131,22 @@ class FileKeeper(Keeper):
 
     def _read_on(self) -> None:
         try:
-            stat = self.file.stat()
+            with self.file.open("rb") as stream:  # opening it asks NFS anew, where a look at its size may be old
+                self._read(stream)
         except FileNotFoundError:
             if self._offset:
                 raise CorruptLedger(f"{self.file} was removed while this process ran; run `climb verify`") from None
-            return
+
+    def _read(self, stream: BinaryIO) -> None:
+        stat, before = os.fstat(stream.fileno()), self._ledger.head
         if (stat.st_ino, stat.st_size) == (self._identity, self._offset):
             return
-        before = self._ledger.head
         if stat.st_ino != self._identity or stat.st_size < self._offset:
             self._ledger, self._offset, self._identity = Ledger(), 0, stat.st_ino
-        with self.file.open("rb") as stream:
-            stream.seek(self._offset)
-            data = stream.read()
+        stream.seek(self._offset)
+        data = stream.read()
         whole = data[: data.rfind(b"\n") + 1]
-        self._ledger.extend(whole.splitlines())
+        self._take(whole)
         self._offset += len(whole)
         if not self._ledger.holds(before):
             raise CorruptLedger(f"{self.file} was cut or rewritten while this process ran; run `climb verify`")

@@ -74,7 +74,7 @@ class ObjectKeeper(Keeper):
     def _take_new(self) -> bytes:
         """Take in the objects that come after what is known, and return what they hold."""
         data = b"".join(self._read(self._bucket.after(LEDGER, f"{LEDGER}/{self._ledger.head.sequence + 1:012d}")))
-        self._ledger.extend(data.splitlines())
+        self._take(data)
         return data
 
     def _read(self, keys: Sequence[str]) -> list[bytes]:
@@ -88,7 +88,7 @@ class ObjectKeeper(Keeper):
             data, heads = self._write(records, lies_there)
             key = f"{LEDGER}/{self._ledger.head.sequence + 1:012d}.jsonl"
             if self._bucket.create(key, data) is not None:
-                self._ledger.extend(data.splitlines())
+                self._take(data)
                 self._add_to_copy(data)
                 return heads
             self._read_on()
@@ -96,7 +96,7 @@ class ObjectKeeper(Keeper):
     def _read_copy(self) -> None:
         with contextlib.suppress(FileNotFoundError, CorruptLedger):
             whole, end, _ = self._copy.read_bytes().rpartition(b"\n")
-            self._ledger.extend(whole.splitlines())
+            self._take(whole)
             self._bytes = len(whole + end)
 
     def _add_to_copy(self, data: bytes) -> None:
