@@ -30,6 +30,10 @@ class CorruptArtifact(ClimbError):
     """An artefact's bytes are not the bytes its manifest promises."""
 
 
+class CorruptLedger(ClimbError):
+    """The ledger of a store is not what was written: lines were changed, cut, added or reordered."""
+
+
 class ComputeError(ClimbError):
     """A computation cannot give a meaningful result: fewer documents than clusters, a domain without text."""
 

@@ -123,7 +123,8 @@ def _make_partitions(assets: tuple[str, ...]) -> Callable[..., Iterator[dg.Mater
 
 
 def _claim(context: dg.AssetExecutionContext, climb: Materializer) -> None:
-    """Claim the run for this process, unless each of its steps has a process of its own."""
+    """Claim the run for this process, unless each of its steps has a process of its own; what is made has its id."""
+    climb.run_id = context.run.run_id
     if climb.config.dagster.executor == "in_process":
         claim_run(context.instance, context.run)
 

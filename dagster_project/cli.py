@@ -33,6 +33,7 @@ from dagster_project.cli_options import json_option, notice
 from dagster_project.cli_swarm import export_swarm
 from dagster_project.cli_taxonomy import classify, export_taxonomy
 from dagster_project.cli_update import update_with_consent, yes_option
+from dagster_project.cli_verify import ledger, verify
 from dagster_project.interrupts import ended_after, run_interruptibly
 from dagster_project.locales import survive_any_locale, use_utf8
 from dagster_project.private_files import load_privately
@@ -41,7 +42,7 @@ from dagster_project.strict_json import to_json
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # FAISS' threads would spin against the workers' on few cores
 
 ROOT = Path(__file__).parents[1]
-CHECK_FAILED, TO_PUT_RIGHT, WAITING = 1, 2, 3
+TO_PUT_RIGHT, WAITING = 2, 3
 GRACE = 2.0  # seconds in which DuckDB may heed that a query is interrupted; inside one function call it does not
 
 
@@ -211,26 +212,8 @@ def ui(port: int, read_only: bool, hosts: tuple[str, ...], make_token: bool) -> 
     become_server(ROOT / "workspace.yaml", port, environment, token=token, read_only=read_only, hosts=hosts)
 
 
-@main.command(**_example("climb verify"))
-@json_option
-def verify(as_json: bool) -> None:
-    """Re-hash every artefact, proxy and raw file that a mixture rests on; list any difference, exit 1."""
-    from climb_assets.audit.verification import verify_lake
-
-    outcome = verify_lake(Materializer(_load()))
-    if as_json:
-        click.echo(to_json(outcome.as_json()))
-    else:
-        for difference in outcome.differences:
-            click.echo(printable(difference, MOST_OF_A_SENTENCE))
-        if outcome.not_made:
-            click.echo(f"Not made, so not verified: {', '.join(outcome.not_made[:5])}", nl=False)
-            click.echo(f" and {len(outcome.not_made) - 5} more." if len(outcome.not_made) > 5 else ".")
-        click.echo(f"{outcome.artefacts} artefacts, {outcome.files} files, {outcome.bytes:,} bytes: ", nl=False)
-        click.echo(f"{len(outcome.differences)} difference(s)" if outcome.differences else "all as recorded")
-    sys.exit(CHECK_FAILED if outcome.differences else 0)
-
-
+main.add_command(verify)
+main.add_command(ledger)
 main.add_command(ask)
 main.add_command(audit)
 main.add_command(tell)

@@ -71,6 +71,7 @@ def audit() -> None:
 def write_bundle(objective: str, out: Path | None, yes: bool) -> None:
     """Bring the audit bundle of an objective up to date, and write it into a folder."""
     from climb_assets.audit.bundle_export import export_bundle, require_libraries
+    from climb_assets.audit.differences.exported import record_export
     from dagster_project.progress import Reporter
 
     config = load_privately(notice=notice)
@@ -83,6 +84,7 @@ def write_bundle(objective: str, out: Path | None, yes: bool) -> None:
     with materializer.store.in_use():
         bundle = materializer.get("audit_bundle", objective)
         export_bundle(bundle, folder, config.dagster.owners)
+        record_export(materializer.store, folder, config.lake, "audit", bundle)
     click.echo(f"{folder}")
     notice(f"the root over its {bundle.summary['documents']:,} documents is {bundle.summary['documents_root']}")
 

@@ -16,6 +16,7 @@ from dagster_project.private_files import load_privately
 if TYPE_CHECKING:
     from climb_assets.export.export import Form
 
+NOT_RECORDED = "the lake may not be written, so this is not in its ledger and `climb verify` passes it by"
 FORMS = ("huggingface", "nanochat", "megatron", "interleave", "webdataset", "text")
 
 
@@ -30,6 +31,7 @@ def export(
     objective: str, out: Path | None, form: "Form", tokens: bool, languages: tuple[str, ...], stale_too: bool
 ) -> None:
     """Write the data set of an objective with a card and checksums; what was broken off goes on."""
+    from climb_assets.audit.differences.exported import record_export
     from climb_assets.export.data_set import read_data_set
     from climb_assets.export.export import export_data_set
 
@@ -39,10 +41,12 @@ def export(
     materializer = Materializer(config)
     with materializer.store.in_use():
         node = ("mixed_corpus", objective)
-        materializer.get(*node)  # or say that it is not made
+        corpus = materializer.get(*node)
         complaint = require_current(look_at_generations(materializer), [node], stale_too=stale_too)
         notes = [] if complaint is None else [f"When this was exported it was {complaint}."]
         data = read_data_set(materializer, objective, notes, with_tokens=tokens)
         exported = export_data_set(data, form, folder, tokens=tokens, languages=languages)
+        if exported is not None and not record_export(materializer.store, folder, config.lake, form, corpus):
+            notice(NOT_RECORDED)
     click.echo(f"{folder}")
     click.echo("It was there already, whole." if exported is None else exported.in_words())

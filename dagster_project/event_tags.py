@@ -12,4 +12,5 @@ PARTITION = "dagster/partition"  # of a run that makes one
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 MAX_RETRIES = "dagster/max_retries"  # of a run, by the daemon
 
+LEDGER_ENTRY, LEDGER_HEAD = "ledger_entry", "ledger_head"  # metadata: what the ledger said when this was reported
 PARTITIONS = "climb/partitions"  # the partitions of a run's range that it is to make, as a JSON list; absent: all

@@ -13,6 +13,7 @@ import pyarrow as pa
 from climb_assets.printable import printable
 from climb_assets.rounding import round_number, round_numbers
 from climb_assets.store.artifacts import Artifact
+from dagster_project.event_tags import LEDGER_ENTRY, LEDGER_HEAD
 
 TABLE_ROWS = 50  # larger tables make the event log and the UI slow
 TEXT_CHARACTERS = 120  # of a value
@@ -26,7 +27,16 @@ def facts(artifact: Artifact) -> dict[str, Any]:
     nested = {key: dg.JsonMetadataValue(value) for key, value in known.items() if key not in plain}
     run = {key: value for key, value in round_numbers(artifact.run).items() if isinstance(value, int | float | str)}
     where = {"dagster/uri": artifact.store.where(artifact), "fingerprint": artifact.fingerprint}
-    return plain | nested | run | where
+    return plain | nested | run | where | _ledger(artifact)
+
+
+def _ledger(artifact: Artifact) -> dict[str, Any]:
+    """Return the entry of an artefact and the last one of the ledger, so that the history can tell if they change."""
+    ledger = artifact.store.keeper.known()
+    if ledger.last(artifact.key) is None:  # another process has made it
+        ledger = artifact.store.ledger()
+    recorded = ledger.last(artifact.key)
+    return {} if recorded is None else {LEDGER_ENTRY: str(recorded.head), LEDGER_HEAD: str(ledger.head)}
 
 
 def table_metadata(table: pa.Table, order: Sequence[tuple[str, str]] = ()) -> dg.MetadataValue:

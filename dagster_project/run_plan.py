@@ -20,6 +20,7 @@ from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import Plan, StaleItem, make_plan
 from climb_assets.mixture.changes import REALISED, SAMPLE, changes_since
 from climb_assets.store.artifacts import Artifact
+from climb_assets.store.ledger.recording import complete_moves
 from dagster_project.assets import MADE_TOGETHER, build_assets
 from dagster_project.dead_runs import close_dead_runs, process_tags
 from dagster_project.event_tags import PARTITIONS, RANGE_END, RANGE_START
@@ -93,6 +94,8 @@ def bring_up_to_date(
         What a failing asset said.
     """
     close_dead_runs(instance)
+    for line in complete_moves(materializer.store):
+        report(line)
     materializer.raw.wait_until_settled(report)
     job = asset_job(materializer)
     made, before, due, told, approved, faults = 0, None, False, "", False, 0

@@ -5,6 +5,7 @@ differ between equal runs, so they are read when a bundle is handed out, and so 
 """
 
 import importlib.metadata
+import itertools
 import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,8 +22,11 @@ from climb_assets.errors import ConfigError
 from climb_assets.export.folder import IDENTITY
 from climb_assets.store.artifacts import Artifact, canonical_json, sha256_file
 from climb_assets.store.files import atomic_folder, make_folder, remove_unfinished
+from climb_assets.store.ledger.chain import Head
+from climb_assets.store.store import Store
 from climb_assets.tables import read_table
 
+LEDGER = "ledger.jsonl"
 CHECKSUMS, RUN_FACTS, ENVIRONMENT = "SHA256SUMS", "run_facts.json", "environment.json"
 PROVENANCE, EVENTS, SCRIPT, CONTENTS = "prov.json", "openlineage.ndjson", "check_proof.py", "README.md"
 LIBRARIES = ("prov", "openlineage-python")
@@ -42,6 +46,7 @@ TOLD = {  # what a file of a bundle is, in the order in which one reads them
     LINEAGE: "every artefact and model: what it was made from, by which code, and the SHA-256 of its files",
     PROVENANCE: "the same as W3C PROV (PROV-JSON), with who, when and where",
     EVENTS: "the same as events of OpenLineage, one a line",
+    LEDGER: "the ledger of the lake until then, an entry a line; each has the SHA-256 of the line before it",
     ENVIRONMENT: "the versions of Python and packages, and the processors, that they were made with",
     RUN_FACTS: "seconds, host, end and environment of each making",
     "croissant.json": "the data set in Croissant 1.1",
@@ -104,8 +109,8 @@ def _write_bundle(bundle: Artifact, folder: Path, owners: Sequence[str]) -> None
     (folder / PROVENANCE).write_text(provenance, encoding="utf-8")
     (folder / EVENTS).write_text("".join(f"{event}\n" for event in tell_events(told)), encoding="utf-8")
     shutil.copyfile(Path(check_proof.__file__), folder / SCRIPT)
-    # The segment of the ledger and the hash of its head are written here, before the sums.
-    (folder / CONTENTS).write_text(_describe_contents(bundle, folder, facts), encoding="utf-8")
+    head = _write_ledger(bundle.store, folder / LEDGER)
+    (folder / CONTENTS).write_text(_describe_contents(bundle, folder, facts, head), encoding="utf-8")
     sums = [f"{sha256_file(path)}  {path.name}" for path in sorted(folder.iterdir()) if path.is_file()]
     (folder / CHECKSUMS).write_text("\n".join(sums) + "\n", encoding="utf-8")
 
@@ -140,13 +145,25 @@ def _list_environments(facts: Mapping[str, Mapping[str, Any]]) -> list[dict[str,
     return [{"environment": json.loads(environment), "made": sorted(names)} for environment, names in ordered]
 
 
-def _describe_contents(bundle: Artifact, folder: Path, facts: Mapping[str, Mapping[str, Any]]) -> str:
+def _write_ledger(store: Store, path: Path) -> Head:
+    """Write the entries of a ledger until now, and return its head: the number of lines and the hash of the last."""
+    head = store.ledger().head
+    with path.open("wb") as stream:
+        for line in itertools.islice(store.keeper.lines(), head.sequence):
+            stream.write(line + b"\n")
+    return head
+
+
+def _describe_contents(bundle: Artifact, folder: Path, facts: Mapping[str, Mapping[str, Any]], head: Head) -> str:
     untimed = sum("ended" not in told for told in facts.values())
     lines = [
         f"# Audit bundle of {bundle.partition}",
         "",
         f"Data version of the bundle in the lake: {bundle.data_version}. Root over its documents: "
         f"{bundle.summary['documents_root']}.",
+        "",
+        f"Head of the ledger when it was handed out: {head} (`climb verify --head` compares the lake with it; the hash "
+        f"is the SHA-256 of line {head.sequence} of {LEDGER}).",
         "",
         "`sha256sum --check SHA256SUMS` checks the files; docs/audit.md of climb is the way through them.",
         "",

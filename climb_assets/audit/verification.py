@@ -1,13 +1,26 @@
-"""Verification: are the bytes, the fingerprints and the lineage still what the manifests say?
+"""Verification: are the bytes, the fingerprints, the lineage and the ledger still what they were recorded to be?
 
-What belongs here: re-hashing and comparing. It changes nothing and trusts nothing but the manifests of the lake
-and the rule by which a fingerprint is made.
+What belongs here: re-hashing and comparing. It changes nothing and trusts nothing but the manifests of the lake, the
+rule by which a fingerprint is made, and the ledger as far as its chain holds.
 """
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
+from climb_assets.audit.bundle_export import exported_bundles
+from climb_assets.audit.differences.exported import compare_exports
+from climb_assets.audit.differences.reconciliation import (
+    Difference,
+    read_record,
+    reconcile,
+    run_facts_differ,
+    strange_nodes,
+)
+from climb_assets.audit.differences.replay import Replay, replay
+from climb_assets.audit.differences.touched import say_touched
 from climb_assets.audit.lineage import name_of, walk, walk_fits
 from climb_assets.corpus.raw_files import UNREADABLE
 from climb_assets.corpus.raw_place import RawPlace
@@ -16,9 +29,11 @@ from climb_assets.embeddings.shared_parts import PARTS
 from climb_assets.errors import ClimbError, CorpusError, CorruptArtifact, MissingArtifact
 from climb_assets.graph.assets import SPECS
 from climb_assets.graph.materializer import Materializer
+from climb_assets.graph.raw_versions import RawVersions
 from climb_assets.graph.spec import TOLD, artefact_name
 from climb_assets.search.questions import ASKED
-from climb_assets.store.artifacts import RUN_FACTS, Artifact
+from climb_assets.store.artifacts import RUN_FACTS, UNPARTITIONED, Artifact, sha256_file
+from climb_assets.store.ledger.chain import Entry, Head, Ledger
 from climb_assets.training.domain_tokens import DOMAIN_TOKENS
 from climb_assets.training.measurement import TASKS
 from climb_assets.training.proxy_orders import MODELS, SCORES
@@ -27,23 +42,54 @@ from climb_assets.training.reweighting import DOREMI
 STORES = (PARTS, MODELS, SCORES, TASKS, DOREMI, DOMAIN_TOKENS, ASKED, TOLD)  # of no asset, and verified whole
 
 
+History = Callable[[Ledger, tuple[Entry, ...]], Iterable[Difference]]  # what a witness outside the lake says
+
+
 @dataclass(frozen=True)
 class Verification:
-    """What was looked at, every difference found, one sentence each, and what the graph has and the lake has not."""
+    """What was looked at, every difference found, one sentence each, and what the graph has and the lake has not.
+
+    Parameters
+    ----------
+    head
+        The head of the ledger as it was read.
+    notes
+        What could not be compared, and why.
+    replayed
+        What was made again and came out the same or not.
+    """
 
     artefacts: int
     files: int
     bytes: int
     differences: tuple[str, ...]
     not_made: tuple[str, ...] = ()
+    head: str = str(Head())
+    notes: tuple[str, ...] = ()
+    replayed: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return the form that `climb verify --json` prints."""
         return asdict(self)
 
 
-def verify_lake(materializer: Materializer) -> Verification:
-    """Verify every current artefact, all it rests on, the trained proxies and the raw files.
+def verify_lake(
+    materializer: Materializer,
+    *,
+    published: Head | None = None,
+    again: bool = False,
+    history: History = lambda ledger, entries: (),
+) -> Verification:
+    """Verify every current artefact, all it rests on, the trained proxies, the raw files, the ledger and exports.
+
+    Parameters
+    ----------
+    published
+        A head of the ledger that was written down elsewhere.
+    again
+        Whether what is cheap is made again; see `climb_assets.audit.differences.replay`.
+    history
+        Differences between the ledger and what Dagster knows.
 
     Raises
     ------
@@ -51,74 +97,112 @@ def verify_lake(materializer: Materializer) -> Verification:
         The lake holds no artefact, so that nothing can be said of it.
     """
     with materializer.store.in_use(), materializer.store.glance():
-        return _verify(materializer)
+        return _verify(_as_it_lies(materializer), published, history, again=again)
 
 
-def _verify(materializer: Materializer) -> Verification:
+def _as_it_lies(materializer: Materializer) -> Materializer:
+    """Return a materializer that takes also what the ledger does not know, so that all of it can be told."""
+    found = copy.copy(materializer)
+    found.store = materializer.store.unguarded()
+    found.raw = RawVersions(materializer.config, found.store)
+    return found
+
+
+def _verify(materializer: Materializer, published: Head | None, history: History, *, again: bool) -> Verification:
     lake = materializer.store
-    differences: list[str] = []
+    record = read_record(lake, published)
+    differences = [*record.faults]
     current = list(_current(materializer, differences))
     behind: list[Artifact] = []
     try:
         behind.extend(walk(lake, current))  # as far as it comes
         behind.extend(walk_fits(lake, current))
     except ClimbError as error:
-        differences.append(str(error))
+        differences.append(Difference(str(error)))
     stored: list[Artifact] = []
     for name in STORES:
         try:
-            stored += lake.all_of(name)
+            stored += lake.look_at_all(name)
         except ClimbError as error:
-            differences.append(str(error))
+            differences.append(Difference(str(error), name))
     everything = {artifact.path: artifact for artifact in [*current, *behind, *stored]}
-    if not everything and not differences:
+    if not everything and not differences and not record.entries:
         raise MissingArtifact(f"{lake} holds no artefact to verify; run `climb up`")
     not_made = _not_made(materializer, differences)
     for artifact in everything.values():
-        differences += _differences(artifact)
+        differences += (_difference(sentence, artifact) for sentence in _differences(artifact, record.ledger))
     differences += _raw_differences(materializer)
+    differences += reconcile(lake, record.ledger)
+    differences += history(record.ledger, record.entries)
+    exported, notes = compare_exports(record.entries, materializer.config.lake)
+    differences += [*exported, *_bundle_differences(materializer.config.lake / "export", record.ledger)]
+    replayed = replay(materializer) if again else Replay()
+    differences += replayed.differences
     files = [record for artifact in everything.values() for record in artifact.manifest["files"].values()]
     return Verification(
         len(everything),
         len(files),
         sum(record["bytes"] for record in files),
-        tuple(dict.fromkeys(differences)),
+        tuple(say_touched(differences, lake, list(materializer.config.objectives))),
         tuple(not_made),
+        str(record.ledger.head),
+        (*record.notes, *notes, *(f"not made again: {one}" for one in replayed.not_replayed)),
+        tuple(replayed.made_again),
     )
 
 
-def _current(materializer: Materializer, differences: list[str]) -> Iterator[Artifact]:
+def _difference(sentence: str, artifact: Artifact) -> Difference:
+    """Return a difference of what lies in the folder of an artefact, whatever its manifest says that it is."""
+    partition = artifact.path.parent.name
+    place = (artifact.path.parent.parent.name, None if partition == UNPARTITIONED else partition)
+    return Difference(sentence, *place, artifact.path.name)
+
+
+def _bundle_differences(folder: Path, ledger: Ledger) -> Iterator[Difference]:
+    """Yield what exported audit bundles name that the ledger does not know."""
+    try:
+        bundles = exported_bundles(folder)
+    except ClimbError as error:
+        yield Difference(str(error))
+        return
+    for bundle, named in bundles.items():
+        yield from strange_nodes(bundle, named, ledger)
+
+
+def _current(materializer: Materializer, differences: list[Difference]) -> Iterator[Artifact]:
     for spec in SPECS:
         for partition in materializer.store.partitions(spec.asset) if spec.dimension else [None]:
             try:
                 artifact = materializer.store.current(spec.asset, partition)
             except ClimbError as error:
-                differences.append(str(error))
+                differences.append(Difference(str(error), spec.asset, partition))
                 continue
             if artifact is not None:
                 yield artifact
             elif partition is not None:
-                differences.append(f"{spec.asset}@{partition} is referred to and is not there")
+                sentence = f"{spec.asset}@{partition} is referred to and is not there"
+                differences.append(Difference(sentence, spec.asset, partition))
 
 
-def _not_made(materializer: Materializer, differences: list[str]) -> list[str]:
+def _not_made(materializer: Materializer, differences: list[Difference]) -> list[str]:
     """Return what the graph has and the lake has not; of what was made and has lost its reference, tell `differences`.
 
-    A reference that was deleted together with all its artefacts looks like what was never made.
+    Without a ledger, a reference that was deleted together with all its artefacts looks like what was never made.
     """
     names: list[str] = []
     for spec in SPECS:
         try:
             partitions = materializer.partitions(spec)
         except ClimbError as error:  # there is no raw folder any more
-            differences.append(str(error))
+            differences.append(Difference(str(error)))
             continue
         for partition in partitions:
             if _has_reference(materializer, spec.asset, partition):
                 continue
             name = artefact_name(spec.asset, partition)
             if materializer.store.fingerprints(spec.asset, partition):
-                differences.append(f"the reference of {name} is gone, its artefacts are not; run `climb up`")
+                sentence = f"the reference of {name} is gone, its artefacts are not; run `climb up`"
+                differences.append(Difference(sentence, spec.asset, partition))
             else:
                 names.append(name)
     return names
@@ -131,7 +215,7 @@ def _has_reference(materializer: Materializer, asset: str, partition: str | None
         return True
 
 
-def _differences(artifact: Artifact) -> Iterator[str]:
+def _differences(artifact: Artifact, ledger: Ledger) -> Iterator[str]:
     sizes = artifact.store.files(artifact)
     for name, record in artifact.manifest["files"].items():
         if sizes.get(name, record["bytes"]) != record["bytes"]:
@@ -146,11 +230,13 @@ def _differences(artifact: Artifact) -> Iterator[str]:
         yield str(error)
     if not artifact.run:
         yield f"{artifact.path / RUN_FACTS} is lost or is not what was written; what it cost is not known any more"
+    elif run_facts_differ(artifact, ledger, sha256_file(artifact.store.localise(artifact, RUN_FACTS))):
+        yield f"{artifact.path / RUN_FACTS} is not what was recorded of the run that made it"
     for name in artifact.unnamed_files():
         yield f"{artifact.path / name} is not named by its manifest ({name_of(artifact)})"
 
 
-def _raw_differences(materializer: Materializer) -> Iterator[str]:
+def _raw_differences(materializer: Materializer) -> Iterator[Difference]:
     """Compare the raw files with the checksums that their shard was read by."""
     raw = materializer.raw.place
     for shard in materializer.store.partitions("raw_shards"):
@@ -159,11 +245,17 @@ def _raw_differences(materializer: Materializer) -> Iterator[str]:
             continue
         try:
             files = artifact.json("files.json")["files"]
+            read = [(str(record["path"]), str(record["sha256"])) for record in files]
         except ClimbError:
             continue  # reported with the artefact itself
-        for record in files:
-            if record["sha256"] != UNREADABLE:
-                yield from _raw_difference(raw, record["path"], record["sha256"])
+        except (ValueError, TypeError, LookupError):  # with checksums that fit it
+            sentence = f"{artifact.path} does not tell which raw files were read"
+            yield Difference(sentence, *artifact.key)
+            continue
+        for name, sha256 in read:
+            if sha256 != UNREADABLE:
+                for sentence in _raw_difference(raw, name, sha256):
+                    yield Difference(sentence, *artifact.key)
 
 
 def _raw_difference(raw: RawPlace, name: str, sha256: str) -> Iterator[str]:

@@ -11,8 +11,7 @@ imported; how is `climb_assets.graph.definitions`, and what a function reaches `
   reached through the names of fields as well (``climb.config.proxy.steps`` names no class). Where an object of it is
   made, all of it counts, and so do the sections in it: their defaults are then in no configuration.
 
-What is not followed: attributes of objects, as whoever makes one names its class; changes to variables of another
-module; docstrings.
+Not followed are attributes of objects, whose maker names the class; changes to another module's variables; docstrings.
 """
 
 import functools
@@ -45,10 +44,8 @@ class Code:
     ----------
     root, left_out, section, cache
         See `CodeReader`.
-    sources
-        The bytes of each file.
-    parsed
-        What was parsed before; of it, what is of these files is not parsed again.
+    sources, parsed
+        The bytes of each file, and what was parsed before; of that, what is of these files is not parsed again.
     """
 
     def __init__(

@@ -7,6 +7,7 @@ What belongs here: one list. How code is hashed is `code_identity`. An entry is 
 LEFT_OUT: dict[str, str] = {
     "audit.bundle_export": "hands out what was made",
     "audit.check_proof": "checks what was made",
+    "audit.differences.*": "compares what is there with what was recorded, and makes nothing",
     "audit.document_trace": "tells of what was made",
     "audit.garbage": "tells what nothing needs, and makes nothing",
     "audit.open_lineage": "tells of what was made",
@@ -72,6 +73,7 @@ LEFT_OUT: dict[str, str] = {
     "store.files": "puts bytes down as they are",
     "store.garbage": "removes what nothing needs, and makes nothing",
     "store.glance": "where artefacts lie",
+    "store.ledger.*": "records what is put down, and makes nothing",
     "store.local": "where artefacts lie",
     "store.local_garbage": "removes what nothing needs, and makes nothing",
     "store.locks": "who may write when; what is written comes with it",

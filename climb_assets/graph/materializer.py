@@ -4,6 +4,7 @@ What belongs here: resolving a spec against the lake (which partitions, which in
 fingerprint), calling its function and committing what that wrote. It knows neither Dagster nor what a stage computes.
 """
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -48,10 +49,13 @@ class Materializer:
     ----------
     progress
         Called as ``progress(what, done, total)`` while long work goes on.
+    run_id
+        The run that makes what is made; None outside one.
     """
 
     config: Config
     progress: Progress = silent
+    run_id: str | None = None
     store: Store = field(init=False)
     raw: RawVersions = field(init=False)
     _order: Order | None = field(init=False, default=None)
@@ -231,14 +235,13 @@ class Materializer:
         def write(draft: Draft) -> None:
             self.raw.require_settled(asset, partition)
             start = time.perf_counter()
-            self._order = order
-            try:
+            with self.making(order):
                 function(self, draft) if partition is None else function(self, partition, draft)
-            finally:
-                self._order = None
             if code_of(*spec.functions) != order.code:
                 raise ComputeError(f"the source code of {asset} was changed while it was made; start again")
             draft.run["seconds"] = round(time.perf_counter() - start, 3)
+            if self.run_id is not None:
+                draft.run["run_id"] = self.run_id
 
         current = self.store.current(asset, partition)
         if current is not None and current.is_complete() and current.answers(order) and self.store.is_sound(current):
@@ -246,6 +249,15 @@ class Materializer:
         artifact, fresh = self.store.put(order, write, resumable=spec.resumable)
         self._point(artifact, replaced)
         return Made(artifact, fresh)
+
+    @contextlib.contextmanager
+    def making(self, order: Order) -> Iterator[None]:
+        """Let `get` hand out exactly the inputs of an order until the block ends."""
+        self._order = order
+        try:
+            yield
+        finally:
+            self._order = None
 
     def _point(self, artifact: Artifact, replaced: str | None) -> None:
         """Let the reference name an artefact.

@@ -33,12 +33,15 @@ class MakePartition:
         What it is made by, and the raw folder as it was seen when the work was planned.
     code
         Of each asset, in the order of the graph, the code that the work was planned with.
+    run_id
+        See `Materializer`.
     """
 
     config: Config
     listing: Listing
     code: Mapping[str, Mapping[str, str]]
     partition: str
+    run_id: str | None = None
 
     @property
     def name(self) -> str:
@@ -56,7 +59,7 @@ class MakePartition:
         for asset, planned in self.code.items():
             if code_at_start(*SPEC[asset].functions) != planned:
                 raise ComputeError(f"the source code of {asset} was changed while shards are made; start again")
-        climb = Materializer(self.config)
+        climb = Materializer(self.config, run_id=self.run_id)
         climb.raw.see(self.listing)
         return [climb.make(asset, self.partition) for asset in self.code]
 
@@ -102,7 +105,7 @@ def _make_chain(climb: Materializer, assets: tuple[str, ...], keys: Sequence[str
                 yield climb.make(asset, key)
         return
     code = {asset: code_at_start(*SPEC[asset].functions) for asset in assets}
-    units = [MakePartition(config, climb.listing(), code, key) for key in keys]
+    units = [MakePartition(config, climb.listing(), code, key, climb.run_id) for key in keys]
     tell = partial(climb.progress, ", ".join(assets))
     tell(0, len(units))
     with closing(executor.map(units, resources, tell)) as done:

@@ -118,11 +118,14 @@ class Artifact:
         What it was made from and what it holds.
     store
         Where it lies.
+    digest
+        SHA-256 of the manifest's bytes, by which the ledger knows it.
     """
 
     path: Path
     manifest: Mapping[str, Any]
     store: "Store" = field(compare=False, repr=False)
+    digest: str = field(default="", compare=False, repr=False)
 
     @property
     def asset(self) -> str:
@@ -139,6 +142,11 @@ class Artifact:
     def fingerprint(self) -> str:
         """Hash of what it was made from."""
         return str(self.manifest["fingerprint"])
+
+    @property
+    def key(self) -> tuple[str, str | None, str]:
+        """What the store knows it by: asset, partition and fingerprint."""
+        return self.asset, self.partition, self.fingerprint
 
     @property
     def data_version(self) -> str:
@@ -273,8 +281,17 @@ def verify_file(path: Path, sha256: str, *, again: bool = False) -> None:
         raise CorruptArtifact(f"{path} is not what its manifest promises; delete its folder and run `climb up`")
 
 
-def seal(order: Order, draft: Draft) -> dict[str, Any]:
-    """Hash and sync every file and folder of a draft and write its manifest, last."""
+def holds(path: Path, sha256: str) -> bool:
+    """Return whether a file is there and has this SHA-256; see `verify_file`."""
+    try:
+        verify_file(path, sha256)
+    except CorruptArtifact:
+        return False
+    return True
+
+
+def seal(order: Order, draft: Draft) -> tuple[dict[str, Any], str]:
+    """Hash and sync every file and folder of a draft and write its manifest, last; return that and its SHA-256."""
     files = {}
     for path in sorted(draft.path.rglob("*")):
         name = path.relative_to(draft.path).as_posix()
@@ -302,5 +319,6 @@ def seal(order: Order, draft: Draft) -> dict[str, Any]:
     ended = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     run = {"host": platform.node(), "environment": environment, "ended": ended} | draft.run
     write_atomically(draft.path / RUN_FACTS, canonical_json(run).encode())
-    write_atomically(draft.path / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True, allow_nan=False).encode())
-    return manifest
+    data = json.dumps(manifest, indent=1, sort_keys=True, allow_nan=False).encode()
+    write_atomically(draft.path / MANIFEST, data)
+    return manifest, hashlib.sha256(data).hexdigest()

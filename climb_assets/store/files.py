@@ -44,6 +44,17 @@ def write_atomically(path: Path, data: bytes) -> None:
         temporary.write_bytes(data)
 
 
+def append_durably(path: Path, data: bytes) -> None:
+    """Append to a file, made if absent, and return when it is on the disk."""
+    made = not path.exists()
+    with path.open("ab") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+    if made:
+        sync_folder(path.parent)
+
+
 @contextlib.contextmanager
 def scratch_folder(path: Path) -> Iterator[Path]:
     """Hand out an empty folder beside `path` that is gone when the block ends."""

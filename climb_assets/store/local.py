@@ -11,6 +11,7 @@ is telling a dead writer's draft from a living one's, and a swap: see `LocalStor
 
 import contextlib
 import errno
+import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -21,9 +22,12 @@ from climb_assets.errors import CorruptArtifact
 from climb_assets.store.artifacts import MANIFEST, UNPARTITIONED, Artifact, Draft, Order, seal, sha256_text
 from climb_assets.store.drafts import begin_draft, discard, explained_faults, set_aside
 from climb_assets.store.files import UNFINISHED, make_folder, sync_folder, write_atomically
-from climb_assets.store.garbage import StoreGarbage
+from climb_assets.store.garbage import Key, StoreGarbage
+from climb_assets.store.ledger.keeper import FileKeeper, Keeper, keeper_of
+from climb_assets.store.ledger.recording import made, moved, require_recorded
+from climb_assets.store.ledger.records import withdrawn
 from climb_assets.store.locks import hold
-from climb_assets.store.manifests import read_manifest, read_reference
+from climb_assets.store.manifests import parse_manifest, read_reference
 from climb_assets.store.store import Store
 
 TAKEN = (errno.ENOTEMPTY, errno.EEXIST)  # POSIX lets rename() answer either
@@ -54,26 +58,41 @@ class LocalStore(Store):
             draft = Draft(begin_draft(final, resumable=resumable, alone=alone), order)
             with explained_faults(draft.path, self.root, order.asset):
                 write(draft)
-                manifest = seal(order, draft)
+                manifest, digest = seal(order, draft)
+                [entry] = self.record([made(draft, manifest)])
                 while not _commit(draft.path, final):
                     lies_there = _identity(final)
                     found = self._whole(final)
                     if found is not None:  # of a writer that held no lease, and was first
+                        if found.digest != digest:
+                            self.record([withdrawn(found.key, entry)])
                         discard(draft.path)
                         return found, False
                     _remove_damaged(final, lies_there)
-        return Artifact(final, manifest, self), True
+        return Artifact(final, manifest, self, digest), True
 
-    def find(self, asset: str, partition: str | None, fingerprint: str) -> Artifact | None:
-        """Return the artefact with this fingerprint, or None; see `Store.find`."""
+    @property
+    def keeper(self) -> Keeper:
+        """What keeps the ledger: a file, ``ledger/entries.jsonl``."""
+        file = self.root / "ledger" / "entries.jsonl"
+        return keeper_of(str(file), lambda: FileKeeper(file, self.lock("ledger")))
+
+    def look(self, asset: str, partition: str | None, fingerprint: str) -> Artifact | None:
+        """Return what lies where the artefact with this fingerprint would, or None."""
         return self._open(self._folder(asset, partition) / fingerprint)
 
     def fingerprints(self, asset: str, partition: str | None) -> list[str]:
         """Return the fingerprints of every artefact of a partition, sorted."""
         return sorted(path.parent.name for path in self._folder(asset, partition).glob(f"[!.]*/{MANIFEST}"))
 
-    def all_of(self, asset: str) -> list[Artifact]:
-        """Return every artefact of an asset, ordered by partition and fingerprint."""
+    def present(self) -> list[Key]:
+        """Return asset, partition and fingerprint of everything that lies here with a manifest, sorted."""
+        found = sorted((self.root / "artifacts").glob(f"[!.]*/*/[!.]*/{MANIFEST}"))
+        parts = [path.parts[-4:-1] for path in found]
+        return [(asset, None if key == UNPARTITIONED else key, name) for asset, key, name in parts]
+
+    def look_at_all(self, asset: str) -> list[Artifact]:
+        """Return what lies where artefacts of an asset would, ordered by partition and fingerprint."""
         manifests = sorted((self.root / "artifacts" / asset).glob(f"*/[!.]*/{MANIFEST}"))
         found = [self._open(path.parent) for path in manifests]
         return [artifact for artifact in found if artifact is not None]
@@ -117,8 +136,8 @@ class LocalStore(Store):
         folder = self.root / "refs" / asset
         return sorted(path.name for path in folder.iterdir() if path.name[0] not in "._") if folder.is_dir() else []
 
-    def reference(self, asset: str, partition: str | None) -> str | None:
-        """Return the fingerprint that the reference names, or None."""
+    def named(self, asset: str, partition: str | None, *, now: bool = False) -> str | None:
+        """Return the fingerprint that the reference names, or None; see `Store.named`."""
         try:
             return read_reference(self._reference(asset, partition))
         except FileNotFoundError:
@@ -134,8 +153,10 @@ class LocalStore(Store):
         with self.lease(moving(asset)) as alone:
             for left in path.parent.glob(f".*{UNFINISHED}") if alone else ():  # of a writer that was killed
                 left.unlink(missing_ok=True)
-            if self.reference(asset, partition) != expected:
+            if self.named(asset, partition) != expected:
                 return False
+            if new != expected:
+                self.record([moved(self.ledger(), (asset, partition), new, expected)])
             if new is not None:
                 make_folder(path.parent)
                 write_atomically(path, new.encode())
@@ -205,14 +226,19 @@ class LocalStore(Store):
 
     def _open(self, path: Path) -> Artifact | None:
         try:
-            return Artifact(path, read_manifest(path / MANIFEST), self)
+            data = (path / MANIFEST).read_bytes()
+            return Artifact(path, parse_manifest(data, path / MANIFEST), self, hashlib.sha256(data).hexdigest())
         except (FileNotFoundError, NotADirectoryError):
             return None
 
     def _whole(self, path: Path) -> Artifact | None:
-        """Return the artefact in a folder if its bytes are what its manifest promises."""
+        """Return the artefact in a folder if its bytes are what its manifest promises, and that what was recorded."""
         try:
             artifact = self._open(path)
+            if artifact is not None:
+                partition = path.parent.name
+                key = (path.parent.parent.name, None if partition == UNPARTITIONED else partition, path.name)
+                require_recorded(self, key, artifact)
         except CorruptArtifact:
             return None
         return artifact if artifact is not None and self.is_sound(artifact) else None

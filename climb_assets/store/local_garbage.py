@@ -18,6 +18,9 @@ from climb_assets.store.artifacts import MANIFEST, UNPARTITIONED
 from climb_assets.store.drafts import DISCARDED, DRAFT, discard
 from climb_assets.store.files import UNFINISHED
 from climb_assets.store.garbage import UNKNOWN, Entry, Key, Left, StoreGarbage, Survey, Undisturbed
+from climb_assets.store.ledger.chain import REMOVED
+from climb_assets.store.ledger.recording import STRANGE, is_strange
+from climb_assets.store.ledger.records import about
 from climb_assets.store.local import LocalStore, moving, writing
 from climb_assets.store.locks import hold, is_held, remove_unheld
 from climb_assets.store.manifests import FINGERPRINT
@@ -131,13 +134,15 @@ def _what(store: LocalStore, path: Path, needed: Collection[Key], since: float) 
 def _why_it_stays(store: LocalStore, path: Path, key: Key, since: float) -> str | None:
     """Return why what lies where an artefact would is left alone, although nothing needs it; None: it is garbage."""
     try:
-        artifact = store.find(*key) if _is_folder(path) and FINGERPRINT.fullmatch(path.name) else None
+        artifact = store.look(*key) if _is_folder(path) and FINGERPRINT.fullmatch(path.name) else None
     except CorruptArtifact:
         return "has a manifest that cannot be read"
     if artifact is None:
         return "is no artefact"
     if (artifact.asset, artifact.partition, artifact.fingerprint) != key:
         return "has the manifest of another artefact"
+    if is_strange(store.keeper.known(), key):
+        return STRANGE
     if (path / MANIFEST).stat().st_mtime >= since:
         return "was committed meanwhile"
     if unnamed := artifact.unnamed_files():
@@ -195,8 +200,11 @@ def _remove(store: LocalStore, entry: Entry) -> str | None:
         with hold(lock := store.lock(entry.right), wait=False):
             if entry.kind == "temporary reference":
                 path.unlink(missing_ok=True)
-            elif entry.kind == "artefact" and entry.key is not None and store.reference(*entry.key[:2]) == entry.key[2]:
-                return "is the current artefact by now"
+            elif entry.kind == "artefact" and entry.key is not None:
+                if store.reference(*entry.key[:2]) == entry.key[2]:
+                    return "is the current artefact by now"
+                store.record([about(REMOVED, entry.key)])
+                discard(path)
             else:
                 discard(path)
             lock.unlink(missing_ok=True)  # whoever waits for it notices

@@ -19,6 +19,9 @@ from climb_assets.errors import CorruptArtifact, TransientError
 from climb_assets.store.artifacts import MANIFEST, UNPARTITIONED
 from climb_assets.store.bucket_objects import Listed
 from climb_assets.store.garbage import UNKNOWN, Entry, Key, Kind, Left, StoreGarbage, Survey, Undisturbed
+from climb_assets.store.ledger.chain import REMOVED
+from climb_assets.store.ledger.recording import STRANGE, is_strange
+from climb_assets.store.ledger.records import about
 from climb_assets.store.manifests import FINGERPRINT
 from climb_assets.store.object_keys import (
     ARTIFACTS,
@@ -147,7 +150,7 @@ def _what(
         return one.key.removeprefix(f"{folder}/")
 
     try:
-        artifact = store.find(*key)
+        artifact = store.look(*key)
     except CorruptArtifact:
         yield Left(folder, "has a manifest that cannot be read")
         return
@@ -164,6 +167,8 @@ def _what(
         yield Left(folder, YOUNG)
     elif artifact is None:
         yield _entry("unfinished work", folder, inside, key)
+    elif is_strange(store.keeper.known(), key):
+        yield Left(folder, STRANGE)
     elif (artifact.asset, artifact.partition, artifact.fingerprint) != key:
         yield Left(folder, "has the manifest of another artefact")
     else:
@@ -183,6 +188,9 @@ def _remove(store: ObjectStore, entry: ObjectEntry, right: Undisturbed) -> str |
         inside = store.bucket.below(entry.place if whole else entry.place.rpartition("/")[0])
         if tuple(one for one in inside if whole or one.key == entry.place) != entry.objects:
             return "has found a writer"
+    if whole and entry.key is not None and entry.kind == "artefact":
+        right.require()
+        store.record([about(REMOVED, entry.key)])
     keys = [one.key for one in entry.objects]
     keys.sort(key=lambda key: key != f"{entry.place}/{MANIFEST}")
     for start in range(0, len(keys), AT_ONCE):

@@ -11,6 +11,7 @@ removes on a condition. Drafts, checkpoints and the files that were fetched lie 
 """
 
 import contextlib
+import hashlib
 import platform
 import secrets
 from collections.abc import Callable, Iterator, Mapping
@@ -26,17 +27,20 @@ from climb_assets.store.artifacts import (
     Artifact,
     Draft,
     Order,
+    holds,
     seal,
     sha256_text,
-    verify_file,
 )
 from climb_assets.store.bucket import PATIENCE, Bucket, NoPermission, require_obstore
 from climb_assets.store.bucket_objects import Object, Version
 from climb_assets.store.drafts import begin_draft, discard, explained_faults
 from climb_assets.store.expiring_leases import SECONDS, ExpiringLeases
 from climb_assets.store.file_cache import FileCache
-from climb_assets.store.files import make_folder
-from climb_assets.store.garbage import StoreGarbage
+from climb_assets.store.garbage import Key, StoreGarbage
+from climb_assets.store.ledger.keeper import Keeper, keeper_of
+from climb_assets.store.ledger.object_keeper import ObjectKeeper
+from climb_assets.store.ledger.recording import made, moved, require_recorded
+from climb_assets.store.ledger.records import withdrawn
 from climb_assets.store.local import LocalStore, writing
 from climb_assets.store.manifests import parse_manifest, parse_reference
 from climb_assets.store.object_keys import (
@@ -108,19 +112,17 @@ class ObjectStore(Store):
             draft = Draft(begin_draft(final, resumable=resumable, alone=alone), order)
             with explained_faults(draft.path, self.machine.root, order.asset):
                 write(draft)
-                manifest = seal(order, draft)
-                made, fresh = self._commit(draft, manifest, version)
+                artifact, fresh = self._commit(draft, version)
                 if fresh:
-                    self._keep(draft.path, made)
+                    self.cache.take(draft.path, artifact.path, [*artifact.manifest["files"], RUN_FACTS])
                 discard(draft.path)
-        return made, fresh
+        return artifact, fresh
 
-    def _keep(self, draft: Path, made: Artifact) -> None:
-        """Move the files of a draft to where they would be fetched; who reads what lies there loses nothing."""
-        for name in (*made.manifest["files"], RUN_FACTS):
-            make_folder((made.path / name).parent)
-            (draft / name).replace(made.path / name)
-        self.cache.count(sum(record["bytes"] for record in made.manifest["files"].values()))
+    @property
+    def keeper(self) -> Keeper:
+        """What keeps the ledger: numbered objects."""
+        copy, lock = self.cache.folder.with_suffix(".ledger.jsonl"), self.machine.lock("ledger")
+        return keeper_of(f"{self.bucket.address} {copy}", lambda: ObjectKeeper(self.bucket, copy, lock))
 
     def _look(self, order: Order) -> tuple[Artifact | None, Version | None]:
         """Return an artefact if it is whole, and the version of its manifest if there is one, whole or not."""
@@ -129,26 +131,31 @@ class ObjectStore(Store):
             return None, None
         with contextlib.suppress(CorruptArtifact):
             artifact = self._artifact(order.asset, order.partition, order.fingerprint, found)
+            require_recorded(self, (order.asset, order.partition, order.fingerprint), artifact)
             if self.is_sound(artifact):
                 return artifact, found.version
         return None, found.version
 
-    def _commit(self, draft: Draft, manifest: dict[str, Any], damaged: Version | None) -> tuple[Artifact, bool]:
+    def _commit(self, draft: Draft, damaged: Version | None) -> tuple[Artifact, bool]:
         """Put down the files of a draft and then its manifest: where there is none, or in a damaged one's place."""
         self.bucket.require_conditions()
         order = draft.order
+        manifest, digest = seal(order, draft)
         folder = folder_of(order.asset, order.partition, order.fingerprint)
         reused = self._upload(draft, manifest, folder, everything=damaged is not None)
         self.bucket.create(f"{folder}/{run_key(manifest)}", (draft.path / RUN_FACTS).read_bytes())
         key, data = f"{folder}/{MANIFEST}", (draft.path / MANIFEST).read_bytes()
+        [entry] = self.record([made(draft, manifest)])
         while True:
             put = self.bucket.create(key, data) if damaged is None else self.bucket.replace(key, data, damaged)
             if put is not None:
                 if reused:  # what is old may have been removed as garbage until the manifest named it
                     self._upload(draft, manifest, folder)
-                return Artifact(self._path(folder), manifest, self), True
+                return Artifact(self._path(folder), manifest, self, digest), True
             found, damaged = self._look(order)
             if found is not None:  # of a writer who held no lease, or had lost it, and was first
+                if found.digest != digest:
+                    self.record([withdrawn(found.key, entry)])
                 return found, False
 
     def _upload(self, draft: Draft, manifest: dict[str, Any], folder: str, *, everything: bool = False) -> bool:
@@ -163,22 +170,27 @@ class ObjectStore(Store):
                 self.bucket.upload(key, draft.path / name)
         return reused
 
-    def find(self, asset: str, partition: str | None, fingerprint: str) -> Artifact | None:
-        """Return the artefact with this fingerprint, or None; see `Store.find`."""
+    def look(self, asset: str, partition: str | None, fingerprint: str) -> Artifact | None:
+        """Return what lies where the artefact with this fingerprint would, or None."""
         found = self.bucket.read(f"{folder_of(asset, partition, fingerprint)}/{MANIFEST}")
         return None if found is None else self._artifact(asset, partition, fingerprint, found)
 
     def _artifact(self, asset: str, partition: str | None, fingerprint: str, found: Object) -> Artifact:
         folder = folder_of(asset, partition, fingerprint)
-        return Artifact(self._path(folder), parse_manifest(found.data, self.bucket.where(f"{folder}/{MANIFEST}")), self)
+        manifest = parse_manifest(found.data, self.bucket.where(f"{folder}/{MANIFEST}"))
+        return Artifact(self._path(folder), manifest, self, hashlib.sha256(found.data).hexdigest())
 
     def fingerprints(self, asset: str, partition: str | None) -> list[str]:
         """Return the fingerprints of every artefact of a partition, sorted."""
         folder = partition_folder(asset, partition)
         return [key[2] for key in self._manifests(folder)]
 
-    def all_of(self, asset: str) -> list[Artifact]:
-        """Return every artefact of an asset, ordered by partition and fingerprint."""
+    def present(self) -> list[Key]:
+        """Return asset, partition and fingerprint of everything that lies here with a manifest, sorted."""
+        return list(self._manifests(ARTIFACTS))
+
+    def look_at_all(self, asset: str) -> list[Artifact]:
+        """Return what lies where artefacts of an asset would, ordered by partition and fingerprint."""
         keys = self._manifests(f"{ARTIFACTS}/{asset}")
         found = self.bucket.read_each([f"{folder_of(*key)}/{MANIFEST}" for key in keys])
         return [self._artifact(*key, one) for key, one in zip(keys, found, strict=True) if one is not None]
@@ -226,10 +238,10 @@ class ObjectStore(Store):
         record = artifact.manifest["files"].get(name)
         if not again:
             self.cache.touch(path)  # first, or who makes room takes it while it is read
-        if record is None or (not again and _is(path, record)):
+        if record is None or (not again and holds(path, record["sha256"])):
             return path
         key = f"{folder}/{file_key(name, record)}"
-        if self._fetch(key, path, record["bytes"], once=again) and not _is(path, record):
+        if self._fetch(key, path, record["bytes"], once=again) and not holds(path, record["sha256"]):
             path.unlink(missing_ok=True)
             raise CorruptArtifact(
                 f"{self.bucket.where(key)} is not what its manifest promises; delete this object and run `climb up`"
@@ -263,10 +275,10 @@ class ObjectStore(Store):
         parts = [one.key.split("/")[1:] for one in self.bucket.below(folder) if one.bytes]
         return [(part[0], None if part[1] == UNPARTITIONED else part[1]) for part in parts if len(part) == 2]
 
-    def reference(self, asset: str, partition: str | None) -> str | None:
-        """Return the fingerprint that the reference names, or None."""
+    def named(self, asset: str, partition: str | None, *, now: bool = False) -> str | None:
+        """Return the fingerprint that the reference names, or None; see `Store.named`."""
         key = reference_key(asset, partition)
-        return self._named(key, self.bucket.read(key))
+        return self._named(key, self.bucket.read_now(key) if now else self.bucket.read(key))
 
     def _named(self, key: str, found: Object | None) -> str | None:
         if found is None or not found.data:
@@ -280,10 +292,14 @@ class ObjectStore(Store):
         found = self.bucket.read_now(key)
         if self._named(key, found) != expected:
             return False
+        if new == expected:
+            return True
+        [entry] = self.record([moved(self.ledger(), (asset, partition), new, expected)])
         data = b"" if new is None else new.encode()
-        if found is None:
-            return new is None or self.bucket.create(key, data) is not None
-        return self.bucket.replace(key, data, found.version) is not None
+        put = self.bucket.create(key, data) if found is None else self.bucket.replace(key, data, found.version)
+        if put is None:
+            self.record([withdrawn((asset, partition, new), entry)])
+        return put is not None
 
     @contextlib.contextmanager
     def lease(self, name: str) -> Iterator[bool]:
@@ -328,12 +344,3 @@ class ObjectStore(Store):
 
     def _path(self, folder: str) -> Path:
         return self.cache.folder / folder
-
-
-def _is(path: Path, record: Mapping[str, Any]) -> bool:
-    """Return whether a file is there and holds what a manifest promises."""
-    try:
-        verify_file(path, record["sha256"])
-    except CorruptArtifact:
-        return False
-    return True

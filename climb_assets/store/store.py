@@ -6,21 +6,36 @@ What belongs here: the contract, and what follows from it for every store. How o
 A store rests on two promises. An artefact is put down whole and only where there is none yet (put-if-absent), and a
 reference moves only from what the mover believes it to name (compare-and-swap). A lease is no promise: it saves work
 that would be done twice, and no artefact is wrong where it is lost.
+
+All of that is written into the store's ledger before it happens, so `find`, `all_of` and `reference` refuse what the
+ledger does not know (`climb_assets.store.ledger.recording`). Where there is no ledger yet, all is taken as it lies.
 """
 
+import copy
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Protocol
 
 from climb_assets.errors import MissingArtifact
 from climb_assets.store.artifacts import Artifact, Draft, Order
-from climb_assets.store.garbage import StoreGarbage
+from climb_assets.store.garbage import Key, StoreGarbage
+from climb_assets.store.ledger.chain import Head, Ledger
+from climb_assets.store.ledger.keeper import Keeper, Record
+from climb_assets.store.ledger.recording import lies_there, require_moved, require_recorded
 
 
 class Store(Protocol):
-    """Where artefacts lie. A store is picklable, so that a unit of work can carry it to another process."""
+    """Where artefacts lie. A store is picklable, so that a unit of work can carry it to another process.
+
+    Attributes
+    ----------
+    guarded
+        Whether what the ledger does not know is refused; see `unguarded`.
+    """
+
+    guarded: bool = True
 
     @abstractmethod
     def put(self, order: Order, write: Callable[[Draft], None], *, resumable: bool = False) -> tuple[Artifact, bool]:
@@ -47,17 +62,30 @@ class Store(Protocol):
             There is no room left.
         """
 
+    @property
     @abstractmethod
-    def find(self, asset: str, partition: str | None, fingerprint: str) -> Artifact | None:
-        """Return the artefact with this fingerprint, or None; its files are not yet verified."""
+    def keeper(self) -> Keeper:
+        """What keeps the ledger."""
+
+    @abstractmethod
+    def look(self, asset: str, partition: str | None, fingerprint: str) -> Artifact | None:
+        """Return what lies where the artefact with this fingerprint would, or None; see `find`."""
+
+    @abstractmethod
+    def look_at_all(self, asset: str) -> list[Artifact]:
+        """Return what lies where artefacts of an asset would; see `all_of`."""
+
+    @abstractmethod
+    def present(self) -> list[Key]:
+        """Return asset, partition and fingerprint of everything that lies here with a manifest, sorted."""
+
+    @abstractmethod
+    def named(self, asset: str, partition: str | None, *, now: bool = False) -> str | None:
+        """Return what the reference names as it lies there; see `reference`. `now`: whatever a glance has seen."""
 
     @abstractmethod
     def fingerprints(self, asset: str, partition: str | None) -> list[str]:
         """Return the fingerprints of every artefact of a partition, current or not, sorted."""
-
-    @abstractmethod
-    def all_of(self, asset: str) -> list[Artifact]:
-        """Return every artefact of an asset, current or not, ordered by partition and fingerprint."""
 
     @abstractmethod
     def files(self, artifact: Artifact) -> Mapping[str, int]:
@@ -95,10 +123,6 @@ class Store(Protocol):
     @abstractmethod
     def referred(self) -> list[tuple[str, str | None]]:
         """Return each asset and partition (None where it has none) that has a reference."""
-
-    @abstractmethod
-    def reference(self, asset: str, partition: str | None) -> str | None:
-        """Return the fingerprint that the reference names, or None where there is no reference."""
 
     @abstractmethod
     def swap(self, asset: str, partition: str | None, expected: str | None, new: str | None) -> bool:
@@ -147,6 +171,58 @@ class Store(Protocol):
         It is for who asks much and changes nothing, as a plan does; where asking costs nothing, it does nothing.
         """
         return nullcontext()
+
+    def ledger(self) -> Ledger:
+        """Return the record of all that was committed, pointed to and removed here, as it is now.
+
+        Raises
+        ------
+        CorruptLedger
+            It was changed.
+        """
+        return self.keeper.refresh()
+
+    def record(self, records: Sequence[Record]) -> list[Head]:
+        """Append to the ledger; a first entry is preceded by what lies here. See `Keeper.append`."""
+        return self.keeper.append(records, lambda: lies_there(self))
+
+    def unguarded(self) -> "Store":
+        """Return this store as it lies there, for whoever compares it with the ledger."""
+        store = copy.copy(self)
+        store.guarded = False
+        return store
+
+    def find(self, asset: str, partition: str | None, fingerprint: str) -> Artifact | None:
+        """Return the artefact with this fingerprint, or None; its files are not yet verified.
+
+        Raises
+        ------
+        CorruptArtifact
+            What lies there cannot be read, or is not what the ledger has recorded.
+        """
+        artifact = self.look(asset, partition, fingerprint)
+        if artifact is not None:
+            require_recorded(self, (asset, partition, fingerprint), artifact)
+        return artifact
+
+    def all_of(self, asset: str) -> list[Artifact]:
+        """Return every artefact of an asset, current or not, ordered by partition and fingerprint; see `find`."""
+        found = self.look_at_all(asset)
+        for artifact in found:
+            require_recorded(self, (asset, artifact.partition, artifact.path.name), artifact)
+        return found
+
+    def reference(self, asset: str, partition: str | None) -> str | None:
+        """Return the fingerprint that the reference names, or None where there is no reference.
+
+        Raises
+        ------
+        CorruptArtifact
+            It names no artefact, or was moved without a record in the ledger.
+        """
+        fingerprint = self.named(asset, partition)
+        require_moved(self, (asset, partition), fingerprint)
+        return fingerprint
 
     def current(self, asset: str, partition: str | None = None) -> Artifact | None:
         """Return the artefact that the reference names, or None."""

@@ -18,6 +18,8 @@ LOCKING = {"fcntl", "glob", "tempfile"}
 STORE, EXECUTOR = "climb_assets/store/", "climb_assets/executor/"
 NOT_THE_STORES = {  # what each of them looks at or writes is not in the store, and why
     "climb_assets/audit/bundle_export.py": "writes a bundle into a folder that the user names, and sums what it wrote",
+    "climb_assets/audit/differences/exported.py": "hashes a folder that the user names",
+    "climb_assets/audit/differences/replay.py": "lists what was made again in a folder of its own",
     "climb_assets/clusters/taxonomy_folder.py": "writes a folder that the user names",
     "climb_assets/config_file.py": "lists the profiles inside this package",
     "climb_assets/corpus/raw_files.py": "lists the raw folder, which is the user's",
@@ -35,6 +37,7 @@ DEMO = "climb_assets/demo/"  # makes the raw folder, before there is a lake
 
 STARTING = {"multiprocessing", "concurrent.futures.ProcessPoolExecutor", "subprocess"}
 STARTS_PROCESSES = {
+    "climb_assets/store/ledger/source.py": "asks git which commit the source is",
     "climb_assets/demo/packages.py": "runs the clients of package registries",
     "dagster_project/server.py": "runs Dagster's web server and daemon",
     "climb_assets/demo/prepare.py": "makes raw files, before there is a lake",

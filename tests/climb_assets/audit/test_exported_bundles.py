@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from climb_assets.audit.bundle import exported_bundles
+from climb_assets.audit.bundle_export import exported_bundles
 from climb_assets.errors import ConfigError
 from climb_assets.export.folder import export_folder
 

@@ -1,0 +1,132 @@
+"""Reconciliation: a store held against its ledger, and exports against what was recorded of them.
+
+What belongs here: what lies there and was not recorded, what was recorded and lies there otherwise or not at all.
+Whether bytes are what a manifest promises is `climb_assets.audit.verification`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from climb_assets.errors import ClimbError, CorruptArtifact
+from climb_assets.graph.spec import artefact_name
+from climb_assets.store.artifacts import Artifact
+from climb_assets.store.garbage import Key
+from climb_assets.store.ledger.chain import Entry, Head, Ledger, examine
+from climb_assets.store.ledger.recording import strange_reference, unknown
+from climb_assets.store.store import Store
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Something that is not as recorded, in one sentence, and the artefact that it is of, if it is of one.
+
+    Parameters
+    ----------
+    everywhere
+        Whether every answer rests on it.
+    """
+
+    sentence: str
+    asset: str | None = None
+    partition: str | None = None
+    fingerprint: str | None = None
+    everywhere: bool = False
+
+
+@dataclass(frozen=True)
+class Record:
+    """A ledger as it was read line by line, and what is wrong with its chain."""
+
+    ledger: Ledger
+    entries: tuple[Entry, ...]
+    faults: tuple[Difference, ...]
+
+    @property
+    def notes(self) -> list[str]:
+        """What it cannot say."""
+        if not self.entries:
+            return ["There is no ledger, so who made what is not known; the next command that writes begins one."]
+        if self.ledger.found_at is None:
+            return []
+        found = sum(entry.kind == "found" for entry in self.entries)
+        return [
+            f"The ledger was begun at {self.ledger.found_at} over a lake that was there: {found} artefacts were found, "
+            "and who made them is not recorded."
+        ]
+
+
+def read_record(store: Store, published: Head | None = None) -> Record:
+    """Read a ledger anew, whatever this process knows of it.
+
+    Parameters
+    ----------
+    published
+        A head that was written down elsewhere.
+    """
+    ledger, entries, faults = examine(store.keeper.lines())
+    told = [Difference(fault, everywhere=True) for fault in faults]
+    if published is not None and not ledger.holds(published):
+        there = f"has {len(ledger.hashes)} entries" if published.sequence > len(ledger.hashes) else "has another hash"
+        told.append(
+            Difference(
+                f"the ledger is not the one whose head was {published}: at that entry it {there}, so it was rewritten "
+                "or cut since",
+                everywhere=True,
+            )
+        )
+    return Record(ledger, tuple(entries), tuple(told))
+
+
+def reconcile(store: Store, ledger: Ledger) -> Iterator[Difference]:
+    """Yield what lies in a store and was not recorded, and what was recorded and lies there otherwise or not at all."""
+    if not ledger.hashes:
+        return
+    there = set(store.present())
+    for key in sorted(there, key=str):
+        try:
+            artifact = store.look(*key)
+        except ClimbError as error:
+            yield Difference(str(error), *key)
+            continue
+        if artifact is not None and not ledger.knows(key, artifact.digest):
+            yield Difference(f"{unknown(ledger, key, store.where(artifact))}", *key)
+    for key, recorded in ledger.recorded.items():
+        if key not in there:
+            yield Difference(
+                f"{artefact_name(*key[:2])} ({key[2]}) was recorded by entry {recorded[-1].head.sequence} of the "
+                "ledger and is not there: it was removed by hand, or its writer died just before it came; `climb up` "
+                "makes what is needed again, and `climb ledger accept` records that the rest may be missing",
+                *key,
+            )
+    yield from _references(store, ledger)
+
+
+def _references(store: Store, ledger: Ledger) -> Iterator[Difference]:
+    for place in sorted({*ledger.moves, *store.referred()}, key=str):
+        try:
+            named = store.named(*place)
+        except CorruptArtifact as error:
+            yield Difference(str(error), *place, ledger.named(place))
+            continue
+        if not ledger.agrees(place, named):
+            sentence = strange_reference(ledger, place, named)
+            if named is None:
+                sentence = f"the reference of {artefact_name(*place)} is gone: {sentence}; run `climb up`"
+            yield Difference(sentence, *place, ledger.named(place))
+
+
+def run_facts_differ(artifact: Artifact, ledger: Ledger, digest: str) -> bool:
+    """Return whether what is said of the run that made an artefact is not what was recorded."""
+    recorded = [one.run for one in ledger.recorded.get(artifact.key, ()) if one.manifest == artifact.digest]
+    return bool(recorded) and None not in recorded and digest not in recorded
+
+
+def strange_nodes(folder: Path, named: list[Key], ledger: Ledger) -> Iterator[Difference]:
+    """Yield what the lineage of an exported bundle names and the ledger does not know."""
+    if not ledger.hashes or ledger.found_at is not None:
+        return
+    for key in named:
+        if key not in ledger.recorded and key not in ledger.removed:
+            name = artefact_name(*key[:2])
+            yield Difference(f"{folder} rests on {name} ({key[2]}), which is in no entry of the ledger", *key)

@@ -1,0 +1,176 @@
+"""Keeping a ledger: reading what others have appended, and appending, in one chain for all processes and hosts.
+
+What belongs here: what is the same wherever the ledger lies, and that of a folder. That of a bucket is
+`climb_assets.store.ledger.object_keeper`, what an entry says `climb_assets.store.ledger.chain`.
+"""
+
+import contextlib
+import os
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from climb_assets.errors import CorruptLedger
+from climb_assets.store.artifacts import sha256_text
+from climb_assets.store.files import append_durably, make_folder
+from climb_assets.store.ledger.chain import BEGUN, HEALED, TORN, Head, Ledger, write_line
+from climb_assets.store.ledger.records import now
+from climb_assets.store.locks import hold
+
+Record = Mapping[str, Any]
+
+_keepers: dict[str, "Keeper"] = {}
+_opening = threading.Lock()
+
+
+def keeper_of(place: str, open_keeper: Callable[[], "Keeper"]) -> "Keeper":
+    """Return the keeper of a place: one a process, which reads each entry once."""
+    with _opening:
+        if place not in _keepers:
+            _keepers[place] = open_keeper()
+        return _keepers[place]
+
+
+class Keeper(ABC):
+    """The ledger of one place as this process knows it."""
+
+    def __init__(self) -> None:
+        self._ledger = Ledger()
+        self._loaded = False
+        self._mutex = threading.RLock()
+
+    def known(self) -> Ledger:
+        """Return the ledger as this process read it last."""
+        return self._ledger if self._loaded else self.refresh()
+
+    def refresh(self) -> Ledger:
+        """Return the ledger as it is now.
+
+        Raises
+        ------
+        CorruptLedger
+            It was changed, or cut while this process ran.
+        """
+        with self._mutex:
+            self._read_on()
+            self._loaded = True
+            return self._ledger
+
+    def append(self, records: Sequence[Record], lies_there: Callable[[], Iterable[Record]]) -> list[Head]:
+        """Append entries, one after another and on the disk when this returns; return the head that each makes.
+
+        Parameters
+        ----------
+        lies_there
+            Records of what the store holds: a ledger that begins where something lies already begins with it.
+        """
+        with self._mutex:
+            return self._append(records, lies_there)[-len(records) :]
+
+    @abstractmethod
+    def lines(self) -> Iterator[bytes]:
+        """Yield every line as it lies there now, for whoever trusts nothing that was read before."""
+
+    @abstractmethod
+    def _read_on(self) -> None:
+        """Take in what was appended since this was asked last."""
+
+    @abstractmethod
+    def _append(self, records: Sequence[Record], lies_there: Callable[[], Iterable[Record]]) -> list[Head]:
+        """Append entries; see `append`."""
+
+    def _take(self, lines: bytes) -> None:
+        """Take in lines that were appended.
+
+        Raises
+        ------
+        CorruptLedger
+            They do not follow what is known.
+        """
+        try:
+            self._ledger.extend(lines.splitlines())
+        except CorruptLedger as error:
+            raise CorruptLedger(f"{error}; run `climb verify`") from None
+
+    def _write(self, records: Sequence[Record], lies_there: Callable[[], Iterable[Record]]) -> tuple[bytes, list[Head]]:
+        """Return the lines that follow what is known, and the head that each makes."""
+        before, lines, heads = self._ledger.head, [], []
+        if before == Head():
+            found = list(lies_there())
+            records = [{"kind": BEGUN, "time": now(), "found": len(found)}, *found, *records]
+        for record in records:
+            line, before = write_line(record, before)
+            lines.append(line)
+            heads.append(before)
+        return b"".join(lines), heads
+
+
+class FileKeeper(Keeper):
+    """The ledger in a file of a folder, one entry a line.
+
+    Parameters
+    ----------
+    file, lock
+        Where it lies, and what is locked while somebody appends. Where there are no locks, two who append at one
+        instant part the chain, which is then found.
+    """
+
+    def __init__(self, file: Path, lock: Path) -> None:
+        super().__init__()
+        self.file, self._lock = file, lock
+        self._offset = 0
+        self._identity: int | None = None
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield every line; see `Keeper.lines`. The last one may be torn, of a writer who was killed."""
+        with contextlib.suppress(FileNotFoundError), self.file.open("rb") as stream:
+            for line in stream:
+                yield line.removesuffix(b"\n") if line.endswith(b"\n") else TORN + line
+
+    def _read_on(self) -> None:
+        try:
+            with self.file.open("rb") as stream:  # opening it asks NFS anew, where a look at its size may be old
+                self._read(stream)
+        except FileNotFoundError:
+            if self._offset:
+                raise CorruptLedger(f"{self.file} was removed while this process ran; run `climb verify`") from None
+
+    def _read(self, stream: BinaryIO) -> None:
+        stat, before = os.fstat(stream.fileno()), self._ledger.head
+        if (stat.st_ino, stat.st_size) == (self._identity, self._offset):
+            return
+        if stat.st_ino != self._identity or stat.st_size < self._offset:
+            self._ledger, self._offset, self._identity = Ledger(), 0, stat.st_ino
+        stream.seek(self._offset)
+        data = stream.read()
+        whole = data[: data.rfind(b"\n") + 1]
+        self._take(whole)
+        self._offset += len(whole)
+        if not self._ledger.holds(before):
+            raise CorruptLedger(f"{self.file} was cut or rewritten while this process ran; run `climb verify`")
+
+    def _append(self, records: Sequence[Record], lies_there: Callable[[], Iterable[Record]]) -> list[Head]:
+        with hold(self._lock):
+            self._read_on()
+            torn = self._cut_torn_line()
+            lines, heads = self._write([*torn, *records], lies_there)
+            make_folder(self.file.parent)
+            append_durably(self.file, lines)
+            self._read_on()
+        return heads
+
+    def _cut_torn_line(self) -> list[Record]:
+        """Cut what a killed writer left of a line behind the last whole one; return the record of that."""
+        try:
+            with self.file.open("rb+") as stream:
+                stream.seek(self._offset)
+                left = stream.read()
+                if not left:
+                    return []
+                stream.truncate(self._offset)
+                os.fsync(stream.fileno())
+        except FileNotFoundError:
+            return []
+        return [{"kind": HEALED, "time": now(), "bytes": len(left), "sha256": sha256_text(left.decode("latin-1"))}]
