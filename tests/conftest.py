@@ -1,10 +1,12 @@
 """What every test can use: a small corpus of three sources, a tiny real encoder, a project that lies in a folder."""
 
+import contextlib
 import json
 import os
 import shutil
 import sqlite3
 import subprocess
+import sys
 from pathlib import Path
 
 # Libraries read it when they load. Threads that wait for work spin, and there are as many processes as cores.
@@ -25,6 +27,13 @@ os.environ.pop("DAGSTER_HOME", None)  # an instance of whoever runs the tests is
 from climb_assets.config import Config
 from climb_assets.config_file import load_config
 from climb_assets.graph.materializer import Materializer
+
+with contextlib.suppress(ImportError):  # some libraries bring it along and import it at some time
+    import absl.logging
+
+    # At each run Dagster has all handlers closed, and this one closes its stream with it, unless that is one of sys's
+    # of the moment: within a CliRunner, pytest's own is not.
+    absl.logging.get_absl_handler().python_handler.setStream(sys.__stderr__)
 
 hypothesis.settings.register_profile("climb", deadline=None)  # how fast a machine is fails no test
 hypothesis.settings.load_profile("climb")
