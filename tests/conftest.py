@@ -28,6 +28,8 @@ from climb_assets.config import Config
 from climb_assets.config_file import load_config
 from climb_assets.graph.materializer import Materializer
 
+sys.dont_write_bytecode = False  # or the assertions of every file would be rewritten anew
+
 with contextlib.suppress(ImportError):  # some libraries bring it along and import it at some time
     import absl.logging
 
@@ -42,7 +44,8 @@ FINISHED = "finished"  # a file that says that the project beside it is whole, a
 # The files of minutes; first those that need no finished project, while one process makes it for the others.
 LONGEST = (
     *("test_servers.py", "test_kept.py", "test_crashes.py", "test_swarm.py", "test_run_plan.py", "test_edits.py"),
-    *("test_ray.py", "test_cli_garbage.py", "test_drift.py", "test_cli.py", "test_summary.py"),
+    *("test_ray.py", "test_object_store.py", "test_carried.py", "test_stop_rule.py", "test_cells.py"),
+    *("test_cli_garbage.py", "test_ask_and_tell.py", "test_drift.py", "test_cli.py", "test_summary.py"),
 )
 WORDS = {
     "first": [
