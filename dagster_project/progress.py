@@ -114,6 +114,7 @@ class Reporter:
 
     def __init__(self) -> None:
         self._stream = copy_of_stderr()
+        self._owned = self._stream is not sys.stderr  # of now: others may put another in its place
         self._terminal = self._stream.isatty()
         self._lock = threading.RLock()
         self._bar: tqdm | None = None
@@ -135,7 +136,7 @@ class Reporter:
         self._showing.join()
         with self._lock:
             self._take_bar_away()
-            if self._stream is not sys.stderr:
+            if self._owned:
                 self._stream.close()
 
     def line(self, text: str) -> None:

@@ -1,10 +1,12 @@
 """What every test can use: a small corpus of three sources, a tiny real encoder, a project that lies in a folder."""
 
+import contextlib
 import json
 import os
 import shutil
 import sqlite3
 import subprocess
+import sys
 from pathlib import Path
 
 # Libraries read it when they load. Threads that wait for work spin, and there are as many processes as cores.
@@ -26,6 +28,15 @@ from climb_assets.config import Config
 from climb_assets.config_file import load_config
 from climb_assets.graph.materializer import Materializer
 
+sys.dont_write_bytecode = False  # or the assertions of every file would be rewritten anew
+
+with contextlib.suppress(ImportError):  # some libraries bring it along and import it at some time
+    import absl.logging
+
+    # At each run Dagster has all handlers closed, and this one closes its stream with it, unless that is one of sys's
+    # of the moment: within a CliRunner, pytest's own is not.
+    absl.logging.get_absl_handler().python_handler.setStream(sys.__stderr__)
+
 hypothesis.settings.register_profile("climb", deadline=None)  # how fast a machine is fails no test
 hypothesis.settings.load_profile("climb")
 
@@ -33,7 +44,8 @@ FINISHED = "finished"  # a file that says that the project beside it is whole, a
 # The files of minutes; first those that need no finished project, while one process makes it for the others.
 LONGEST = (
     *("test_servers.py", "test_kept.py", "test_crashes.py", "test_swarm.py", "test_run_plan.py", "test_edits.py"),
-    *("test_ray.py", "test_cli_garbage.py", "test_drift.py", "test_cli.py", "test_summary.py"),
+    *("test_ray.py", "test_object_store.py", "test_carried.py", "test_stop_rule.py", "test_cells.py"),
+    *("test_cli_garbage.py", "test_ask_and_tell.py", "test_drift.py", "test_cli.py", "test_summary.py"),
 )
 WORDS = {
     "first": [

@@ -3,13 +3,11 @@
 import csv
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
+from click.testing import CliRunner, Result
 
 from climb_assets.audit.bundle_export import export_bundle
 from climb_assets.audit.garbage import collect_garbage
@@ -17,7 +15,7 @@ from climb_assets.audit.verification import verify_lake
 from climb_assets.graph.planner import make_plan
 from climb_assets.tables import read_table
 from climb_assets.training.domain_tokens import DOMAIN_TOKENS
-from dagster_project.cli import WAITING
+from dagster_project.cli import WAITING, main
 from tests.dagster_project.conftest import assets
 from tests.dagster_project.test_kept import open_project
 
@@ -26,34 +24,14 @@ pytestmark = pytest.mark.slow
 BEST = 0.5  # share of the first domain that everything is best at
 MOST_ROUNDS = 10
 
-
-class Outcome(NamedTuple):
-    """How a command ended, and what it said."""
-
-    exit_code: int
-    stdout: str
-    stderr: str
-
-    @property
-    def output(self) -> str:
-        """All that it said."""
-        return self.stdout + self.stderr
-
-
-Climb = Callable[..., Outcome]
+Climb = Callable[..., Result]
 
 
 @pytest.fixture
 def climb(project: Path) -> Climb:
     """Return the command line on a project whose proxies people train."""
     open_project(project, proxy={"trainer": "ask"})
-    command = [sys.executable, "-m", "dagster_project.cli", "--config", str(project / "climb.yaml")]
-
-    def run(*arguments: object) -> Outcome:
-        done = subprocess.run([*command, *map(str, arguments)], capture_output=True, text=True, check=False)
-        return Outcome(done.returncode, done.stdout, done.stderr)
-
-    return run
+    return lambda *arguments: CliRunner().invoke(main, ["--config", str(project / "climb.yaml"), *map(str, arguments)])
 
 
 def measure(folder: Path) -> Path:
@@ -76,7 +54,7 @@ def write(path: Path, rows: list[dict[str, str]]) -> None:
         table.writerows(rows)
 
 
-def answer(climb: Climb, folder: Path) -> Outcome:
+def answer(climb: Climb, folder: Path) -> Result:
     """Answer everything that is asked."""
     assert climb("ask", "--out", folder).exit_code == 0
     return climb("tell", measure(folder), "--by", "a cluster", "--metric", "eval-1")

@@ -290,6 +290,13 @@ def test_a_port_that_is_taken_is_said_before_anything_is_started(fresh_project: 
     assert not (fresh_project / "data_lake" / "dagster_home").exists()
 
 
+def test_a_command_closes_no_stream_of_the_process_that_calls_it(fresh_project: Path) -> None:
+    before = sys.stderr
+    pytest.importorskip("absl.logging")  # a run of Dagster has each handler of logging closed
+    assert climb(fresh_project, "up", "--to", "tokenizer").exit_code == 0
+    assert sys.stderr is before and not before.closed
+
+
 def test_a_closed_standard_error_stops_nothing(fresh_project: Path) -> None:
     command = f"{sys.executable} -m dagster_project.cli --config {fresh_project}/climb.yaml plan 2>&-"
     done = subprocess.run(["sh", "-c", command], stdout=subprocess.PIPE, text=True, timeout=120)

@@ -3,13 +3,15 @@
 import json
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.remote_origin import InProcessCodeLocationOrigin
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load_target import WorkspaceFileTarget, WorkspaceLoadTarget
 
 from climb_assets.config_file import load_config
 from climb_assets.errors import ConfigError
@@ -149,6 +151,33 @@ def test_dagster_calls_a_reported_lake_fresh(materializer: Materializer, project
         assert stale_for_dagster(project) == {}
 
 
+class InThisProcess(WorkspaceLoadTarget):
+    """The code locations that workspace.yaml names, loaded here and not by a process of each."""
+
+    def create_origins(self) -> list[InProcessCodeLocationOrigin]:
+        """Return them as they are now."""
+        named = WorkspaceFileTarget([str(ROOT / "workspace.yaml")]).create_origins()
+        return [
+            InProcessCodeLocationOrigin(one.loadable_target_origin, location_name=one.location_name) for one in named
+        ]
+
+
+def ask_dagster(project: Path, question: str) -> dict[str, Any]:
+    """Return what the web server's schema answers, as its page asks."""
+    from dagster_graphql.schema import create_schema
+
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        open_instance(project / "data_lake") as instance,
+    ):
+        patch.setenv("CLIMB_CONFIG", str(project / "climb.yaml"))
+        patch.delitem(sys.modules, "definitions", raising=False)  # as Dagster names it: of another configuration
+        with WorkspaceProcessContext(instance, InThisProcess()) as workspace:
+            answer = create_schema().execute(question, context_value=workspace.create_request_context())
+    assert not answer.errors and answer.data, answer.errors
+    return dict(answer.data)
+
+
 def stale_for_dagster(project: Path, *only: str) -> dict[str, Any]:
     """Return every partition, or those of some assets, that Dagster does not call fresh, and why, as in its UI."""
     materializer = Materializer(load_config(project / "climb.yaml"))
@@ -159,20 +188,7 @@ def stale_for_dagster(project: Path, *only: str) -> dict[str, Any]:
         partition = f"(partition: {json.dumps(key)})" if key else ""
         shown = f"staleStatus{partition} staleCauses{partition} {{reason}}"
         questions.append(f'a{number}: assetNodes(assetKeys: [{{path: ["{asset}"]}}]) {{{shown}}}')
-    answer = subprocess.run(
-        [
-            Path(sys.executable).with_name("dagster-graphql"),
-            "-w",
-            ROOT / "workspace.yaml",
-            "-t",
-            f"{{{' '.join(questions)}}}",
-        ],
-        env={**os.environ, "CLIMB_CONFIG": str(project / "climb.yaml")},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    (line,) = [line for line in answer.stdout.splitlines() if line.startswith('{"data"')]
-    found = [node for (node,) in json.loads(line)["data"].values()]
+    answer = ask_dagster(project, f"{{{' '.join(questions)}}}")
+    found = [node for (node,) in answer.values()]
     assert len(found) == len(asked)
     return {name: node for name, node in zip(asked, found, strict=True) if node["staleStatus"] != "FRESH"}

@@ -117,6 +117,14 @@ def test_without_a_terminal_there_is_a_line_now_and_then(monkeypatch: pytest.Mon
     assert len(lines) < 20
 
 
+def test_a_stream_that_is_not_its_own_stays_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()  # no file of the operating system, so there is no copy of it
+    monkeypatch.setattr(sys, "stderr", stream)
+    with Reporter():
+        monkeypatch.setattr(sys, "stderr", io.StringIO())  # as a caller does that takes what is printed
+    assert not stream.closed
+
+
 def test_a_run_is_told_beside_whoever_was_told_before(materializer: Materializer) -> None:
     heard: list[tuple[str, int, int]] = []
     told: list[str] = []

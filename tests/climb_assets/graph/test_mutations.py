@@ -11,6 +11,7 @@ from climb_assets.config_base import Section
 from climb_assets.graph.code_identity import LEFT_OUT, CodeReader
 
 ASSETS = tuple(FUNCTIONS.values())
+Code = dict[str, str]
 
 
 @pytest.fixture(scope="module")
@@ -26,18 +27,22 @@ def reader(copy: Path) -> CodeReader:
 
 
 @pytest.fixture(scope="module")
-def before(reader: CodeReader) -> dict[str, str]:
-    """Return the code of all assets together."""
-    return reader.code_of(*ASSETS)
+def before(reader: CodeReader) -> dict[tuple[str, ...], Code]:
+    """Return the code of each asset, the shortest first, and that of all together at the end."""
+    each = {(function,): reader.code_of(function) for function in ASSETS}
+    return dict(sorted(each.items(), key=lambda item: len(item[1]))) | {ASSETS: reader.code_of(*ASSETS)}
 
 
-def changes(reader: CodeReader, before: dict[str, str], path: Path, module: str) -> Iterator[bool]:
+def changes(reader: CodeReader, before: dict[tuple[str, ...], Code], path: Path, module: str) -> Iterator[bool]:
     """Yield for each value in a module, returned ones first, whether the code of an asset changes if it is negated."""
     source = path.read_bytes()
+    shortest = next((one for one, code in before.items() if module in code), ASSETS)  # a quarter of the time of all
     try:
         for edit in sorted(edits_of(module, source), key=lambda edit: not edit.returned):
             path.write_bytes(edit.text)
-            yield reader.code_of(*ASSETS) != before
+            yield any(
+                reader.code_of(*functions) != before[functions] for functions in dict.fromkeys((shortest, ASSETS))
+            )
     finally:
         path.write_bytes(source)
 
