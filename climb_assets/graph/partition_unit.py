@@ -30,7 +30,8 @@ class MakePartition:
     Parameters
     ----------
     config, listing
-        What it is made by, and the raw folder as it was seen when the work was planned.
+        What it is made by, and what was seen of its own shard when the work was planned: that of all, sent with the
+        unit of each, would grow with their square.
     code
         Of each asset, in the order of the graph, the code that the work was planned with.
     """
@@ -102,12 +103,22 @@ def _make_chain(climb: Materializer, assets: tuple[str, ...], keys: Sequence[str
                 yield climb.make(asset, key)
         return
     code = {asset: code_at_start(*SPEC[asset].functions) for asset in assets}
-    units = [MakePartition(config, climb.listing(), code, key) for key in keys]
+    seen = climb.listing()
+    units = [MakePartition(config, _of_shard(seen, key), code, key) for key in keys]
     tell = partial(climb.progress, ", ".join(assets))
     tell(0, len(units))
     with closing(executor.map(units, resources, tell)) as done:
         for _, made in done:
             yield from made
+
+
+def _of_shard(listing: Listing, shard: str) -> Listing:
+    """Return what a listing says of one shard."""
+    shards, unsettled, stamps = (
+        {shard: of_all[shard]} if shard in of_all else {}
+        for of_all in (listing.shards, listing.unsettled, listing.stamps)
+    )
+    return Listing(shards, (), unsettled, stamps)
 
 
 def _make_parts(

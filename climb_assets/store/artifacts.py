@@ -12,6 +12,7 @@ import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -150,7 +151,7 @@ class Artifact:
         summary: dict[str, Any] = self.manifest["summary"]
         return summary
 
-    @property
+    @cached_property
     def run(self) -> Mapping[str, Any]:
         """What may differ between equal runs: seconds, throughput, host; empty where the file is lost."""
         return read_run_facts(self.store.localise(self, RUN_FACTS))
@@ -197,7 +198,7 @@ class Artifact:
         self.folder()
         self.verify_manifest()
 
-    @property
+    @cached_property
     def environment(self) -> Mapping[str, str]:
         """What it was made in, by name; empty where that was not recorded."""
         recorded: dict[str, str] = self.run.get("environment", {})
