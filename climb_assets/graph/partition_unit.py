@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from climb_assets.config import Config
 from climb_assets.corpus.raw_files import Listing
@@ -19,6 +20,8 @@ from climb_assets.graph.assets import SPEC
 from climb_assets.graph.code_identity import code_at_start
 from climb_assets.graph.materializer import Made, Materializer
 from climb_assets.graph.spec import load_function
+
+Said = TypeVar("Said", bound=Path | str)
 
 SHARD_BYTES = 2 * 2**30  # torch and the libraries of the encoder, a part of a shard
 
@@ -114,11 +117,11 @@ def _make_chain(climb: Materializer, assets: tuple[str, ...], keys: Sequence[str
 
 def _of_shard(listing: Listing, shard: str) -> Listing:
     """Return what a listing says of one shard."""
-    shards, unsettled, stamps = (
-        {shard: of_all[shard]} if shard in of_all else {}
-        for of_all in (listing.shards, listing.unsettled, listing.stamps)
-    )
-    return Listing(shards, (), unsettled, stamps)
+    return Listing(_only(listing.shards, shard), (), _only(listing.unsettled, shard), _only(listing.stamps, shard))
+
+
+def _only(of_all: Mapping[str, Said], shard: str) -> dict[str, Said]:
+    return {shard: of_all[shard]} if shard in of_all else {}
 
 
 def _make_parts(
