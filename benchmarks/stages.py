@@ -1,10 +1,11 @@
 """Megabytes a processor second and peak memory of each stage from raw shards to the data set, as the corpus grows.
 
-Corpora of several sizes are written from a lake's raw files, over and over with other numbers in them, as one shard and
-as many. Each asset is made by `Materializer.make`, as `climb up` does, in a process of its own with one thread, so that
-its peak is its own; embeddings are static vectors, as their cost is the encoder's (encoder_backends.py). The data set
-is of the domains in equal parts. datatrove reads, filters, signs and tokenises the smallest corpus, where it is
-installed.
+Corpora of several sizes are written from a lake's raw files, over and over with their words in other orders, as one
+shard and as many. Each asset is made by `Materializer.make`, as `climb up` does, in a process of its own with one
+thread, so that its peak is its own, mapped files included; embeddings are static vectors, as their cost is the
+encoder's (encoder_backends.py). The data set is of the domains in equal parts. datatrove reads, filters, signs and
+tokenises the same files of the smallest corpus, where it is installed; what it takes only to read them is taken off the
+last three. FOLDER/measured.jsonl keeps what was measured, and a later run goes on from it.
 
     climb demo-corpus --whole
     python benchmarks/stages.py --lake data_lake/demo --folder FOLDER [--sizes 50 200 800] [--json]
@@ -32,7 +33,9 @@ STAGES = (
     *("cluster_assignments", "cluster_statistics", "domains", "domain_supply", "taxonomy_drift", "training_tokens"),
     DATA_SET,
 )
+READING = "read alone"
 PEERS = {
+    READING: "raw_shards",
     "read": "corpus_shards",
     "filter": "quality_scores",
     "sign": "document_signatures",
@@ -41,23 +44,25 @@ PEERS = {
 
 
 def read_records(raw: Path) -> Iterator[dict[str, Any]]:
-    """Yield the records of a lake's raw files, in turn from each file, over and over, no text twice."""
+    """Yield the records of a lake's raw files in an order of chance, over and over with their words in other orders.
+
+    So a small corpus has the sources and the lengths of a large one, and no text is near another for being used again.
+    """
+    import numpy as np
     import zstandard
 
-    files = []
+    records = []
     for path in sorted(raw.glob("*.jsonl.zst")):
         with path.open("rb") as stream, zstandard.ZstdDecompressor().stream_reader(stream) as plain:
-            files.append([json.loads(line) for line in plain.read().splitlines()])
+            records += [json.loads(line) for line in plain.read().splitlines()]
     for turn in range(10**6):
-        for place in range(max(map(len, files))):
-            for records in files:
-                if place < len(records):
-                    record = records[place]
-                    changed = (
-                        record["text"] if not turn else f"{turn}. {record['text'].replace(' the ', f' the {turn} ')}"
-                    )
-                    article = f"{turn} {record.get('article')}"
-                    yield {"text": changed, "source": record.get("source"), "licence": "any", "article": article}
+        chance = np.random.default_rng(turn)
+        for place in chance.permutation(len(records)):
+            record = records[place]
+            words = record["text"].split(" ")
+            text = " ".join(words[word] for word in chance.permutation(len(words))) if turn else record["text"]
+            article = f"{turn} {record.get('article')}"
+            yield {"text": text, "source": record.get("source"), "licence": "any", "article": article}
 
 
 def lay_out(lake: Path, folder: Path, megabytes: int, shards: int) -> Path:
@@ -89,7 +94,7 @@ def lay_out(lake: Path, folder: Path, megabytes: int, shards: int) -> Path:
 
 
 def measure_stage(config: Path, asset: str) -> dict[str, float]:
-    """Make all partitions of an asset in this process; return the seconds and the peak of its memory."""
+    """Make all partitions of an asset in this process; return its seconds, its peak of memory and what it stored."""
     from climb_assets.config_file import load_config
     from climb_assets.graph.assets import SPEC
     from climb_assets.graph.materializer import Materializer
@@ -102,7 +107,9 @@ def measure_stage(config: Path, asset: str) -> dict[str, float]:
         for partition in climb.partitions(SPEC[asset]):
             climb.make(asset, partition)
     seconds = processor_seconds() - started
-    return {"seconds": seconds, "peak_mib": peak_bytes() / 2**20}
+    made = config.parent / (DATA_SET if asset == DATA_SET else f"artifacts/{asset}")
+    stored = sum(path.stat().st_size for path in made.rglob("*") if path.is_file())
+    return {"seconds": seconds, "peak_mib": peak_bytes() / 2**20, "stored": stored}
 
 
 def peak_bytes() -> int:
@@ -151,6 +158,7 @@ def measure_peer(step: str, config: Path) -> dict[str, float]:
     out = str(folder / "peer" / step)
     [tokenizer] = folder.glob("artifacts/tokenizer/**/tokenizer.json")
     steps = {
+        READING: lambda: [],
         "read": lambda: [ParquetWriter(out)],
         "filter": lambda: [GopherQualityFilter(), C4QualityFilter(filter_no_terminal_punct=False)],
         "sign": lambda: [MinhashDedupSignature(out, MinhashConfig())],
@@ -163,7 +171,7 @@ def measure_peer(step: str, config: Path) -> dict[str, float]:
         documents = work(documents)
     for _ in documents or ():
         pass
-    return {"seconds": processor_seconds() - started}
+    return {"seconds": processor_seconds() - started, "peak_mib": peak_bytes() / 2**20}
 
 
 def run_alone(*arguments: str) -> dict[str, float]:
@@ -177,24 +185,51 @@ def run_alone(*arguments: str) -> dict[str, float]:
     return found
 
 
+class Measured:
+    """What was measured in a folder: a line each, kept as soon as it is known."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / "measured.jsonl"
+        lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
+        self.rows = {tuple(row["what"]): row for row in map(json.loads, lines)}
+
+    def ask(self, what: tuple[Any, ...], *arguments: str) -> dict[str, Any]:
+        """Return what is known of it, else measure it."""
+        if what not in self.rows:
+            self.rows[what] = {"what": what, **run_alone(*arguments)}
+            with self.path.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(self.rows[what]) + "\n")
+        return self.rows[what]
+
+
 def run(lake: Path, folder: Path, sizes: list[int]) -> list[dict[str, Any]]:
-    """Return a row for each stage: its speed and peak with each corpus, those of one shard first."""
+    """Return a row for each stage: speed, peak and what is stored with each corpus, those of one shard first."""
     rows: dict[str, dict[str, Any]] = {stage: {"stage": stage} for stage in STAGES}
-    for size in sizes:
-        for shards in (1, MANY):
+    measured = Measured(folder)
+    for shards in (1, MANY):
+        for size in sizes:
             config = lay_out(lake, folder / f"{size}-{shards}", size, shards)
+            raw = sum(path.stat().st_size for path in (config.parent / "raw").iterdir())
+            name = f"{size} MB, {'one' if shards == 1 else 'many'}"
             for stage in STAGES:
-                found = run_alone("--stage", stage, "--config", str(config))
-                name = f"{size} MB, {'one' if shards == 1 else 'many'}"
+                found = measured.ask((size, shards, stage), "--stage", stage, "--config", str(config))
                 rows[stage] |= {f"MB/s, {name}": round(size / found["seconds"], 1)}
                 rows[stage] |= {f"MiB, {name}": round(found["peak_mib"])}
-                print(size, shards, stage, found, file=sys.stderr, flush=True)
+                rows[stage]["stored a raw byte"] = round(found["stored"] / raw, 3)
+    for row in rows.values():
+        peaks = [value for column, value in row.items() if column.startswith("MiB")]
+        row["most MiB by least"] = round(max(peaks) / min(peaks), 2)
+    reading = 0.0
     for step, stage in PEERS.items():
+        arguments = ("--peer", step, "--config", str(folder / f"{sizes[0]}-1" / "climb.yaml"))
         try:
-            found = run_alone("--peer", step, "--config", str(folder / f"{sizes[0]}-1" / "climb.yaml"))
-            rows[stage]["datatrove, MB/s"] = round(sizes[0] / found["seconds"], 1)
+            seconds = measured.ask((sizes[0], 1, f"datatrove: {step}"), *arguments)["seconds"]
         except RuntimeError as error:
             print(f"datatrove does not {step}: {error}", file=sys.stderr)
+            continue
+        rows[stage]["datatrove, MB/s"] = round(sizes[0] / (seconds if step == "read" else seconds - reading), 1)
+        reading = seconds if step == READING else reading
     return list(rows.values())
 
 

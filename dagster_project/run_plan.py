@@ -7,7 +7,7 @@ import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 
 import dagster as dg
 
@@ -58,7 +58,11 @@ class Run:
 
     def makes(self, item: StaleItem) -> bool:
         """Return whether it makes what an item of a plan names."""
-        return item.asset in self.assets and (item.partition is None or item.partition in self.partitions)
+        return item.asset in self.assets and (item.partition is None or item.partition in self._partitions)
+
+    @cached_property
+    def _partitions(self) -> frozenset[str]:
+        return frozenset(self.partitions)
 
 
 def bring_up_to_date(
@@ -272,7 +276,8 @@ def _execute(job: dg.JobDefinition, instance: dg.DagsterInstance, run: Run, repo
     if unknown := _unknown(run, keys):
         raise CorpusError(_say_gone(unknown))
     if len(run.partitions) > 1:
-        known = [key for key in keys if key in run.partitions]
+        wanted = frozenset(run.partitions)
+        known = [key for key in keys if key in wanted]
         tags |= {RANGE_START: known[0], RANGE_END: known[-1], PARTITIONS: json.dumps(list(run.partitions))}
     try:
         outcome = subset.execute_in_process(

@@ -245,10 +245,9 @@ def packages_of(*functions: str) -> frozenset[str]:
     return _CLIMB.packages_of(*functions)
 
 
+@functools.cache
 def code_at_start(*functions: str) -> dict[str, str]:
-    """Return the code of functions as this process runs it.
-
-    A process goes on running what it has imported, so the disk is looked at once, when code is first asked for.
+    """Return the code of functions as this process runs it: what it has imported, so the disk is looked at once.
 
     Raises
     ------
@@ -258,7 +257,7 @@ def code_at_start(*functions: str) -> dict[str, str]:
     code = _at_start().find(functions).code
     if changed := sorted(code.keys() & _at_start().changed_since(BEGUN_NS)):
         raise ComputeError(f"the source code of {', '.join(changed)} was changed after this process began; start again")
-    return dict(code)
+    return code
 
 
 def packages_at_start(function: str) -> frozenset[str]:

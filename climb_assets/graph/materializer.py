@@ -100,12 +100,14 @@ class Materializer:
             if entry.asset == "raw_corpus" or not entry.used(self.config):
                 continue
             upstream = SPEC[entry.asset]
-            keys = self.partitions(upstream)
             if upstream.dimension is None:
                 yield entry, None
-            elif entry.reach == "same":
+                continue
+            if entry.reach == "same":  # as most are: no partition is looked for among all
                 yield entry, partition
-            elif entry.reach == "all":
+                continue
+            keys = self.partitions(upstream)
+            if entry.reach == "all":
                 yield from ((entry, key) for key in keys)
             elif entry.reach in ("first", "last"):
                 yield entry, keys[0 if entry.reach == "first" else -1]

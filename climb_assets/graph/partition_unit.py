@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from climb_assets.config import Config
 from climb_assets.corpus.raw_files import Listing
@@ -20,6 +21,8 @@ from climb_assets.graph.code_identity import code_at_start
 from climb_assets.graph.materializer import Made, Materializer
 from climb_assets.graph.spec import load_function
 
+Said = TypeVar("Said", bound=Path | str)
+
 SHARD_BYTES = 2 * 2**30  # torch and the libraries of the encoder, a part of a shard
 
 
@@ -30,7 +33,8 @@ class MakePartition:
     Parameters
     ----------
     config, listing
-        What it is made by, and the raw folder as it was seen when the work was planned.
+        What it is made by, and what was seen of its own shard when the work was planned: that of all, sent with the
+        unit of each, would grow with their square.
     code
         Of each asset, in the order of the graph, the code that the work was planned with.
     run_id
@@ -105,12 +109,22 @@ def _make_chain(climb: Materializer, assets: tuple[str, ...], keys: Sequence[str
                 yield climb.make(asset, key)
         return
     code = {asset: code_at_start(*SPEC[asset].functions) for asset in assets}
-    units = [MakePartition(config, climb.listing(), code, key, climb.run_id) for key in keys]
+    seen = climb.listing()
+    units = [MakePartition(config, _of_shard(seen, key), code, key, climb.run_id) for key in keys]
     tell = partial(climb.progress, ", ".join(assets))
     tell(0, len(units))
     with closing(executor.map(units, resources, tell)) as done:
         for _, made in done:
             yield from made
+
+
+def _of_shard(listing: Listing, shard: str) -> Listing:
+    """Return what a listing says of one shard."""
+    return Listing(_only(listing.shards, shard), (), _only(listing.unsettled, shard), _only(listing.stamps, shard))
+
+
+def _only(of_all: Mapping[str, Said], shard: str) -> dict[str, Said]:
+    return {shard: of_all[shard]} if shard in of_all else {}
 
 
 def _make_parts(

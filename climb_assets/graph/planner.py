@@ -208,7 +208,8 @@ def _elsewhere(materializer: Materializer, fresh: Iterable[Artifact]) -> Iterato
     found: dict[Difference, Counter[str]] = {}
     for artifact in fresh:
         now = materializer.environment(SPEC[artifact.asset]).as_record()
-        if before := artifact.environment:  # else it was made before environments were recorded
+        before = artifact.environment  # empty: it was made before environments were recorded
+        if before and before != now:
             for difference in differences(before, now):
                 found.setdefault(difference, Counter())[artifact.asset] += 1
     yield from (Elsewhere(difference, partitions) for difference, partitions in found.items())
@@ -304,7 +305,8 @@ def _differences(spec: Spec, artifact: Artifact, order: Order, redone: list[str]
     """Return what differs for certain; inputs that will be redone are left out, they may come out unchanged."""
     manifest = artifact.manifest
     causes = [Cause("code", name) for name in _changed(manifest["code"], order.code)]
-    causes += [Cause("config", name) for name in _changed(_flat(manifest["config"]), _flat(order.config))]
+    if manifest["config"] != order.config:
+        causes += [Cause("config", name) for name in _changed(_flat(manifest["config"]), _flat(order.config))]
     before, now = artifact.environment, order.environment
     causes += [
         Cause("environment", f"{name} {before.get(name, 'not recorded')} -> {now[name]}")
@@ -323,6 +325,8 @@ def _differences(spec: Spec, artifact: Artifact, order: Order, redone: list[str]
 
 
 def _changed(before: Any, after: Any) -> list[str]:
+    if before == after:
+        return []
     return sorted(
         key for key in {*before, *after} if key not in before or key not in after or before[key] != after[key]
     )

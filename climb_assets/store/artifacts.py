@@ -13,6 +13,7 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -159,7 +160,7 @@ class Artifact:
         summary: dict[str, Any] = self.manifest["summary"]
         return summary
 
-    @property
+    @cached_property
     def run(self) -> Mapping[str, Any]:
         """What may differ between equal runs: seconds, throughput, host; empty where the file is lost."""
         return read_run_facts(self.store.localise(self, RUN_FACTS))
@@ -206,7 +207,7 @@ class Artifact:
         self.folder()
         self.verify_manifest()
 
-    @property
+    @cached_property
     def environment(self) -> Mapping[str, str]:
         """What it was made in, by name; empty where that was not recorded."""
         recorded: dict[str, str] = self.run.get("environment", {})

@@ -14,6 +14,7 @@ import errno
 import hashlib
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -44,6 +45,10 @@ class LocalStore(Store):
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root).resolve()
+        self._here = threading.local()  # `seen`: the references that this thread has read in a glance
+
+    def __reduce__(self) -> tuple[type["LocalStore"], tuple[Path]]:
+        return LocalStore, (self.root,)  # it goes to workers with what they are given
 
     def __str__(self) -> str:
         return str(self.root)
@@ -100,11 +105,12 @@ class LocalStore(Store):
     def files(self, artifact: Artifact) -> Mapping[str, int]:
         """Return the size in bytes of every file in an artefact's folder, by its name."""
         found = {}
-        for folder, _, names in os.walk(artifact.path, onerror=_raise_unless_gone):
+        root = os.fspath(artifact.path)
+        for folder, _, names in os.walk(root, onerror=_raise_unless_gone):
+            below = "" if folder == root else folder.removeprefix(root)[1:] + "/"
             for name in names:
-                path = Path(folder, name)
                 with contextlib.suppress(FileNotFoundError):
-                    found[path.relative_to(artifact.path).as_posix()] = path.stat().st_size
+                    found[below + name] = os.stat(f"{folder}/{name}").st_size  # noqa: PTH116 (half the time)
         return found
 
     def localise(self, artifact: Artifact, name: str, *, again: bool = False) -> Path:
@@ -138,10 +144,25 @@ class LocalStore(Store):
 
     def named(self, asset: str, partition: str | None, *, now: bool = False) -> str | None:
         """Return the fingerprint that the reference names, or None; see `Store.named`."""
+        seen: dict[tuple[str, str | None], str | None] | None = getattr(self._here, "seen", None)
+        if seen is not None and not now and (asset, partition) in seen:
+            return seen[asset, partition]
         try:
-            return read_reference(self._reference(asset, partition))
+            found = read_reference(self._reference(asset, partition))
         except FileNotFoundError:
-            return None
+            found = None
+        if seen is not None:
+            seen[asset, partition] = found
+        return found
+
+    @contextlib.contextmanager
+    def glance(self) -> Iterator[None]:
+        """Read each reference once; see `Store.glance`."""
+        self._here.seen = {}
+        try:
+            yield
+        finally:
+            self._here.seen = None
 
     def swap(self, asset: str, partition: str | None, expected: str | None, new: str | None) -> bool:
         """Let the reference name `new` if it names `expected` now; see `Store.swap`.
@@ -153,7 +174,7 @@ class LocalStore(Store):
         with self.lease(moving(asset)) as alone:
             for left in path.parent.glob(f".*{UNFINISHED}") if alone else ():  # of a writer that was killed
                 left.unlink(missing_ok=True)
-            if self.named(asset, partition) != expected:
+            if self.named(asset, partition, now=True) != expected:
                 return False
             if new != expected:
                 self.record([moved(self.ledger(), (asset, partition), new, expected)])
@@ -219,10 +240,10 @@ class LocalStore(Store):
         return self.root / "unfinished" / order.fingerprint
 
     def _folder(self, asset: str, partition: str | None) -> Path:
-        return self.root / "artifacts" / asset / (partition or UNPARTITIONED)
+        return Path(f"{self.root}/artifacts/{asset}/{partition or UNPARTITIONED}")  # by "/", several times the time
 
     def _reference(self, asset: str, partition: str | None) -> Path:
-        return self.root / "refs" / asset / (partition or UNPARTITIONED)
+        return Path(f"{self.root}/refs/{asset}/{partition or UNPARTITIONED}")
 
     def _open(self, path: Path) -> Artifact | None:
         try:

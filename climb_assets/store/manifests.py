@@ -5,6 +5,7 @@ promises is `climb_assets.store.artifacts`.
 """
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -37,7 +38,7 @@ def parse_manifest(data: bytes, where: Path | str) -> dict[str, Any]:
     if not isinstance(manifest, dict):
         raise CorruptArtifact(f"{where} is no manifest but a {type(manifest).__name__}; {AGAIN}")
     for key, is_right in _SHAPE.items():
-        if key not in {*manifest, *LATER} or not is_right(manifest.get(key)):
+        if not (key in manifest or key in LATER) or not is_right(manifest.get(key)):
             raise CorruptArtifact(f"{where} is no manifest: its {key!r} is missing or of another kind; {AGAIN}")
     return manifest
 
@@ -79,13 +80,26 @@ def read_run_facts(path: Path) -> dict[str, Any]:
 
 
 def _parse(data: bytes, where: Path | str) -> Any:
+    """Return a JSON value that could be hashed again: its numbers are finite, its texts have no lone surrogates."""
     try:
-        value = json.loads(data)
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()  # or it could not be hashed again
+        text = data.decode()
+        value = _DECODER.decode(text)
+        if "\\u" in text:  # elsewhere a surrogate is no UTF-8
+            json.dumps(value, ensure_ascii=False).encode()
         return value
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
         reason = "it is nested too deep" if isinstance(error, RecursionError) else printable(str(error), 80)
         raise CorruptArtifact(f"{where} is not JSON ({reason}); {AGAIN}") from None
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(f"{number} is no finite number")
+    return value
+
+
+_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)
 
 
 def _is_text(value: Any) -> bool:
@@ -102,7 +116,7 @@ def _is_files(value: Any) -> bool:
 
 def _is_file(item: tuple[str, Any]) -> bool:
     name, record = item
-    inside = not Path(name).is_absolute() and ".." not in Path(name).parts and "\0" not in name
+    inside = not name.startswith("/") and ".." not in name.split("/") and "\0" not in name
     return inside and isinstance(record, dict) and type(record.get("bytes")) is int and _is_text(record.get("sha256"))
 
 

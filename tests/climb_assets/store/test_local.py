@@ -429,3 +429,13 @@ def test_data_version_depends_on_names_and_contents_only(tmp_path_factory, conte
 def test_data_version_ignores_the_order_of_files() -> None:
     files = {"a": {"sha256": "1"}, "b": {"sha256": "2"}}
     assert data_version_of(files) == data_version_of(dict(reversed(files.items())))
+
+
+def test_a_glance_answers_by_what_was_seen_first(tmp_path: Path) -> None:
+    lake = LocalStore(tmp_path)
+    assert lake.swap("domains", None, None, "first")
+    with lake.glance():
+        assert lake.reference("domains", None) == "first"
+        assert LocalStore(lake.root).swap("domains", None, "first", "second")
+        assert lake.reference("domains", None) == "first"
+    assert lake.reference("domains", None) == "second"
