@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from climb_assets.config import Config
-from climb_assets.config_file import CONFIG_VARIABLE
+from climb_assets.config_file import CONFIG_VARIABLE, find_config
 from climb_assets.corpus.raw_place import describe_unsettled
 from climb_assets.device_faults import device_fault
 from climb_assets.errors import ClimbError, WaitingForResults
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # FAISS' threads would spin against the workers' on few cores
 
-ROOT = Path(__file__).parents[1]
 CHECK_FAILED, TO_PUT_RIGHT, WAITING = 1, 2, 3
 GRACE = 2.0  # seconds in which DuckDB may heed that a query is interrupted; inside one function call it does not
 
@@ -78,7 +77,12 @@ class OneSentence(click.Group):
 
 
 @click.group(cls=OneSentence, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option("--config", "path", type=click.Path(path_type=Path), help="Configuration file; default: climb.yaml.")
+@click.option(
+    "--config",
+    "path",
+    type=click.Path(path_type=Path),
+    help="Configuration file; default: climb.yaml here or in the nearest folder above.",
+)
 @click.pass_context
 def main(context: click.Context, path: Path | None) -> None:
     """Find in which proportions to train on a corpus (CLIMB), as a graph of Dagster assets.
@@ -221,7 +225,7 @@ def sql(query: str, as_json: bool) -> None:
 @click.option("--token", "make_token", is_flag=True, help="Let in only who has the printed token, or $CLIMB_UI_TOKEN.")
 def ui(port: int, read_only: bool, hosts: tuple[str, ...], make_token: bool) -> None:
     """Serve Dagster's web UI and daemon on loopback, until interrupted."""
-    from dagster_project.server import ADDRESS, become_server, prepare_lake, require_free
+    from dagster_project.server import ADDRESS, become_server, prepare_lake, require_free, workspace_of
     from dagster_project.ui_token import address_to_open, choose_token
 
     token = choose_token(make=make_token)
@@ -231,8 +235,9 @@ def ui(port: int, read_only: bool, hosts: tuple[str, ...], make_token: bool) -> 
     click.echo(
         f"Starting the Dagster UI, which takes most of a minute; then it answers on {address} (end it with Ctrl-C)"
     )
-    environment = prepare_lake(config, notice)
-    become_server(ROOT / "workspace.yaml", port, environment, token=token, read_only=read_only, hosts=hosts)
+    path = find_config().resolve()
+    environment = prepare_lake(config, notice) | {CONFIG_VARIABLE: str(path)}
+    become_server(workspace_of(path.parent), port, environment, token=token, read_only=read_only, hosts=hosts)
 
 
 @main.command(**_example("climb audit general"))
