@@ -29,6 +29,7 @@ from dagster_project.cli_demo import demo_corpus, fetch_encoder, fetch_tasks
 from dagster_project.cli_export import export
 from dagster_project.cli_garbage import collect
 from dagster_project.cli_options import json_option, notice, require_objective
+from dagster_project.cli_project import init
 from dagster_project.cli_swarm import export_swarm
 from dagster_project.cli_taxonomy import classify, export_taxonomy
 from dagster_project.interrupts import ended_after, run_interruptibly
@@ -277,6 +278,7 @@ def verify(as_json: bool) -> None:
     sys.exit(CHECK_FAILED if outcome.differences else 0)
 
 
+main.add_command(init)
 main.add_command(ask)
 main.add_command(tell)
 main.add_command(classify)

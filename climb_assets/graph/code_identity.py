@@ -11,8 +11,7 @@ imported; how is `climb_assets.graph.definitions`, and what a function reaches `
   reached through the names of fields as well (``climb.config.proxy.steps`` names no class). Where an object of it is
   made, all of it counts, and so do the sections in it: their defaults are then in no configuration.
 
-What is not followed: attributes of objects, as whoever makes one names its class; changes to variables of another
-module; docstrings.
+Not followed: attributes of objects, as whoever makes one names its class; changes of another module's variables.
 """
 
 import functools
@@ -79,6 +78,7 @@ LEFT_OUT: dict[str, str] = {
     "search.figures": "draws",
     "search.replay": "repeats searches over tables of runs, for a benchmark",
     "search.telling": "refuses what cannot be taken; what is told enters by its content",
+    "setup.*": "comes before a run, and makes nothing of it",
     "store.artifacts:Artifact": "hands out files as they were put down",
     "store.artifacts:Draft": "holds what is put down",
     "store.artifacts:Order": "holds what a fingerprint is made from",
