@@ -28,8 +28,15 @@ from dagster_project.cli_ask import ask, tell
 from dagster_project.cli_demo import demo_corpus, fetch_encoder, fetch_tasks
 from dagster_project.cli_export import export
 from dagster_project.cli_garbage import collect
-from dagster_project.cli_options import json_option, notice, require_objective
-from dagster_project.cli_project import init
+from dagster_project.cli_options import (
+    CHECK_FAILED,
+    TO_PUT_RIGHT,
+    WAITING,
+    json_option,
+    notice,
+    require_objective,
+)
+from dagster_project.cli_project import check, init
 from dagster_project.cli_swarm import export_swarm
 from dagster_project.cli_taxonomy import classify, export_taxonomy
 from dagster_project.interrupts import ended_after, run_interruptibly
@@ -43,7 +50,6 @@ if TYPE_CHECKING:
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # FAISS' threads would spin against the workers' on few cores
 
-CHECK_FAILED, TO_PUT_RIGHT, WAITING = 1, 2, 3
 GRACE = 2.0  # seconds in which DuckDB may heed that a query is interrupted; inside one function call it does not
 
 
@@ -122,6 +128,7 @@ def _asset(context: click.Context, parameter: click.Parameter, value: str | None
 @yes_option
 def up(to: str | None, profile: str | None, yes: bool) -> None:
     """Materialise what is stale, in order; the second time it does nothing and says so."""
+    from dagster_project.answer_text import describe_answers
     from dagster_project.progress import Reporter
     from dagster_project.summary_text import describe
 
@@ -133,7 +140,8 @@ def up(to: str | None, profile: str | None, yes: bool) -> None:
         click.echo(f"{update.reported} artefact(s) were reported to Dagster again; their events were missing.")
     nothing = "Nothing is stale." if to is None else f"Nothing is stale up to {to}."
     click.echo(f"{update.made} partition(s) materialised." if update.made else nothing)
-    click.echo(printable_lines(describe(materializer)))
+    answers = describe_answers(materializer, "climb report" if "report" in main.commands else "climb status")
+    click.echo(printable_lines(answers or describe(materializer)))
 
 
 def _bring_up_to_date(materializer: Materializer, to: str | None, reporter: "Reporter", *, yes: bool) -> "Update":
@@ -279,6 +287,7 @@ def verify(as_json: bool) -> None:
 
 
 main.add_command(init)
+main.add_command(check)
 main.add_command(ask)
 main.add_command(tell)
 main.add_command(classify)

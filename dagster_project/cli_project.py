@@ -1,18 +1,28 @@
-"""The command of `climb` that begins a project.
+"""The commands of `climb` that begin a project and look whether it is ready.
 
 What belongs here: arguments and printing; the work is done by `climb_assets.setup`.
 """
 
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from tabulate import tabulate
 
+from climb_assets.config import Config
 from climb_assets.printable import printable
+from dagster_project.cli_options import CHECK_FAILED, json_option, notice
+from dagster_project.private_files import load_privately
+from dagster_project.strict_json import to_json
 
 if TYPE_CHECKING:
     from climb_assets.setup.first_settings import FirstSettings
     from climb_assets.setup.raw_sample import RawSample
+    from climb_assets.setup.readiness import Finding
+    from climb_assets.setup.stage_costs import StageCost
 
 SHOWN = 8  # sources, and entries that are no shards, by name
 CACHE_BYTES = 10**9  # of files of a bucket that are fetched to be looked at
@@ -84,3 +94,60 @@ def _describe(where: str, sample: "RawSample", settings: "FirstSettings") -> lis
     lines.append(f"Profile {settings.profile}: {TAKES[settings.profile]}.")
     lines.append(f"The mixture is to be good at held-out text of {len(tasks)} sources: {', '.join(tasks)}.")
     return [line[:1].upper() + line[1:] for line in lines]
+
+
+@click.command(epilog="Example: climb check --json")
+@click.option("--quick", is_flag=True, help="Look only; measure no speeds.")
+@json_option
+def check(quick: bool, as_json: bool) -> None:
+    """See before anything long whether all is there, and measure what each stage will take; exit 1 if not."""
+    from climb_assets.setup.first_settings import open_as_it_is
+    from climb_assets.setup.readiness import look_at_project
+    from climb_assets.setup.stage_costs import measure_costs, sample_and_time, total_of
+
+    config = load_privately(notice=notice)
+    sample, reading = sample_and_time(open_as_it_is(config), config)
+    findings = look_at_project(config, sample)
+    missing = [one for one in findings if one.state == "missing"]
+    measured = not quick and not any(one.what in ("files", "packages", "corpus") for one in missing)
+    costs = measure_costs(config, sample, reading, notice) if measured else []
+    if as_json:
+        facts = {"ready": not missing, "findings": [asdict(one) for one in findings]}
+        click.echo(to_json(facts | {"costs": [asdict(one) for one in costs], "seconds": total_of(costs)}))
+    else:
+        for line in [*_describe_findings(findings), *_describe_costs(config, costs, quick=quick)]:
+            click.echo(line)
+    sys.exit(CHECK_FAILED if missing else 0)
+
+
+def _describe_findings(findings: "Sequence[Finding]") -> list[str]:
+    """Return a line for each finding, and what mends it."""
+    marks = {"good": "ok", "doubtful": "look", "missing": "MISSING"}
+    width = max(len(one.what) for one in findings)
+    lines = []
+    for one in findings:
+        lines.append(f"{marks[one.state]:<8}{one.what:<{width}}  {printable(one.says, 600)}")
+        if one.cure:
+            lines.append(f"{'':<{width + 10}}-> {one.cure}")
+    return lines
+
+
+def _describe_costs(config: Config, costs: "Sequence[StageCost]", *, quick: bool) -> list[str]:
+    """Return what each stage will take, all of them, and the next command."""
+    from climb_assets.environment import resolve_device
+    from climb_assets.setup.stage_costs import between, cores_in_words, total_of
+
+    if not costs:
+        told = "not measured, as --quick says" if quick else "measured once nothing is missing: `climb check` again"
+        return ["", f"What it will take is {told}."]
+    computes = cores_in_words(resolve_device(config.runtime.device))
+    rows = [[cost.stage, cost.in_words(), cost.work] for cost in costs]
+    return [
+        "",
+        f"What it will take from an empty lake, by a sample that was measured just now on {computes}:",
+        tabulate(rows, tablefmt="plain"),
+        f"Together {between(*total_of(costs))}, and some minutes for what was not measured: clusters, predictors, the "
+        "data set and its audit.",
+        "",
+        "Next: climb up",
+    ]

@@ -13,6 +13,7 @@ from climb_assets.config import Config, Corpus
 from climb_assets.config_corpus import Settle
 from climb_assets.config_file import PROFILES
 from climb_assets.config_yaml import read_yaml
+from climb_assets.corpus.raw_opening import open_raw
 from climb_assets.corpus.raw_place import RawPlace
 from climb_assets.errors import ConfigError, CorpusError
 from climb_assets.setup.raw_sample import RawSample, find_text_column, in_bytes, sample_raw
@@ -68,6 +69,11 @@ def choose_profile(text_bytes: float, cores: int, device: str) -> str:
 def sampling_settings(corpus: Corpus) -> Corpus:
     """Return settings by which raw files are looked at as they are now, also those that changed a moment ago."""
     return corpus.model_copy(update={"settle": Settle(seconds=0)})
+
+
+def open_as_it_is(config: Config) -> RawPlace:
+    """Return the place of a project's raw files, which are looked at as they are now; see `sampling_settings`."""
+    return open_raw(config.model_copy(update={"corpus": sampling_settings(config.corpus)}))
 
 
 def look_at(place: RawPlace, profile: str, raw: Path | str) -> tuple[RawSample, str]:

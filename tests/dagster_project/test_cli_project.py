@@ -1,5 +1,6 @@
 """`climb init`: from a folder of text to a project, and what is refused in one sentence."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,33 @@ def test_what_is_no_corpus_is_refused_in_one_sentence(raw: Path, tmp_path: Path)
     assert "lies in" in refused(init(raw / "mine", "--raw", raw))
     assert "is a file; name a folder" in refused(init(raw / "proofs.jsonl", "--raw", raw))
     assert not (tmp_path / "mine").exists()
+
+
+def check(project: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(main, ["--config", str(project / "climb.yaml"), "check", *arguments])
+
+
+def test_check_says_that_all_is_there_and_what_it_will_take(finished_once: Path) -> None:
+    result = check(finished_once)
+    assert result.exit_code == 0, result.output
+    assert "MISSING" not in result.stdout and result.stdout.endswith("Next: climb up\n")
+    for stage in ("read the corpus", "embed it", "proxies of the search", "confirmation", "target models"):
+        assert stage in result.stdout
+    assert "Together " in result.stdout
+
+
+def test_check_ends_with_1_where_something_is_missing(raw: Path, tmp_path: Path) -> None:
+    init(tmp_path / "mine", "--raw", raw)
+    result = check(tmp_path / "mine")
+    assert result.exit_code == 1, result.output
+    assert "MISSING files" in result.stdout and "-> climb fetch-encoder" in result.stdout
+    assert "measured once nothing is missing" in result.stdout
+    facts = json.loads(check(tmp_path / "mine", "--json").stdout)
+    assert not facts["ready"] and facts["costs"] == []
+    (files,) = [one for one in facts["findings"] if one["state"] == "missing"]
+    assert (files["what"], files["cure"]) == ("files", "climb fetch-encoder")
+
+
+def test_check_told_to_be_quick_measures_nothing(finished_once: Path) -> None:
+    facts = json.loads(check(finished_once, "--quick", "--json").stdout)
+    assert facts["ready"] and facts["costs"] == []
