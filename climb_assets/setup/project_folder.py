@@ -165,6 +165,6 @@ def _readme(sample: RawSample, commands: Sequence[Command]) -> str:
 ```
 
 Then `climb status` shows the answer again and all that it rests on, `climb ui` shows it in a browser, and
-`climb export general --format hf` writes the data set. `climb COMMAND --help` says more. Everything that is made lies
+`climb export general` writes the data set. `climb COMMAND --help` says more. Everything that is made lies
 under `{LAKE}/`; the raw files are only read.
 """
