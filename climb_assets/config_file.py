@@ -19,9 +19,30 @@ from climb_assets.errors import ConfigError
 from climb_assets.printable import printable
 
 CONFIG_VARIABLE = "CLIMB_CONFIG"
+CONFIG_FILE = "climb.yaml"
 PROFILES = Path(__file__).parent / "profiles"
 MODEL = ({"size"}, {"start"}, {"hidden", "layers", "heads", "intermediate"})  # ways to name a model
 WHOLE = ("tasks", "objectives")  # replaced as a whole: a user's list of tasks is not added to the profile's
+
+
+def find_config() -> Path:
+    """Return the configuration file: ``$CLIMB_CONFIG``, else the ``climb.yaml`` of this folder or the nearest above it.
+
+    Raises
+    ------
+    ConfigError
+        There is none.
+    """
+    if named := os.environ.get(CONFIG_VARIABLE):
+        return Path(named)
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / CONFIG_FILE).is_file():
+            return folder / CONFIG_FILE
+    raise ConfigError(
+        f"no {CONFIG_FILE} in {here} or above it; begin a project by `climb init FOLDER --raw PATH`, go to its folder, "
+        "or name a file with --config"
+    )
 
 
 def load_config(path: Path | None = None, profile: str | None = None) -> Config:
@@ -30,7 +51,7 @@ def load_config(path: Path | None = None, profile: str | None = None) -> Config:
     Parameters
     ----------
     path
-        The YAML file; default: ``$CLIMB_CONFIG``, else ``climb.yaml`` beside the packages.
+        The YAML file; default: see `find_config`.
     profile
         Overrides the file's profile.
 
@@ -39,7 +60,7 @@ def load_config(path: Path | None = None, profile: str | None = None) -> Config:
     ConfigError
         Names the key that is wrong and what to do.
     """
-    path = Path(path or os.environ.get(CONFIG_VARIABLE) or Path(__file__).parents[1] / "climb.yaml").resolve()
+    path = (path or find_config()).resolve()
     values = read_yaml(path, "give another with --config")
     name = profile or values.get("profile", "demo")
     known = sorted(p.stem for p in PROFILES.glob("*.yaml"))

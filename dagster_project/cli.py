@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from climb_assets.config import Config
-from climb_assets.config_file import CONFIG_VARIABLE
+from climb_assets.config_file import CONFIG_VARIABLE, find_config
 from climb_assets.corpus.raw_place import describe_unsettled
 from climb_assets.device_faults import device_fault
 from climb_assets.errors import ClimbError, WaitingForResults
@@ -29,7 +29,8 @@ from dagster_project.cli_audit import audit
 from dagster_project.cli_demo import demo_corpus, fetch_encoder, fetch_tasks
 from dagster_project.cli_export import export
 from dagster_project.cli_garbage import collect
-from dagster_project.cli_options import json_option, notice
+from dagster_project.cli_options import TO_PUT_RIGHT, WAITING, json_option, notice
+from dagster_project.cli_project import check, init
 from dagster_project.cli_swarm import export_swarm
 from dagster_project.cli_taxonomy import classify, export_taxonomy
 from dagster_project.cli_update import update_with_consent, yes_option
@@ -41,8 +42,6 @@ from dagster_project.strict_json import to_json
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # FAISS' threads would spin against the workers' on few cores
 
-ROOT = Path(__file__).parents[1]
-TO_PUT_RIGHT, WAITING = 2, 3
 GRACE = 2.0  # seconds in which DuckDB may heed that a query is interrupted; inside one function call it does not
 
 
@@ -77,7 +76,12 @@ class OneSentence(click.Group):
 
 
 @click.group(cls=OneSentence, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option("--config", "path", type=click.Path(path_type=Path), help="Configuration file; default: climb.yaml.")
+@click.option(
+    "--config",
+    "path",
+    type=click.Path(path_type=Path),
+    help="Configuration file; default: climb.yaml here or in the nearest folder above.",
+)
 @click.pass_context
 def main(context: click.Context, path: Path | None) -> None:
     """Find in which proportions to train on a corpus (CLIMB), as a graph of Dagster assets.
@@ -115,6 +119,7 @@ def _asset(context: click.Context, parameter: click.Parameter, value: str | None
 @yes_option
 def up(to: str | None, profile: str | None, yes: bool) -> None:
     """Materialise what is stale, in order; the second time it does nothing and says so."""
+    from dagster_project.answer_text import describe_answers
     from dagster_project.progress import Reporter
     from dagster_project.summary_text import describe
 
@@ -126,7 +131,8 @@ def up(to: str | None, profile: str | None, yes: bool) -> None:
         click.echo(f"{update.reported} artefact(s) were reported to Dagster again; their events were missing.")
     nothing = "Nothing is stale." if to is None else f"Nothing is stale up to {to}."
     click.echo(f"{update.made} partition(s) materialised." if update.made else nothing)
-    click.echo(printable_lines(describe(materializer)))
+    answers = describe_answers(materializer, "climb report" if "report" in main.commands else "climb status")
+    click.echo(printable_lines(answers or describe(materializer)))
 
 
 @main.command(**_example("climb plan --json"))
@@ -198,7 +204,7 @@ def sql(query: str, as_json: bool) -> None:
 @click.option("--token", "make_token", is_flag=True, help="Let in only who has the printed token, or $CLIMB_UI_TOKEN.")
 def ui(port: int, read_only: bool, hosts: tuple[str, ...], make_token: bool) -> None:
     """Serve Dagster's web UI and daemon on loopback, until interrupted."""
-    from dagster_project.server import ADDRESS, become_server, prepare_lake, require_free
+    from dagster_project.server import ADDRESS, become_server, prepare_lake, require_free, workspace_of
     from dagster_project.ui_token import address_to_open, choose_token
 
     token = choose_token(make=make_token)
@@ -208,12 +214,15 @@ def ui(port: int, read_only: bool, hosts: tuple[str, ...], make_token: bool) -> 
     click.echo(
         f"Starting the Dagster UI, which takes most of a minute; then it answers on {address} (end it with Ctrl-C)"
     )
-    environment = prepare_lake(config, notice)
-    become_server(ROOT / "workspace.yaml", port, environment, token=token, read_only=read_only, hosts=hosts)
+    path = find_config().resolve()
+    environment = prepare_lake(config, notice) | {CONFIG_VARIABLE: str(path)}
+    become_server(workspace_of(path.parent), port, environment, token=token, read_only=read_only, hosts=hosts)
 
 
 main.add_command(verify)
 main.add_command(ledger)
+main.add_command(init)
+main.add_command(check)
 main.add_command(ask)
 main.add_command(audit)
 main.add_command(tell)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from climb_assets.config import Config
-from climb_assets.config_file import load_config
+from climb_assets.config_file import CONFIG_VARIABLE, find_config, load_config
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -22,9 +22,12 @@ def load_privately(profile: str | None = None, notice: Callable[[str], None] | N
     Parameters
     ----------
     notice
-        Is told of folders that other accounts can open.
+        Is told of folders that other accounts can open, and which file is read where it lies above this folder.
     """
-    config = load_config(profile=profile)
+    path = find_config()
+    if notice is not None and not os.environ.get(CONFIG_VARIABLE) and path.parent != Path.cwd():
+        notice(f"reading {path}")
+    config = load_config(path, profile)
     for advice in keep_private(config):
         if notice is not None:
             notice(advice)

@@ -23,6 +23,8 @@ from dagster_project.ui_token import TOKEN_VARIABLE
 from dagster_project.webserver import HOSTS_VARIABLE
 
 ADDRESS = "127.0.0.1"
+WORKSPACE = "workspace.yaml"
+OUR_WORKSPACE = Path(__file__).parent / "instance" / WORKSPACE  # of the installed package
 WEB_SERVER = "web server"
 PR_SET_PDEATHSIG = 1  # Linux' include/uapi/linux/prctl.h
 GRACE = 10.0  # seconds; the daemon may sit out a tick before it heeds a signal
@@ -47,6 +49,12 @@ def prepare_lake(config: Config, notice: Callable[[str], None]) -> dict[str, str
         materializer.raw.wait_until_settled(notice)
         synchronise_shards(instance, materializer)
     return {HOME_VARIABLE: str(prepare_home(config.lake))}
+
+
+def workspace_of(folder: Path) -> Path:
+    """Return what tells Dagster where its code is: the project's own workspace.yaml, else that of the package."""
+    own = folder / WORKSPACE
+    return own if own.is_file() else OUR_WORKSPACE
 
 
 def require_free(port: int) -> None:

@@ -45,7 +45,7 @@ def summarise(materializer: Materializer) -> dict[str, Any]:
         ),
         "noise": _noise(materializer),
         "fidelity": _fidelity(materializer),
-        "mixtures": {name: _mixture(materializer, name) for name in materializer.config.objectives},
+        "mixtures": {name: read_mixture(materializer, name) for name in materializer.config.objectives},
     }
 
 
@@ -159,7 +159,8 @@ def _fidelity(materializer: Materializer) -> dict[str, Any] | None:
     return {name: asdict(row) for name, row in rows.items()}
 
 
-def _mixture(materializer: Materializer, objective: str) -> dict[str, Any] | None:
+def read_mixture(materializer: Materializer, objective: str) -> dict[str, Any] | None:
+    """Return the answer of an objective with what it rests on; None where there is none."""
     artifact = materializer.store.current("optimal_mixture", objective)
     if artifact is None or "advice.json" not in artifact.manifest["files"]:  # made before answers were confirmed
         return None

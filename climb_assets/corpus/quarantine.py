@@ -22,6 +22,11 @@ _CURES = {
 _OTHERWISE = "mend or replace these files"
 
 
+def advise(reason: str) -> str:
+    """Return what to do about records of a reason."""
+    return _CURES.get(reason, _OTHERWISE)
+
+
 def explain_nothing_left(reasons: Mapping[str, int], details: Mapping[str, str] | None = None) -> str:
     """Return one sentence on a corpus of which no document is left.
 
@@ -37,6 +42,6 @@ def explain_nothing_left(reasons: Mapping[str, int], details: Mapping[str, str] 
     reason, count = max(reasons.items(), key=lambda item: (item[1], item[0]))
     shown = f" ({details[reason]})" if details and reason in details else ""
     return (
-        f"{count} of {sum(reasons.values())} records are {reason}{shown}: {_CURES.get(reason, _OTHERWISE)}; "
+        f"{count} of {sum(reasons.values())} records are {reason}{shown}: {advise(reason)}; "
         f"`climb up --to corpus_shards` and {QUERY} show the rest"
     )

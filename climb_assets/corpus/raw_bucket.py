@@ -180,6 +180,10 @@ class RawBucket(RawPlace):
         """Return the files of a shard, each to be fetched when it is asked for."""
         return {one.key: partial(self._localised, one) for one in self._listed(shard)}
 
+    def sizes(self, shard: str) -> dict[str, int]:
+        """Return the bytes of each file of a shard, as they were listed."""
+        return {one.key: one.bytes for one in self._listed(shard)}
+
     def _listed(self, shard: str) -> list[Listed]:
         """Return the objects of a shard that may hold documents, in path order, as they were last listed."""
         if shard not in self._shards:  # by another process

@@ -163,6 +163,14 @@ class RawFolder(RawPlace):
         names = {file: printable_name(file.path.relative_to(self.folder.absolute())) for file in found}
         return {name: partial(localise, file.target) for file, name in names.items() if not file.problem}
 
+    def sizes(self, shard: str) -> dict[str, int]:
+        """Return the bytes of each file of a shard that can be read."""
+        sizes = {}
+        for file in list_files(self.folder, shard, self.corpus.link_roots):
+            if not file.problem:
+                sizes[printable_name(file.path.relative_to(self.folder.absolute()))] = file.target.stat().st_size
+        return sizes
+
     def hash_again(self, name: str) -> str:
         """Return the SHA-256 of a raw file as it is now; see `RawPlace.hash_again`."""
         return hash_file((self.folder / name).resolve()).sha256

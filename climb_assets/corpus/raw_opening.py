@@ -5,7 +5,7 @@ What belongs here: which implementation `corpus.raw` asks for. What a place is, 
 
 from pathlib import Path
 
-from climb_assets.config import Config
+from climb_assets.config import Config, Corpus
 from climb_assets.corpus.raw_folder import RawFolder
 from climb_assets.corpus.raw_place import RawPlace
 
@@ -18,8 +18,19 @@ def open_raw(config: Config) -> RawPlace:
     ConfigError
         The package is missing that speaks to object stores.
     """
-    if isinstance(config.corpus.raw, Path):
-        return RawFolder(config.corpus)
+    return open_place(config.corpus, config.lake, round(config.runtime.cache_gigabytes * 1e9))
+
+
+def open_place(corpus: Corpus, lake: Path, cache_bytes: int) -> RawPlace:
+    """Return the place of raw files; see `open_raw`.
+
+    Parameters
+    ----------
+    lake, cache_bytes
+        Where files of a bucket are fetched to, and how many bytes of them stay.
+    """
+    if isinstance(corpus.raw, Path):
+        return RawFolder(corpus)
     from climb_assets.corpus.raw_bucket import RawBucket
 
-    return RawBucket(config.corpus, config.lake, round(config.runtime.cache_gigabytes * 1e9))
+    return RawBucket(corpus, lake, cache_bytes)

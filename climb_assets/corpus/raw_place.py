@@ -101,6 +101,16 @@ class RawPlace(ABC):
         """
 
     @abstractmethod
+    def sizes(self, shard: str) -> Mapping[str, int]:
+        """Return the bytes of each of `files`, without reading any.
+
+        Raises
+        ------
+        CorpusError
+            There is no such shard, or a part of it cannot be looked at.
+        """
+
+    @abstractmethod
     def hash_again(self, name: str) -> str:
         """Return the SHA-256 of a raw file as it is now, read again, by its path under the place.
 

@@ -4,13 +4,15 @@ What belongs here: seconds and bytes from a configuration and from the facts of 
 `climb_assets.graph.planner`.
 
 Training and scoring are by far the most of it and grow with tokens times parameters, so they are scaled by that against
-the rate of the models that were trained here; all else is taken to last as it did, and where its settings changed
-nobody knows.
+the rate of the models that were trained here, those nearest in size: a small one leaves a core half idle, so its rate
+would promise twice the time for a large one. All else is taken to last as it did, and where its settings changed nobody
+knows.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import log
 from statistics import fmean, median
 from typing import Any
 
@@ -28,6 +30,7 @@ Node = tuple[str, str | None]
 SCORING_TOKENS = "scoring_tokens"  # in the facts of a run of proxy_results; see `measure_scoring`
 KEPT_BYTES = 4  # a parameter of a kept one, in float32
 SEARCHING, SHARING = {"climb"}, {"regmix", "olmix"}  # baselines with a swarm of their own, and with one for all
+OF_AN_OBJECTIVE = SEARCHING | SHARING  # the others are one mixture for every objective, so their models are found again
 
 
 @dataclass(frozen=True)
@@ -77,8 +80,13 @@ def count_deciding(config: Config) -> int:
 
 
 def models_of(asset: str, partition: str | None, config: Config) -> list[Models]:
-    """Return the models that making a partition trains; none where it trains none."""
+    """Return the models that making a partition trains; none where it trains none.
+
+    Those that all objectives share count for the first one alone.
+    """
     search, baselines, target = config.search, set(config.baselines.mixtures), config.target
+    first = partition == next(iter(config.objectives))
+    own = baselines if first else baselines & OF_AN_OBJECTIVE
     every, deciding = len(config.tasks), count_deciding(config)
     match asset:
         case "proxy_results":
@@ -86,19 +94,19 @@ def models_of(asset: str, partition: str | None, config: Config) -> list[Models]
             repeated = search.anchors * search.repeats if number == 1 else 0
             found = [Models(search.iterations[number - 1] + repeated, config.proxy, deciding)]
         case "baseline_mixtures":
-            swarms = bool(baselines & SHARING) + len(baselines & SEARCHING)
+            swarms = (first and bool(baselines & SHARING)) + len(baselines & SEARCHING)
             found = [Models(swarms * sum(search.iterations), config.proxy, deciding)]
-            found += [Models(2 * ("doremi" in baselines), config.proxy, 0)]
+            found += [Models(2 * ("doremi" in own), config.proxy, 0)]
         case "confirmation_results":
             listed = search.choice.measured + 1 + (search.choice.average > 0)
-            asked = (listed + len(baselines)) * search.choice.seeds if search.choice.rule == "confirmed" else 0
+            asked = (listed + len(own)) * search.choice.seeds if search.choice.rule == "confirmed" else 0
             found = [Models(asked, config.proxy, deciding)]
         case "proxy_fidelity":
             mixtures = config.fidelity.mixtures + 2 if config.fidelity.mixtures else 0  # uniform and proportional too
             found = [Models(mixtures * config.fidelity.seeds, target.training, deciding)]
             found += [Models(mixtures, training, deciding) for training in config.fidelity.settings.values()]
         case "target_comparison":
-            found = [Models((1 + len(baselines)) * len(target.seeds), target.training, every)]
+            found = [Models((1 + len(own)) * len(target.seeds), target.training, every)]
         case _:
             found = []
     return [models for models in found if models.count]
@@ -118,7 +126,7 @@ class Estimates:
     store: Store
     current: Mapping[Node, Artifact | None]
     _averages: dict[str, float | None] = field(init=False, default_factory=dict)
-    _rates: dict[str, float | None] = field(init=False, default_factory=dict)
+    _rates: dict[str, dict[int, list[float]]] = field(init=False, default_factory=dict)
 
     def seconds(self, node: Node, *, changed: bool, renewed: bool = False) -> float | None:
         """Return the seconds that making a partition will take; None: nobody has measured anything like it.
@@ -177,30 +185,36 @@ class Estimates:
     def _rate(self, training: Training) -> float | None:
         """Return the tokens times parameters that are trained in a second on all that this machine may use.
 
-        It is that of models with the same trainer; None where none was measured.
+        It is that of models with the same trainer, of those that are nearest in size; None where none was measured.
         """
-        trainer = canonical_json(training.trained_by)
-        if trainer not in self._rates:
-            self._rates[trainer] = self._measure_rate(training)
-        return self._rates[trainer]
-
-    def _measure_rate(self, training: Training) -> float | None:
-        trainer = canonical_json(training.trained_by.get("trainer"))
-        device = resolve_device(self.config.runtime.device)
-        known = []
-        for model in self.store.all_of("proxy_models"):
-            run = model.run
-            if canonical_json(model.manifest["config"]["training"].get("trainer")) != trainer:
-                continue
-            if str(run.get("device", "")).startswith(device) and run.get("tokens_per_second", 0) > 0:
-                share = (run.get("threads") or 1) if device == "cpu" else 1
-                known.append(run["tokens_per_second"] * model.summary["parameters"] / share)
+        known = self._rates_by_size(training)
         if not known:
             return None
-        runtime, lanes = self.config.runtime, measure_capacity().cores if device == "cpu" else 1
-        if runtime.workers is not None and device == "cpu":
+        wanted = estimate_parameters(training, self.config.tokenizer.vocabulary)
+        nearest = min(known, key=lambda parameters: abs(log(parameters / max(wanted, 1))))
+        runtime, lanes = self.config.runtime, measure_capacity().cores if self._device == "cpu" else 1
+        if runtime.workers is not None and self._device == "cpu":
             lanes = min(lanes, runtime.workers * (runtime.threads or 1))
-        return float(median(known)) * lanes
+        return median(known[nearest]) * lanes
+
+    @cached_property
+    def _device(self) -> str:
+        return resolve_device(self.config.runtime.device)
+
+    def _rates_by_size(self, training: Training) -> dict[int, list[float]]:
+        """Return the rates, on one core or one GPU, of the models with the same trainer, by their parameters."""
+        trainer = canonical_json(training.trained_by.get("trainer"))
+        if trainer not in self._rates:
+            found: dict[int, list[float]] = {}
+            for model in self.store.all_of("proxy_models"):
+                run, parameters = model.run, model.summary["parameters"]
+                if canonical_json(model.manifest["config"]["training"].get("trainer")) != trainer:
+                    continue
+                if str(run.get("device", "")).startswith(self._device) and run.get("tokens_per_second", 0) > 0:
+                    share = (run.get("threads") or 1) if self._device == "cpu" else 1
+                    found.setdefault(parameters, []).append(run["tokens_per_second"] * parameters / share)
+            self._rates[trainer] = found
+        return self._rates[trainer]
 
     def _average(self, asset: str) -> float | None:
         """Return the seconds that the partitions of an asset took on average, worked out once."""

@@ -62,6 +62,7 @@ LEFT_OUT: dict[str, str] = {
     "search.figures": "draws",
     "search.replay": "repeats searches over tables of runs, for a benchmark",
     "search.telling": "refuses what cannot be taken; what is told enters by its content",
+    "setup.*": "comes before a run, and makes nothing of it",
     "store.artifacts:Artifact": "hands out files as they were put down",
     "store.artifacts:Draft": "holds what is put down",
     "store.artifacts:Order": "holds what a fingerprint is made from",

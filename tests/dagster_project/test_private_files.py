@@ -11,7 +11,7 @@ from climb_assets.config import Config
 from climb_assets.config_file import load_config
 from dagster_project import private_files
 from dagster_project.databases import HOME_VARIABLE
-from dagster_project.private_files import keep_private
+from dagster_project.private_files import keep_private, load_privately
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_it_tightens_the_umask_and_never_loosens_it(
 
 def test_whoever_loads_the_configuration_of_a_person_heeds_it() -> None:
     package = Path(private_files.__file__).parent
-    loading = {file.name for file in package.glob("*.py") if "import load_config" in file.read_text(encoding="utf-8")}
+    loading = {file.name for file in package.glob("*.py") if "load_config(" in file.read_text(encoding="utf-8")}
     assert loading == {"private_files.py"}
 
 
@@ -62,3 +62,15 @@ def test_a_folder_that_is_open_already_is_told_of_and_left(
     assert keep_private(configured(lake, private=True)) == []
     lake.chmod(0o755)
     assert keep_private(configured(lake, private=False)) == []
+
+
+def test_a_file_that_lies_above_this_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "climb.yaml").write_text("profile: smoke\n")
+    (tmp_path / "below").mkdir()
+    told: list[str] = []
+    monkeypatch.chdir(tmp_path)
+    load_privately(notice=told.append)
+    assert told == []
+    monkeypatch.chdir(tmp_path / "below")
+    load_privately(notice=told.append)
+    assert told == [f"reading {tmp_path / 'climb.yaml'}"]

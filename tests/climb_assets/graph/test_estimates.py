@@ -1,6 +1,7 @@
 """What work will cost: scaled where it scales, unknown where nobody has measured it."""
 
 from pathlib import Path
+from statistics import median
 
 import pytest
 import yaml
@@ -42,6 +43,40 @@ def test_the_models_of_the_paper_are_counted(paper: Config) -> None:
     assert models_of("proxy_fidelity", None, paper) == []
     (targets,) = models_of("target_comparison", "general", paper)
     assert (targets.count, targets.training.size) == (4 * 3, "1B")
+
+
+def test_models_that_all_objectives_share_count_once(tmp_path: Path) -> None:
+    path = tmp_path / "climb.yaml"
+    path.write_text("profile: smoke\nbaselines: {mixtures: [uniform, proportional, unimax, regmix, climb]}\n")
+    config = load_config(path)
+
+    def count(asset: str, objective: str) -> int:
+        return sum(one.count for one in models_of(asset, objective, config))
+
+    seeds = len(config.target.seeds)
+    assert count("target_comparison", "general") == 6 * seeds  # the answer and five baselines
+    assert count("target_comparison", "science") == 3 * seeds  # uniform, proportional and UniMax are the same mixtures
+    budget = sum(config.search.iterations)
+    assert [count("baseline_mixtures", name) for name in config.objectives] == [2 * budget, budget]  # one random swarm
+    assert count("confirmation_results", "general") - count("confirmation_results", "science") == (
+        3 * config.search.choice.seeds
+    )
+
+
+def test_the_rate_is_that_of_the_models_nearest_in_size(finished_once: Path, tmp_path: Path) -> None:
+    """A large model keeps a core busier than a small one: at the rate of proxies, targets would seem to take hours."""
+    materializer = Materializer(load_config(finished_once / "climb.yaml"))
+    config, store = materializer.config, materializer.store
+    rates: dict[int, list[float]] = {}
+    for model in store.all_of("proxy_models"):
+        rate = model.run["tokens_per_second"] * model.summary["parameters"] / model.run["threads"]
+        rates.setdefault(model.summary["parameters"], []).append(rate)
+    proxy, target = (median(rates[size]) for size in sorted(rates))
+    node = ("target_comparison", "general")
+    many = with_profile(finished_once, tmp_path, profile="smoke", target={"training": {"tokens": 10**9}})
+    seconds = Estimates(many, store, {node: None}).seconds(node, changed=True)
+    assert seconds == pytest.approx(models_of(*node, many)[0].work(512, 0.0) / target, rel=1e-6)
+    assert config.runtime.workers == 1 and proxy != target
 
 
 def test_what_was_never_measured_is_unknown(paper: Config) -> None:

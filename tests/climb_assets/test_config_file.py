@@ -1,0 +1,45 @@
+"""Which configuration a command reads: that of the folder where one stands, or the nearest above it."""
+
+from pathlib import Path
+
+import pytest
+
+from climb_assets.config_file import CONFIG_VARIABLE, find_config, load_config
+from climb_assets.errors import ConfigError
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder with a configuration, in a folder below which one stands."""
+    monkeypatch.delenv(CONFIG_VARIABLE, raising=False)
+    below = tmp_path / "project" / "notes" / "today"
+    below.mkdir(parents=True)
+    monkeypatch.chdir(below)
+    (tmp_path / "project" / "climb.yaml").write_text("profile: smoke\nlake: lake\ncorpus: {raw: texts}\n")
+    return tmp_path / "project"
+
+
+def test_the_nearest_file_above_is_read_and_its_paths_are_relative_to_it(project: Path) -> None:
+    config = load_config()
+    assert (config.profile, config.lake, config.corpus.raw) == ("smoke", project / "lake", project / "texts")
+
+
+def test_a_nearer_file_comes_first(project: Path) -> None:
+    (project / "notes" / "climb.yaml").write_text("profile: demo\n")
+    assert find_config() == project / "notes" / "climb.yaml"
+    (project / "notes" / "today" / "climb.yaml").mkdir()  # a folder is no configuration
+    assert find_config() == project / "notes" / "climb.yaml"
+
+
+def test_the_environment_comes_before_where_one_stands(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "other.yaml").write_text("profile: evening\n")
+    monkeypatch.setenv(CONFIG_VARIABLE, str(tmp_path / "other.yaml"))
+    assert load_config().profile == "evening"
+
+
+def test_where_there_is_none_it_says_how_to_begin(project: Path) -> None:
+    (project / "climb.yaml").unlink()
+    with pytest.raises(ConfigError, match=r"no climb.yaml in .*today or above it; begin a project by `climb init"):
+        find_config()
