@@ -31,6 +31,7 @@ from dagster_project.cli_export import export
 from dagster_project.cli_garbage import collect
 from dagster_project.cli_options import TO_PUT_RIGHT, WAITING, json_option, notice
 from dagster_project.cli_project import check, init
+from dagster_project.cli_report import report
 from dagster_project.cli_swarm import export_swarm
 from dagster_project.cli_taxonomy import classify, export_taxonomy
 from dagster_project.cli_update import update_with_consent, yes_option
@@ -230,6 +231,7 @@ main.add_command(classify)
 main.add_command(export)
 main.add_command(export_taxonomy)
 main.add_command(export_swarm)
+main.add_command(report)
 main.add_command(demo_corpus)
 main.add_command(fetch_encoder)
 main.add_command(fetch_tasks)

@@ -4,11 +4,12 @@ What belongs here: choosing what people see. Plots are drawn by the figures of t
 """
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -18,17 +19,20 @@ from climb_assets.clusters.figures import cluster_map
 from climb_assets.clusters.kmeans import read_centroids
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.spec import iteration_keys
-from climb_assets.search.figures import mixture_bars, predicted_vs_measured
+from climb_assets.pictures.plots import agreement, curves, mixture_columns
+from climb_assets.pictures.svg import stand_alone
 from climb_assets.search.proposal import read_candidates
 from climb_assets.search.search_state import read_knowledge, read_space
 from climb_assets.search.stop_rule import STOPPED
+from climb_assets.simplex.mixtures import FloatArray
 from climb_assets.store.artifacts import Artifact
 from climb_assets.tables import read_table
 from climb_assets.training.fidelity import in_words
-from climb_assets.training.figures import loss_curves
 from climb_assets.training.proxy_orders import MODELS
 from dagster_project.column_schema import table_facts
-from dagster_project.metadata_tables import facts, table_metadata
+from dagster_project.metadata_tables import facts, sentence_metadata, table_metadata
+from dagster_project.page_pictures import glance_of
+from dagster_project.sentences import sentence_of
 
 MAIN_TABLE = {  # whose columns and number of rows stand for the asset
     "corpus_shards": "documents.parquet",
@@ -50,6 +54,7 @@ MAIN_TABLE = {  # whose columns and number of rows stand for the asset
     "optimal_mixture": "weights.parquet",
     "target_comparison": "comparison.parquet",
 }
+WORDS, PICTURE = "In words", "Picture"  # some pages sort by name: capitals come first
 LEAST_WEIGHT = 0.005  # of a member that is named
 ORDER = {  # of a table's rows, where the file's is not what people look for
     ("optimal_mixture", "weights"): [("weight", "descending")],
@@ -77,12 +82,15 @@ def describe(climb: Materializer, artifact: Artifact, *, fresh: bool | None = No
     columns = table_facts(artifact.file(table), partitioned=artifact.partition is not None) if table else {}
     shown = show(climb, artifact) if show else {}
     others = facts(artifact) | computed | columns
-    return shown | {key: value for key, value in others.items() if key not in shown}
+    first = {WORDS: sentence_metadata(sentence_of(artifact))}
+    if picture := glance_of(climb, artifact):
+        first |= {PICTURE: dg.MetadataValue.md(picture)}
+    return first | shown | {key: value for key, value in others.items() if key not in shown}
 
 
-def image_metadata(png: bytes) -> dg.MetadataValue:
-    """Return a small PNG as Dagster metadata."""
-    return dg.MetadataValue.md(f"![](data:image/png;base64,{base64.b64encode(png).decode()})")
+def image_metadata(drawing: str) -> dg.MetadataValue:
+    """Return a drawing of `climb_assets.pictures` as Dagster metadata."""
+    return dg.MetadataValue.md(f"![](data:image/svg+xml;base64,{base64.b64encode(stand_alone(drawing)).decode()})")
 
 
 def _tables(*names: str) -> Callable[[Materializer, Artifact], Shown]:
@@ -111,19 +119,23 @@ def _show_candidates(climb: Materializer, artifact: Artifact) -> Shown:
     weights = np.array([candidate.weights for candidate in read_candidates(artifact.file("candidates.parquet"))])
     names = read_table(climb.get("domains").file("domains.parquet"))["name"].to_pylist()
     return {
-        "mixtures": image_metadata(mixture_bars(weights, np.zeros(len(weights)), names)),
+        "mixtures": image_metadata(_columns(weights, np.zeros(len(weights)), names)),
         "table": table_metadata(read_table(artifact.file("candidates.parquet"))),
     }
 
 
+def _columns(weights: FloatArray, iteration: npt.ArrayLike, names: Sequence[str]) -> str:
+    """Return a drawing of mixtures (n, K) by iteration, the domains with most of them told apart."""
+    order = np.argsort(-weights.mean(axis=0), kind="stable").tolist() if len(weights) else list(range(len(names)))
+    groups = np.asarray(iteration, dtype=np.int64).tolist()
+    return mixture_columns(weights.tolist(), groups, order, "Mixtures in order", names)
+
+
 def _show_results(climb: Materializer, artifact: Artifact) -> Shown:
-    curves = read_table(artifact.file("curves.parquet"))
-    curves = curves.filter(pc.equal(curves["repeat"], 0))
-    by_key = {
-        key: curves.filter(pc.equal(curves["key"], key))["loss"].to_pylist()
-        for key in curves["key"].unique().to_pylist()
-    }
-    drawn = {"loss_curves": image_metadata(loss_curves(by_key))} if by_key else {}
+    told = read_table(artifact.file("curves.parquet"))
+    told = told.filter(pc.equal(told["repeat"], 0))
+    lines = [told.filter(pc.equal(told["key"], key))["loss"].to_pylist() for key in told["key"].unique().to_pylist()]
+    drawn = {"loss_curves": image_metadata(curves(lines, "step", "training loss, nats per token"))} if lines else {}
     return drawn | _printed(climb, artifact) | {"table": table_metadata(read_table(artifact.file("results.parquet")))}
 
 
@@ -144,10 +156,12 @@ def _show_predictors(climb: Materializer, artifact: Artifact) -> Shown:
     history, kept = known.history, ~known.history.diverged
     fits = {
         f"fit_{name}": image_metadata(
-            predicted_vs_measured(
-                predict(history.weights[kept]).mean,
-                history.objective(climb.config.objectives[name])[kept],
-                f"{name}, rows fitted on",
+            agreement(
+                predict(history.weights[kept]).mean.tolist(),
+                history.objective(climb.config.objectives[name])[kept].tolist(),
+                history.iteration[kept].tolist(),
+                f"measured for {name}, bits per byte",
+                "predicted, of rows fitted on",
             )
         )
         for name, predict in known.predict.items()
@@ -193,7 +207,7 @@ def _show_answer(climb: Materializer, artifact: Artifact) -> Shown:
     space = read_space(climb)
     history = read_knowledge(space, state).history
     front = {"pareto_front": table_metadata(read_table(state.file("front.parquet")))}
-    bars = mixture_bars(history.weights, history.iteration, space.names)
+    bars = _columns(history.weights, history.iteration, space.names)
     return (
         {"verdict": dg.MetadataValue.text(_verdict(artifact))}
         | _tables("weights")(climb, artifact)

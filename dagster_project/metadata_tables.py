@@ -4,6 +4,8 @@ What belongs here: turning values into metadata that can be read at a glance. Wh
 `dagster_project.metadata`; all digits stand in the artefact.
 """
 
+import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +20,9 @@ from dagster_project.event_tags import LEDGER_ENTRY, LEDGER_HEAD
 TABLE_ROWS = 50  # larger tables make the event log and the UI slow
 TEXT_CHARACTERS = 120  # of a value
 LIST_CHARACTERS = 80
+SENTENCE_CHARACTERS = 700  # with its marks less than 1000, up to which a page shows Markdown in its place
+LINE_CHARACTERS = 62
+MARKS = re.compile(r"([\\`*_\[\]<>#|~&!])")  # that Markdown means something by
 
 
 def facts(artifact: Artifact) -> dict[str, Any]:
@@ -37,6 +42,12 @@ def _ledger(artifact: Artifact) -> dict[str, Any]:
         ledger = artifact.store.ledger()
     recorded = ledger.last(artifact.key)
     return {} if recorded is None else {LEDGER_ENTRY: str(recorded.head), LEDGER_HEAD: str(ledger.head)}
+
+
+def sentence_metadata(sentence: str) -> dg.MetadataValue:
+    """Return a sentence as Dagster metadata, in lines that a narrow column shows whole; nothing in it is Markdown."""
+    lines = textwrap.wrap(printable(sentence, SENTENCE_CHARACTERS), LINE_CHARACTERS)
+    return dg.MetadataValue.md("  \n".join(MARKS.sub(r"\\\1", line) for line in lines))
 
 
 def table_metadata(table: pa.Table, order: Sequence[tuple[str, str]] = ()) -> dg.MetadataValue:

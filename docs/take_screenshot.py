@@ -1,7 +1,7 @@
 """Pictures of a finished project in Dagster's web UI, taken with headless Chromium over its DevTools protocol.
 
 Example: `python docs/take_screenshot.py --port 3000 --out docs/screenshot.png` writes the asset graph, and beside it
-(`_asset` in the name) an iteration of `proxy_results` with its plot. Without a server on the port, one is started.
+(`_asset` in the name) the page of the answer. Without a server on the port, one is started.
 """
 
 import argparse
@@ -34,7 +34,7 @@ SECONDS = 120  # a cold server needs most of a minute on two busy cores
 SETTINGS: dict[str, Any] = {"asset-graph-direction": "vertical", "asset-node-facets": ["partitions", "status"]}
 SETTINGS["dagster-nav-collapsed"] = True
 HIDE_SIDEBAR = "document.querySelector('[aria-label=panel_show_right]').closest('button').click()"
-SHOW_PLOT = "[...document.querySelectorAll('a')].find(link => link.innerText == '[Show Markdown]').click()"
+NOTHING = "0"
 
 
 def wait_for(ready: Callable[[], Any], what: str) -> Any:
@@ -147,8 +147,8 @@ def main() -> None:
         root = f"http://127.0.0.1:{options.port}"
         graph = f"{root}/asset-groups?expanded=" + ",".join(f"global@global:{group}" for group in groups)
         page.picture(graph, GRAPH, "audit_bundle", HIDE_SIDEBAR, options.out)
-        asset = f"{root}/assets/proxy_results?view=partitions&partition=iteration-01"
-        page.picture(asset, PAGE, "[Show Markdown]", SHOW_PLOT, options.out.with_stem(f"{options.out.stem}_asset"))
+        asset = f"{root}/assets/optimal_mixture?view=partitions&partition=general"
+        page.picture(asset, PAGE, "In words", NOTHING, options.out.with_stem(f"{options.out.stem}_asset"))
 
 
 if __name__ == "__main__":

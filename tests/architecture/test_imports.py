@@ -17,7 +17,7 @@ LINES = 350
 
 # Rooms in the order in which data flows: each may use those before it, and the modules at the top of climb_assets.
 ROOMS = (
-    *("store", "executor", "graph"),
+    *("store", "executor", "graph", "pictures"),
     *("corpus", "embeddings", "clusters", "simplex", "search", "training", "mixture", "export", "audit", "setup"),
 )
 ALONE = {"demo"}  # stands beside: nothing uses it, and of the rooms it uses only how files are written

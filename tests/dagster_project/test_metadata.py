@@ -13,6 +13,7 @@ from climb_assets.graph.materializer import Materializer
 from climb_assets.rounding import round_numbers
 from dagster_project.checks import CHECKS
 from dagster_project.metadata import describe
+from dagster_project.metadata_tables import sentence_metadata
 from dagster_project.partitions import asset_options
 
 
@@ -41,9 +42,25 @@ def test_no_page_shows_sixteen_digits(climb: Materializer) -> None:
             assert round_numbers(numbers) == numbers, (asset, name)
 
 
+def test_every_page_begins_with_a_sentence_and_most_with_a_picture_that_is_shown_in_place(climb: Materializer) -> None:
+    shown = pages(climb)
+    for asset, page in shown.items():
+        first, *others = sorted(page)  # as the UI's overview has them; a partition's page keeps their order
+        assert (first, next(iter(page))) == ("In words", "In words"), asset
+        sentence = page["In words"].md_str
+        assert sentence[0].isupper() or sentence[0].isdigit(), asset
+        assert len(sentence) < 1000 and sentence.endswith("."), asset
+        assert "Picture" not in page or (others[0] == "Picture" and len(page["Picture"].md_str) < 1000), asset
+    assert sum("Picture" in page for page in shown.values()) >= 15
+
+
+def test_a_sentence_holds_no_markdown() -> None:
+    assert sentence_metadata("[a](b) *c* <d>").md_str == r"\[a\](b) \*c\* \<d\>"
+
+
 def test_the_answer_begins_with_its_verdict_and_its_weights_fall(climb: Materializer) -> None:
     page = pages(climb)["optimal_mixture"]
-    assert next(iter(page)) == "verdict"
+    assert list(page)[:3] == ["In words", "Picture", "verdict"]
     assert re.match(r"(Better than|No better than|Worse than) \w+, the best baseline", page["verdict"].text)
     weights = [record.data["weight"] for record in page["weights"].records]
     assert weights == sorted(weights, reverse=True)
@@ -53,9 +70,9 @@ def test_the_answer_begins_with_its_verdict_and_its_weights_fall(climb: Material
 
 def test_comparison_and_fidelity_begin_with_what_they_say(climb: Materializer) -> None:
     shown = pages(climb)
-    assert next(iter(shown["target_comparison"])) == "verdict"
+    assert list(shown["target_comparison"])[:3] == ["In words", "Picture", "verdict"]
     assert shown["target_comparison"]["verdict"].md_str.count(" against uniform: ") >= 1
-    assert next(iter(shown["proxy_fidelity"])) == "answer" and "- general: " in shown["proxy_fidelity"]["answer"].md_str
+    assert list(shown["proxy_fidelity"])[1] == "answer" and "- general: " in shown["proxy_fidelity"]["answer"].md_str
 
 
 def test_the_page_of_the_predictors_says_what_was_fitted(climb: Materializer) -> None:
