@@ -47,7 +47,7 @@ DOLLARS_A_GPU_HOUR = 3  # nanochat's README: about 24 dollars an hour for eight 
 # Measured here (docs/results.md, many shards), of a chain of eight assets.
 EVENTS_A_SHARD = 34.6
 HISTORY_BYTES_A_SHARD = 121e3
-OVERHEAD_SECONDS_A_SHARD = 0.3
+OVERHEAD_SECONDS_A_SHARD = 0.3  # by estimate: 55 s of 100 shards, less some 25 s that do not hang on them
 PLAN_SECONDS_A_SHARD = 0.0018
 
 # Bytes of memory in one process a document of the corpus (docs/design.md, "What grows with the corpus").
