@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dagster_project import cli_report
-from tests.dagster_project.test_cli import change_setting, climb, refused
+from tests.dagster_project.test_cli import change_setting, climb
 
 
 def test_the_answer_is_printed_and_the_page_written_and_opened(
@@ -31,7 +31,3 @@ def test_an_objective_that_there_is_not_and_the_raw_folder_are_refused(finished_
     assert "general, science" in climb(finished_once, "report", "poetry").stderr
     raw = finished_once / "data_lake" / "raw" / "report.html"
     assert climb(finished_once, "report", "general", "--out", str(raw)).exit_code == 2 and not raw.exists()
-
-
-def test_without_an_answer_one_sentence_says_what_is_missing(project: Path) -> None:
-    refused(climb(project, "report", "general"), "optimal_mixture")
