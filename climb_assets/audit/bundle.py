@@ -65,7 +65,7 @@ def write_bundle(objective: str, lineage: Lineage, proxies: Sequence[Artifact], 
     _write(out / CROISSANT, describe_data_set(f"climb-{objective}", corpus, raw, facts.licences, root["root"]))
     write_disclosures(facts, out)
     report = _report(objective, lineage, proxies, len(raw), documents)
-    (out / "report.md").write_text(report, encoding="utf-8")  # report.html, once there is one, is written here
+    (out / "report.md").write_text(report, encoding="utf-8")
     for name in ("selection.json", "weights.parquet"):
         shutil.copyfile(mixture.file(name), out / name)
     shutil.copyfile(_last_history(mixture, artefacts), out / MIXTURES)

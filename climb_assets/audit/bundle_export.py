@@ -15,8 +15,11 @@ from typing import Any
 from climb_assets.audit import check_proof
 from climb_assets.audit.bundle import PARAMETERS, PROXIES, RAW_FILES
 from climb_assets.audit.described_lineage import LINEAGE, Told, name_of_node, nodes_of
+from climb_assets.audit.lineage import trace
 from climb_assets.audit.open_lineage import tell_events
 from climb_assets.audit.provenance import describe_provenance
+from climb_assets.audit.report.writer import FILE as REPORT
+from climb_assets.audit.report.writer import write_report
 from climb_assets.environment import is_installed
 from climb_assets.errors import ConfigError
 from climb_assets.export.folder import IDENTITY
@@ -32,6 +35,7 @@ PROVENANCE, EVENTS, SCRIPT, CONTENTS = "prov.json", "openlineage.ndjson", "check
 LIBRARIES = ("prov", "openlineage-python")
 
 TOLD = {  # what a file of a bundle is, in the order in which one reads them
+    REPORT: "the answer, how sure it is and what is not known, as a page that fetches nothing",
     "report.md": "what was chosen and how sure it is",
     "documents.parquet": "every document: source, licence, SHA-256 of its text, raw file, domain, weight, copies",
     "documents_root.json": "the root over these rows, which `climb audit prove` proves with",
@@ -109,6 +113,7 @@ def _write_bundle(bundle: Artifact, folder: Path, owners: Sequence[str]) -> None
     (folder / PROVENANCE).write_text(provenance, encoding="utf-8")
     (folder / EVENTS).write_text("".join(f"{event}\n" for event in tell_events(told)), encoding="utf-8")
     shutil.copyfile(Path(check_proof.__file__), folder / SCRIPT)
+    write_report(str(bundle.partition), trace(bundle.store, [bundle]), folder / REPORT)
     head = _write_ledger(bundle.store, folder / LEDGER)
     (folder / CONTENTS).write_text(_describe_contents(bundle, folder, facts, head), encoding="utf-8")
     sums = [f"{sha256_file(path)}  {path.name}" for path in sorted(folder.iterdir()) if path.is_file()]
