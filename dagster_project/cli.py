@@ -132,7 +132,7 @@ def up(to: str | None, profile: str | None, yes: bool) -> None:
         click.echo(f"{update.reported} artefact(s) were reported to Dagster again; their events were missing.")
     nothing = "Nothing is stale." if to is None else f"Nothing is stale up to {to}."
     click.echo(f"{update.made} partition(s) materialised." if update.made else nothing)
-    answers = describe_answers(materializer, "climb report" if "report" in main.commands else "climb status")
+    answers = describe_answers(materializer)
     click.echo(printable_lines(answers or describe(materializer)))
 
 

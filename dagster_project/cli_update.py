@@ -33,7 +33,8 @@ def update_with_consent(materializer: Materializer, to: str | None, reporter: "R
 
     def approve(plan: Plan) -> None:
         cost = plan.cost(materializer.config)
-        reporter.line(f"{len(plan.stale)} partition(s) to make: {cost.in_words()}.")
+        hint = "" if cost.seconds else " `climb check` measures it on a sample."
+        reporter.line(f"{len(plan.stale)} partition(s) to make: {cost.in_words()}.{hint}")
         if not yes:
             require_consent(cost, materializer.config.runtime, click.confirm if sys.stdin.isatty() else None)
 

@@ -164,7 +164,7 @@ def _readme(sample: RawSample, commands: Sequence[Command]) -> str:
 {in_columns(commands)}
 ```
 
-Then `climb status` shows the answer again and all that it rests on, `climb ui` shows it in a browser, and
-`climb export general` writes the data set. `climb COMMAND --help` says more. Everything that is made lies
+Then `climb report general --open` and `climb status` show the answer and all that it rests on, `climb ui` is Dagster's
+web UI, and `climb export general` writes the data set. `climb COMMAND --help` says more. Everything that is made lies
 under `{LAKE}/`; the raw files are only read.
 """

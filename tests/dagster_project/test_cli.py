@@ -104,7 +104,7 @@ class TestFinished:
         state = json.loads(climb(project, "status", "--json").stdout)
         assert set(state) == {
             *("stale", "states", "corpus", "domains", "pruned", "evidence", "iterations", "predictors", "noise"),
-            *("fidelity", "mixtures", "kept", "scorer", "asked"),
+            *("fidelity", "mixtures", "kept", "scorer", "asked", "left_out"),
         }
         assert [row["iteration"] for row in state["iterations"]] == ["iteration-01", "iteration-02", "iteration-03"]
         assert set(state["mixtures"]) == {"general", "science"}
@@ -217,7 +217,7 @@ def test_plan_names_what_is_being_written(fresh_project: Path) -> None:
 def test_up_twice_says_that_nothing_is_stale(finished_project: Path) -> None:
     result = climb(finished_project, "up")
     assert result.exit_code == 0, result.output
-    assert "Nothing is stale." in result.stdout and "Mixture for science" in result.stdout
+    assert "Nothing is stale." in result.stdout and "science: train on" in result.stdout
 
 
 COMMANDS_OF_A_FINISHED_PROJECT = [
