@@ -30,7 +30,6 @@ from dagster_project.event_tags import (
 )
 from dagster_project.event_versions import data_version_of, latest_versions
 from dagster_project.events import event_of
-from dagster_project.sqlite_engines import keep_engines
 from dagster_project.storage_faults import naming_storage, opening_plainly, trying_quietly
 
 TEMPLATE = Path(__file__).parent / "instance" / "dagster.yaml"
@@ -109,7 +108,6 @@ def open_instance(lake: Path, notice: Callable[[str], None] | None = None) -> It
     StorageFault
         The server that keeps its history fails, now or within.
     """
-    keep_engines()
     home = prepare_home(lake, notice)
     file = home / "dagster.yaml"
     with home_in_environment(home), trying_quietly():

@@ -122,7 +122,7 @@ def test_a_search_over_parted_domains_goes_to_the_end(project: Path, up: Up, tmp
 
     text = describe(climb)
     assert "6 domains:" in text and "No cell was pruned." in text
-    assert "image/png" in str(describe_artefact(climb, climb.get("domains"))["cluster_map"])
+    assert "image/svg+xml" in str(describe_artefact(climb, climb.get("domains"))["cluster_map"])
     result = run(project, "export-swarm", str(tmp_path / "swarm"))
     assert result.exit_code == 0, result.output
     header = (tmp_path / "swarm" / "ratios.csv").read_text().splitlines()[0].replace('"', "").split(",")
