@@ -245,7 +245,6 @@ def packages_of(*functions: str) -> frozenset[str]:
     return _CLIMB.packages_of(*functions)
 
 
-@functools.cache
 def code_at_start(*functions: str) -> dict[str, str]:
     """Return the code of functions as this process runs it: what it has imported, so the disk is looked at once.
 
@@ -254,6 +253,11 @@ def code_at_start(*functions: str) -> dict[str, str]:
     ComputeError
         Some of it was changed between the beginning of the process and that look, so nobody knows which of it runs.
     """
+    return dict(_code_at_start(functions))
+
+
+@functools.cache
+def _code_at_start(functions: tuple[str, ...]) -> Mapping[str, str]:
     code = _at_start().find(functions).code
     if changed := sorted(code.keys() & _at_start().changed_since(BEGUN_NS)):
         raise ComputeError(f"the source code of {', '.join(changed)} was changed after this process began; start again")

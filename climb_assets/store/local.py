@@ -17,6 +17,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from climb_assets.device_faults import NO_RIGHT
 from climb_assets.errors import CorruptArtifact
@@ -47,8 +48,11 @@ class LocalStore(Store):
         self.root = Path(root).resolve()
         self._here = threading.local()  # `seen`: the references that this thread has read in a glance
 
-    def __reduce__(self) -> tuple[type["LocalStore"], tuple[Path]]:
-        return LocalStore, (self.root,)  # it goes to workers with what they are given
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_here"}  # it goes to workers
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _here=threading.local())
 
     def __str__(self) -> str:
         return str(self.root)

@@ -51,7 +51,7 @@ def test_sql_and_exports_say_of_which_generation_they_are(mixed: Path, tmp_path:
     assert code == 0 and "current graph" not in text
     code, text = run(mixed, "sql", "SELECT count(*) FROM mixtures, clusters")
     assert code == 0 and "not of the current graph: optimal_mixture@general is " in text
-    for command in (["export", "general", "--out"], ["export-swarm"]):
+    for command in (["export", "general", "--to"], ["export-swarm"]):
         out = tmp_path / command[0]
         code, text = run(mixed, *command, str(out))
         assert code == 2 and "--stale" in text and not out.exists()
