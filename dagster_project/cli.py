@@ -99,7 +99,7 @@ def _example(text: str) -> dict[str, str]:
     return {"epilog": f"Example: {text}"}
 
 
-profile_option = click.option("--profile", help="Profile of settings: smoke, demo or paper.")
+profile_option = click.option("--profile", help="Profile of settings: smoke, demo, evening or paper.")
 objective_argument = click.argument("objective")
 
 

@@ -12,7 +12,7 @@ import click
 from climb_assets.config import Config
 from climb_assets.graph.materializer import Materializer
 from climb_assets.printable import printable, printable_lines
-from dagster_project.cli_options import json_option, notice, require_objective, require_outside
+from dagster_project.cli_options import NOT_RECORDED, json_option, notice, require_objective, require_outside
 from dagster_project.cli_update import update_with_consent, yes_option
 from dagster_project.private_files import load_privately
 from dagster_project.strict_json import to_json
@@ -84,7 +84,8 @@ def write_bundle(objective: str, out: Path | None, yes: bool) -> None:
     with materializer.store.in_use():
         bundle = materializer.get("audit_bundle", objective)
         export_bundle(bundle, folder, config.dagster.owners)
-        record_export(materializer.store, folder, config.lake, "audit", bundle)
+        if not record_export(materializer.store, folder, config.lake, "audit", bundle):
+            notice(NOT_RECORDED)
     click.echo(f"{folder}")
     notice(f"the root over its {bundle.summary['documents']:,} documents is {bundle.summary['documents_root']}")
 

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from climb_assets.graph.materializer import Materializer
-from dagster_project.cli_options import notice, require_objective, require_outside, stale_option
+from dagster_project.cli_options import NOT_RECORDED, notice, require_objective, require_outside, stale_option
 from dagster_project.generations import look_at_generations, require_current
 from dagster_project.private_files import load_privately
 
 if TYPE_CHECKING:
     from climb_assets.export.export import Form
 
-NOT_RECORDED = "the lake may not be written, so this is not in its ledger and `climb verify` passes it by"
 FORMS = ("huggingface", "nanochat", "megatron", "interleave", "webdataset", "text")
 
 
@@ -46,7 +45,7 @@ def export(
         notes = [] if complaint is None else [f"When this was exported it was {complaint}."]
         data = read_data_set(materializer, objective, notes, with_tokens=tokens)
         exported = export_data_set(data, form, folder, tokens=tokens, languages=languages)
-        if exported is not None and not record_export(materializer.store, folder, config.lake, form, corpus):
+        if not record_export(materializer.store, folder, config.lake, form, corpus):
             notice(NOT_RECORDED)
     click.echo(f"{folder}")
     click.echo("It was there already, whole." if exported is None else exported.in_words())

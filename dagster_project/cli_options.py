@@ -11,6 +11,7 @@ from climb_assets.config import Config
 
 CHECK_FAILED, TO_PUT_RIGHT, WAITING = 1, 2, 3  # exit codes
 
+NOT_RECORDED = "the lake may not be written, so this is not in its ledger and `climb verify` passes it by"
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 stale_option = click.option("--stale", "stale_too", is_flag=True, help="Take it although it is not up to date.")
 

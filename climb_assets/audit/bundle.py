@@ -20,6 +20,7 @@ from climb_assets.audit.lineage import MODELS_TABLE, Lineage
 from climb_assets.audit.lineage_facts import gather_facts
 from climb_assets.mixture.changes import REALISED, SAMPLE
 from climb_assets.mixture.croissant import describe_data_set
+from climb_assets.printable import markdown_cell
 from climb_assets.store.artifacts import Artifact, canonical_json
 from climb_assets.tables import read_table, write_table
 
@@ -62,7 +63,9 @@ def write_bundle(objective: str, lineage: Lineage, proxies: Sequence[Artifact], 
     _write(out / PARAMETERS, _describe_parameters(lineage, proxies))
     _write_proxies(artefacts, out / PROXIES)
     facts = gather_facts(objective, artefacts, out / DOCUMENTS, root["root"])
-    _write(out / CROISSANT, describe_data_set(f"climb-{objective}", corpus, raw, facts.licences, root["root"]))
+    read = set(read_table(out / DOCUMENTS, columns=["file"])["file"].unique().to_pylist())
+    origins = [file for file in raw if file["path"] in read]
+    _write(out / CROISSANT, describe_data_set(f"climb-{objective}", corpus, origins, facts.licences, root["root"]))
     write_disclosures(facts, out)
     report = _report(objective, lineage, proxies, len(raw), documents)
     (out / "report.md").write_text(report, encoding="utf-8")
@@ -120,7 +123,7 @@ def _report(objective: str, lineage: Lineage, proxies: Sequence[Artifact], raw_f
     lines += ["| domain | name | weight | confirmed | share of the corpus |", "|---|---|---|---|---|"]
     for row in rows:
         shares = " | ".join(f"{row[column]:.4f}" for column in ("weight", "confirmed", "prior"))
-        lines.append(f"| {row['domain']} | {row['name']} | {shares} |")
+        lines.append(f"| {row['domain']} | {markdown_cell(row['name'])} | {shares} |")
     lines += [
         "",
         f"It is the {selection['origin']}; the limits of today's supply moved it by {selection['adapted_by']:.4f}.",
@@ -135,7 +138,14 @@ def _report(objective: str, lineage: Lineage, proxies: Sequence[Artifact], raw_f
     lines += ["| against | measure | family | difference | interval | verdict |", "|---|---|---|---|---|---|"]
     for row in comparisons:
         interval = f"{row['low']:+.4f} to {row['high']:+.4f}"
-        cells = [row["arm"], row["measure"], row["family"], f"{row['difference']:+.4f}", interval, row["verdict"]]
+        cells = [
+            markdown_cell(row["arm"]),
+            markdown_cell(row["measure"]),
+            row["family"],
+            f"{row['difference']:+.4f}",
+            interval,
+            row["verdict"],
+        ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

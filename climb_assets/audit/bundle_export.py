@@ -75,7 +75,7 @@ def require_libraries() -> None:
 def export_bundle(bundle: Artifact, folder: Path, owners: Sequence[str] = ()) -> Path:
     """Write a bundle of the lake into a folder, its checksums verified and its own written last; return the folder.
 
-    It appears whole, and only then does a bundle that was there give way.
+    It appears whole; a bundle that was there gives way at the last moment before.
 
     Parameters
     ----------
@@ -89,7 +89,8 @@ def export_bundle(bundle: Artifact, folder: Path, owners: Sequence[str] = ()) ->
     """
     require_libraries()
     place = folder.absolute()  # "." has no name beside which anything can be written
-    if place.exists() and (not place.is_dir() or (any(place.iterdir()) and not (place / CHECKSUMS).is_file())):
+    is_bundle = (place / CHECKSUMS).is_file() and (place / LINEAGE).is_file() and not (place / IDENTITY).exists()
+    if place.exists() and (not place.is_dir() or (any(place.iterdir()) and not is_bundle)):
         raise ConfigError(f"{folder} is not an audit bundle; move it away")
     make_folder(place.parent)
     remove_unfinished(place)

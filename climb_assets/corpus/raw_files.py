@@ -146,7 +146,8 @@ def require_shards(raw: Path | str, listing: Listing) -> None:
     """
     if not listing.shards:
         first = f" ({listing.rejected[0].name}: {listing.rejected[0].reason})" if listing.rejected else ""
-        put = f"put {', '.join(KINDS)} files, or folders of them, there, or name the folder that holds yours (corpus.raw, in climb init --raw)"
+        put = f"put {', '.join(KINDS)} files, or folders of them, there, or name the folder that holds yours"
+        put += " (corpus.raw, in climb init --raw)"
         raise CorpusError(f"{raw} holds no shard{first}; {put}")
 
 

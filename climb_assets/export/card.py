@@ -15,6 +15,7 @@ from climb_assets.export.folder import CHECKSUMS, IDENTITY
 from climb_assets.printable import printable
 
 CELL = 120  # characters of a label
+NOT_COUNTED = "Copies within a shard, short or unreadable records and pruned clusters are not counted here."
 MOST_ROWS = 50  # of a table of labels; the data have all
 MOST_IN_CELL = 3  # labels that are named in a cell
 LARGEST = 5  # domains that the answer names
@@ -148,14 +149,14 @@ def _licences(contents: Contents) -> list[str]:
 def _left_out(data: DataSet) -> list[str]:
     """Return what the corpus has and no data set may have, by licence where that is why."""
     if data.left_out is None:
-        return ["What was left out was not counted by the version that made this."]
+        return ["What was left out is not known of this version of the data set."]
     counted: dict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
     for row in data.left_out:
         by_licence = row["reason"] == "licence"
         key = (row["reason"], (row["licence"] or NOT_STATED) if by_licence else "", row["source"] if by_licence else "")
         counted[key].update(documents=row["documents"], tokens=row["tokens"])
     if not counted:
-        return ["Nothing: no licence was denied, no document stood twice, none held an item of a task."]
+        return [f"Nothing by licence, as a copy in another shard, or for an item of a task. {NOT_COUNTED}"]
     order = sorted(counted, key=lambda key: (-counted[key]["tokens"], key))
     rows = [
         (reason, _text(licence), _text(source), f"{counts['documents']:,}", f"{counts['tokens']:,}")
@@ -167,7 +168,7 @@ def _left_out(data: DataSet) -> list[str]:
         *_table(("reason", "licence", "source", "documents", "tokens"), rows),
         *more,
         "",
-        "Held-out text, on which models are measured, is not here either.",
+        f"Held-out text, on which models are measured, is not here either. {NOT_COUNTED}",
     ]
 
 

@@ -172,6 +172,8 @@ def read_data_set(
 
     Parameters
     ----------
+    notes
+        Why it is not of the current graph, if it is not: what is left out today is then nothing that can be said of it.
     with_tokens
         Whether the tokens of its shards are needed.
 
@@ -185,7 +187,7 @@ def read_data_set(
     answer = climb.store.with_data_version("optimal_mixture", objective, inputs[f"optimal_mixture@{objective}"])
     manifest = {key: corpus.manifest[key] for key in ("fingerprint", "data_version", "code_version", "config")}
     versions = {name: made for name, made in inputs.items() if name.partition("@")[2] in ("", objective)}
-    supply = climb.store.current("domain_supply")
+    supply = None if notes else climb.store.current("domain_supply")
     versions |= {"domain_supply": supply.data_version} if supply is not None else {}
     return DataSet(
         title=f"climb-{objective}",

@@ -151,7 +151,7 @@ def _yaml(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(_yaml, value)) + "]"
     plain = isinstance(value, str) and PLAIN.fullmatch(value) and value.lower() not in ("true", "false", "null")
-    return str(value) if plain else json.dumps(value)
+    return str(value) if plain else json.dumps(value, ensure_ascii=False)
 
 
 def _readme(sample: RawSample, commands: Sequence[Command]) -> str:

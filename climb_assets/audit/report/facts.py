@@ -34,12 +34,13 @@ BEYOND = 1.25  # times the largest share that was tried; farther out a predictor
 
 @dataclass(frozen=True)
 class Step:
-    """One iteration: its number, proxies and how many of them diverged, tokens of each, and what it gained.
+    """One iteration: its number, mixtures, proxies and how many of them diverged, tokens of each, and what it gained.
 
     The gain, in bits per byte, is by how much its least measured loss is below those before; None for the first.
     """
 
     number: int
+    mixtures: int
     proxies: int
     diverged: int
     tokens: int
@@ -189,19 +190,22 @@ def _step(number: int, results: Artifact, history: History, losses: FloatArray) 
     before, now = before[np.isfinite(before)], now[np.isfinite(now)]
     gain = max(0.0, float(before.min() - now.min(initial=np.inf))) if len(before) else None
     told = results.summary
-    return Step(number, len(now), int(told["diverged"]), int(told["tokens_per_proxy"]), gain)
+    tried = int((history.own & (history.iteration == number)).sum())
+    return Step(number, tried, int(told["proxies"]), int(told["diverged"]), int(told["tokens_per_proxy"]), gain)
 
 
 def _predict_unseen(state: Artifact, history: History, tasks: Mapping[str, float]) -> FloatArray | None:
     """Return what members that had not seen a mixture said of it (n,), of those that did not diverge.
 
-    It is fitted again, since no artefact holds it; None where the rows teach only their mean.
+    It is fitted again, since no artefact holds it; None where the rows teach only their mean, or where some were
+    brought along, as how far these were believed is decided while a search runs.
     """
+    if not history.own.all():
+        return None
     fitted = state.manifest["config"]
     settings = config_search.Predictor.model_validate(fitted["predictor"])
-    trusted = history.believed_as(history.trust)
     unseen = {
-        task: one.out_of_fold for task, one in fit_predictors(trusted, list(tasks), settings, fitted["seed"]).items()
+        task: one.out_of_fold for task, one in fit_predictors(history, list(tasks), settings, fitted["seed"]).items()
     }
     known = {task: found.mean for task, found in unseen.items() if found is not None}
     return objective_loss(known, tasks) if len(known) == len(tasks) else None

@@ -41,7 +41,10 @@ def verdict(facts: Facts) -> Badge:
     gap = _best_gap(facts)
     if gap is None:
         return "muted", "Not confirmed"
-    if gap.verdict == "better than" and any(row["verdict"] == "worse" for row in facts.primary):
+    worse = {row["measure"] for row in facts.primary if row["verdict"] == "worse"}
+    if worse and (gap.verdict != "better than" or f"mean of objective {facts.objective}" in worse):
+        return "bad", "Target models: worse than a baseline"
+    if worse:
         return "bad", "Better on its own tasks, worse on others"
     words = {"better than": "Better than every baseline", "worse than": "Worse than a baseline"}
     kinds = {"better than": "good", "worse than": "bad"}
@@ -209,11 +212,11 @@ def _listed(names: Sequence[str]) -> str:
 
 def search_sentence(facts: Facts) -> str:
     """Return in one sentence what was searched and at what cost."""
-    trained = sum(step.proxies for step in facts.steps)
+    tried = sum(step.mixtures for step in facts.steps)
     tokens = sum(step.proxies * step.tokens for step in facts.steps)
     evidence = int(np.sum(~facts.history.own))
     brought = f", beside {evidence} that were brought along" if evidence else ""
     return (
-        f"{trained} mixtures of {len(facts.names)} domains were tried in {len(facts.steps)} iterations{brought}, "
+        f"{tried} mixtures of {len(facts.names)} domains were tried in {len(facts.steps)} iterations{brought}, "
         f"on {tokens:,} tokens of proxy training in all."
     )
