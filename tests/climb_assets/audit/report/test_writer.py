@@ -138,7 +138,9 @@ def test_target_models_that_disagree_are_not_passed_over(facts: Facts) -> None:
     selection = dict(facts.selection) | {"evidence": dict(facts.selection["evidence"]) | {"gaps": gaps}}
     rows = [dict(row) | {"verdict": "worse"} for row in facts.primary]
     told = replace(facts, selection=selection, comparison=rows)
-    assert verdict(told) == ("bad", "Better on its own tasks, worse on others")
+    assert verdict(told) == ("bad", "Target models: worse than a baseline")
+    others = [row | {"verdict": "better" if "objective" in row["measure"] else "worse"} for row in rows]
+    assert verdict(replace(told, comparison=others)) == ("bad", "Better on its own tasks, worse on others")
     assert any("worse than uniform" in sentence for sentence in certainty_sentences(told)) or "uniform" in str(rows)
     assert any(sentence.startswith("Look at what it is worse at") for sentence in next_sentences(told))
 
