@@ -12,5 +12,6 @@ PARTITION = "dagster/partition"  # of a run that makes one
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 MAX_RETRIES = "dagster/max_retries"  # of a run, by the daemon
 
-LEDGER_ENTRY, LEDGER_HEAD = "ledger_entry", "ledger_head"  # metadata: what the ledger said when this was reported
+# Metadata: what the ledger said when this was reported, and which ledger that is.
+LEDGER_ENTRY, LEDGER_HEAD, LEDGER_PLACE = "ledger_entry", "ledger_head", "ledger_place"
 PARTITIONS = "climb/partitions"  # the partitions of a run's range that it is to make, as a JSON list; absent: all

@@ -5,21 +5,23 @@ the lake is compared in `climb_assets.audit.differences.reconciliation`.
 """
 
 import os
+import time
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 import dagster as dg
 
-from climb_assets.audit.differences.reconciliation import Difference
+from climb_assets.audit.differences.reconciliation import Difference, Record
 from climb_assets.audit.verification import History
-from climb_assets.errors import ConfigError
+from climb_assets.errors import ClimbError, ConfigError
 from climb_assets.graph.assets import SPECS
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.spec import Spec, artefact_name
-from climb_assets.store.ledger.chain import Entry, Head, Ledger
+from climb_assets.store.ledger.chain import Head
 from dagster_project.databases import HOME_VARIABLE
-from dagster_project.event_tags import LEDGER_ENTRY, LEDGER_HEAD
+from dagster_project.event_tags import LEDGER_ENTRY, LEDGER_HEAD, LEDGER_PLACE
 from dagster_project.event_versions import PAGE, data_version_of
 from dagster_project.instance import open_instance
 
@@ -28,15 +30,18 @@ def history_of(materializer: Materializer, note: list[str]) -> History:
     """Return what compares a ledger with the history of a lake; where there is none, that is noted or a difference."""
     lake = materializer.config.lake
 
-    def compare(ledger: Ledger, entries: tuple[Entry, ...]) -> Iterator[Difference]:
+    def compare(record: Record) -> Iterator[Difference]:
         if _has_home(lake) and not os.access(home := _home(lake), os.W_OK):
             note.append(f"{home} may not be written, so Dagster's history could not be opened and compared.")
         elif _has_home(lake):
             with open_instance(lake) as instance:
+                here, elsewhere = materializer.store.keeper.place, list[str]()
                 for spec in SPECS:
-                    yield from _events(instance, spec, ledger, entries)
-                    yield from _not_reported(instance, materializer, spec, ledger)
-        elif runs := sum("run_id" in entry.record for entry in entries):
+                    yield from _events(instance, spec, record, here, elsewhere)
+                    yield from _not_reported(instance, materializer, spec, record)
+            for place, events in sorted(Counter(elsewhere).items()):
+                note.append(f"{events} events are of the ledger of {place}, which was not compared.")
+        elif runs := sum("run_id" in entry.record for entry in record.entries):
             yield Difference(f"Dagster's history is gone, and runs of it made {runs} artefacts by the ledger")
         else:
             note.append("Dagster has no history of this lake, so the ledger was not compared with one.")
@@ -54,16 +59,26 @@ def _home(lake: Path) -> Path:
 
 
 def _events(
-    instance: dg.DagsterInstance, spec: Spec, ledger: Ledger, entries: tuple[Entry, ...]
+    instance: dg.DagsterInstance, spec: Spec, read: Record, here: str, elsewhere: list[str]
 ) -> Iterator[Difference]:
-    """Yield what events of an asset say that the ledger does not."""
-    since = 0.0
+    """Yield what events of an asset say that the ledger does not.
+
+    Parameters
+    ----------
+    here, elsewhere
+        The place of this ledger; and, to be added to, that of each event of another one.
+    """
+    since, ledger = 0.0, read.ledger
     if ledger.found_at is not None:  # what was before was not recorded
         since = datetime.fromisoformat(ledger.found_at.replace("Z", "+00:00")).timestamp()
-    known = {entry.head.sequence: entry for entry in entries}
+    known = {entry.head.sequence: entry for entry in read.entries}
     for record in _records(instance, spec.asset):
         event = record.asset_materialization
-        if event is None:
+        if event is None or read.read_at <= record.timestamp <= time.time():  # of somebody who is at work meanwhile
+            continue
+        of_ledger = event.metadata.get(LEDGER_PLACE)
+        if of_ledger is not None and of_ledger.value != here:
+            elsewhere.append(str(of_ledger.value))
             continue
         version, place = data_version_of(record), (spec.asset, record.partition_key)
         name = f"an event of {artefact_name(*place)} in Dagster's history"
@@ -93,17 +108,28 @@ def _parse(text: object) -> Head | None:
 
 
 def _not_reported(
-    instance: dg.DagsterInstance, materializer: Materializer, spec: Spec, ledger: Ledger
+    instance: dg.DagsterInstance, materializer: Materializer, spec: Spec, read: Record
 ) -> Iterator[Difference]:
-    """Yield the current artefacts of which Dagster has no event, or knows another version last."""
+    """Yield the current artefacts of which Dagster has no event, or knows another version last.
+
+    What was moved since the look began may not be reported yet.
+    """
+    ledger = read.ledger
+    try:
+        partitions = materializer.partitions(spec)
+    except ClimbError:  # there is no raw folder any more, which is told already
+        return
     current = {
         partition: recorded.data_version
-        for partition in materializer.partitions(spec)
+        for partition in partitions
         if (fingerprint := ledger.named((spec.asset, partition))) is not None
+        and ledger.moves[spec.asset, partition][-1].sequence <= read.settled
         and (recorded := ledger.last((spec.asset, partition, fingerprint))) is not None
     }
     latest: dict[str | None, str] = {}
     for record in _records(instance, spec.asset) if current else ():
+        if read.read_at <= record.timestamp <= time.time():
+            continue
         latest.setdefault(record.partition_key, data_version_of(record))
         if current.keys() <= latest.keys():
             break

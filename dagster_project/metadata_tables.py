@@ -15,7 +15,7 @@ import pyarrow as pa
 from climb_assets.printable import printable
 from climb_assets.rounding import round_number, round_numbers
 from climb_assets.store.artifacts import Artifact
-from dagster_project.event_tags import LEDGER_ENTRY, LEDGER_HEAD
+from dagster_project.event_tags import LEDGER_ENTRY, LEDGER_HEAD, LEDGER_PLACE
 
 TABLE_ROWS = 50  # larger tables make the event log and the UI slow
 TEXT_CHARACTERS = 120  # of a value
@@ -41,7 +41,10 @@ def _ledger(artifact: Artifact) -> dict[str, Any]:
     if ledger.last(artifact.key) is None:  # another process has made it
         ledger = artifact.store.ledger()
     recorded = ledger.last(artifact.key)
-    return {} if recorded is None else {LEDGER_ENTRY: str(recorded.head), LEDGER_HEAD: str(ledger.head)}
+    if recorded is None:
+        return {}
+    place = artifact.store.keeper.place
+    return {LEDGER_ENTRY: str(recorded.head), LEDGER_HEAD: str(ledger.head), LEDGER_PLACE: place}
 
 
 def sentence_metadata(sentence: str) -> dg.MetadataValue:

@@ -29,6 +29,7 @@ from climb_assets.graph.spec import artefact_name
 from climb_assets.search.questions import ASKED, read_asked
 from climb_assets.store.artifacts import Artifact
 from climb_assets.store.garbage import Entry, Key, Survey
+from climb_assets.store.ledger.recording import complete_moves
 from climb_assets.store.store import Store
 from climb_assets.training.domain_tokens import DOMAIN_TOKENS
 from climb_assets.training.measurement import TASKS
@@ -116,6 +117,7 @@ def collect_garbage(
     """
     store = materializer.store
     with store.garbage.undisturbed() as right:
+        complete_moves(store)  # what a move that was broken off is to name would be taken for garbage
         needed = mark(store, models)
         named = _named_by_bundles(materializer.config, store)
         found = _survey(store, needed, named, keep_unfinished=keep_unfinished, since=right.began)

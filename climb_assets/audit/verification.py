@@ -14,6 +14,8 @@ from climb_assets.audit.bundle_export import exported_bundles
 from climb_assets.audit.differences.exported import compare_exports
 from climb_assets.audit.differences.reconciliation import (
     Difference,
+    Record,
+    look,
     read_record,
     reconcile,
     run_facts_differ,
@@ -33,7 +35,7 @@ from climb_assets.graph.raw_versions import RawVersions
 from climb_assets.graph.spec import TOLD, artefact_name
 from climb_assets.search.questions import ASKED
 from climb_assets.store.artifacts import RUN_FACTS, UNPARTITIONED, Artifact, sha256_file
-from climb_assets.store.ledger.chain import Entry, Head, Ledger
+from climb_assets.store.ledger.chain import Head, Ledger
 from climb_assets.training.domain_tokens import DOMAIN_TOKENS
 from climb_assets.training.measurement import TASKS
 from climb_assets.training.proxy_orders import MODELS, SCORES
@@ -42,7 +44,7 @@ from climb_assets.training.reweighting import DOREMI
 STORES = (PARTS, MODELS, SCORES, TASKS, DOREMI, DOMAIN_TOKENS, ASKED, TOLD)  # of no asset, and verified whole
 
 
-History = Callable[[Ledger, tuple[Entry, ...]], Iterable[Difference]]  # what a witness outside the lake says
+History = Callable[[Record], Iterable[Difference]]  # what a witness outside the lake says of a ledger
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def verify_lake(
     *,
     published: Head | None = None,
     again: bool = False,
-    history: History = lambda ledger, entries: (),
+    history: History = lambda record: (),
 ) -> Verification:
     """Verify every current artefact, all it rests on, the trained proxies, the raw files, the ledger and exports.
 
@@ -96,7 +98,7 @@ def verify_lake(
     MissingArtifact
         The lake holds no artefact, so that nothing can be said of it.
     """
-    with materializer.store.in_use(), materializer.store.glance():
+    with materializer.store.in_use():
         return _verify(_as_it_lies(materializer), published, history, again=again)
 
 
@@ -110,8 +112,40 @@ def _as_it_lies(materializer: Materializer) -> Materializer:
 
 def _verify(materializer: Materializer, published: Head | None, history: History, *, again: bool) -> Verification:
     lake = materializer.store
-    record = read_record(lake, published)
-    differences = [*record.faults]
+    first, differences = read_record(lake, published), list[Difference]()
+    with lake.glance():
+        everything = _find_everything(materializer, differences)
+        if not everything and not differences and not first.entries and not first.faults:
+            raise MissingArtifact(f"{lake} holds no artefact to verify; run `climb up`")
+        not_made = _not_made(materializer, differences)
+        for artifact in everything:
+            differences += (_difference(sentence, artifact) for sentence in _differences(artifact, first.ledger))
+        differences += _raw_differences(materializer)
+    seen = look(lake)
+    record = read_record(lake, published, first)  # somebody may have been at work meanwhile
+    differences = [*record.faults, *differences]
+    differences += reconcile(lake, seen, record)
+    differences += history(record)
+    exported, notes = compare_exports(record.entries, materializer.config.lake)
+    differences += [*exported, *_bundle_differences(materializer.config.lake / "export", record.ledger)]
+    replayed = replay(materializer) if again else Replay()
+    differences += replayed.differences
+    files = [record for artifact in everything for record in artifact.manifest["files"].values()]
+    return Verification(
+        len(everything),
+        len(files),
+        sum(record["bytes"] for record in files),
+        tuple(say_touched(differences, lake, list(materializer.config.objectives))),
+        tuple(not_made),
+        str(record.ledger.head),
+        (*record.notes, *notes, *(f"not made again: {one}" for one in replayed.not_replayed)),
+        tuple(replayed.made_again),
+    )
+
+
+def _find_everything(materializer: Materializer, differences: list[Difference]) -> list[Artifact]:
+    """Return every current artefact, what it rests on as far as that is there, and what lies in stores of no asset."""
+    lake = materializer.store
     current = list(_current(materializer, differences))
     behind: list[Artifact] = []
     try:
@@ -125,30 +159,7 @@ def _verify(materializer: Materializer, published: Head | None, history: History
             stored += lake.look_at_all(name)
         except ClimbError as error:
             differences.append(Difference(str(error), name))
-    everything = {artifact.path: artifact for artifact in [*current, *behind, *stored]}
-    if not everything and not differences and not record.entries:
-        raise MissingArtifact(f"{lake} holds no artefact to verify; run `climb up`")
-    not_made = _not_made(materializer, differences)
-    for artifact in everything.values():
-        differences += (_difference(sentence, artifact) for sentence in _differences(artifact, record.ledger))
-    differences += _raw_differences(materializer)
-    differences += reconcile(lake, record.ledger)
-    differences += history(record.ledger, record.entries)
-    exported, notes = compare_exports(record.entries, materializer.config.lake)
-    differences += [*exported, *_bundle_differences(materializer.config.lake / "export", record.ledger)]
-    replayed = replay(materializer) if again else Replay()
-    differences += replayed.differences
-    files = [record for artifact in everything.values() for record in artifact.manifest["files"].values()]
-    return Verification(
-        len(everything),
-        len(files),
-        sum(record["bytes"] for record in files),
-        tuple(say_touched(differences, lake, list(materializer.config.objectives))),
-        tuple(not_made),
-        str(record.ledger.head),
-        (*record.notes, *notes, *(f"not made again: {one}" for one in replayed.not_replayed)),
-        tuple(replayed.made_again),
-    )
+    return list({artifact.path: artifact for artifact in [*current, *behind, *stored]}.values())
 
 
 def _difference(sentence: str, artifact: Artifact) -> Difference:

@@ -26,7 +26,7 @@ from climb_assets.store.drafts import begin_draft, discard, explained_faults, se
 from climb_assets.store.files import UNFINISHED, make_folder, sync_folder, write_atomically
 from climb_assets.store.garbage import Key, StoreGarbage
 from climb_assets.store.ledger.keeper import FileKeeper, Keeper, keeper_of
-from climb_assets.store.ledger.recording import made, moved, require_recorded
+from climb_assets.store.ledger.recording import is_recorded, made, moved
 from climb_assets.store.ledger.records import withdrawn
 from climb_assets.store.locks import hold
 from climb_assets.store.manifests import parse_manifest, read_reference
@@ -74,7 +74,7 @@ class LocalStore(Store):
                     found = self._whole(final)
                     if found is not None:  # of a writer that held no lease, and was first
                         if found.digest != digest:
-                            self.record([withdrawn(found.key, entry)])
+                            self.record([withdrawn(found.key, entry.sequence)])
                         discard(draft.path)
                         return found, False
                     _remove_damaged(final, lies_there)
@@ -263,7 +263,7 @@ class LocalStore(Store):
             if artifact is not None:
                 partition = path.parent.name
                 key = (path.parent.parent.name, None if partition == UNPARTITIONED else partition, path.name)
-                require_recorded(self, key, artifact)
+                artifact = artifact if is_recorded(self, key, artifact) else None
         except CorruptArtifact:
             return None
         return artifact if artifact is not None and self.is_sound(artifact) else None

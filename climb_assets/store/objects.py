@@ -36,10 +36,11 @@ from climb_assets.store.bucket_objects import Object, Version
 from climb_assets.store.drafts import begin_draft, discard, explained_faults
 from climb_assets.store.expiring_leases import SECONDS, ExpiringLeases
 from climb_assets.store.file_cache import FileCache
+from climb_assets.store.files import write_atomically
 from climb_assets.store.garbage import Key, StoreGarbage
 from climb_assets.store.ledger.keeper import Keeper, keeper_of
 from climb_assets.store.ledger.object_keeper import ObjectKeeper
-from climb_assets.store.ledger.recording import made, moved, require_recorded
+from climb_assets.store.ledger.recording import is_recorded, made, moved
 from climb_assets.store.ledger.records import withdrawn
 from climb_assets.store.local import LocalStore, writing
 from climb_assets.store.manifests import parse_manifest, parse_reference
@@ -131,8 +132,8 @@ class ObjectStore(Store):
             return None, None
         with contextlib.suppress(CorruptArtifact):
             artifact = self._artifact(order.asset, order.partition, order.fingerprint, found)
-            require_recorded(self, (order.asset, order.partition, order.fingerprint), artifact)
-            if self.is_sound(artifact):
+            recorded = is_recorded(self, (order.asset, order.partition, order.fingerprint), artifact)
+            if recorded and self.is_sound(artifact):
                 return artifact, found.version
         return None, found.version
 
@@ -143,7 +144,9 @@ class ObjectStore(Store):
         manifest, digest = seal(order, draft)
         folder = folder_of(order.asset, order.partition, order.fingerprint)
         reused = self._upload(draft, manifest, folder, everything=damaged is not None)
-        self.bucket.create(f"{folder}/{run_key(manifest)}", (draft.path / RUN_FACTS).read_bytes())
+        facts, own = f"{folder}/{run_key(manifest)}", (draft.path / RUN_FACTS).read_bytes()
+        if self.bucket.create(facts, own) is None and (there := self.bucket.read_now(facts)) is not None:
+            write_atomically(draft.path / RUN_FACTS, there.data)  # of a writer who died: what lies there is recorded
         key, data = f"{folder}/{MANIFEST}", (draft.path / MANIFEST).read_bytes()
         [entry] = self.record([made(draft, manifest)])
         while True:
@@ -155,7 +158,7 @@ class ObjectStore(Store):
             found, damaged = self._look(order)
             if found is not None:  # of a writer who held no lease, or had lost it, and was first
                 if found.digest != digest:
-                    self.record([withdrawn(found.key, entry)])
+                    self.record([withdrawn(found.key, entry.sequence)])
                 return found, False
 
     def _upload(self, draft: Draft, manifest: dict[str, Any], folder: str, *, everything: bool = False) -> bool:
@@ -298,7 +301,7 @@ class ObjectStore(Store):
         data = b"" if new is None else new.encode()
         put = self.bucket.create(key, data) if found is None else self.bucket.replace(key, data, found.version)
         if put is None:
-            self.record([withdrawn((asset, partition, new), entry)])
+            self.record([withdrawn((asset, partition, new), entry.sequence)])
         return put is not None
 
     @contextlib.contextmanager

@@ -23,7 +23,7 @@ from climb_assets.store.artifacts import Artifact, Draft, Order
 from climb_assets.store.garbage import Key, StoreGarbage
 from climb_assets.store.ledger.chain import Head, Ledger
 from climb_assets.store.ledger.keeper import Keeper, Record
-from climb_assets.store.ledger.recording import lies_there, require_moved, require_recorded
+from climb_assets.store.ledger.recording import is_recorded, lies_there, require_moved
 
 
 class Store(Protocol):
@@ -201,16 +201,13 @@ class Store(Protocol):
             What lies there cannot be read, or is not what the ledger has recorded.
         """
         artifact = self.look(asset, partition, fingerprint)
-        if artifact is not None:
-            require_recorded(self, (asset, partition, fingerprint), artifact)
-        return artifact
+        key = (asset, partition, fingerprint)
+        return artifact if artifact is not None and is_recorded(self, key, artifact) else None
 
     def all_of(self, asset: str) -> list[Artifact]:
         """Return every artefact of an asset, current or not, ordered by partition and fingerprint; see `find`."""
         found = self.look_at_all(asset)
-        for artifact in found:
-            require_recorded(self, (asset, artifact.partition, artifact.path.name), artifact)
-        return found
+        return [one for one in found if is_recorded(self, (asset, one.partition, one.path.name), one)]
 
     def reference(self, asset: str, partition: str | None) -> str | None:
         """Return the fingerprint that the reference names, or None where there is no reference.

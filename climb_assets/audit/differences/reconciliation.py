@@ -4,7 +4,8 @@ What belongs here: what lies there and was not recorded, what was recorded and l
 Whether bytes are what a manifest promises is `climb_assets.audit.verification`.
 """
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from climb_assets.errors import ClimbError, CorruptArtifact
 from climb_assets.graph.spec import artefact_name
 from climb_assets.store.artifacts import Artifact
 from climb_assets.store.garbage import Key
-from climb_assets.store.ledger.chain import Entry, Head, Ledger, examine
+from climb_assets.store.ledger.chain import Entry, Head, Ledger, Place, examine
 from climb_assets.store.ledger.recording import strange_reference, unknown
 from climb_assets.store.store import Store
 
@@ -36,11 +37,21 @@ class Difference:
 
 @dataclass(frozen=True)
 class Record:
-    """A ledger as it was read line by line, and what is wrong with its chain."""
+    """A ledger as it was read line by line, and what is wrong with its chain.
+
+    Parameters
+    ----------
+    read_at
+        When it was read, in seconds since 1970: what is younger cannot be in it.
+    settled
+        The number of its last entry when the look at the store began: who wrote later ones may still be at it.
+    """
 
     ledger: Ledger
     entries: tuple[Entry, ...]
     faults: tuple[Difference, ...]
+    read_at: float
+    settled: int
 
     @property
     def notes(self) -> list[str]:
@@ -56,14 +67,17 @@ class Record:
         ]
 
 
-def read_record(store: Store, published: Head | None = None) -> Record:
+def read_record(store: Store, published: Head | None = None, before: Record | None = None) -> Record:
     """Read a ledger anew, whatever this process knows of it.
 
     Parameters
     ----------
     published
         A head that was written down elsewhere.
+    before
+        The same ledger as it was read when the look at the store began.
     """
+    read_at = time.time()
     ledger, entries, faults = examine(store.keeper.lines())
     told = [Difference(fault, everywhere=True) for fault in faults]
     if published is not None and not ledger.holds(published):
@@ -75,14 +89,40 @@ def read_record(store: Store, published: Head | None = None) -> Record:
                 everywhere=True,
             )
         )
-    return Record(ledger, tuple(entries), tuple(told))
+    if before is not None and not ledger.holds(before.ledger.head):
+        told.append(Difference("the ledger was rewritten or cut while it was compared", everywhere=True))
+    settled = before.ledger.head.sequence if before is not None else ledger.head.sequence
+    return Record(ledger, tuple(entries), tuple(told), read_at, settled)
 
 
-def reconcile(store: Store, ledger: Ledger) -> Iterator[Difference]:
-    """Yield what lies in a store and was not recorded, and what was recorded and lies there otherwise or not at all."""
+@dataclass(frozen=True)
+class Seen:
+    """What a store held at one moment: artefacts, and what each reference named or why that cannot be read."""
+
+    there: frozenset[Key]
+    named: Mapping[Place, str | CorruptArtifact | None]
+
+
+def look(store: Store) -> Seen:
+    """Look at a store before its ledger is read: what is done first is recorded before that."""
+    named: dict[Place, str | CorruptArtifact | None] = {}
+    for place in store.referred():
+        try:
+            named[place] = store.named(*place, now=True)
+        except CorruptArtifact as error:
+            named[place] = error
+    return Seen(frozenset(store.present()), named)
+
+
+def reconcile(store: Store, seen: Seen, record: Record) -> Iterator[Difference]:
+    """Yield what lies in a store and was not recorded, and what was recorded and lies there otherwise or not at all.
+
+    Somebody may be at work meanwhile. What he recorded after the look began may be under way, so that it is no
+    difference where it is not there yet.
+    """
+    ledger, there = record.ledger, seen.there
     if not ledger.hashes:
         return
-    there = set(store.present())
     for key in sorted(there, key=str):
         try:
             artifact = store.look(*key)
@@ -92,24 +132,25 @@ def reconcile(store: Store, ledger: Ledger) -> Iterator[Difference]:
         if artifact is not None and not ledger.knows(key, artifact.digest):
             yield Difference(f"{unknown(ledger, key, store.where(artifact))}", *key)
     for key, recorded in ledger.recorded.items():
-        if key not in there:
+        if key not in there and recorded[-1].head.sequence <= record.settled:
             yield Difference(
                 f"{artefact_name(*key[:2])} ({key[2]}) was recorded by entry {recorded[-1].head.sequence} of the "
                 "ledger and is not there: it was removed by hand, or its writer died just before it came; `climb up` "
                 "makes what is needed again, and `climb ledger accept` records that the rest may be missing",
                 *key,
             )
-    yield from _references(store, ledger)
+    yield from _references(seen, record)
 
 
-def _references(store: Store, ledger: Ledger) -> Iterator[Difference]:
-    for place in sorted({*ledger.moves, *store.referred()}, key=str):
-        try:
-            named = store.named(*place)
-        except CorruptArtifact as error:
-            yield Difference(str(error), *place, ledger.named(place))
+def _references(seen: Seen, record: Record) -> Iterator[Difference]:
+    ledger = record.ledger
+    for place in sorted({*ledger.moves, *seen.named}, key=str):
+        named = seen.named.get(place)
+        if isinstance(named, CorruptArtifact):
+            yield Difference(str(named), *place, ledger.named(place))
             continue
-        if not ledger.agrees(place, named):
+        late = [move for move in ledger.moves.get(place, ()) if move.sequence > record.settled]
+        if not ledger.agrees(place, named) and not any(named in (move.to, move.before) for move in late):
             sentence = strange_reference(ledger, place, named)
             if named is None:
                 sentence = f"the reference of {artefact_name(*place)} is gone: {sentence}; run `climb up`"

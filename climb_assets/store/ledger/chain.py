@@ -33,7 +33,7 @@ NEEDED = {  # what an entry of each kind has
     BEGUN: ALONE,
     HEALED: ALONE,
 }
-MOST_MOVES = 3  # of a reference that are remembered: several may be under way at once
+MOST_MOVES = 64  # of a reference that are remembered: as many may be under way at once, and all but one be withdrawn
 MOST_CUT = 10**6  # entries that may be missing between two lines
 TORN = b"torn "  # begins a line that has no end, so that it is no entry
 Place = tuple[str, str | None]  # of a reference: asset, partition
@@ -254,6 +254,17 @@ class Ledger:
         last = moves[-1] if moves else Move(0, None, None)
         beside = itertools.takewhile(lambda move: move.before == last.before, reversed(moves))
         return named == last.to or any(named == move.to for move in beside)
+
+    def lost_moves(self, place: Place, named: str | None) -> list[Move]:
+        """Return the moves after the one that a reference names, if none of them can have been made.
+
+        A move is made only from what it says was named before. So these lost a race, and their writers died before
+        they said so.
+        """
+        moves = self.moves.get(place, [])
+        made = max((number for number, move in enumerate(moves) if move.to == named), default=len(moves))
+        after = moves[made + 1 :]
+        return [] if any(move.before == named for move in after) else after
 
     def is_under_way(self, place: Place, named: str | None) -> bool:
         """Return whether a reference names what one of the last moves began or ended with."""

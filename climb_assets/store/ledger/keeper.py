@@ -7,6 +7,7 @@ What belongs here: what is the same wherever the ledger lies, and that of a fold
 import contextlib
 import os
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,12 +15,13 @@ from typing import Any, BinaryIO
 
 from climb_assets.errors import CorruptLedger
 from climb_assets.store.artifacts import sha256_text
-from climb_assets.store.files import append_durably, make_folder
+from climb_assets.store.files import append_durably, make_folder, remove_unfinished, write_atomically
 from climb_assets.store.ledger.chain import BEGUN, HEALED, TORN, Head, Ledger, write_line
 from climb_assets.store.ledger.records import now
 from climb_assets.store.locks import hold
 
 Record = Mapping[str, Any]
+NONE_HOLDS = 5.0  # seconds: where there is no ledger, whoever asks much would else list a bucket each time
 
 _keepers: dict[str, "Keeper"] = {}
 _opening = threading.Lock()
@@ -39,6 +41,7 @@ class Keeper(ABC):
     def __init__(self) -> None:
         self._ledger = Ledger()
         self._loaded = False
+        self._asked = -NONE_HOLDS  # when the ledger was read last, by the clock of this process
         self._mutex = threading.RLock()
 
     def known(self) -> Ledger:
@@ -56,7 +59,17 @@ class Keeper(ABC):
         with self._mutex:
             self._read_on()
             self._loaded = True
+            self._asked = time.monotonic()
             return self._ledger
+
+    def lately(self) -> Ledger:
+        """Return the ledger as it is now; that there is none is believed for a moment.
+
+        What is accepted in that moment would have been accepted before it as well.
+        """
+        if self._loaded and not self._ledger.hashes and time.monotonic() - self._asked < NONE_HOLDS:
+            return self._ledger
+        return self.refresh()
 
     def append(self, records: Sequence[Record], lies_there: Callable[[], Iterable[Record]]) -> list[Head]:
         """Append entries, one after another and on the disk when this returns; return the head that each makes.
@@ -67,7 +80,13 @@ class Keeper(ABC):
             Records of what the store holds: a ledger that begins where something lies already begins with it.
         """
         with self._mutex:
+            self.known()  # or a ledger that is there would be begun again
             return self._append(records, lies_there)[-len(records) :]
+
+    @property
+    @abstractmethod
+    def place(self) -> str:
+        """What tells it from the ledger of another store: a lake moves and stays the same, a bucket has an address."""
 
     @abstractmethod
     def lines(self) -> Iterator[bytes]:
@@ -123,6 +142,11 @@ class FileKeeper(Keeper):
         self._offset = 0
         self._identity: int | None = None
 
+    @property
+    def place(self) -> str:
+        """The lake, wherever it lies."""
+        return "lake"
+
     def lines(self) -> Iterator[bytes]:
         """Yield every line; see `Keeper.lines`. The last one may be torn, of a writer who was killed."""
         with contextlib.suppress(FileNotFoundError), self.file.open("rb") as stream:
@@ -145,19 +169,23 @@ class FileKeeper(Keeper):
             self._ledger, self._offset, self._identity = Ledger(), 0, stat.st_ino
         stream.seek(self._offset)
         data = stream.read()
-        whole = data[: data.rfind(b"\n") + 1]
-        self._take(whole)
-        self._offset += len(whole)
+        for line in data[: data.rfind(b"\n") + 1].splitlines(keepends=True):  # by line, so that Ctrl-C tears nothing
+            self._take(line)
+            self._offset += len(line)
         if not self._ledger.holds(before):
             raise CorruptLedger(f"{self.file} was cut or rewritten while this process ran; run `climb verify`")
 
     def _append(self, records: Sequence[Record], lies_there: Callable[[], Iterable[Record]]) -> list[Head]:
         with hold(self._lock):
             self._read_on()
-            torn = self._cut_torn_line()
+            torn, begins = self._cut_torn_line(), not self._ledger.hashes
             lines, heads = self._write([*torn, *records], lies_there)
             make_folder(self.file.parent)
-            append_durably(self.file, lines)
+            if begins:  # half of what was found there would shut out the rest
+                remove_unfinished(self.file)
+                write_atomically(self.file, lines)
+            else:
+                append_durably(self.file, lines)
             self._read_on()
         return heads
 

@@ -9,6 +9,7 @@ on this machine, since entries never change; `climb verify` reads the objects th
 """
 
 import contextlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -51,6 +52,11 @@ class ObjectKeeper(Keeper):
         self._bucket = LedgerBucket(bucket.address, bucket.patience)
         self._copy, self._lock = copy, lock
         self._bytes = 0  # of all lines that are known, as the copy has them
+
+    @property
+    def place(self) -> str:
+        """The address of the bucket."""
+        return self._bucket.address
 
     def lines(self) -> Iterator[bytes]:
         """Yield every line of the objects themselves; see `Keeper.lines`."""
@@ -104,7 +110,16 @@ class ObjectKeeper(Keeper):
         with contextlib.suppress(OSError):
             make_folder(self._copy.parent)
             with hold(self._lock):
-                there = self._copy.stat().st_size if self._copy.exists() else 0
-                if there == self._bytes:
+                if self._size_without_torn_end() == self._bytes:
                     append_durably(self._copy, data)
         self._bytes += len(data)
+
+    def _size_without_torn_end(self) -> int:
+        """Return the bytes of the copy; half a line of a killed process is cut, where it is all that is new."""
+        if not self._copy.exists():
+            return 0
+        with self._copy.open("rb+") as stream:
+            stream.seek(self._bytes)
+            if b"\n" not in (new := stream.read()) and new:
+                stream.truncate(self._bytes)
+            return stream.seek(0, os.SEEK_END)

@@ -4,6 +4,7 @@ What belongs here: the records of commits and moves, the first ones of a lake th
 look at the ledger before something is used. The whole is compared in `climb_assets.audit.differences.reconciliation`.
 """
 
+import contextlib
 import platform
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ from climb_assets.store.artifacts import MANIFEST, RUN_FACTS, Artifact, Draft, s
 from climb_assets.store.garbage import Key
 from climb_assets.store.ledger.chain import ACCEPTED, FOUND, MADE, REMOVED, Ledger, Place
 from climb_assets.store.ledger.keeper import Record
-from climb_assets.store.ledger.records import about, holding, pointing
+from climb_assets.store.ledger.records import about, holding, pointing, withdrawn
 from climb_assets.store.ledger.source import source_state
 
 if TYPE_CHECKING:
@@ -63,19 +64,22 @@ def lies_there(store: "Store") -> Iterator[Record]:
             yield pointing(place, named, None, found=True)
 
 
-def require_recorded(store: "Store", key: Key, artifact: Artifact) -> None:
-    """Refuse an artefact whose manifest the ledger does not know.
+def is_recorded(store: "Store", key: Key, artifact: Artifact) -> bool:
+    """Return whether an artefact counts: not where the ledger removed it, and who was to remove it was killed.
 
     Raises
     ------
     CorruptArtifact
-        It was changed, or put there by no run of climb.
+        The ledger does not know its manifest: it was changed, or put there by no run of climb.
     """
     if not store.guarded or store.keeper.known().knows(key, artifact.digest):
-        return
-    ledger = store.ledger()
-    if ledger.hashes and not ledger.knows(key, artifact.digest):
-        raise CorruptArtifact(f"{unknown(ledger, key, store.where(artifact))}; {ADVICE}")
+        return True
+    ledger = store.keeper.lately()
+    if not ledger.hashes or ledger.knows(key, artifact.digest):
+        return True
+    if key in ledger.removed:
+        return False
+    raise CorruptArtifact(f"{unknown(ledger, key, store.where(artifact))}; {ADVICE}")
 
 
 def unknown(ledger: Ledger, key: Key, where: str) -> str:
@@ -84,7 +88,7 @@ def unknown(ledger: Ledger, key: Key, where: str) -> str:
     if recorded is not None:
         return f"{where} has another manifest than the one that entry {recorded.head.sequence} of the ledger recorded"
     if key in ledger.removed:
-        return f"{where} was removed by the ledger and is there again"
+        return f"{where} was removed by the ledger and is there: a `climb gc` was killed, or somebody put it back"
     return f"{where} is in no entry of the ledger: no run of climb has put it there"
 
 
@@ -128,7 +132,7 @@ def require_moved(store: "Store", place: Place, named: str | None) -> None:
     """
     if not store.guarded or named is None or store.keeper.known().is_under_way(place, named):
         return
-    ledger = store.ledger()
+    ledger = store.keeper.lately()
     if not ledger.hashes or ledger.is_under_way(place, named) or store.named(*place, now=True) != named:
         return
     raise CorruptArtifact(f"{strange_reference(ledger, place, named)}; {ADVICE}")
@@ -149,13 +153,17 @@ def complete_moves(store: "Store") -> list[str]:
     CorruptArtifact
         A reference was moved without a record.
     """
-    ledger = store.ledger()
+    ledger, there = store.ledger(), dict[Place, str | None]()
     with store.glance():
-        there = {place: store.named(*place) for place in store.referred()}
+        for place in store.referred():
+            if place not in ledger.moves:  # nobody's: who reads it is told
+                continue
+            with contextlib.suppress(CorruptArtifact):  # who reads it is told
+                there[place] = store.named(*place)
     return [
         line
         for place, named in there.items()
-        if ledger.hashes and not ledger.agrees(place, named) and (line := _complete_move(store, place))
+        if not ledger.agrees(place, named) and (line := _complete_move(store, place))
     ]
 
 
@@ -165,6 +173,12 @@ def _complete_move(store: "Store", place: Place) -> str | None:
     if named is None or ledger.agrees(place, named):  # somebody was moving it
         return None
     told, moves = strange_reference(ledger, place, named), ledger.moves.get(place)
+    if lost := ledger.lost_moves(place, named):
+        store.record([withdrawn((*place, move.to), move.sequence) for move in lost])
+        return f"{told}: who wanted to move it began from what it no longer named, so it stays"
     if not moves or named != moves[-1].before:
         raise CorruptArtifact(f"{told}; {ADVICE}")
+    if moves[-1].to is not None and (*place, moves[-1].to) in ledger.removed:
+        store.record([withdrawn((*place, moves[-1].to), moves[-1].sequence)])
+        return f"{told}: that was removed, so it stays"
     return f"{told}: its mover died, so it was moved now" if store.swap(*place, named, moves[-1].to) else None

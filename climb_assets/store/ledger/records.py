@@ -9,7 +9,7 @@ from typing import Any
 
 from climb_assets.store.artifacts import canonical_json, sha256_text
 from climb_assets.store.garbage import Key
-from climb_assets.store.ledger.chain import POINTED, WITHDRAWN, Head, Place
+from climb_assets.store.ledger.chain import POINTED, WITHDRAWN, Place
 
 MOST_NAMES = 64  # inputs or files that a record names; of more it has their number and a hash, as the manifest has them
 
@@ -62,6 +62,6 @@ def pointing(place: Place, to: str | None, before: str | None, **others: Any) ->
     return about(POINTED, (*place, to), before_it=before, **others)
 
 
-def withdrawn(key: tuple[str, str | None, str | None], entry: Head) -> dict[str, Any]:
-    """Return the record that what an entry tells of did not happen: another writer was first."""
-    return about(WITHDRAWN, key, entry=entry.sequence)
+def withdrawn(key: tuple[str, str | None, str | None], entry: int) -> dict[str, Any]:
+    """Return the record that what the entry of this number tells of did not happen: another writer was first."""
+    return about(WITHDRAWN, key, entry=entry)

@@ -24,6 +24,7 @@ from climb_assets.config_file import load_config
 from climb_assets.errors import CorruptArtifact, TransientError
 from climb_assets.graph.materializer import Materializer
 from climb_assets.store.artifacts import Artifact, Draft, Order
+from climb_assets.store.ledger.records import about, pointing
 from climb_assets.tables import write_table
 from climb_assets.training.proxy_orders import MODELS, SCORES
 
@@ -321,3 +322,22 @@ def test_what_an_asset_of_another_version_rests_on_is_kept(tmp_path: Path) -> No
     (climb.config.lake / "refs" / "a_later_asset" / "_").write_text("7 of 9?")
     with pytest.raises(CorruptArtifact):
         collect_garbage(climb, "used")
+
+
+def test_what_a_move_that_was_broken_off_is_to_name_is_no_garbage(tmp_path: Path) -> None:
+    """Whoever told of results and was killed before the reference moved has told them."""
+    climb = lake_in(tmp_path)
+    before, after = make(climb, [Node("domains", current=True), Node("domains")])
+    climb.store.record([pointing(("domains", None), after.fingerprint, before.fingerprint)])
+    collect_garbage(climb, "used")
+    assert climb.store.get("domains") == after
+    assert climb.store.find(*before.key) is None
+
+
+def test_a_removal_that_was_broken_off_stops_nobody_and_is_ended_by_the_next_one(tmp_path: Path) -> None:
+    climb = lake_in(tmp_path)
+    kept, model = make(climb, [Node("domains", current=True), Node(MODELS)])
+    climb.store.record([about("removed", model.key)])  # and then it was killed
+    assert climb.store.all_of(MODELS) == [] and find_garbage(climb).before > find_garbage(climb).after
+    collect_garbage(climb)
+    assert not model.path.exists() and climb.store.get("domains") == kept

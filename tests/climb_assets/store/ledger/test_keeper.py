@@ -2,19 +2,24 @@
 
 import json
 import os
-from collections.abc import Callable
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from climb_assets.audit.differences.reconciliation import look, read_record, reconcile, run_facts_differ
 from climb_assets.errors import ConfigError, CorruptArtifact, CorruptLedger
-from climb_assets.store.artifacts import Artifact, Draft, Order
+from climb_assets.store.artifacts import RUN_FACTS, Artifact, Draft, Order, sha256_file
 from climb_assets.store.ledger.chain import Head, Ledger, examine, write_line
 from climb_assets.store.ledger.keeper import FileKeeper
+from climb_assets.store.ledger.object_keeper import ObjectKeeper
 from climb_assets.store.ledger.recording import accept_as_it_lies, complete_moves
-from climb_assets.store.ledger.records import about, pointing
+from climb_assets.store.ledger.records import about, pointing, withdrawn
 from climb_assets.store.local import LocalStore
 from climb_assets.store.store import Store
 from tests.climb_assets.store.conftest import MakeStore
@@ -156,10 +161,9 @@ def test_what_is_put_down_by_hand_is_refused_and_made_anew(store: Store, make_st
     made, _ = store.put(ORDER, write_one)
     store.record([about("removed", made.key)])
     there = make_store("there")
-    with pytest.raises(CorruptArtifact, match="was removed by the ledger and is there again; run `climb verify`"):
-        there.find(*made.key)
-    with pytest.raises(CorruptArtifact, match="is there again"):
-        there.all_of("domains")
+    assert there.find(*made.key) is None  # as where `climb gc --delete` was killed just then
+    assert [artifact.partition for artifact in there.all_of("domains")] == ["x"]
+    assert there.with_data_version("domains", None, made.data_version) is None
     again, found = there.put(ORDER, write_one)[0], make_store("here").find(*made.key)
     assert found is not None and again.manifest == made.manifest == found.manifest
 
@@ -173,6 +177,129 @@ def test_a_lake_that_is_older_than_its_ledger_is_found_and_not_made(store: Store
     _, entries, _ = examine(make_store("there").keeper.lines())
     assert [entry.kind for entry in entries] == ["begun", "found", "pointed", "made"]
     assert make_store("there").ledger().found_at is not None and store.get("domains") == made
+
+
+LIMITED = """
+import resource, signal, sys
+from pathlib import Path
+from climb_assets.store.artifacts import Order
+from climb_assets.store.local import LocalStore
+store = LocalStore(Path(sys.argv[1]))
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
+store.put(Order("domains", "late", {}, {}, {}), lambda draft: (draft.path / "one.txt").write_text("one"))
+"""
+
+
+def test_a_ledger_that_could_not_be_begun_is_begun_whole_by_the_next_one(tmp_path: Path) -> None:
+    """Half of what is found in an older lake would shut out the other half."""
+    store = LocalStore(tmp_path)
+    made = [store.put(Order("domains", str(number), {}, {}, {}), write_one)[0] for number in range(12)]
+    for artifact in made:
+        store.swap("domains", artifact.partition, None, artifact.fingerprint)
+    forget_ledger(store)
+    full = subprocess.run([sys.executable, "-c", LIMITED, str(tmp_path)], capture_output=True, text=True)
+    assert full.returncode and "File too large" in full.stderr
+    store.put(ORDER, write_one)
+    assert complete_moves(store) == []
+    assert [store.get("domains", artifact.partition) for artifact in made] == made
+    _, entries, faults = examine(store.keeper.lines())
+    assert faults == [] and [entry.kind for entry in entries].count("found") == 12
+
+
+def test_a_ledger_that_is_there_is_not_begun_again(store: Store, make_store: MakeStore) -> None:
+    store.put(ORDER, write_one)
+
+    def look_for_all() -> list[dict[str, object]]:
+        raise AssertionError("every manifest of the store would be read")
+
+    there = make_store("there")
+    (head,) = there.keeper.append([pointing(("domains", None), "one", None)], look_for_all)
+    assert head == store.ledger().head
+
+
+def test_moves_that_lost_a_race_leave_the_reference_as_it_is(store: Store) -> None:
+    """Who moved it from what it no longer named lost, and died before he said so."""
+    place = ("domains", None)
+    for before, to in [(None, "a"), ("a", "b"), ("b", "d")]:
+        assert store.swap(*place, before, to)
+    store.record([pointing(place, name, "a") for name in ("c", "e")])
+    assert store.reference(*place) == "d"
+    (line,) = complete_moves(store)
+    assert "began from what it no longer named, so it stays" in line
+    assert store.reference(*place) == "d" and complete_moves(store) == [] and store.ledger().agrees(place, "d")
+
+
+def test_many_losers_of_a_race_push_nothing_out(store: Store) -> None:
+    place = ("domains", None)
+    store.swap(*place, None, "a")
+    store.swap(*place, "a", "b")
+    lost = store.record([pointing(place, f"c{number}", "a") for number in range(12)])
+    store.record([withdrawn((*place, f"c{number}"), head.sequence) for number, head in enumerate(lost)])
+    assert store.ledger().agrees(place, "b") and store.reference(*place) == "b" and complete_moves(store) == []
+
+
+def test_a_move_to_what_was_removed_is_withdrawn(store: Store) -> None:
+    place, other = ("domains", None), Order("domains", None, {}, {"count": 7}, {})
+    made, later = (store.put(order, write_one)[0] for order in (ORDER, other))
+    store.swap(*place, None, made.fingerprint)
+    store.record([pointing(place, later.fingerprint, made.fingerprint), about("removed", later.key)])
+    (line,) = complete_moves(store)
+    assert line.endswith("that was removed, so it stays")
+    assert store.get("domains") == made and complete_moves(store) == []
+
+
+def test_run_facts_of_a_writer_who_died_are_those_that_are_recorded(address: str, tmp_path: Path) -> None:
+    from climb_assets.store.objects import ObjectStore
+
+    def write(draft: Draft) -> None:
+        write_one(draft)
+        draft.run["host"] = secrets.token_hex(4)
+
+    class Dying(ObjectStore):
+        def record(self, records: Sequence[Mapping[str, object]]) -> list[Head]:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Dying(address, tmp_path / "one", 10**9).put(ORDER, write)
+    ObjectStore(address, tmp_path / "two", 10**9).put(ORDER, write)
+    reader = ObjectStore(address, tmp_path / "three", 10**9)
+    artifact = reader.find(*key_of(ORDER))
+    assert artifact is not None and artifact.run
+    assert not run_facts_differ(artifact, reader.ledger(), sha256_file(reader.localise(artifact, RUN_FACTS)))
+
+
+def test_a_copy_with_half_a_line_grows_again(address: str, tmp_path: Path) -> None:
+    from climb_assets.store.objects import ObjectStore
+
+    def keeper(name: str) -> ObjectKeeper:
+        bucket = ObjectStore(address, tmp_path / name, 10**9).bucket
+        return ObjectKeeper(bucket, tmp_path / "copy.jsonl", tmp_path / "lock")
+
+    first = keeper("one")
+    first.append([pointing(("domains", None), "a", None)], lambda: ())
+    with (tmp_path / "copy.jsonl").open("ab") as stream:
+        stream.write(b'{"asset": "dom')
+    first.append([pointing(("domains", None), "b", "a")], lambda: ())
+    second = keeper("two")
+    assert second.refresh().head == first.refresh().head
+    assert (tmp_path / "copy.jsonl").read_bytes().splitlines() == list(second.lines())
+
+
+@pytest.mark.parametrize("moment", ["before the look", "after the look"])
+def test_what_is_made_while_a_store_is_compared_is_no_difference(store: Store, moment: str) -> None:
+    made, _ = store.put(ORDER, write_one)
+    store.swap("domains", None, None, made.fingerprint)
+    first, seen = read_record(store), look(store)
+    later, _ = store.put(Order("domains", None, {}, {"count": 7}, {}), write_one)
+    assert store.swap("domains", None, made.fingerprint, later.fingerprint)
+    if moment == "before the look":
+        seen = look(store)
+    assert list(reconcile(store, seen, read_record(store, before=first))) == []
+    store.record([pointing(("domains", None), made.fingerprint, later.fingerprint)])  # and its mover died: told later
+    now = read_record(store)
+    (told,) = reconcile(store, look(store), now)
+    assert f"names {later.fingerprint}, and the last entry of the ledger about it {made.fingerprint}" in told.sentence
 
 
 def forget_ledger(store: Store) -> None:
