@@ -42,10 +42,12 @@ class LocalStore(Store):
     ----------
     root
         Folder that holds ``artifacts/``, ``refs/``, ``locks/`` and ``unfinished/``; made when first written to.
+    place
+        What its ledger is called; see `Keeper.place`.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = Path(root).resolve()
+    def __init__(self, root: Path, place: str = "lake") -> None:
+        self.root, self._place = Path(root).resolve(), place
         self._here = threading.local()  # `seen`: the references that this thread has read in a glance
 
     def __getstate__(self) -> dict[str, Any]:
@@ -84,7 +86,7 @@ class LocalStore(Store):
     def keeper(self) -> Keeper:
         """What keeps the ledger: a file, ``ledger/entries.jsonl``."""
         file = self.root / "ledger" / "entries.jsonl"
-        return keeper_of(str(file), lambda: FileKeeper(file, self.lock("ledger")))
+        return keeper_of(str(file), lambda: FileKeeper(file, self.lock("ledger"), self._place))
 
     def look(self, asset: str, partition: str | None, fingerprint: str) -> Artifact | None:
         """Return what lies where the artefact with this fingerprint would, or None."""

@@ -23,7 +23,7 @@ def open_store(config: Config) -> Store:
     if address is None:
         return LocalStore(config.lake)
     if address.startswith("file:"):
-        return LocalStore(Path(unquote(urlsplit(address).path)))
+        return LocalStore(Path(unquote(urlsplit(address).path)), address)
     from climb_assets.store.objects import ObjectStore
 
     return ObjectStore(address, config.lake, round(config.runtime.cache_gigabytes * 1e9))

@@ -91,6 +91,17 @@ def flip(path: Path) -> bytes:
     return bytes(data)
 
 
+def test_events_of_another_stores_ledger_are_noted_and_not_called_invented(project: Path) -> None:
+    """The history stays in the lake where the store goes elsewhere, and tells of both."""
+    (project / "elsewhere").mkdir()
+    for name in ("artifacts", "refs", "ledger"):
+        (project / "data_lake" / name).rename(project / "elsewhere" / name)
+    with (project / "climb.yaml").open("a") as stream:
+        stream.write(f"store: file://{project}/elsewhere\n")
+    result = CliRunner().invoke(main, ["--config", str(project / "climb.yaml"), "verify"])
+    assert result.exit_code == 0 and "events are of the ledger of lake, which was not compared." in result.output
+
+
 def test_the_untouched_lake_is_as_recorded(project: Path) -> None:
     head = open_project(project).store.ledger().head
     outcome = verify(project, replay=True, head=head)

@@ -134,18 +134,20 @@ class FileKeeper(Keeper):
     file, lock
         Where it lies, and what is locked while somebody appends. Where there are no locks, two who append at one
         instant part the chain, which is then found.
+    place
+        See `Keeper.place`.
     """
 
-    def __init__(self, file: Path, lock: Path) -> None:
+    def __init__(self, file: Path, lock: Path, place: str = "lake") -> None:
         super().__init__()
-        self.file, self._lock = file, lock
+        self.file, self._lock, self._place = file, lock, place
         self._offset = 0
         self._identity: int | None = None
 
     @property
     def place(self) -> str:
-        """The lake, wherever it lies."""
-        return "lake"
+        """The lake, wherever it lies, or the address of a folder outside."""
+        return self._place
 
     def lines(self) -> Iterator[bytes]:
         """Yield every line; see `Keeper.lines`. The last one may be torn, of a writer who was killed."""
