@@ -6,6 +6,7 @@ Of what is stored only the details of the quarantine go through it, so it is par
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
 UNFIT = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})  # Unicode's categories of what moves a cursor or hides
 MOST = 200  # characters of a name or a label
@@ -36,6 +37,12 @@ def _escape(text: str) -> str:
 
 def _escape_letter(letter: str) -> str:
     return letter.encode("unicode_escape").decode("ascii") if unicodedata.category(letter) in UNFIT else letter
+
+
+def markdown_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
+    """Return the lines of a Markdown table; what is of the user's in it has been through `markdown_cell`."""
+    head = list(columns)
+    return [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *(f"| {' | '.join(row)} |" for row in rows)]
 
 
 def markdown_cell(text: str, most: int = MOST) -> str:

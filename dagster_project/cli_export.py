@@ -4,19 +4,14 @@ What belongs here: arguments and printing. The forms are `climb_assets.export`.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from climb_assets.export.forms import FORMS, Form
 from climb_assets.graph.materializer import Materializer
 from dagster_project.cli_options import NOT_RECORDED, notice, require_objective, require_outside, stale_option
 from dagster_project.generations import look_at_generations, require_current
 from dagster_project.private_files import load_privately
-
-if TYPE_CHECKING:
-    from climb_assets.export.export import Form
-
-FORMS = ("huggingface", "nanochat", "megatron", "interleave", "webdataset", "text")
 
 
 @click.command("export", epilog="Example: climb export general --to data/ --format huggingface")
@@ -27,7 +22,7 @@ FORMS = ("huggingface", "nanochat", "megatron", "interleave", "webdataset", "tex
 @click.option("--language", "languages", multiple=True, help="A language for the card, such as en; repeatable.")
 @stale_option
 def export(
-    objective: str, out: Path | None, form: "Form", tokens: bool, languages: tuple[str, ...], stale_too: bool
+    objective: str, out: Path | None, form: Form, tokens: bool, languages: tuple[str, ...], stale_too: bool
 ) -> None:
     """Write the data set of an objective with a card and checksums; what was broken off goes on."""
     from climb_assets.audit.differences.exported import record_export

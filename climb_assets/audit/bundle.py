@@ -20,7 +20,7 @@ from climb_assets.audit.lineage import MODELS_TABLE, Lineage
 from climb_assets.audit.lineage_facts import gather_facts
 from climb_assets.mixture.changes import REALISED, SAMPLE
 from climb_assets.mixture.croissant import describe_data_set
-from climb_assets.printable import markdown_cell
+from climb_assets.printable import markdown_cell, markdown_table
 from climb_assets.store.artifacts import Artifact, canonical_json
 from climb_assets.tables import read_table, write_table
 
@@ -120,11 +120,16 @@ def _report(objective: str, lineage: Lineage, proxies: Sequence[Artifact], raw_f
     lines += [f"It rests on {len(artefacts)} artefacts and {raw_files} raw files; see lineage.json.", ""]
     lines += [line for told in _describe_trainers(proxies) for line in (told, "")]
     lines += [line for name, fit in sorted(lineage.fits.items()) for line in (_describe_kept(name, fit, lineage), "")]
-    lines += ["| domain | name | weight | confirmed | share of the corpus |", "|---|---|---|---|---|"]
-    for row in rows:
-        shares = " | ".join(f"{row[column]:.4f}" for column in ("weight", "confirmed", "prior"))
-        lines.append(f"| {row['domain']} | {markdown_cell(row['name'])} | {shares} |")
+    shares = [
+        (
+            str(row["domain"]),
+            markdown_cell(row["name"]),
+            *(f"{row[name]:.4f}" for name in ("weight", "confirmed", "prior")),
+        )
+        for row in rows
+    ]
     lines += [
+        *markdown_table(("domain", "name", "weight", "confirmed", "share of the corpus"), shares),
         "",
         f"It is the {selection['origin']}; the limits of today's supply moved it by {selection['adapted_by']:.4f}.",
         "",
@@ -135,18 +140,19 @@ def _report(objective: str, lineage: Lineage, proxies: Sequence[Artifact], raw_f
     of_family = {row["family"]: row["comparisons"] for row in comparisons}
     counted = " and ".join(f"of all {number} {family} comparisons" for family, number in sorted(of_family.items()))
     lines += [f"Target models. The intervals {counted} hold together.", ""]
-    lines += ["| against | measure | family | difference | interval | verdict |", "|---|---|---|---|---|---|"]
-    for row in comparisons:
-        interval = f"{row['low']:+.4f} to {row['high']:+.4f}"
-        cells = [
+    columns = ("against", "measure", "family", "difference", "interval", "verdict")
+    told = [
+        (
             markdown_cell(row["arm"]),
             markdown_cell(row["measure"]),
             row["family"],
             f"{row['difference']:+.4f}",
-            interval,
+            f"{row['low']:+.4f} to {row['high']:+.4f}",
             row["verdict"],
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
+        )
+        for row in comparisons
+    ]
+    lines += markdown_table(columns, told)
     return "\n".join(lines) + "\n"
 
 

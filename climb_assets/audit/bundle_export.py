@@ -22,15 +22,15 @@ from climb_assets.audit.report.writer import FILE as REPORT
 from climb_assets.audit.report.writer import write_report
 from climb_assets.environment import is_installed
 from climb_assets.errors import ConfigError
-from climb_assets.export.folder import IDENTITY
-from climb_assets.store.artifacts import Artifact, canonical_json, sha256_file
+from climb_assets.export.folder import CHECKSUMS, IDENTITY, write_checksums
+from climb_assets.store.artifacts import Artifact, canonical_json
 from climb_assets.store.files import atomic_folder, make_folder, remove_unfinished
 from climb_assets.store.ledger.chain import Head
 from climb_assets.store.store import Store
 from climb_assets.tables import read_table
 
 LEDGER = "ledger.jsonl"
-CHECKSUMS, RUN_FACTS, ENVIRONMENT = "SHA256SUMS", "run_facts.json", "environment.json"
+RUN_FACTS, ENVIRONMENT = "run_facts.json", "environment.json"
 PROVENANCE, EVENTS, SCRIPT, CONTENTS = "prov.json", "openlineage.ndjson", "check_proof.py", "README.md"
 LIBRARIES = ("prov", "openlineage-python")
 
@@ -117,8 +117,7 @@ def _write_bundle(bundle: Artifact, folder: Path, owners: Sequence[str]) -> None
     write_report(str(bundle.partition), trace(bundle.store, [bundle]), folder / REPORT)
     head = _write_ledger(bundle.store, folder / LEDGER)
     (folder / CONTENTS).write_text(_describe_contents(bundle, folder, facts, head), encoding="utf-8")
-    sums = [f"{sha256_file(path)}  {path.name}" for path in sorted(folder.iterdir()) if path.is_file()]
-    (folder / CHECKSUMS).write_text("\n".join(sums) + "\n", encoding="utf-8")
+    write_checksums(folder)
 
 
 def _read(path: Path) -> Any:
@@ -171,7 +170,7 @@ def _describe_contents(bundle: Artifact, folder: Path, facts: Mapping[str, Mappi
         f"Head of the ledger when it was handed out: {head} (`climb verify --head` compares the lake with it; the hash "
         f"is the SHA-256 of line {head.sequence} of {LEDGER}).",
         "",
-        "`sha256sum --check SHA256SUMS` checks the files; docs/audit.md of climb is the way through them.",
+        f"`sha256sum --check {CHECKSUMS}` checks the files; docs/audit.md of climb is the way through them.",
         "",
         f"Of {len(facts)} makings {untimed} have no event in {EVENTS} and no times in {PROVENANCE}: when they ended "
         "was not recorded.",

@@ -6,13 +6,13 @@ and never a guess: whoever publishes a model fills it in. This is no legal advic
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from climb_assets.audit.lineage_facts import MOST_LISTED, LineageFacts
-from climb_assets.printable import markdown_cell
+from climb_assets.printable import markdown_cell, markdown_table
 
 BLANK = "NOT KNOWN FROM LINEAGE"
 EU, CALIFORNIA = "eu_ai_act_53_1_d", "california_ab_2013"
@@ -211,11 +211,8 @@ def render(title: str, facts: LineageFacts, questions: Sequence[Question]) -> st
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _table(rows: Sequence[Mapping[str, Any]]) -> Iterable[str]:
-    yield f"| {' | '.join(rows[0])} |"
-    yield "|---" * len(rows[0]) + "|"
-    for row in rows:
-        yield f"| {' | '.join(_cell(value) for value in row.values())} |"
+def _table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    return markdown_table(rows[0], (map(_cell, row.values()) for row in rows))
 
 
 def _cell(value: Any) -> str:

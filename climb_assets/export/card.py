@@ -3,16 +3,15 @@
 What belongs here: what is said of a data set, and what is not known. What comes from the corpus is escaped and cut.
 """
 
-import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
 
 from climb_assets.export.data_set import NOT_STATED, Contents, DataSet, Exported
 from climb_assets.export.folder import CHECKSUMS, IDENTITY
-from climb_assets.printable import printable
+from climb_assets.printable import markdown_cell, markdown_table
 
 CELL = 120  # characters of a label
 NOT_COUNTED = "Copies within a shard, short or unreadable records and pruned clusters are not counted here."
@@ -134,7 +133,7 @@ def _domains(data: DataSet, contents: Contents) -> list[str]:
         for domain in data.domains
     ]
     return [
-        *_table(columns, rows),
+        *markdown_table(columns, rows),
         "",
         "`weight` is the share of tokens that is here, `wanted` the one of the mixture; `epochs` is how often the text "
         "of a domain is passed over, `rows` counts each copy of a document, which `epoch` numbers from 0.",
@@ -143,7 +142,7 @@ def _domains(data: DataSet, contents: Contents) -> list[str]:
 
 def _licences(contents: Contents) -> list[str]:
     lines = ["As each record of the corpus names it; nobody checked. Documents, each once:", ""]
-    return lines + _table(("licence", "documents"), _shortened(contents.all_licences))
+    return lines + markdown_table(("licence", "documents"), _shortened(contents.all_licences))
 
 
 def _left_out(data: DataSet) -> list[str]:
@@ -165,7 +164,7 @@ def _left_out(data: DataSet) -> list[str]:
     ]
     more = [f"And {len(order) - MOST_ROWS} more."] if len(order) > MOST_ROWS else []
     return [
-        *_table(("reason", "licence", "source", "documents", "tokens"), rows),
+        *markdown_table(("reason", "licence", "source", "documents", "tokens"), rows),
         *more,
         "",
         f"Held-out text, on which models are measured, is not here either. {NOT_COUNTED}",
@@ -215,13 +214,8 @@ def _provenance(data: DataSet, climb: str) -> list[str]:
     return [
         f"climb {climb} made it. `{IDENTITY}` says from which artefacts, and `sha256sum --check {CHECKSUMS}` whether "
         "the files are as they were written.",
-        *(["", *_table(("artefact", "data version"), rows)] if rows else []),
+        *(["", *markdown_table(("artefact", "data version"), rows)] if rows else []),
     ]
-
-
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    head = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
-    return head + [f"| {' | '.join(row)} |" for row in rows]
 
 
 def _shortened(counts: Counter[str]) -> list[tuple[str, str]]:
@@ -239,5 +233,4 @@ def _commonest(counts: Counter[str]) -> str:
 
 
 def _text(text: str, most: int = CELL) -> str:
-    """Return text of the corpus as Markdown: one line, no mark-up, cut."""
-    return re.sub(r"([\\`*_\[\]<>|&#!~])", r"\\\1", printable(text, most))
+    return markdown_cell(text, most)

@@ -1,27 +1,25 @@
 """Exporting a data set: one folder in one form.
 
-What belongs here: which forms there are, and what is in every folder of one. The corpus itself is made by
+What belongs here: who writes which form, and what is in every folder of one. The corpus itself is made by
 `climb_assets.mixture.corpus_writer`.
 """
 
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 from climb_assets.errors import ComputeError
 from climb_assets.export.card import write_card, write_header
 from climb_assets.export.data_set import Contents, DataSet, Exported, count_contents
 from climb_assets.export.folder import export_folder
+from climb_assets.export.forms import FORMS, Form
 from climb_assets.export.huggingface import describe_views, write_huggingface, write_interleave
 from climb_assets.export.megatron import write_megatron
 from climb_assets.export.nanochat import write_nanochat
 from climb_assets.export.plain_text import write_plain_text
 from climb_assets.export.webdataset import write_webdataset
 from climb_assets.store.files import write_atomically
-
-Form = Literal["huggingface", "nanochat", "megatron", "interleave", "webdataset", "text"]
-FORMS: tuple[Form, ...] = get_args(Form)
 
 
 def export_data_set(

@@ -58,7 +58,7 @@ def export_folder(out: Path, identity: Mapping[str, Any]) -> Iterator[Path | Non
         unfinished = out.with_name(f".{out.name}.{UNFINISHED}")
         _prepare(unfinished, told)
         yield unfinished
-        write_atomically(unfinished / CHECKSUMS, _checksums(unfinished).encode())
+        write_checksums(unfinished)
         _rename(unfinished, out)
 
 
@@ -102,8 +102,16 @@ def _files(folder: Path) -> list[Path]:
     return sorted(path for path in files if path != folder / CHECKSUMS)
 
 
-def _checksums(folder: Path) -> str:
-    return "".join(f"{sha256_file(path)}  {path.relative_to(folder).as_posix()}\n" for path in _files(folder))
+def write_checksums(folder: Path) -> None:
+    """Write the checksums of all other files of a folder into it, as the last file."""
+    lines = [f"{sha256_file(path)}  {path.relative_to(folder).as_posix()}\n" for path in _files(folder)]
+    write_atomically(folder / CHECKSUMS, "".join(lines).encode())
+
+
+def read_checksums(folder: Path) -> list[tuple[str, str]]:
+    """Return the name and the SHA-256 of each line of a folder's checksums."""
+    lines = (folder / CHECKSUMS).read_text(encoding="utf-8", errors="replace").splitlines()
+    return [(name, sha256) for sha256, _, name in (line.partition("  ") for line in lines)]
 
 
 def check_export(folder: Path) -> list[str]:
@@ -114,11 +122,9 @@ def check_export(folder: Path) -> list[str]:
     ComputeError
         It has no checksums: it is no export, or half of one.
     """
-    path = folder / CHECKSUMS
-    if not path.is_file():
+    if not (folder / CHECKSUMS).is_file():
         raise ComputeError(f"{folder} has no {CHECKSUMS}; it is no finished export")
-    lines = path.read_text(encoding="utf-8").splitlines()
-    recorded = {name: sha256 for sha256, _, name in (line.partition("  ") for line in lines)}
+    recorded = dict(read_checksums(folder))
     found = {file.relative_to(folder).as_posix(): file for file in _files(folder)}
     differences = [f"{folder / name} is gone" for name in sorted(recorded.keys() - found.keys())]
     differences += [f"{folder / name} is not of this export" for name in sorted(found.keys() - recorded.keys())]
@@ -138,3 +144,10 @@ def unless_there(path: Path) -> Iterator[Path | None]:
     make_folder(path.parent)
     with atomic_file(path) as temporary:
         yield temporary
+
+
+def write_unless_there(path: Path, data: bytes) -> None:
+    """Write a small file, unless an earlier try wrote it."""
+    with unless_there(path) as temporary:
+        if temporary is not None:
+            temporary.write_bytes(data)

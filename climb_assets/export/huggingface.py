@@ -15,7 +15,7 @@ from typing import Any
 
 from climb_assets.export.by_domain import open_parquet, paths_by_domain, write_by_domain
 from climb_assets.export.data_set import Contents, DataSet, Domain, Exported
-from climb_assets.export.folder import unless_there
+from climb_assets.export.folder import unless_there, write_unless_there
 
 SHUFFLED, BY_DOMAIN, INTERLEAVE = "data", "domains", "interleave.json"
 SEED = 42  # of the snippet; any other will do
@@ -50,7 +50,8 @@ _SHUFFLED = [
 def write_interleave(data: DataSet, contents: Contents, out: Path) -> Exported:
     """Write ``domains/domain-*.parquet``, the rows of each domain, and with which probabilities to draw from them."""
     write_by_domain(data, paths_by_domain(data.domains, out / BY_DOMAIN, ".parquet"), open_parquet)
-    _write_json(out / INTERLEAVE, describe_interleaving(data, contents))
+    how = json.dumps(describe_interleaving(data, contents), indent=1, ensure_ascii=False) + "\n"
+    write_unless_there(out / INTERLEAVE, how.encode())
     return Exported(contents.rows.total(), lines=_snippet(data.domains))
 
 
@@ -108,9 +109,3 @@ def _snippet(domains: Sequence[Domain]) -> list[str]:
         "Probabilities are of documents, as `interleave_datasets` draws them; the shares of tokens that they lead to "
         f"are `token_shares` of `{INTERLEAVE}`.",
     ]
-
-
-def _write_json(path: Path, value: Any) -> None:
-    with unless_there(path) as temporary:
-        if temporary is not None:
-            temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

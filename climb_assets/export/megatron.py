@@ -18,7 +18,7 @@ from climb_assets.errors import ComputeError
 from climb_assets.executor.database import open_database
 from climb_assets.export.by_domain import Write, paths_by_domain, write_by_domain
 from climb_assets.export.data_set import Contents, DataSet, Domain, Exported
-from climb_assets.export.folder import unless_there
+from climb_assets.export.folder import unless_there, write_unless_there
 from climb_assets.export.indexed_dataset import ids_dtype, write_ids, write_index
 from climb_assets.store.files import MappedArrays
 from climb_assets.tables import iterate_batches
@@ -55,10 +55,8 @@ def write_megatron(data: DataSet, contents: Contents, out: Path, *, tokens: bool
         _write_binary(data, out)
     else:
         write_by_domain(data, paths_by_domain(data.domains, out, ".jsonl"), open_json_lines, ["id", "text", "domain"])
-    blend = [f"{domain.weight:.8f} {domain.key}{SUFFIX}" for domain in data.domains]
-    with unless_there(out / "blend.txt") as temporary:
-        if temporary is not None:
-            temporary.write_text("\n".join(blend) + "\n", encoding="utf-8")
+    blend = [f"{domain.weight:.8f} {domain.key}{SUFFIX}\n" for domain in data.domains]
+    write_unless_there(out / "blend.txt", "".join(blend).encode())
     return Exported(contents.rows.total(), lines=_BINARY if tokens else _TEXT)
 
 
@@ -103,9 +101,7 @@ def _write_binary(data: DataSet, out: Path) -> None:
                         lengths = write_ids(temporary, _documents(connection, domain, arrays), dtype)
                     _require_all(domain, lengths)
                     write_index(index, lengths, dtype)
-    with unless_there(out / "tokenizer.json") as temporary:
-        if temporary is not None:
-            temporary.write_bytes(data.tokenizer.read_bytes())
+    write_unless_there(out / "tokenizer.json", data.tokenizer.read_bytes())
 
 
 def _load_spans(connection: "DuckDBPyConnection", data: DataSet) -> None:

@@ -15,7 +15,7 @@ from climb_assets.corpus.frozen_tokenizer import load_tokenizer
 from climb_assets.errors import ComputeError
 from climb_assets.export.by_domain import Write, paths_by_domain, write_by_domain
 from climb_assets.export.data_set import Contents, DataSet, Exported
-from climb_assets.export.folder import unless_there
+from climb_assets.export.folder import write_unless_there
 
 SEPARATOR = "\n\f\n"
 COUNTS = "tokens.json"
@@ -34,9 +34,7 @@ def write_plain_text(data: DataSet, contents: Contents, out: Path) -> Exported:
     """
     paths = paths_by_domain(data.domains, out, ".txt")
     write_by_domain(data, paths, _open_text, ["text", "domain"])
-    with unless_there(out / "tokenizer.json") as temporary:
-        if temporary is not None:
-            temporary.write_bytes(data.tokenizer.read_bytes())
+    write_unless_there(out / "tokenizer.json", data.tokenizer.read_bytes())
     counts = {domain.key: {"name": domain.name, **_count(paths[domain.number], data)} for domain in data.domains}
     for domain in data.domains:
         if counts[domain.key]["tokens"] != domain.tokens:
@@ -44,9 +42,7 @@ def write_plain_text(data: DataSet, contents: Contents, out: Path) -> Exported:
                 f"{domain.key} has {domain.tokens} tokens in the data set and its text "
                 f"{counts[domain.key]['tokens']}; run `climb verify`"
             )
-    with unless_there(out / COUNTS) as temporary:
-        if temporary is not None:
-            temporary.write_text(json.dumps(counts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_unless_there(out / COUNTS, f"{json.dumps(counts, indent=1, ensure_ascii=False)}\n".encode())
     told = f"Documents are parted by a line that holds a form feed alone. `{COUNTS}` has their tokens, counted anew by "
     return Exported(contents.rows.total(), lines=[told + "`tokenizer.json`, with an end token for each document."])
 

@@ -9,13 +9,12 @@ from pathlib import Path
 
 from climb_assets.audit.differences.reconciliation import Difference
 from climb_assets.device_faults import NO_RIGHT
+from climb_assets.export.folder import CHECKSUMS, read_checksums
 from climb_assets.store.artifacts import Artifact, sha256_file
 from climb_assets.store.bucket import NoPermission
 from climb_assets.store.ledger.chain import EXPORTED, Entry
 from climb_assets.store.ledger.records import about
 from climb_assets.store.store import Store
-
-CHECKSUMS = "SHA256SUMS"  # a list of its files that an export may have, as sha256sum writes it
 
 
 def record_export(store: Store, folder: Path, lake: Path, form: str, artifact: Artifact) -> bool:
@@ -79,11 +78,7 @@ def _compare(folder: Path, found: Mapping[str, str], recorded: Mapping[str, str]
 
 def _compare_checksums(folder: Path, found: Mapping[str, str]) -> Iterator[str]:
     """Yield how a folder differs from its own list of checksums."""
-    sums = folder / CHECKSUMS
-    if CHECKSUMS not in found:
-        return
-    for line in sums.read_text(encoding="utf-8", errors="replace").splitlines():
-        digest, _, name = line.partition("  ")
+    for name, digest in read_checksums(folder) if CHECKSUMS in found else ():
         if found.get(name) != digest:
             yield f"{folder / name} is not what {CHECKSUMS} beside it says"
 

@@ -11,7 +11,8 @@ import pytest
 
 from climb_assets.errors import ComputeError
 from climb_assets.export.data_set import DataSet
-from climb_assets.export.export import FORMS, export_data_set
+from climb_assets.export.export import export_data_set
+from climb_assets.export.forms import FORMS
 from climb_assets.tables import read_table, write_table
 from tests.climb_assets.export.conftest import rows_of
 
