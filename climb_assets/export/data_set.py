@@ -4,7 +4,7 @@ What belongs here: reading it out of the lake, and counting what is in its files
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -101,7 +101,7 @@ class DataSet:
 
 @dataclass(frozen=True)
 class Exported:
-    """How many rows were written, of them for validation, and how many copies of those are left out of training.
+    """How many rows the files hold, those for validation apart, and how many copies of these training is without.
 
     Parameters
     ----------
@@ -168,7 +168,8 @@ def read_data_set(
 ) -> DataSet:
     """Return the current data set of an objective, with what the lake knows of it.
 
-    What it was made from is read as it was then, where the lake still has that.
+    What it was made from is read as it was then; of its answer and its objective nothing is known where the lake no
+    longer has that.
 
     Parameters
     ----------
@@ -180,7 +181,7 @@ def read_data_set(
     Raises
     ------
     MissingArtifact, CorruptArtifact
-        It is not made yet, or damaged, or the tokens of a shard are gone.
+        It is not made yet, or damaged, or its tokenizer is gone or, where they are needed, the tokens of a shard.
     """
     corpus = climb.get("mixed_corpus", objective)
     inputs = corpus.manifest["inputs"]
@@ -194,25 +195,40 @@ def read_data_set(
         objective=objective,
         parts=[corpus.file(name) for name in sorted(corpus.manifest["files"]) if name.startswith("part-")],
         domains=_read_domains(corpus),
-        tokenizer=climb.get("tokenizer").file("tokenizer.json"),
+        tokenizer=_read_tokenizer(climb, inputs),
         shards=_read_shards(climb, inputs) if with_tokens else [],
         answer=answer.json("selection.json") if answer is not None else {},
-        tasks=climb.config.objectives[objective],
+        tasks=answer.manifest["config"]["objective"] if answer is not None else {},
         left_out=_read_left_out(supply),
         made_from={"mixed_corpus": manifest, "inputs": dict(sorted(versions.items())), "summary": corpus.summary},
         notes=notes,
     )
 
 
-def _read_shards(climb: Materializer, inputs: Mapping[str, str]) -> list[ShardTokens]:
-    shards = []
+def _find_tokens(climb: Materializer, inputs: Mapping[str, str]) -> Iterator[tuple[str, Artifact | None]]:
+    """Yield each shard that a data set was drawn from with its tokens; None where the lake no longer has them."""
     for name, made in sorted(inputs.items()):
         asset, _, shard = name.partition("@")
         if asset == "tokenized_shards":
-            found = climb.store.with_data_version(asset, shard, made)
-            if found is None:
-                raise MissingArtifact(f"the tokens of {shard} that the data set was made from are gone; run `climb up`")
-            shards.append(ShardTokens(shard, found.file("documents.parquet"), found.file("tokens.npy")))
+            yield shard, climb.store.with_data_version(asset, shard, made)
+
+
+def _read_tokenizer(climb: Materializer, inputs: Mapping[str, str]) -> Path:
+    """Return the tokenizer that made the tokens of the shards, which are all of one."""
+    for _, tokens in _find_tokens(climb, inputs):
+        if tokens is not None:
+            found = climb.store.with_data_version("tokenizer", None, tokens.manifest["inputs"]["tokenizer"])
+            if found is not None:
+                return found.file("tokenizer.json")
+    raise MissingArtifact("the tokenizer that the data set was made with is gone; run `climb up`")
+
+
+def _read_shards(climb: Materializer, inputs: Mapping[str, str]) -> list[ShardTokens]:
+    shards = []
+    for shard, tokens in _find_tokens(climb, inputs):
+        if tokens is None:
+            raise MissingArtifact(f"the tokens of {shard} that the data set was made from are gone; run `climb up`")
+        shards.append(ShardTokens(shard, tokens.file("documents.parquet"), tokens.file("tokens.npy")))
     return shards
 
 

@@ -60,7 +60,9 @@ def export_data_set(
         exported = _write(data, contents, form, folder, tokens=tokens)
         rows = exported.training + exported.validation + exported.left_out
         if rows != data.rows:
-            raise ComputeError(f"the mixed corpus has {data.rows} rows and {rows} were counted; run `climb verify`")
+            raise ComputeError(
+                f"the mixed corpus has {data.rows} rows and {rows} are in the files; remove {folder} and export again"
+            )
         views = describe_views(data.domains, shuffled=form == "huggingface")
         header = write_header(data, contents, views, languages) if form in ("huggingface", "interleave") else ""
         card = header + write_card(data, contents, exported, languages, version("climb"))
@@ -84,7 +86,7 @@ def _write(data: DataSet, contents: Contents, form: Form, folder: Path, *, token
     if form == "nanochat":
         return write_nanochat(data, folder)
     if form == "megatron":
-        return write_megatron(data, contents, folder, tokens=tokens)
+        return write_megatron(data, folder, tokens=tokens)
     if form == "webdataset":
-        return write_webdataset(data, contents, folder)
-    return write_plain_text(data, contents, folder)
+        return write_webdataset(data, folder)
+    return write_plain_text(data, folder)

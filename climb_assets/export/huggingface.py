@@ -16,6 +16,7 @@ from typing import Any
 from climb_assets.export.by_domain import open_parquet, paths_by_domain, write_by_domain
 from climb_assets.export.data_set import Contents, DataSet, Domain, Exported
 from climb_assets.export.folder import unless_there, write_unless_there
+from climb_assets.tables import count_rows
 
 SHUFFLED, BY_DOMAIN, INTERLEAVE = "data", "domains", "interleave.json"
 SEED = 42  # of the snippet; any other will do
@@ -26,12 +27,15 @@ def write_huggingface(data: DataSet, contents: Contents, out: Path) -> Exported:
 
     Those by domain come first: for them each part is read with its checksums, and copied is what could be read.
     """
-    by_domain = write_interleave(data, contents, out)
+    by_domain, shuffled = write_interleave(data, contents, out), 0
     for number, part in enumerate(data.parts):
-        with unless_there(out / SHUFFLED / f"train-{number:05d}-of-{len(data.parts):05d}.parquet") as temporary:
+        path = out / SHUFFLED / f"train-{number:05d}-of-{len(data.parts):05d}.parquet"
+        with unless_there(path) as temporary:
             if temporary is not None:
                 shutil.copyfile(part, temporary)
-    return replace(by_domain, lines=[*_SHUFFLED, "", *by_domain.lines])
+        shuffled += count_rows(path)
+    in_both = min(shuffled, by_domain.training)
+    return replace(by_domain, training=in_both, lines=[*_SHUFFLED, "", *by_domain.lines])
 
 
 _SHUFFLED = [
@@ -49,10 +53,11 @@ _SHUFFLED = [
 
 def write_interleave(data: DataSet, contents: Contents, out: Path) -> Exported:
     """Write ``domains/domain-*.parquet``, the rows of each domain, and with which probabilities to draw from them."""
-    write_by_domain(data, paths_by_domain(data.domains, out / BY_DOMAIN, ".parquet"), open_parquet)
+    paths = paths_by_domain(data.domains, out / BY_DOMAIN, ".parquet")
+    write_by_domain(data, paths, open_parquet)
     how = json.dumps(describe_interleaving(data, contents), indent=1, ensure_ascii=False) + "\n"
     write_unless_there(out / INTERLEAVE, how.encode())
-    return Exported(contents.rows.total(), lines=_snippet(data.domains))
+    return Exported(sum(map(count_rows, paths.values())), lines=_snippet(data.domains))
 
 
 def describe_interleaving(data: DataSet, contents: Contents) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 MAGIC, VERSION = b"MMIDIDX\x00\x00", 1
+HEAD, COUNTS = struct.Struct("<9sQB"), struct.Struct("<QQ")
 CODES = {np.dtype("<i4"): 4, np.dtype("<u2"): 8}
 MOST_UINT16 = 65_500  # ids, above which Megatron takes int32
 
@@ -41,7 +42,15 @@ def write_index(path: Path, lengths: np.ndarray, dtype: np.dtype[Any]) -> None:
     ends = np.cumsum(lengths, dtype="<i8") * dtype.itemsize
     starts = np.concatenate([np.zeros(1, "<i8"), ends])[:-1]
     with path.open("wb") as stream:
-        stream.write(MAGIC + struct.pack("<QB", VERSION, CODES[dtype]))
-        stream.write(struct.pack("<QQ", len(lengths), len(lengths) + 1))
+        stream.write(HEAD.pack(MAGIC, VERSION, CODES[dtype]))
+        stream.write(COUNTS.pack(len(lengths), len(lengths) + 1))
         for array in (lengths.astype("<i4"), starts.astype("<i8"), np.arange(len(lengths) + 1, dtype="<i8")):
             stream.write(array.tobytes())
+
+
+def count_documents(path: Path) -> int:
+    """Return the number of documents that an ``.idx`` states."""
+    with path.open("rb") as stream:
+        stream.seek(HEAD.size)
+        documents, _ = COUNTS.unpack(stream.read(COUNTS.size))
+    return int(documents)

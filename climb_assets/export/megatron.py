@@ -7,6 +7,7 @@ lake. Their format is `indexed_dataset`.
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +18,9 @@ from climb_assets.corpus.frozen_tokenizer import load_tokenizer
 from climb_assets.errors import ComputeError
 from climb_assets.executor.database import open_database
 from climb_assets.export.by_domain import Write, paths_by_domain, write_by_domain
-from climb_assets.export.data_set import Contents, DataSet, Domain, Exported
+from climb_assets.export.data_set import DataSet, Domain, Exported
 from climb_assets.export.folder import unless_there, write_unless_there
-from climb_assets.export.indexed_dataset import ids_dtype, write_ids, write_index
+from climb_assets.export.indexed_dataset import count_documents, ids_dtype, write_ids, write_index
 from climb_assets.store.files import MappedArrays
 from climb_assets.tables import iterate_batches
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 SUFFIX = "_text_document"  # what preprocess_data.py puts behind the name of its output
 READ_ROWS = 8192
+CHUNK = 2**20  # bytes
 
 _PLACES = "CREATE TABLE place (shard VARCHAR, id VARCHAR, domain INTEGER, number BIGINT)"
 _SPANS = "CREATE TABLE span (ordinal INTEGER, shard VARCHAR, id VARCHAR, start BIGINT, tokens BIGINT)"
@@ -40,7 +42,7 @@ SELECT ordinal, start, tokens FROM place JOIN span USING (shard, id) WHERE domai
 """
 
 
-def write_megatron(data: DataSet, contents: Contents, out: Path, *, tokens: bool) -> Exported:
+def write_megatron(data: DataSet, out: Path, *, tokens: bool) -> Exported:
     """Write a file or, with tokens, two for each domain, and ``blend.txt``, for ``--data-args-path``.
 
     A domain's documents are there as often as the mixture repeats them and weights are the realised shares of tokens,
@@ -53,11 +55,14 @@ def write_megatron(data: DataSet, contents: Contents, out: Path, *, tokens: bool
     """
     if tokens:
         _write_binary(data, out)
+        rows = sum(map(count_documents, paths_by_domain(data.domains, out, f"{SUFFIX}.idx").values()))
     else:
-        write_by_domain(data, paths_by_domain(data.domains, out, ".jsonl"), open_json_lines, ["id", "text", "domain"])
+        paths = paths_by_domain(data.domains, out, ".jsonl")
+        write_by_domain(data, paths, open_json_lines, ["id", "text", "domain"])
+        rows = sum(map(_count_lines, paths.values()))
     blend = [f"{domain.weight:.8f} {domain.key}{SUFFIX}\n" for domain in data.domains]
     write_unless_there(out / "blend.txt", "".join(blend).encode())
-    return Exported(contents.rows.total(), lines=_BINARY if tokens else _TEXT)
+    return Exported(rows, lines=_BINARY if tokens else _TEXT)
 
 
 _TEXT = [
@@ -83,6 +88,11 @@ def open_json_lines(path: Path) -> Iterator[Write]:
             stream.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in batch.select(names).to_pylist())
 
         yield write
+
+
+def _count_lines(path: Path) -> int:
+    with path.open("rb") as stream:
+        return sum(chunk.count(b"\n") for chunk in iter(partial(stream.read, CHUNK), b""))
 
 
 def _write_binary(data: DataSet, out: Path) -> None:

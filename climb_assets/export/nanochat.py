@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from climb_assets.errors import ComputeError
 from climb_assets.export.data_set import DataSet, Exported
 from climb_assets.export.folder import unless_there
-from climb_assets.tables import iterate_batches, read_table
+from climb_assets.tables import count_rows, iterate_batches, read_table
 
 ROW_GROUP = 1024  # nanochat's repackage_data_reference.py; also the rows that are in memory at a time
 SHARD_CHARACTERS = 250_000_000  # the same
@@ -35,18 +35,22 @@ def write_nanochat(data: DataSet, out: Path) -> Exported:
     lowest = min(pc.min(read_table(part, ["id"])["id"]).as_py() for part in data.parts)
     last_id = max(VALIDATION_IDS, lowest)
 
-    def held_out(batch: pa.RecordBatch) -> pa.RecordBatch:
-        return batch.filter(pc.and_(pc.less_equal(batch["id"], last_id), pc.equal(batch["epoch"], 0)))
-
     def training(batch: pa.RecordBatch) -> pa.RecordBatch:
         return batch.filter(pc.greater(batch["id"], last_id))
 
-    shards, trained = _write_text(map(training, _rows(data)), out, 0)
+    def held_out(batch: pa.RecordBatch) -> pa.RecordBatch:
+        return batch.filter(pc.and_(pc.less_equal(batch["id"], last_id), pc.equal(batch["epoch"], 0)))
+
+    def copies_of_them(batch: pa.RecordBatch) -> pa.RecordBatch:
+        return batch.filter(pc.and_(pc.less_equal(batch["id"], last_id), pc.greater(batch["epoch"], 0)))
+
+    shards = _write_text(map(training, _rows(data)), out, 0)
     if not shards:
         raise ComputeError("the mixed corpus is too small to hold out validation documents; raise mixture.tokens")
-    _, validated = _write_text(map(held_out, _rows(data)), out, shards)
-    copies = sum(pc.sum(pc.less_equal(batch["id"], last_id)).as_py() or 0 for batch in _rows(data, ["id"])) - validated
-    return Exported(trained, validated, copies, [f"`shard_{shards:05d}.parquet`, the last shard, is validation."])
+    last = _write_text(map(held_out, _rows(data)), out, len(shards))
+    trained, validated = (sum(map(count_rows, paths)) for paths in (shards, last))
+    copies = sum(map(len, map(copies_of_them, _rows(data, ["id", "epoch"]))))
+    return Exported(trained, validated, copies, [f"`shard_{len(shards):05d}.parquet`, the last shard, is validation."])
 
 
 def _rows(data: DataSet, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
@@ -54,30 +58,30 @@ def _rows(data: DataSet, columns: list[str] | None = None) -> Iterator[pa.Record
         yield from iterate_batches(part, ROW_GROUP, columns or ["id", "text", "epoch"])
 
 
-def _write_text(batches: Iterator[pa.RecordBatch], out: Path, first: int) -> tuple[int, int]:
-    """Write the text column in shards numbered from `first`, with even row groups; return how many, and the rows."""
-    groups, number, rows = _regroup(batches), first, 0
+def _write_text(batches: Iterator[pa.RecordBatch], out: Path, first: int) -> list[Path]:
+    """Write the text column in shards numbered from `first`, with even row groups; return their paths."""
+    groups, paths = _regroup(batches), list[Path]()
     group = next(groups, None)
     while group is not None:
-        group, written = _write_shard(out / f"shard_{number:05d}.parquet", group, groups)
-        number, rows = number + 1, rows + written
-    return number - first, rows
+        paths.append(out / f"shard_{first + len(paths):05d}.parquet")
+        group = _write_shard(paths[-1], group, groups)
+    return paths
 
 
-def _write_shard(path: Path, group: pa.Array | None, groups: Iterator[pa.Array]) -> tuple[pa.Array | None, int]:
-    """Write row groups until a shard is full, unless it is there; return the first of the next one, and the rows."""
-    schema, rows, characters = pa.schema([pa.field("text", pa.string())]), 0, 0
+def _write_shard(path: Path, group: pa.Array | None, groups: Iterator[pa.Array]) -> pa.Array | None:
+    """Write row groups until a shard is full, unless it is there; return the first of the next one."""
+    schema, characters = pa.schema([pa.field("text", pa.string())]), 0
     with unless_there(path) as temporary:
         options = {"compression": "zstd", "compression_level": 3}
         writer = None if temporary is None else pq.ParquetWriter(temporary, schema, **options)
         while group is not None and characters < SHARD_CHARACTERS:
             if writer is not None:
                 writer.write_table(pa.table([group], schema=schema), row_group_size=ROW_GROUP)
-            rows, characters = rows + len(group), characters + pc.sum(pc.utf8_length(group)).as_py()
+            characters += pc.sum(pc.utf8_length(group)).as_py()
             group = next(groups, None)
         if writer is not None:
             writer.close()
-    return group, rows
+    return group
 
 
 def _regroup(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Array]:

@@ -14,14 +14,14 @@ import pyarrow as pa
 from climb_assets.corpus.frozen_tokenizer import load_tokenizer
 from climb_assets.errors import ComputeError
 from climb_assets.export.by_domain import Write, paths_by_domain, write_by_domain
-from climb_assets.export.data_set import Contents, DataSet, Exported
+from climb_assets.export.data_set import DataSet, Exported
 from climb_assets.export.folder import write_unless_there
 
 SEPARATOR = "\n\f\n"
 COUNTS = "tokens.json"
 
 
-def write_plain_text(data: DataSet, contents: Contents, out: Path) -> Exported:
+def write_plain_text(data: DataSet, out: Path) -> Exported:
     """Write ``domain-*.txt``, the tokenizer and ``tokens.json``: documents, characters, bytes and tokens of each.
 
     Tokens are counted in the files, by the lake's tokenizer from its tokenizer.json, and not taken from the tokens that
@@ -35,16 +35,18 @@ def write_plain_text(data: DataSet, contents: Contents, out: Path) -> Exported:
     paths = paths_by_domain(data.domains, out, ".txt")
     write_by_domain(data, paths, _open_text, ["text", "domain"])
     write_unless_there(out / "tokenizer.json", data.tokenizer.read_bytes())
-    counts = {domain.key: {"name": domain.name, **_count(paths[domain.number], data)} for domain in data.domains}
+    counts = {domain.number: _count(paths[domain.number], data) for domain in data.domains}
     for domain in data.domains:
-        if counts[domain.key]["tokens"] != domain.tokens:
+        counted = counts[domain.number]["tokens"]
+        if counted != domain.tokens:
             raise ComputeError(
-                f"{domain.key} has {domain.tokens} tokens in the data set and its text "
-                f"{counts[domain.key]['tokens']}; run `climb verify`"
+                f"{domain.key} has {domain.tokens} tokens in the data set and its text {counted}; run `climb verify`"
             )
-    write_unless_there(out / COUNTS, f"{json.dumps(counts, indent=1, ensure_ascii=False)}\n".encode())
+    named = {domain.key: {"name": domain.name, **counts[domain.number]} for domain in data.domains}
+    write_unless_there(out / COUNTS, f"{json.dumps(named, indent=1, ensure_ascii=False)}\n".encode())
     told = f"Documents are parted by a line that holds a form feed alone. `{COUNTS}` has their tokens, counted anew by "
-    return Exported(contents.rows.total(), lines=[told + "`tokenizer.json`, with an end token for each document."])
+    rows = sum(of_domain["documents"] for of_domain in counts.values())
+    return Exported(rows, lines=[told + "`tokenizer.json`, with an end token for each document."])
 
 
 @contextmanager

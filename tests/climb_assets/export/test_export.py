@@ -2,10 +2,13 @@
 
 import dataclasses
 import hashlib
+import io
 import re
 import shutil
+import tarfile
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -13,6 +16,7 @@ from climb_assets.errors import ComputeError
 from climb_assets.export.data_set import DataSet
 from climb_assets.export.export import export_data_set
 from climb_assets.export.forms import FORMS
+from climb_assets.export.indexed_dataset import count_documents, write_index
 from climb_assets.tables import read_table, write_table
 from tests.climb_assets.export.conftest import rows_of
 
@@ -81,6 +85,52 @@ def test_an_export_that_fails_leaves_nothing_under_its_name(data: DataSet, tmp_p
     export_data_set(data, form, tmp_path / "out")
     export_data_set(data, form, tmp_path / "expected")
     assert files_of(tmp_path / "out") == files_of(tmp_path / "expected")
+
+
+def cut_parquet(path: Path) -> None:
+    table = read_table(path)
+    write_table(path, table.slice(1))
+
+
+def cut_lines(path: Path) -> None:
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[1:]))
+
+
+def cut_tar(path: Path) -> None:
+    with tarfile.open(path) as tar:
+        samples = [(member, tar.extractfile(member).read()) for member in tar]
+    with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
+        for member, content in samples[2:]:
+            tar.addfile(member, io.BytesIO(content))
+
+
+def cut_index(path: Path) -> None:
+    lengths = np.frombuffer(path.read_bytes(), "<i4", count_documents(path), 34)
+    write_index(path, lengths[1:], np.dtype("<u2"))
+
+
+CUTS = [
+    ("huggingface", False, "domains/domain-00001.parquet", cut_parquet),
+    ("huggingface", False, "data/train-*.parquet", cut_parquet),
+    ("interleave", False, "domains/domain-00001.parquet", cut_parquet),
+    ("nanochat", False, "shard_00000.parquet", cut_parquet),
+    ("nanochat", False, "shard_00001.parquet", cut_parquet),
+    ("megatron", False, "domain-00001.jsonl", cut_lines),
+    ("megatron", True, "domain-00001_text_document.idx", cut_index),
+    ("webdataset", False, "train-00000.tar", cut_tar),
+]
+
+
+@pytest.mark.parametrize(("form", "tokens", "pattern", "cut"), CUTS)
+def test_a_row_that_is_in_no_file_is_missed(data: DataSet, tmp_path: Path, form, tokens, pattern, cut) -> None:
+    out, unfinished = tmp_path / "out", tmp_path / ".out.unfinished"
+    export_data_set(data, form, out, tokens=tokens)
+    out.rename(unfinished)
+    cut(sorted(unfinished.glob(pattern))[0])
+    with pytest.raises(ComputeError, match=rf"has {data.rows} rows and {data.rows - 1} are in the files; remove"):
+        export_data_set(data, form, out, tokens=tokens)
+    shutil.rmtree(unfinished)
+    assert export_data_set(data, form, out, tokens=tokens) is not None
 
 
 def test_what_is_left_of_another_export_is_not_taken(data: DataSet, tmp_path: Path) -> None:
