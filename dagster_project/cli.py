@@ -100,7 +100,6 @@ def _example(text: str) -> dict[str, str]:
 
 
 profile_option = click.option("--profile", help="Profile of settings: smoke, demo, evening or paper.")
-objective_argument = click.argument("objective")
 
 
 def _load(profile: str | None = None) -> Config:

@@ -75,7 +75,8 @@ def write_bundle(objective: str, out: Path | None, yes: bool) -> None:
     from dagster_project.progress import Reporter
 
     config = load_privately(notice=notice)
-    folder = out or config.lake / "export" / f"audit-{require_objective(config, objective)}"
+    require_objective(config, objective)
+    folder = out or config.lake / "export" / f"audit-{objective}"
     require_outside(folder, config)
     require_libraries()
     with Reporter() as reporter:
@@ -147,7 +148,10 @@ def _bundle_in_lake(objective: str | None) -> Path:
 def _only(config: Config, objective: str | None) -> str:
     if objective is None and len(config.objectives) > 1:
         raise click.BadParameter(f"there are several; name one by --objective: {', '.join(config.objectives)}")
-    return next(iter(config.objectives)) if objective is None else require_objective(config, objective)
+    if objective is not None:
+        require_objective(config, objective)
+        return objective
+    return next(iter(config.objectives))
 
 
 def describe(trace: "DocumentTrace") -> str:

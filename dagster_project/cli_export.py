@@ -30,7 +30,8 @@ def export(
     from climb_assets.export.export import export_data_set
 
     config = load_privately(notice=notice)
-    folder = out or config.lake / "export" / f"{require_objective(config, objective)}-{form}"
+    require_objective(config, objective)
+    folder = out or config.lake / "export" / f"{objective}-{form}"
     require_outside(folder, config)
     materializer = Materializer(config)
     with materializer.store.in_use():

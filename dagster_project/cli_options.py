@@ -21,11 +21,10 @@ def notice(line: str) -> None:
     click.echo(f"climb: {line}", err=True)
 
 
-def require_objective(config: Config, objective: str) -> str:
-    """Return the name of an objective, after a look whether there is such a one."""
+def require_objective(config: Config, objective: str) -> None:
+    """Check that there is such an objective."""
     if objective not in config.objectives:
         raise click.BadParameter(f"{objective!r} is no objective; choose one of {', '.join(config.objectives)}")
-    return objective
 
 
 def require_outside(folder: Path, config: Config) -> None:

@@ -10,7 +10,7 @@ import click
 
 from climb_assets.graph.materializer import Materializer
 from climb_assets.printable import printable
-from dagster_project.cli_options import notice, require_outside
+from dagster_project.cli_options import notice, require_objective, require_outside
 from dagster_project.private_files import load_privately
 
 
@@ -24,8 +24,7 @@ def report(objective: str, out: Path | None, open_it: bool) -> None:
     from dagster_project.generations import look_at_generations
 
     config = load_privately(notice=notice)
-    if objective not in config.objectives:
-        raise click.BadParameter(f"{objective!r} is no objective; choose one of {', '.join(config.objectives)}")
+    require_objective(config, objective)
     file = out or config.lake / "export" / f"report-{objective}.html"
     require_outside(file, config)
     materializer = Materializer(config)

@@ -16,14 +16,13 @@ from climb_assets.errors import MissingArtifact
 from climb_assets.graph.materializer import Materializer
 from climb_assets.printable import MOST_OF_A_SENTENCE, printable
 from climb_assets.store.ledger.chain import Entry, Head
-from dagster_project.cli_options import json_option, notice
+from dagster_project.cli_options import CHECK_FAILED, json_option, notice
 from dagster_project.private_files import load_privately
 from dagster_project.strict_json import to_json
 
 if TYPE_CHECKING:
     from climb_assets.audit.verification import Verification
 
-CHECK_FAILED = 1
 SHOWN = 5  # names of what is not made
 
 

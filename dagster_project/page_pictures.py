@@ -5,6 +5,7 @@ chosen by `dagster_project.metadata`.
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
@@ -15,9 +16,9 @@ from climb_assets.pictures.scales import plain
 from climb_assets.search.proposal import read_candidates
 from climb_assets.store.artifacts import Artifact
 from climb_assets.tables import read_table
+from dagster_project.sentences import USES
 
-SPLITS = {"train": "to train on", "search_eval": "held out to decide", "report_eval": "held out to report"}
-SPLITS |= {"near_duplicate": "near-duplicates", "contaminated": "hold items of tasks"}
+SPLITS = USES | {"near_duplicate": "near-duplicates", "contaminated": "hold items of tasks"}
 
 
 def glance_of(climb: Materializer, artifact: Artifact) -> str:
@@ -103,18 +104,16 @@ def _gaps(climb: Materializer, artifact: Artifact) -> str:
     )
 
 
-def _sizes(climb: Materializer, artifact: Artifact) -> str:
-    counted = read_table(artifact.file("assignments.parquet"), ["cluster"])["cluster"].value_counts().to_pylist()
-    rows = sorted(counted, key=lambda row: (-row["counts"], row["values"]))
-    every = sum(row["counts"] for row in rows) or 1
-    return bars([(f"cluster {row['values']}", row["counts"] / every) for row in rows])
+def _values(file: str, column: str, label: Callable[[Any], str]) -> Callable[[Materializer, Artifact], str]:
+    """Return what draws in how many rows of a table each value of a column stands, the commonest first."""
 
+    def draw(climb: Materializer, artifact: Artifact) -> str:
+        counted = read_table(artifact.file(file), [column])[column].value_counts().to_pylist()
+        rows = sorted(counted, key=lambda row: (-row["counts"], row["values"] is not None, row["values"]))
+        every = sum(row["counts"] for row in rows) or 1
+        return bars([(label(row["values"]), row["counts"] / every) for row in rows])
 
-def _licences(climb: Materializer, artifact: Artifact) -> str:
-    counted = read_table(artifact.file("documents.parquet"), ["licence"])["licence"].value_counts().to_pylist()
-    rows = sorted(counted, key=lambda row: (-row["counts"], str(row["values"])))
-    every = sum(row["counts"] for row in rows) or 1
-    return bars([(str(row["values"] or "no licence named"), row["counts"] / every) for row in rows])
+    return draw
 
 
 def _largest_of_baselines(climb: Materializer, artifact: Artifact) -> str:
@@ -131,9 +130,9 @@ PICTURES: Mapping[str, Callable[[Materializer, Artifact], str]] = {
     "corpus_manifest": _splits,
     "quality_scores": _means,
     "contamination": _tasks,
-    "cluster_assignments": _sizes,
+    "cluster_assignments": _values("assignments.parquet", "cluster", lambda cluster: f"cluster {cluster}"),
     "baseline_mixtures": _largest_of_baselines,
-    "audit_bundle": _licences,
+    "audit_bundle": _values("documents.parquet", "licence", lambda licence: licence or "no licence named"),
     "cluster_statistics": _columns("clusters.parquet", "cluster", "tokens"),
     "domains": _columns("domains.parquet", "name", "clusters"),
     "domain_supply": _columns("supply.parquet", "name", "prior"),

@@ -11,6 +11,8 @@ from climb_assets.search.stop_rule import STOPPED
 from climb_assets.store.artifacts import Artifact
 from climb_assets.tables import read_table
 
+USES = {"train": "to train on", "search_eval": "held out to decide", "report_eval": "held out to report"}  # of a split
+
 Facts = Mapping[str, Any]
 
 
@@ -24,8 +26,7 @@ def _listed(counted: Mapping[str, int], otherwise: str) -> str:
 
 
 def _shard(artifact: Artifact, facts: Facts) -> str:
-    splits = {"train": "to train on", "search_eval": "held out to decide", "report_eval": "held out to report"}
-    held = _listed({told: facts["by_split"].get(key, 0) for key, told in splits.items()}, "none of use")
+    held = _listed({told: facts["by_split"].get(key, 0) for key, told in USES.items()}, "none of use")
     lost = {"filtered": facts["filtered_duplicate"] + facts["filtered_short"], "quarantined": facts["quarantined"]}
     return f"{facts['kept']:,} documents of {facts['read']:,} records: {held}. Left out: {_listed(lost, 'nothing')}."
 
@@ -35,8 +36,7 @@ def _manifest(artifact: Artifact, facts: Facts) -> str:
     return (
         f"The corpus: {facts['documents']:,} documents and {facts['tokens']:,} tokens in {facts['shards']} shards, "
         f"{splits['by_split']['train']:,} documents of them to train on. {splits['near_duplicates']:,} pairs are "
-        "near-duplicates, "
-        f"and {splits['crossing_after']} still cross from train to held-out text."
+        f"near-duplicates, and {splits['crossing_after']} still cross from train to held-out text."
     )
 
 
@@ -76,12 +76,9 @@ def _supply(artifact: Artifact, facts: Facts) -> str:
 
 
 def _drift(artifact: Artifact, facts: Facts) -> str:
-    what = f"{percent(facts['token_drift'])} of the tokens moved between domains since they were made"
     beyond = facts["beyond"]
-    return (
-        f"{what}; "
-        f"{f'{beyond} measures moved more than chance explains' if beyond else 'no measure moved more than it may'}."
-    )
+    more = f"{beyond} measures moved more than chance explains" if beyond else "no measure moved more than it may"
+    return f"{percent(facts['token_drift'])} of the tokens moved between domains since they were made; {more}."
 
 
 def _evidence(artifact: Artifact, facts: Facts) -> str:
@@ -92,11 +89,8 @@ def _evidence(artifact: Artifact, facts: Facts) -> str:
 
 def _candidates(artifact: Artifact, facts: Facts) -> str:
     if facts.get(STOPPED):
-        return (
-            "This iteration trains nothing: "
-            + "; ".join(f"{name}: {told}" for name, told in facts[STOPPED].items())
-            + "."
-        )
+        told = "; ".join(f"{name}: {why}" for name, why in facts[STOPPED].items())
+        return f"This iteration trains nothing: {told}."
     return (
         f"{facts['candidates']} mixtures of {facts['domains']} domains to train proxies on, out of a pool of "
         f"{facts['pool']:,}."

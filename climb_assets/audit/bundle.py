@@ -56,16 +56,16 @@ def write_bundle(objective: str, lineage: Lineage, proxies: Sequence[Artifact], 
     paths = {shard: made.file("documents.parquet") for shard, made in shards.items()}
     documents = write_documents(corpus.file(SAMPLE), paths, corpus.file(REALISED), out / DOCUMENTS)
     root = describe_root(out / DOCUMENTS)
-    _write(out / ROOT, root)
+    write_json(out / ROOT, root)
     raw = list_raw_files(artefacts)
-    _write(out / RAW_FILES, raw)
-    _write(out / LINEAGE, describe_lineage(lineage, proxies))
-    _write(out / PARAMETERS, _describe_parameters(lineage, proxies))
+    write_json(out / RAW_FILES, raw)
+    write_json(out / LINEAGE, describe_lineage(lineage, proxies))
+    write_json(out / PARAMETERS, _describe_parameters(lineage, proxies))
     _write_proxies(artefacts, out / PROXIES)
     facts = gather_facts(objective, artefacts, out / DOCUMENTS, root["root"])
     read = set(read_table(out / DOCUMENTS, columns=["file"])["file"].unique().to_pylist())
     origins = [file for file in raw if file["path"] in read]
-    _write(out / CROISSANT, describe_data_set(f"climb-{objective}", corpus, origins, facts.licences, root["root"]))
+    write_json(out / CROISSANT, describe_data_set(f"climb-{objective}", corpus, origins, facts.licences, root["root"]))
     write_disclosures(facts, out)
     report = _report(objective, lineage, proxies, len(raw), documents)
     (out / "report.md").write_text(report, encoding="utf-8")
@@ -82,8 +82,14 @@ def write_bundle(objective: str, lineage: Lineage, proxies: Sequence[Artifact], 
     }
 
 
-def _write(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any) -> None:
+    """Write a file of a bundle: equal values give equal bytes."""
     path.write_text(json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Read what `write_json` wrote."""
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _describe_parameters(lineage: Lineage, proxies: Iterable[Artifact]) -> dict[str, Any]:

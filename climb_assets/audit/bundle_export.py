@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from climb_assets.audit import check_proof
-from climb_assets.audit.bundle import PARAMETERS, PROXIES, RAW_FILES
-from climb_assets.audit.described_lineage import LINEAGE, Told, name_of_node, nodes_of
+from climb_assets.audit.bundle import CROISSANT, MIXTURES, PARAMETERS, PROXIES, RAW_FILES, read_json, write_json
+from climb_assets.audit.described_lineage import LINEAGE, DescribedLineage, name_of_node, nodes_of
+from climb_assets.audit.documents import DOCUMENTS, ROOT
 from climb_assets.audit.lineage import trace
 from climb_assets.audit.open_lineage import tell_events
 from climb_assets.audit.provenance import describe_provenance
@@ -34,26 +35,26 @@ RUN_FACTS, ENVIRONMENT = "run_facts.json", "environment.json"
 PROVENANCE, EVENTS, SCRIPT, CONTENTS = "prov.json", "openlineage.ndjson", "check_proof.py", "README.md"
 LIBRARIES = ("prov", "openlineage-python")
 
-TOLD = {  # what a file of a bundle is, in the order in which one reads them
+DESCRIPTIONS = {  # what a file of a bundle is, in the order in which one reads them
     REPORT: "the answer, how sure it is and what is not known, as a page that fetches nothing",
     "report.md": "what was chosen and how sure it is",
-    "documents.parquet": "every document: source, licence, SHA-256 of its text, raw file, domain, weight, copies",
-    "documents_root.json": "the root over these rows, which `climb audit prove` proves with",
+    DOCUMENTS: "every document: source, licence, SHA-256 of its text, raw file, domain, weight, copies",
+    ROOT: "the root over these rows, which `climb audit prove` proves with",
     SCRIPT: "checks such a proof; it needs Python alone",
-    "raw_files.json": "path, bytes and SHA-256 of each raw file",
+    RAW_FILES: "path, bytes and SHA-256 of each raw file",
     "selection.json": "the mixture and the evidence for it",
     "weights.parquet": "the weight of each domain",
-    "mixtures.parquet": "every mixture that was measured, with its iteration and its losses",
-    "proxies.parquet": "every model that was trained, for what, on which of these mixtures",
+    MIXTURES: "every mixture that was measured, with its iteration and its losses",
+    PROXIES: "every model that was trained, for what, on which of these mixtures",
     "comparison.parquet": "target models on the mixture and on the baselines",
-    "parameters.json": "the settings by which each artefact and model was made",
+    PARAMETERS: "the settings by which each artefact and model was made",
     LINEAGE: "every artefact and model: what it was made from, by which code, and the SHA-256 of its files",
     PROVENANCE: "the same as W3C PROV (PROV-JSON), with who, when and where",
     EVENTS: "the same as events of OpenLineage, one a line",
     LEDGER: "the ledger of the lake until then, an entry a line; each has the SHA-256 of the line before it",
     ENVIRONMENT: "the versions of Python and packages, and the processors, that they were made with",
     RUN_FACTS: "seconds, host, end and environment of each making",
-    "croissant.json": "the data set in Croissant 1.1",
+    CROISSANT: "the data set in Croissant 1.1",
     "eu_ai_act_53_1_d.md": "the public summary of the EU AI Act, Article 53(1)(d), with its blanks",
     "california_ab_2013.md": "the documentation of California's AB 2013, with its blanks",
     "disclosures.json": "both, for machines",
@@ -104,28 +105,20 @@ def export_bundle(bundle: Artifact, folder: Path, owners: Sequence[str] = ()) ->
 def _write_bundle(bundle: Artifact, folder: Path, owners: Sequence[str]) -> None:
     for name in bundle.manifest["files"]:
         shutil.copyfile(bundle.file(name), folder / name)
-    lineage = _read(folder / LINEAGE)
+    lineage = read_json(folder / LINEAGE)
     facts = _read_run_facts(bundle, lineage)
-    told = Told(lineage, _read(folder / PARAMETERS), facts, _version())
+    described = DescribedLineage(lineage, read_json(folder / PARAMETERS), facts, _version())
     used_by = [(row["used_by"], row["fingerprint"]) for row in read_table(folder / PROXIES).to_pylist()]
-    _write(folder / RUN_FACTS, facts)
-    _write(folder / ENVIRONMENT, _list_environments(facts))
-    provenance = describe_provenance(told, _read(folder / RAW_FILES), used_by, owners)
+    write_json(folder / RUN_FACTS, facts)
+    write_json(folder / ENVIRONMENT, _list_environments(facts))
+    provenance = describe_provenance(described, read_json(folder / RAW_FILES), used_by, owners)
     (folder / PROVENANCE).write_text(provenance, encoding="utf-8")
-    (folder / EVENTS).write_text("".join(f"{event}\n" for event in tell_events(told)), encoding="utf-8")
+    (folder / EVENTS).write_text("".join(f"{event}\n" for event in tell_events(described)), encoding="utf-8")
     shutil.copyfile(Path(check_proof.__file__), folder / SCRIPT)
     write_report(str(bundle.partition), trace(bundle.store, [bundle]), folder / REPORT)
     head = _write_ledger(bundle.store, folder / LEDGER)
     (folder / CONTENTS).write_text(_describe_contents(bundle, folder, facts, head), encoding="utf-8")
     write_checksums(folder)
-
-
-def _read(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _write(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _version() -> str:
@@ -177,7 +170,7 @@ def _describe_contents(bundle: Artifact, folder: Path, facts: Mapping[str, Mappi
         "",
         "| file | what it is |",
         "|---|---|",
-        *(f"| {name} | {told} |" for name, told in TOLD.items() if (folder / name).exists()),
+        *(f"| {name} | {told} |" for name, told in DESCRIPTIONS.items() if (folder / name).exists()),
     ]
     return "\n".join(lines) + "\n"
 
@@ -196,7 +189,7 @@ def exported_bundles(folder: Path) -> dict[Path, list[tuple[str, str | None, str
             continue
         path = sums.parent / LINEAGE
         try:
-            nodes: Iterable[Mapping[str, Any]] = nodes_of(json.loads(path.read_text(encoding="utf-8")))
+            nodes: Iterable[Mapping[str, Any]] = nodes_of(read_json(path))
             named[sums.parent] = [(str(node["asset"]), node["partition"], str(node["fingerprint"])) for node in nodes]
         except (OSError, ValueError, TypeError, LookupError, AttributeError):
             raise ConfigError(f"{path} does not tell what this audit bundle rests on; move the bundle away") from None

@@ -19,12 +19,12 @@ KEPT = ("asset", "partition", "fingerprint", "data_version", "code_version", "co
 
 
 @dataclass(frozen=True)
-class Told:
-    """What is told of a lineage in other forms.
+class DescribedLineage:
+    """A lineage that was written down, with what else is known of each node: what other forms of it are made from.
 
     Parameters
     ----------
-    lineage
+    written
         What `describe_lineage` returns.
     parameters
         The settings of each artefact by ``asset`` or ``asset@partition``, of each model by ``asset/fingerprint``.
@@ -34,19 +34,19 @@ class Told:
         Of climb.
     """
 
-    lineage: Mapping[str, Any]
+    written: Mapping[str, Any]
     parameters: Mapping[str, Any]
     facts: Mapping[str, Mapping[str, Any]]
     version: str
 
     def nodes(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Yield each artefact and model once, with its name."""
-        yield from {name_of_node(node): node for node in nodes_of(self.lineage)}.items()
+        yield from {name_of_node(node): node for node in nodes_of(self.written)}.items()
 
     def settings(self, node: Mapping[str, Any]) -> Any:
         """Return the settings by which something was made; None where they are not told, as of a fit."""
         name = artefact_name(node["asset"], node["partition"])
-        today = self.lineage["nodes"].get(name, {}).get("fingerprint") == node["fingerprint"]
+        today = self.written["nodes"].get(name, {}).get("fingerprint") == node["fingerprint"]
         return self.parameters.get(name if today else f"{node['asset']}/{node['fingerprint']}")
 
     def times(self, name: str) -> tuple[datetime | None, datetime | None]:

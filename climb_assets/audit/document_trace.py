@@ -4,14 +4,13 @@ What belongs here: reading that off the folder of an audit bundle, which needs n
 the raw file. How it is shown belongs to the command line.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from climb_assets.audit.bundle import MIXTURES, PARAMETERS, PROXIES, RAW_FILES
+from climb_assets.audit.bundle import MIXTURES, PARAMETERS, PROXIES, RAW_FILES, read_json
 from climb_assets.audit.described_lineage import LINEAGE
 from climb_assets.audit.documents import DOCUMENTS, ROOT
 from climb_assets.config import Corpus
@@ -110,9 +109,9 @@ def trace_document(bundle: Path, document: str) -> DocumentTrace | None:
     """
     try:
         rows = read_rows(bundle / DOCUMENTS, "id", document).to_pylist()
-        selection, lineage = _read(bundle / "selection.json"), _read(bundle / LINEAGE)
-        parameters, root = _read(bundle / PARAMETERS), _read(bundle / ROOT)["root"]
-        raw = {file["path"]: file for file in _read(bundle / RAW_FILES)}
+        selection, lineage = read_json(bundle / "selection.json"), read_json(bundle / LINEAGE)
+        parameters, root = read_json(bundle / PARAMETERS), read_json(bundle / ROOT)["root"]
+        raw = {file["path"]: file for file in read_json(bundle / RAW_FILES)}
         if not rows:
             return None
         name, evidence = f"mixed_corpus@{selection['objective']}", selection["evidence"]
@@ -137,10 +136,6 @@ def trace_document(bundle: Path, document: str) -> DocumentTrace | None:
         )
     except (OSError, LookupError, ValueError, TypeError):
         raise ConfigError(f"{bundle} is no audit bundle of this version; write it anew with `climb audit`") from None
-
-
-def _read(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _list_proxies(bundle: Path, domain: int, selection: Mapping[str, Any]) -> Iterator[Proxy]:

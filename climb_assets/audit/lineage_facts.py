@@ -11,8 +11,8 @@ from typing import Any
 from climb_assets.executor.database import open_database
 from climb_assets.store.artifacts import Artifact
 from climb_assets.tables import read_table
+from climb_assets.training.token_index import EVALUATION_SPLITS
 
-EVALUATION = ("search_eval", "report_eval")
 LEFT_OUT = {  # what the final splits name instead of train
     "near_duplicate": "near-duplicates of training documents left out, where asked for",
     "contaminated": "documents that hold items of benchmark tasks left out",
@@ -115,8 +115,8 @@ def _describe_steps(artefacts: Mapping[str, Artifact], corpus: Artifact) -> tupl
     least = shards[0].manifest["config"]["corpus"]["min_characters"]
     splits, pruned = artefacts["corpus_manifest"].summary["splits"], artefacts["domains"].summary
     by_split, cap = splits["by_split"], corpus.manifest["config"]["mixture"]["max_epochs"]
-    held_out = sum(by_split.get(split, 0) for split in EVALUATION)
-    left_out = {why: count for why, count in by_split.items() if why not in (*EVALUATION, "train")}
+    held_out = sum(by_split.get(split, 0) for split in EVALUATION_SPLITS)
+    left_out = {why: count for why, count in by_split.items() if why not in (*EVALUATION_SPLITS, "train")}
     return (
         ("records read and their text normalised", f"{total('read'):,} read, {total('quarantined'):,} not readable"),
         (f"texts shorter than {least} characters left out", f"{total('filtered_short'):,} documents"),

@@ -8,26 +8,28 @@ import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from climb_assets.audit.described_lineage import Told
+from climb_assets.audit.described_lineage import DescribedLineage
 from climb_assets.graph.spec import artefact_name
 from climb_assets.store.artifacts import canonical_json
 
 NAMESPACE = "climb"
 
 
-def tell_events(told: Told) -> Iterator[str]:
+def tell_events(lineage: DescribedLineage) -> Iterator[str]:
     """Yield the events of each making, as JSON on one line; of what nobody knows when it ended there are none."""
     from openlineage.client.event_v2 import Job, Run, RunEvent, RunState
     from openlineage.client.facet_v2 import job_type_job
     from openlineage.client.serde import Serde
 
-    producer = f"urn:climb:{told.version}"
+    producer = f"urn:climb:{lineage.version}"
     kind = job_type_job.JobTypeJobFacet("BATCH", "CLIMB", "ASSET", producer=producer)
-    for name, node in told.nodes():
-        began, ended = told.times(name)
+    for name, node in lineage.nodes():
+        began, ended = lineage.times(name)
         if ended is None:
             continue
-        run = Run(str(uuid.uuid5(uuid.NAMESPACE_URL, f"urn:climb:{name}")), _describe_run(told, name, node, producer))
+        run = Run(
+            str(uuid.uuid5(uuid.NAMESPACE_URL, f"urn:climb:{name}")), _describe_run(lineage, name, node, producer)
+        )
         job = Job(NAMESPACE, node["asset"], {"jobType": kind})
         start, complete = (
             RunEvent(eventTime=at.isoformat(), producer=producer, run=run, job=job, eventType=state)
@@ -38,14 +40,14 @@ def tell_events(told: Told) -> Iterator[str]:
         yield Serde.to_json(complete)
 
 
-def _describe_run(told: Told, name: str, node: Mapping[str, Any], producer: str) -> dict[str, Any]:
+def _describe_run(lineage: DescribedLineage, name: str, node: Mapping[str, Any], producer: str) -> dict[str, Any]:
     from openlineage.client.facet_v2 import execution_parameters_run
 
-    facts = told.facts.get(name, {})
+    facts = lineage.facts.get(name, {})
     parameters = {
         "fingerprint": node["fingerprint"],
         "code_version": node["code_version"],
-        "settings": canonical_json(told.settings(node)),
+        "settings": canonical_json(lineage.settings(node)),
         "environment": canonical_json(facts.get("environment", {})),
         "host": facts.get("host"),
     }

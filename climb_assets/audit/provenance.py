@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from climb_assets.audit.described_lineage import Told, name_of_node
+from climb_assets.audit.described_lineage import DescribedLineage, name_of_node
 from climb_assets.graph.spec import artefact_name
 from climb_assets.store.artifacts import canonical_json
 
@@ -15,7 +15,10 @@ NAMESPACE = "urn:climb:"
 
 
 def describe_provenance(
-    told: Told, raw_files: Iterable[Mapping[str, Any]], used_by: Iterable[tuple[str, str]], owners: Sequence[str]
+    lineage: DescribedLineage,
+    raw_files: Iterable[Mapping[str, Any]],
+    used_by: Iterable[tuple[str, str]],
+    owners: Sequence[str],
 ) -> str:
     """Return the lineage of a bundle as PROV-JSON.
 
@@ -36,13 +39,13 @@ def describe_provenance(
     software = document.agent(_id("software", "climb"), {"prov:type": PROV["SoftwareAgent"]})
     known: dict[tuple[str, str], Any] = {}  # entities, by name and data version
     models: dict[str, Any] = {}
-    for name, node in told.nodes():
+    for name, node in lineage.nodes():
         entity = document.entity(_id("artefact", name), _describe_entity(node))
         known.setdefault((artefact_name(node["asset"], node["partition"]), node["data_version"]), entity)
         models.setdefault(node["fingerprint"], entity)
-    for name, node in told.nodes():
-        began, ended = told.times(name)
-        making = document.activity(_id("making", name), began, ended, _describe_making(told, name, node))
+    for name, node in lineage.nodes():
+        began, ended = lineage.times(name)
+        making = document.activity(_id("making", name), began, ended, _describe_making(lineage, name, node))
         document.wasGeneratedBy(_id("artefact", name), making, ended)
         document.wasAssociatedWith(making, software)
         for needed, version in node["inputs"].items():
@@ -51,17 +54,17 @@ def describe_provenance(
                 known[needed, version] = document.entity(_id("input", f"{needed}/{version}"), label)
             document.used(making, known[needed, version])
     for name, fingerprint in used_by:
-        document.used(_id("making", name_of_node(told.lineage["nodes"][name])), models[fingerprint])
+        document.used(_id("making", name_of_node(lineage.written["nodes"][name])), models[fingerprint])
     for raw in raw_files:
         described = {"prov:label": raw["path"], "climb:sha256": raw["sha256"], "climb:bytes": raw["bytes"]}
         file = document.entity(_id("raw_file", f"{raw['path']}/{raw['sha256']}"), described)
         shard = f"raw:{raw['path'].partition('/')[0]}"
-        document.hadMember(known[shard, told.lineage["outside"][shard]], file)
+        document.hadMember(known[shard, lineage.written["outside"][shard]], file)
     for owner in owners:
         kind = PROV["Organization" if owner.startswith("team:") else "Person"]
         agent = document.agent(_id("owner", owner), {"prov:type": kind, "prov:label": owner})
         document.actedOnBehalfOf(software, agent)
-        for name, node in told.lineage["nodes"].items():
+        for name, node in lineage.written["nodes"].items():
             if node["asset"] == "mixed_corpus":
                 document.wasAttributedTo(known[name, node["data_version"]], agent)
     return str(document.serialize(format="json", indent=1)) + "\n"
@@ -82,14 +85,14 @@ def _describe_entity(node: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _describe_making(told: Told, name: str, node: Mapping[str, Any]) -> dict[str, Any]:
-    facts = told.facts.get(name, {})
+def _describe_making(lineage: DescribedLineage, name: str, node: Mapping[str, Any]) -> dict[str, Any]:
+    facts = lineage.facts.get(name, {})
     described = {
         "prov:label": f"making of {artefact_name(node['asset'], node['partition'])}",
         "climb:code_version": node["code_version"],
         "climb:code": canonical_json(node["code"]),
         "climb:trainer": canonical_json(node["trainer"]) if "trainer" in node else None,
-        "climb:parameters": canonical_json(told.settings(node)) if told.settings(node) is not None else None,
+        "climb:parameters": canonical_json(lineage.settings(node)) if lineage.settings(node) is not None else None,
         "climb:host": facts.get("host"),
         "climb:seconds": facts.get("seconds"),
         "climb:environment": canonical_json(facts["environment"]) if "environment" in facts else None,

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from climb_assets.pictures.plots import middle
 from climb_assets.pictures.scales import scale_over
 from climb_assets.pictures.svg import WIDTH, Drawing, colour
 
@@ -52,7 +53,7 @@ def cluster_map(centroids: NDArray[np.float32], clusters: pa.Table, domains: pa.
     for domain in range(len(names)):
         own = [(across(x), down(y)) for (x, y), of in zip(points.tolist(), domain_of, strict=True) if of == domain]
         if own:
-            x, y = min(own, key=lambda one: sum(abs(one[0] - x) + abs(one[1] - y) for x, y in own))
+            x, y = middle(own)
             drawing.text(x, y - 8, str(domain), "small strong halo", "middle")
     pruned, what = domain_of.count(-1), "cells" if "band" in domains.column_names else "clusters"
     drawing.text(0, 12, f"{len(points)} {what}, {len(names)} domains, {pruned} pruned (×)", "strong")

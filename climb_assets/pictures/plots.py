@@ -194,6 +194,11 @@ def dots(points: Points) -> str:
     return "".join(f"M{x:.0f} {y:.0f}h0" for x, y in points)
 
 
+def middle(points: Points) -> tuple[float, float]:
+    """Return the point that is least far from all others: it lies where the others do, as their mean may not."""
+    return min(points, key=lambda one: sum(abs(one[0] - x) + abs(one[1] - y) for x, y in points))
+
+
 def _axis_down(drawing: Drawing, values: Sequence[float], bottom: float, name: str) -> Scale:
     scale = scale_over(list(values), bottom, TOP)
     _grid(drawing, scale, scale.ticks(5))

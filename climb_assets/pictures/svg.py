@@ -57,6 +57,11 @@ def colour(place: int) -> str:
     return f"c{place}" if 0 <= place < COLOURS else "rest"
 
 
+def colour_values(*, dark: bool = False) -> str:
+    """Return what a style sheet says of the colours, for a light screen or for a dark one."""
+    return ";".join(f"--{name}:{values[dark]}" for name, values in PALETTE.items())
+
+
 class Drawing:
     """A drawing of `WIDTH` or another width, to which elements are added from back to front."""
 
@@ -113,10 +118,9 @@ class Drawing:
 
 def stand_alone(drawing: str) -> bytes:
     """Return a rendered drawing as a file of its own, in the colours of a light screen."""
-    values = ";".join(f"--{name}:{light}" for name, (light, _) in PALETTE.items())
     head, _, rest = drawing.partition(">")
     paper = '<rect width="100%" height="100%" class="f-paper"/>'
-    return f"{head}><style>svg{{{values}}}{RULES}</style>{paper}{rest}".encode()
+    return f"{head}><style>svg{{{colour_values()}}}{RULES}</style>{paper}{rest}".encode()
 
 
 def escape(text: str) -> str:

@@ -29,6 +29,7 @@ from climb_assets.tables import read_table
 from climb_assets.training.fidelity import Agreement, of_setting, read_fidelity
 
 POINTS = 33  # of the response to one domain
+BITS = "bits per byte"
 BEYOND = 1.25  # times the largest share that was tried; farther out a predictor only guesses
 
 
@@ -65,6 +66,8 @@ class Facts:
         Rows of the target models' comparison and of the data set; None where they are not made.
     predicted, measured, groups
         Of each mixture of the fit: what members said that had not seen it, what its proxy measured, its iteration.
+    rank
+        How well predictions rank, as the last `predictor_state` recorded it; None where it was not to be told.
     settings
         What the answer was made with.
     """
@@ -86,6 +89,7 @@ class Facts:
     predicted: FloatArray | None
     measured: FloatArray
     groups: Sequence[int]
+    rank: float | None
     noise: Noise | None
     fidelity: Agreement | None
     responses: Sequence[Response]
@@ -156,6 +160,7 @@ def read_facts(objective: str, lineage: Lineage) -> Facts:
         predicted=_predict_unseen(state, history, tasks),
         measured=losses[kept],
         groups=history.iteration[kept].tolist(),
+        rank=state.summary["out_of_fold_spearman"].get(objective),
         noise=noise,
         fidelity=_fidelity(made.get("proxy_fidelity"), objective),
         responses=_responses(state, settings, confirmed, limits, supply["tokens"].to_numpy(), history, noise),

@@ -6,15 +6,13 @@ What belongs here: from facts to markup. Drawing is `climb_assets.pictures`.
 import math
 from collections.abc import Sequence
 
-from climb_assets.audit.report.facts import Facts
+from climb_assets.audit.report.facts import BITS, Facts
 from climb_assets.audit.report.page import figure, table
 from climb_assets.pictures.plots import agreement, best_so_far, gain_columns, mixture_columns, response
 from climb_assets.pictures.rows import Difference, Share, colour_key, forest, share_bars, stacked_shares
 from climb_assets.pictures.scales import percent, plain, signed
 from climb_assets.pictures.svg import COLOURS, colour, escape
-from climb_assets.search.stack import rank_correlation
 
-BITS = "bits per byte"
 MOST_ROWS = 24  # domains that have a bar of their own
 
 
@@ -248,8 +246,7 @@ def prediction_figure(facts: Facts) -> str:
         f"measured, {BITS}",
         f"predicted unseen, {BITS}",
     )
-    found = rank_correlation(facts.predicted, facts.measured)
-    rank = "not known" if found is None else plain(found, 2)
+    rank = "not known" if facts.rank is None else plain(facts.rank, 2)
     told = f"Each mixture is predicted by members that were not fitted on it. Rank correlation {rank}, of 1 at best."
     rows = [
         (str(place), plain(predicted, 4), plain(measured, 4))

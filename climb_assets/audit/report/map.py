@@ -10,24 +10,23 @@ from typing import Any
 from climb_assets.audit.report.documents import Documents, Place
 from climb_assets.audit.report.facts import Facts
 from climb_assets.audit.report.page import table
-from climb_assets.pictures.plots import dots
+from climb_assets.pictures.plots import dots, middle
 from climb_assets.pictures.scales import percent, plain
 from climb_assets.pictures.svg import COLOURS, Drawing, colour, escape
 from climb_assets.printable import printable
 
 WIDE, HIGH, EDGE = 720.0, 540.0, 14.0  # units of the map
 ZOOM = (
-    '<div class="zoom"><button type="button" data-zoom="0.6">Closer</button><button type="button" '
-    'data-zoom="1.7">Farther</button>'
-    '<button type="button" data-zoom="0">All</button></div>'
+    '<div class="zoom"><button type="button" data-zoom="0.6">Closer</button>'
+    '<button type="button" data-zoom="1.7">Farther</button><button type="button" data-zoom="0">All</button></div>'
 )
 PRUNED = -1  # the number of what is in no domain
 QUALITIES = {
     "mean_quality": "quality",
     "mean_educational_value": "educational",
     "mean_informational_value": "informational",
+    "mean_advertisement": "free of advertisement",
 }
-QUALITIES["mean_advertisement"] = "free of advertisement"
 LICENCES, SOURCES = 3, 4  # that a card names
 
 
@@ -45,7 +44,7 @@ def map_markup(facts: Facts, documents: Documents) -> str:
     for domain in facts.order[:COLOURS]:
         points = [point for point, own in zip(at, of, strict=True) if own == domain]
         if points:
-            x, y = _middle(points)
+            x, y = middle(points)
             drawing.add(
                 "circle",
                 cx=x,
@@ -66,10 +65,9 @@ def map_markup(facts: Facts, documents: Documents) -> str:
             )
     picture = drawing.render(f"Map of {len(at)} documents, coloured by domain; the list beside it names the domains")
     return (
-        f'<div class="card map"><div>{ZOOM}{picture}<p class="told" aria-live="polite">Point at a document, or touch '
-        "it, to read how it "
-        f'begins.</p></div><ul class="names">{_names(facts, of)}</ul>'
-        f"</div>{_points(facts, documents, at, of)}{domain_table(facts)}"
+        f'<div class="card map"><div>{ZOOM}{picture}'
+        '<p class="told" aria-live="polite">Point at a document, or touch it, to read how it begins.</p></div>'
+        f'<ul class="names">{_names(facts, of)}</ul></div>{_points(facts, documents, at, of)}{domain_table(facts)}'
     )
 
 
@@ -78,9 +76,9 @@ def _names(facts: Facts, of: Sequence[int]) -> str:
     for place, domain in enumerate(facts.order):
         number = f"{place + 1} " if place < COLOURS else ""
         items.append(
-            f'<li><button type="button" data-domain="{domain}" aria-pressed="false"><i class="key '
-            f'b-{colour(place)}"></i>'
-            f'{escape(number + facts.names[domain])} <span class="terms">{of.count(domain)}</span></button></li>'
+            f'<li><button type="button" data-domain="{domain}" aria-pressed="false">'
+            f'<i class="key b-{colour(place)}"></i>{escape(number + facts.names[domain])} '
+            f'<span class="terms">{of.count(domain)}</span></button></li>'
         )
     if PRUNED in of:
         items.append(
@@ -110,18 +108,10 @@ def _at(place: Place) -> tuple[float, float]:
     return EDGE + place.x * (WIDE - 2 * EDGE), EDGE + place.y * (HIGH - 2 * EDGE)
 
 
-def _middle(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """Return the point that is least far from all others: it lies where the others do, as their mean may not."""
-    return min(points, key=lambda one: sum(abs(one[0] - x) + abs(one[1] - y) for x, y in points))
-
-
 def domain_cards(facts: Facts, documents: Documents) -> str:
     """Return a card for each domain, those with most of the answer first."""
-    return (
-        "<div "
-        'class="cards">'
-        f"{''.join(_card(facts, documents, place, domain) for place, domain in enumerate(facts.order))}</div>"
-    )
+    cards = "".join(_card(facts, documents, place, domain) for place, domain in enumerate(facts.order))
+    return f'<div class="cards">{cards}</div>'
 
 
 def _card(facts: Facts, documents: Documents, place: int, domain: int) -> str:

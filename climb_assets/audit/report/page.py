@@ -8,15 +8,11 @@ import base64
 import hashlib
 from collections.abc import Iterable, Sequence
 
-from climb_assets.pictures.svg import PALETTE, RULES, escape
+from climb_assets.pictures.svg import PALETTE, RULES, colour_values, escape
 
 STYLE = (
-    ":root{"
-    + ";".join(f"--{name}:{light}" for name, (light, _) in PALETTE.items())
-    + ";--soft:#f4f6fa;color-scheme:light dark}"
-    + "@media (prefers-color-scheme:dark){:root{"
-    + ";".join(f"--{name}:{dark}" for name, (_, dark) in PALETTE.items())
-    + ";--soft:#1f2632}}"
+    f":root{{{colour_values()};--soft:#f4f6fa;color-scheme:light dark}}"
+    f"@media (prefers-color-scheme:dark){{:root{{{colour_values(dark=True)};--soft:#1f2632}}}}"
     + "".join(f".b-{name}{{background:var(--{name})}}" for name in PALETTE)
     + RULES
     + """
@@ -91,7 +87,7 @@ footer{padding-top:34px;padding-bottom:50px;color:var(--muted);font-size:.86rem}
 @media (max-width:720px){.map{grid-template-columns:1fr}.map .names{display:grid;grid-template-columns:1fr 1fr}
 section{padding-top:30px}.card{padding:15px 15px}main,header>div,nav>ul,footer{padding-left:14px;padding-right:14px}}
 @media print{:root{"""
-    + ";".join(f"--{name}:{light}" for name, (light, _) in PALETTE.items())
+    + colour_values()
     + """;--soft:#fff}nav{display:none}body{font-size:10.5pt}.card,figure{break-inside:avoid}
 section{padding-top:18pt}.map{grid-template-columns:1fr 150pt}}
 @media (prefers-reduced-motion:reduce){html{scroll-behavior:auto}}
@@ -200,10 +196,10 @@ def page(title: str, header: str, sections: Sequence[tuple[str, str, str]], foot
     )
 
 
-def figure(title: str, told: str, drawing: str, behind: str = "", kind: str = "card") -> str:
+def figure(title: str, told: str, drawing: str, behind: str = "") -> str:
     """Return a drawing with its title, a sentence that says how to read it, and the numbers behind it."""
     return (
-        f'<figure class="{kind}"><figcaption><h3>{escape(title)}</h3><p>{escape(told)}</p></figcaption>'
+        f'<figure class="card"><figcaption><h3>{escape(title)}</h3><p>{escape(told)}</p></figcaption>'
         f"{drawing}{behind}</figure>"
     )
 

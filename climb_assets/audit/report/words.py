@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 
 from climb_assets.audit.report.documents import Documents
-from climb_assets.audit.report.facts import Facts
+from climb_assets.audit.report.facts import BITS, Facts
 from climb_assets.pictures.scales import percent, plain, signed
 from climb_assets.search.confidence import Gap, best_baseline
 from climb_assets.training.fidelity import in_words
 
 NAMED, ENOUGH = 5, 0.75  # domains that the answer names at most, and the share of it that is enough
-BITS = "bits per byte"
 Badge = tuple[str, str]  # kind of colour, words
 
 
@@ -124,8 +123,7 @@ def next_sentences(facts: Facts) -> list[str]:
         most = min(wanted, key=lambda price: price.price)
         todo.append(
             f"More text like {facts.names[most.domain]} would help: {most.limit} holds it at {percent(most.weight)}, "
-            "and "
-            f"one point more of it is predicted to change the loss by {signed(most.price * 0.01, 4)} {BITS}."
+            f"and one point more of it is predicted to change the loss by {signed(most.price * 0.01, 4)} {BITS}."
         )
     return todo
 
@@ -160,8 +158,7 @@ def unknown_sentences(facts: Facts, documents: Documents) -> list[str]:
     if evidence is not None:
         told.append(
             f"The noise between seeds is known from {plain(evidence['degrees'], 1)} degrees of freedom; intervals "
-            "are as wide "
-            "as that asks for."
+            "are as wide as that asks for."
         )
     diverged = sum(step.diverged for step in facts.steps)
     if diverged:
@@ -179,8 +176,7 @@ def unknown_sentences(facts: Facts, documents: Documents) -> list[str]:
     if pruned:
         told.append(
             f"{percent(pruned)} of the text was pruned before the search, for low "
-            f"{facts.pruned.get('pruned_mostly_by')}; "
-            "nothing here says what it would have been worth."
+            f"{facts.pruned.get('pruned_mostly_by')}; nothing here says what it would have been worth."
         )
     unnamed = sum(tokens for held in documents.licences.values() for licence, tokens in held if not licence)
     if unnamed:

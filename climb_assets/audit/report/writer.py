@@ -115,13 +115,13 @@ def _header(facts: Facts, notes: Sequence[str]) -> str:
     tasks = ", ".join(f"{task}" if weight == 1 else f"{task} × {weight:g}" for task, weight in facts.tasks.items())
     corpus = f"{facts.corpus['documents']:,} documents, {facts.corpus['tokens']:,} tokens"
     told = "".join(f'<p class="note">{escape(note)}</p>' for note in notes)
+    beside = "".join(f"<div><h2>{escape(name)}</h2>{bullets(sentences)}</div>" for name, sentences in sides)
     return (
         f'{told}<p class="over">Mixture for <strong>{escape(facts.objective)}</strong> ({escape(tasks)}) · '
         f"{escape(corpus)}</p>"
         f"<h1>{_headline(facts)}</h1>"
         f'<span class="badge b-{kind}">{escape(words)}</span>'
-        "<div "
-        f'class="sides">{"".join(f"<div><h2>{escape(name)}</h2>{bullets(told)}</div>" for name, told in sides)}</div>'
+        f'<div class="sides">{beside}</div>'
     )
 
 
@@ -143,8 +143,7 @@ def _mixture(facts: Facts) -> str:
 def _evidence(facts: Facts) -> str:
     told = (
         "Each point is the loss of the answer minus that of a baseline, in bits per byte of the objective: left of "
-        "zero the answer "
-        "is better. A filled point is told from zero by its interval."
+        "zero the answer is better. A filled point is told from zero by its interval."
     )
     return f'{lead(told)}<div class="grid">{baselines_figure(facts)}{targets_figure(facts)}</div>'
 
@@ -157,10 +156,9 @@ def _search(facts: Facts) -> str:
 def _responses(facts: Facts) -> str:
     told = (
         "By how much the predicted loss changes as one domain's share moves away from the answer (the dot) and the "
-        "others make room "
-        "in proportion, within the limits, in bits per byte. Less is better; the band is two standard deviations of "
-        "the prediction. "
-        "Strokes on the axis are shares that a proxy was trained on: between them, and beyond the last, it is a guess."
+        "others make room in proportion, within the limits, in bits per byte. Less is better; the band is two standard "
+        "deviations of the prediction. Strokes on the axis are shares that a proxy was trained on: between them, and "
+        "beyond the last, it is a guess."
     )
     return (
         f'{lead(told)}<div class="card"><div class="minis">{response_figures(facts)}</div>{response_table(facts)}</div>'
@@ -172,8 +170,7 @@ def _limits(facts: Facts) -> str:
     budget = facts.settings["budget"]
     within = (
         f"No domain may be more than {facts.settings['search']['max_usage']:g} times its share of the corpus, or be "
-        "repeated more than "
-        f"{budget['max_epochs']:g} times in {budget['tokens']:,} tokens, or leave search.limits."
+        f"repeated more than {budget['max_epochs']:g} times in {budget['tokens']:,} tokens, or leave search.limits."
     )
     binding = bullets(told) if told else "<p>None of them binds: the answer would be the same without them.</p>"
     return (
@@ -193,10 +190,8 @@ def _domains(facts: Facts, documents: Documents) -> str:
 def _map(facts: Facts, documents: Documents) -> str:
     told = (
         f"{len(documents.places):,} of {documents.of:,} documents, a fair sample, laid out by t-SNE of their "
-        "embeddings: who is near is "
-        "alike, but how far apart groups lie, and how large they look, says nothing. Numbers and colours are those "
-        "of the domains "
-        "with most of the answer."
+        "embeddings: who is near is alike, but how far apart groups lie, and how large they look, says nothing. "
+        "Numbers and colours are those of the domains with most of the answer."
     )
     return lead(told) + map_markup(facts, documents)
 
@@ -206,8 +201,6 @@ def _footer(facts: Facts) -> str:
     manifest = facts.artefacts["corpus_manifest"]
     return (
         f"<p>Made from optimal_mixture <code>{answer.data_version}</code> on the corpus "
-        f"<code>{manifest.data_version}</code>, which "
-        "<code>climb verify</code> holds against the lake. Losses are in bits per byte; intervals are explained in "
-        "docs/design.md, "
-        "section 9. This page fetches nothing.</p>"
+        f"<code>{manifest.data_version}</code>, which <code>climb verify</code> holds against the lake. Losses are in "
+        "bits per byte; intervals are explained in docs/design.md, section 9. This page fetches nothing.</p>"
     )

@@ -15,12 +15,13 @@ from prov.model import ProvDocument
 
 from climb_assets.audit import bundle_export
 from climb_assets.audit.assets import audit_bundle
-from climb_assets.audit.bundle_export import CHECKSUMS, EVENTS, PROVENANCE, TOLD, export_bundle, exported_bundles
+from climb_assets.audit.bundle_export import DESCRIPTIONS, EVENTS, PROVENANCE, export_bundle, exported_bundles
 from climb_assets.audit.disclosures import BLANK, CALIFORNIA, EU, Question, render, size_range
 from climb_assets.audit.documents import describe_root
 from climb_assets.audit.lineage_facts import LineageFacts
 from climb_assets.config_file import load_config
 from climb_assets.errors import ConfigError
+from climb_assets.export.folder import CHECKSUMS
 from climb_assets.graph.materializer import Materializer
 from climb_assets.store.artifacts import Artifact, Draft
 from climb_assets.tables import read_table
@@ -85,7 +86,7 @@ def test_the_sums_are_of_every_file_and_each_is_described(folder: Path) -> None:
     sums = dict(reversed(line.split("  ")) for line in (folder / CHECKSUMS).read_text().splitlines())
     assert sums.keys() | {CHECKSUMS} == {path.name for path in folder.iterdir()}
     assert all(hashlib.sha256((folder / name).read_bytes()).hexdigest() == sha256 for name, sha256 in sums.items())
-    assert TOLD.keys() | {"README.md"} == sums.keys()
+    assert DESCRIPTIONS.keys() | {"README.md"} == sums.keys()
 
 
 def test_other_readers_take_the_provenance(climb: Materializer, folder: Path) -> None:

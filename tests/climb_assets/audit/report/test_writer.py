@@ -18,6 +18,7 @@ from climb_assets.audit.report.writer import answer_of, render, trace_report, wr
 from climb_assets.config_file import load_config
 from climb_assets.errors import MissingArtifact
 from climb_assets.graph.materializer import Materializer
+from climb_assets.pictures.scales import plain
 
 MOST_BYTES = 5_000_000
 
@@ -133,6 +134,13 @@ def test_what_was_not_measured_is_said_to_be_so(facts: Facts, documents: Documen
     assert "Not measured" in text and "Not known" in text and "No target model was trained on this answer." in text
 
 
+def test_the_rank_of_predictions_is_the_one_that_was_recorded(facts: Facts, documents: Documents, climb) -> None:
+    recorded = climb.get("predictor_state", "iteration-03").summary["out_of_fold_spearman"]["general"]
+    assert f"Rank correlation {plain(recorded, 2)}, of 1 at best" in Page(render(facts, documents)).text
+    blind = Page(render(replace(facts, rank=None), documents))
+    assert "Rank correlation not known" in blind.text
+
+
 def test_target_models_that_disagree_are_not_passed_over(facts: Facts) -> None:
     gaps = [gap | {"verdict": "better than"} for gap in facts.selection["evidence"]["gaps"]]
     selection = dict(facts.selection) | {"evidence": dict(facts.selection["evidence"]) | {"gaps": gaps}}
@@ -176,11 +184,11 @@ def test_what_data_holds_is_never_markup(facts: Facts, documents: Documents, hos
     ]
     places = [Place(place.x, place.y, place.domain, hostile, hostile) for place in documents.places[:20]]
     told = Documents(places, {0: [(hostile, hostile)]}, {0: [(hostile, 5)]}, 20)
-    plain, page = (
+    plain_page, page = (
         Page(render(facts, documents)),
         Page(render(replace(facts, domains=rows, objective=facts.objective), told)),
     )
     assert len(page.scripts) == 2 and page.scripts[1] == SCRIPT
-    kinds = {tag for tag, _ in plain.elements}
+    kinds = {tag for tag, _ in plain_page.elements}
     assert {tag for tag, _ in page.elements} <= kinds
     assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
