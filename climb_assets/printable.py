@@ -47,4 +47,9 @@ def markdown_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> lis
 
 def markdown_cell(text: str, most: int = MOST) -> str:
     """Return a text as a cell of a Markdown table: one line, no mark-up, of at most `most` characters and escapes."""
-    return re.sub(r"([\\`*_\[\]<>|&#!~])", r"\\\1", printable(text, most))
+    return escape_markdown(printable(text, most))
+
+
+def escape_markdown(text: str) -> str:
+    """Return a text in which nothing is mark-up for Markdown."""
+    return re.sub(r"([\\`*_\[\]<>|&#!~])", r"\\\1", text)

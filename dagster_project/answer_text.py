@@ -11,6 +11,7 @@ from climb_assets.graph.assets import SPECS
 from climb_assets.graph.estimates import in_hours
 from climb_assets.graph.materializer import Materializer
 from climb_assets.printable import printable
+from climb_assets.training.proxy_orders import MODELS
 from dagster_project.summary import read_mixture
 
 SHOWN = 3  # domains, those that the mixture weighs most
@@ -91,5 +92,5 @@ def _describe_cost(materializer: Materializer) -> str:
     """Return what the current artefacts of the lake took, all objectives together."""
     current = [materializer.store.current(spec.asset, key) for spec in SPECS for key in materializer.partitions(spec)]
     seconds = sum(float(item.run.get("seconds") or 0.0) for item in current if item is not None)
-    models = sum(1 for _ in materializer.store.all_of("proxy_models"))
+    models = sum(1 for _ in materializer.store.all_of(MODELS))
     return f"{in_hours(seconds)} of work in all, {models} models in the lake, for all objectives together."

@@ -4,7 +4,6 @@ What belongs here: turning values into metadata that can be read at a glance. Wh
 `dagster_project.metadata`; all digits stand in the artefact.
 """
 
-import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from climb_assets.printable import printable
+from climb_assets.printable import escape_markdown, printable
 from climb_assets.rounding import round_number, round_numbers
 from climb_assets.store.artifacts import Artifact
 from dagster_project.event_tags import LEDGER_ENTRY, LEDGER_HEAD, LEDGER_PLACE
@@ -22,7 +21,6 @@ TEXT_CHARACTERS = 120  # of a value
 LIST_CHARACTERS = 80
 SENTENCE_CHARACTERS = 700  # with its marks less than 1000, up to which a page shows Markdown in its place
 LINE_CHARACTERS = 62
-MARKS = re.compile(r"([\\`*_\[\]<>#|~&!])")  # that Markdown means something by
 
 
 def facts(artifact: Artifact) -> dict[str, Any]:
@@ -50,7 +48,7 @@ def _ledger(artifact: Artifact) -> dict[str, Any]:
 def sentence_metadata(sentence: str) -> dg.MetadataValue:
     """Return a sentence as Dagster metadata, in lines that a narrow column shows whole; nothing in it is Markdown."""
     lines = textwrap.wrap(printable(sentence, SENTENCE_CHARACTERS), LINE_CHARACTERS)
-    return dg.MetadataValue.md("  \n".join(MARKS.sub(r"\\\1", line) for line in lines))
+    return dg.MetadataValue.md("  \n".join(map(escape_markdown, lines)))
 
 
 def table_metadata(table: pa.Table, order: Sequence[tuple[str, str]] = ()) -> dg.MetadataValue:

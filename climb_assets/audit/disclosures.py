@@ -72,9 +72,10 @@ def _sources(facts: LineageFacts) -> tuple[Mapping[str, Any], ...]:
     return facts.sources[:MOST_LISTED]
 
 
-def _left_off(facts: LineageFacts) -> str:
+def _who_names_them(facts: LineageFacts) -> str:
     more = len(facts.sources) - MOST_LISTED
-    return f" {more:,} smaller ones are in documents.parquet." if more > 0 else ""
+    rest = f" {more:,} smaller ones are in documents.parquet." if more > 0 else ""
+    return f"The sources are those that raw records and files name.{rest}"
 
 
 def _steps(facts: LineageFacts) -> tuple[Mapping[str, Any], ...]:
@@ -88,7 +89,6 @@ def ask_commission(facts: LineageFacts) -> list[Question]:
     private, crawled = "2.2.2 Private datasets of other third parties", "2.3 Data crawled and scraped"
     users, synthetic, others = "2.4 User data", "2.5 Synthetic data", "2.6 Other sources of data"
     rights, illegal = "3.1 Reservations of rights from text and data mining", "3.2 Removal of illegal content"
-    named = "The sources are those that raw records and files name." + _left_off(facts)
     return [
         Question(provider, "Provider name and contact details", blank="who provides the model"),
         Question(provider, "Authorised representative", blank="who represents the provider in the Union, if anybody"),
@@ -111,7 +111,7 @@ def ask_commission(facts: LineageFacts) -> list[Question]:
         Question(
             public,
             "Publicly available datasets, and their list",
-            named,
+            _who_names_them(facts),
             _sources(facts),
             "which of these sources are publicly available datasets, their links, and when they were collected",
         ),
@@ -151,9 +151,10 @@ def ask_california(facts: LineageFacts) -> list[Question]:
     """Return the questions of section 3111(a)."""
     tasks = ", ".join(f"{task} (weight {weight:g})" for task, weight in sorted(facts.measured_by.items()))
     unlabelled = sum(row["documents"] for row in facts.sources if row["licence"] is None)
-    named = "The sources are those that raw records and files name." + _left_off(facts)
     return [
-        Question("(a)(1)", "Sources or owners of the datasets", named, _sources(facts), "who owns them"),
+        Question(
+            "(a)(1)", "Sources or owners of the datasets", _who_names_them(facts), _sources(facts), "who owns them"
+        ),
         Question(
             "(a)(2)",
             "How the datasets further the intended purpose",

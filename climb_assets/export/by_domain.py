@@ -77,7 +77,7 @@ def open_parquet(path: Path) -> Iterator[Write]:
         while table.num_rows >= TEXT_ROWS or (last and table.num_rows):
             group, table = table.slice(0, TEXT_ROWS).combine_chunks(), table.slice(TEXT_ROWS)
             if writer is None:
-                writer = text_writer(path, group.schema)
+                writer = _open_writer(path, group.schema)
             writer.write_table(group, TEXT_ROWS)
         held = table.to_batches()
 
@@ -93,8 +93,8 @@ def open_parquet(path: Path) -> Iterator[Write]:
         writer.close()
 
 
-def text_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
-    """Return a writer of text: no dictionary but of labels, as no two texts are equal, and none of bounds of texts."""
+def _open_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    """Open a file for rows of text: dictionaries and bounds for labels alone, as no two texts are equal."""
     labels = [name for name in LABELS if name in schema.names]
     return pq.ParquetWriter(
         path, schema, compression="zstd", use_dictionary=labels, write_statistics=labels, write_page_checksum=True

@@ -58,9 +58,8 @@ def describe_data_set(
     raw_files: Iterable[Mapping[str, Any]],
     licences: Sequence[str],
     root: str,
-    addresses: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Return the Croissant metadata of a mixed corpus.
+    """Return the Croissant metadata of a mixed corpus whose files lie beside it.
 
     Parameters
     ----------
@@ -74,12 +73,9 @@ def describe_data_set(
         Those that its documents name.
     root
         The root over its documents, which `climb audit prove` proves with.
-    addresses
-        Where its files lie, by their names in the artefact; without it they lie beside this description.
     """
     parts = sorted(file for file in corpus.manifest["files"] if file.startswith("part-"))
-    places = {file: (addresses or {}).get(file, file) for file in parts}
-    files = [_describe_file(file, corpus.manifest["files"][file], places[file]) for file in parts]
+    files = [_describe_file(name, corpus.manifest["files"][name]) for name in parts]
     made = {
         "@type": "prov:Activity",
         "prov:label": f"mixed_corpus of climb, code {corpus.manifest['code_version']}",
@@ -104,7 +100,7 @@ def describe_data_set(
                 "@id": FILES,
                 "name": FILES,
                 "encodingFormat": PARQUET,
-                "includes": list(places.values()),
+                "includes": parts,
             },
         ],
         "recordSet": [
@@ -119,12 +115,12 @@ def describe_data_set(
     }
 
 
-def _describe_file(name: str, file: Mapping[str, Any], address: str) -> dict[str, Any]:
+def _describe_file(name: str, file: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "@type": "cr:FileObject",
         "@id": name,
         "name": name,
-        "contentUrl": address,
+        "contentUrl": name,
         "contentSize": f"{file['bytes']} B",
         "encodingFormat": PARQUET,
         "sha256": file["sha256"],

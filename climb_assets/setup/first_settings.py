@@ -20,8 +20,8 @@ from climb_assets.setup.raw_sample import RawSample, find_text_column, in_bytes,
 
 SMALL, LARGE, HUGE = 3e6, 1e8, 1e10  # bytes of text from which profiles fit: demo, evening, paper
 EVENING_CORES = 8  # with fewer an evening is a night
-TOKEN_BYTES = {"smoke": 2.0}  # of text in a token of the profile's vocabulary; elsewhere:
-OTHER_TOKEN_BYTES = 3.5
+TOKEN_BYTES = 3.5  # of text in a token, about
+SHORT_TOKEN_BYTES = {"smoke": 2.0}  # the same of profiles of a small vocabulary
 CLUSTER_DOCUMENTS = 20  # to train on in one of k-means' clusters, at least
 DOMAIN_CLUSTERS = 3  # in a domain, about
 MOST_TASKS, MOST_DOCUMENTS = 6, 48
@@ -114,11 +114,11 @@ def choose_settings(sample: RawSample, profile: str, text_column: str) -> FirstS
         domains = max(2, min(config.clusters.domains or most, most // DOMAIN_CLUSTERS))
         values["clusters"] = {"count": most, "merge_distance": None, "domains": domains}
         notes["clusters"] = f"about {train:,} documents to train on"
-    tokens = sample.text_bytes * train / max(1, sample.total) / TOKEN_BYTES.get(profile, OTHER_TOKEN_BYTES)
+    tokens = sample.text_bytes * train / max(1, sample.total) / SHORT_TOKEN_BYTES.get(profile, TOKEN_BYTES)
     if tokens < config.mixture.tokens:
         values["mixture"] = {"tokens": max(_round_down(tokens), config.proxy.trained_tokens)}
         notes["mixture"] = f"what the target model is trained on; the corpus has about {tokens:,.0f} tokens to train on"
-    if not values.keys() & {"mixture"}:
+    else:
         notes["mixture"] = f"{config.mixture.tokens:,} tokens are the profile's; set those of your target model"
     tasks = _choose_tasks(sample, config.corpus)
     values["tasks"] = tasks

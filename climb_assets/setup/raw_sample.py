@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from climb_assets.clusters.languages import Writing, recognise, split_words
 from climb_assets.config import Corpus
 from climb_assets.corpus.documents import SPLITS, make_document
+from climb_assets.corpus.raw_files import Listing
 from climb_assets.corpus.raw_place import Localise, RawPlace
 from climb_assets.corpus.readers import kind_of, read_records
 from climb_assets.corpus.records import WHOLE_FILE, Fault, Record
@@ -147,7 +148,7 @@ def sample_raw(place: RawPlace, settings: Corpus) -> RawSample:
     CorpusError
         The place cannot be listed, or holds nothing that can be read.
     """
-    listing = place.look((), lambda shard: None)
+    listing, files = _list(place)
     sizes = {name: size for shard in listing.shards for name, size in place.sizes(shard).items()}
     kinds = {name: _kind(name) for name in sizes}
     formats: dict[str, FormatSample] = {}
@@ -157,7 +158,6 @@ def sample_raw(place: RawPlace, settings: Corpus) -> RawSample:
     whole = sum(sizes.values()) <= WHOLE_BYTES
     sample = RawSample(len(listing.shards), formats, {one.name: one.reason for one in listing.rejected}, whole)
     chosen = list(sizes) if whole else _choose(sizes, kinds, fetched=not isinstance(settings.raw, Path))
-    files = {name: localise for shard in listing.shards for name, localise in place.files(shard).items()}
     read: dict[str, _FileSample] = {}
     for name in chosen:
         read[name] = _read(place, name, files[name], settings, None if whole else RECORDS)
@@ -179,8 +179,7 @@ def find_text_column(place: RawPlace, settings: Corpus) -> str:
     CorpusError
         As of `sample_raw`.
     """
-    listing = place.look((), lambda shard: None)
-    files = {name: localise for shard in listing.shards for name, localise in place.files(shard).items()}
+    _, files = _list(place)
     names = [name for name in files if _kind(name)[:4] != ".txt"]
     found = Counter[str]()
     for name in names[:: max(1, len(names) // 3)][:3]:
@@ -212,6 +211,12 @@ class _FileSample:
     unused: Counter[str] = field(default_factory=Counter)
     details: dict[str, str] = field(default_factory=dict)
     texts: list[str] = field(default_factory=list)
+
+
+def _list(place: RawPlace) -> tuple[Listing, dict[str, Localise]]:
+    """Return what a place holds now, and its files by name."""
+    listing = place.look((), lambda shard: None)
+    return listing, {name: one for shard in listing.shards for name, one in place.files(shard).items()}
 
 
 def _kind(name: str) -> str:

@@ -16,11 +16,10 @@ from climb_assets.corpus.raw_place import RawPlace
 from climb_assets.executor.capacity import measure_capacity
 from climb_assets.graph.estimates import Models, add_up, in_hours, models_of
 from climb_assets.graph.spec import iteration_keys
-from climb_assets.setup.first_settings import sampling_settings
+from climb_assets.setup.first_settings import TOKEN_BYTES, sampling_settings
 from climb_assets.setup.measured_speeds import Speed, measure_encoder, measure_training
 from climb_assets.setup.raw_sample import RawSample, in_bytes, sample_raw
 
-TOKEN_BYTES = 3.5  # of text in a token, about
 SCORING_SHARE = 1 / 3  # of training a token: the pass forward alone
 CHOICE_TOKENS = 60  # in a request of a multiple-choice task, about
 STORED_TEXT = 1.0  # bytes in the lake for one of text: documents, signatures and tokens, packed
@@ -110,20 +109,18 @@ def measure_costs(config: Config, sample: RawSample, reading: Speed, tell: Calla
     speeds: dict[str, Speed] = {}
     for stage, models in count_models(config).items():
         count = sum(one.count for one in models)
+        if any(one.training.trainer is not None for one in models):
+            costs.append(StageCost(stage, None, f"at most {count} models, trained outside climb"))
+            continue
         low = high = 0.0
         for one in models:
-            if one.training.trainer is not None:
-                break
             key = one.training.model_dump_json()
             if key not in speeds:
                 tell(f"measuring a model of the {stage}")
                 speeds[key] = measure_training(config, one.training)
             least, most = speeds[key].times(one.count * _tokens(one, config, sample))
             low, high = low + least, high + most
-        else:
-            costs.append(StageCost(stage, (low, high), f"at most {count} models"))
-            continue
-        costs.append(StageCost(stage, None, f"at most {count} models, trained outside climb"))
+        costs.append(StageCost(stage, (low, high), f"at most {count} models"))
     return costs
 
 
