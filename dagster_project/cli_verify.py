@@ -14,6 +14,7 @@ import click
 from climb_assets.config import Config
 from climb_assets.errors import MissingArtifact
 from climb_assets.graph.materializer import Materializer
+from climb_assets.graph.spec import place_of
 from climb_assets.printable import MOST_OF_A_SENTENCE, printable
 from climb_assets.store.ledger.chain import Entry, Head
 from dagster_project.cli_options import CHECK_FAILED, json_option, notice
@@ -81,7 +82,7 @@ def head() -> None:
 @json_option
 def show(artefact: str | None, as_json: bool) -> None:
     """Print the entries, the oldest first: all of them, or those about an artefact such as domains or X@PARTITION."""
-    asset, _, partition = (artefact or "").partition("@")
+    asset, partition = place_of(artefact or "")
     store = Materializer(_load()).store
     store.ledger()  # refuses a chain that is broken
     from climb_assets.store.ledger.chain import examine
@@ -90,8 +91,7 @@ def show(artefact: str | None, as_json: bool) -> None:
     about = [
         entry
         for entry in entries
-        if not asset
-        or (entry.record.get("asset") == asset and (not partition or entry.record.get("partition") == partition))
+        if not asset or (entry.record.get("asset") == asset and partition in (None, entry.record.get("partition")))
     ]
     if artefact is not None and not about:
         raise MissingArtifact(f"the ledger has no entry about {artefact}; `climb ledger show` prints all")
@@ -123,9 +123,8 @@ def accept(artefact: str, reason: str) -> None:
     """Record that what lies there of an artefact, such as domains or X@PARTITION, counts, though nobody recorded it."""
     from climb_assets.store.ledger.recording import accept_as_it_lies
 
-    asset, _, partition = artefact.partition("@")
     store = Materializer(_load()).store
-    done = accept_as_it_lies(store, (asset, partition or None), reason, getpass.getuser())
+    done = accept_as_it_lies(store, place_of(artefact), reason, getpass.getuser())
     if not done:
         raise MissingArtifact(f"{artefact} is as the ledger has recorded it; there is nothing to accept")
     for line in done:

@@ -4,11 +4,11 @@ What belongs here: the folder that a person names. The bundle of the lake is a f
 differ between equal runs, so they are read when a bundle is handed out, and so is what is made from them.
 """
 
-import importlib.metadata
 import itertools
 import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +107,7 @@ def _write_bundle(bundle: Artifact, folder: Path, owners: Sequence[str]) -> None
         shutil.copyfile(bundle.file(name), folder / name)
     lineage = read_json(folder / LINEAGE)
     facts = _read_run_facts(bundle, lineage)
-    described = DescribedLineage(lineage, read_json(folder / PARAMETERS), facts, _version())
+    described = DescribedLineage(lineage, read_json(folder / PARAMETERS), facts, version("climb"))
     used_by = [(row["used_by"], row["fingerprint"]) for row in read_table(folder / PROXIES).to_pylist()]
     write_json(folder / RUN_FACTS, facts)
     write_json(folder / ENVIRONMENT, _list_environments(facts))
@@ -119,10 +119,6 @@ def _write_bundle(bundle: Artifact, folder: Path, owners: Sequence[str]) -> None
     head = _write_ledger(bundle.store, folder / LEDGER)
     (folder / CONTENTS).write_text(_describe_contents(bundle, folder, facts, head), encoding="utf-8")
     write_checksums(folder)
-
-
-def _version() -> str:
-    return importlib.metadata.version("climb")
 
 
 def _read_run_facts(bundle: Artifact, lineage: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

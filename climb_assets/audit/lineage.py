@@ -10,6 +10,7 @@ from pathlib import Path
 from climb_assets.errors import MissingArtifact
 from climb_assets.graph.assets import SPEC
 from climb_assets.graph.kept import deciding
+from climb_assets.graph.spec import artefact_name, place_of
 from climb_assets.store.artifacts import Artifact
 from climb_assets.store.store import Store
 from climb_assets.tables import read_table
@@ -52,7 +53,7 @@ class Lineage:
 
 def name_of(artifact: Artifact) -> str:
     """Return an artefact's name as manifests write it."""
-    return artifact.asset if artifact.partition is None else f"{artifact.asset}@{artifact.partition}"
+    return artefact_name(artifact.asset, artifact.partition)
 
 
 def is_outside(needed: str) -> bool:
@@ -183,8 +184,7 @@ def _holding(store: Store, name: str, version: str, wanted_by: str) -> Artifact:
 
 
 def _find(store: Store, name: str, version: str) -> Artifact | None:
-    asset, _, partition = name.partition("@")
-    return store.with_data_version(asset, partition or None, version)
+    return store.with_data_version(*place_of(name), version)
 
 
 def trained_models(store: Store, artefacts: Iterable[Artifact]) -> list[Artifact]:

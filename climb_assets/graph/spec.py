@@ -204,6 +204,12 @@ def artefact_name(asset: str, partition: str | None) -> str:
     return asset if partition is None else f"{asset}@{partition}"
 
 
+def place_of(name: str) -> tuple[str, str | None]:
+    """Return the asset and the partition that `artefact_name` made a name of."""
+    asset, _, partition = name.partition("@")
+    return asset, partition or None
+
+
 def hidden(*assets: str) -> tuple[Input, ...]:
     """Return all partitions of assets as inputs that are not drawn, since another input carries their versions."""
     return tuple(Input(asset, "all", drawn=False) for asset in assets)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from climb_assets.printable import markdown_cell, printable, printable_lines
+from climb_assets.printable import markdown_cell, markdown_table, printable, printable_lines
 
 
 def test_what_steers_a_terminal_is_escaped() -> None:
@@ -14,6 +14,10 @@ def test_what_steers_a_terminal_is_escaped() -> None:
 
 def test_a_cell_of_a_table_holds_no_mark_up() -> None:
     assert markdown_cell("a | [b](c) <i>`d`\n# e") == r"a \| \[b\](c) \<i\>\`d\`\\n\# e"
+
+
+def test_a_table_has_a_line_for_its_columns_and_one_for_each_row() -> None:
+    assert markdown_table(("a", "b"), [("1", "2"), ("3", "4")]) == ["| a | b |", "|---|---|", "| 1 | 2 |", "| 3 | 4 |"]
 
 
 @given(st.text(st.characters()), st.integers(8, 60))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from climb_assets.audit.differences.reconciliation import Difference
+from climb_assets.audit.lineage import name_of
 from climb_assets.errors import ClimbError
 from climb_assets.graph.assets import SPEC
 from climb_assets.graph.materializer import Materializer
@@ -72,7 +73,7 @@ def _compare(climb: Materializer, artifact: Artifact) -> Iterator[Difference]:
         function(climb, draft) if partition is None else function(climb, partition, draft)
         paths = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
         files = {name: {"sha256": sha256_file(path)} for name, path in paths.items()}
-    key, name = artifact.key, artefact_name(*artifact.key[:2])
+    key, name = artifact.key, name_of(artifact)
     if data_version_of(files) != artifact.data_version:
         recorded = artifact.manifest["files"]
         others = sorted(file for file in {*files, *recorded} if _digest(files, file) != _digest(recorded, file))

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from climb_assets.audit.differences.reconciliation import Difference
 from climb_assets.audit.lineage import MODELS_TABLE, is_outside
 from climb_assets.errors import ClimbError
+from climb_assets.graph.spec import place_of
 from climb_assets.store.artifacts import Artifact
 from climb_assets.store.garbage import Key
 from climb_assets.store.ledger.chain import Place
@@ -83,9 +84,8 @@ class _Behind:
             self._add_models(artifact)
             for needed, version in artifact.manifest["inputs"].items():
                 if not is_outside(needed):
-                    asset, _, partition = needed.partition("@")
-                    self._places.add((asset, partition or None))
-                    self._follow((asset, partition or None), version, waiting)
+                    self._places.add(place_of(needed))
+                    self._follow(place_of(needed), version, waiting)
 
     def _follow(self, place: Place, version: str | None, waiting: list[Artifact]) -> None:
         """Add the artefact of a place, in a version or the current one, to what waits; note where there is none."""

@@ -1,5 +1,6 @@
 """nanochat reads a folder of shards in the order of their names, the last of which is validation."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -9,7 +10,7 @@ from climb_assets.errors import ComputeError
 from climb_assets.export import nanochat
 from climb_assets.export.data_set import DataSet
 from climb_assets.export.export import export_data_set
-from climb_assets.tables import read_table
+from climb_assets.tables import read_table, write_table
 from tests.climb_assets.export.conftest import rows_of
 
 
@@ -33,10 +34,6 @@ def test_shards_have_text_only_and_validation_is_not_trained_on(
 
 
 def test_a_data_set_of_one_document_has_none_to_hold_out(data: DataSet, tmp_path: Path) -> None:
-    from dataclasses import replace
-
-    from climb_assets.tables import write_table
-
     first = read_table(data.parts[0]).slice(0, 1)
     write_table(tmp_path / "part-00000.parquet", first)
     with pytest.raises(ComputeError, match=r"raise mixture\.tokens"):

@@ -76,7 +76,7 @@ def test_the_page_is_one_file_that_fetches_nothing_and_the_same_each_time(climb:
     fetching = {"src", "href", "srcset", "data", "action", "poster"}
     addresses = [value for _, attributes in page.elements for name, value in attributes.items() if name in fetching]
     assert addresses and all(address is not None and address.startswith("#") for address in addresses)
-    assert "http-equiv" in page.elements[3][1] or any("http-equiv" in found for _, found in page.elements)
+    assert any("http-equiv" in found for _, found in page.elements)
     assert not re.search(r"url\(|@import|https?://(?!www\.w3\.org/2000/svg)", written.decode())
 
 
@@ -88,7 +88,7 @@ def test_it_begins_with_the_answer_how_sure_it_is_and_what_to_do(facts: Facts, d
         assert " ".join(sentence.split()) in text
 
 
-def test_all_that_the_issue_names_is_there(facts: Facts, documents: Documents) -> None:
+def test_every_section_figure_and_domain_is_there(facts: Facts, documents: Documents) -> None:
     page = Page(render(facts, documents))
     for title in (
         *("Answer and corpus", "Against the baselines", "Proxies with fresh seeds", "Target models", "Best so far"),
@@ -149,7 +149,7 @@ def test_target_models_that_disagree_are_not_passed_over(facts: Facts) -> None:
     assert verdict(told) == ("bad", "Target models: worse than a baseline")
     others = [row | {"verdict": "better" if "objective" in row["measure"] else "worse"} for row in rows]
     assert verdict(replace(told, comparison=others)) == ("bad", "Better on its own tasks, worse on others")
-    assert any("worse than uniform" in sentence for sentence in certainty_sentences(told)) or "uniform" in str(rows)
+    assert any("worse than " in sentence and "uniform" in sentence for sentence in certainty_sentences(told))
     assert any(sentence.startswith("Look at what it is worse at") for sentence in next_sentences(told))
 
 
