@@ -22,6 +22,7 @@ endif
 demo: install ## the whole of CLIMB on a real corpus
 	@echo "Fetching the demo corpus (skipped where it is there) ..."
 	@exec $(BIN)/climb demo-corpus --documents $(DOCUMENTS)
+	@test -e data_lake/demo/cache/speeds.json || exec $(BIN)/climb check
 	@echo "Materialising what is stale ..."
 	@exec $(BIN)/climb up
 

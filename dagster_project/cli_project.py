@@ -19,6 +19,7 @@ from dagster_project.private_files import load_privately
 from dagster_project.strict_json import to_json
 
 if TYPE_CHECKING:
+    from climb_assets.graph.speeds import Speeds
     from climb_assets.setup.first_settings import FirstSettings
     from climb_assets.setup.raw_sample import RawSample
     from climb_assets.setup.readiness import Finding
@@ -103,14 +104,14 @@ def check(quick: bool, as_json: bool) -> None:
     """See before anything long whether all is there, and measure what each stage will take; exit 1 if not."""
     from climb_assets.setup.first_settings import open_as_it_is
     from climb_assets.setup.readiness import look_at_project
-    from climb_assets.setup.stage_costs import measure_costs, sample_and_time, total_of
+    from climb_assets.setup.stage_costs import count_costs, sample_and_time, total_of
 
     config = load_privately(notice=notice)
     sample, reading = sample_and_time(open_as_it_is(config), config)
     findings = look_at_project(config, sample)
     missing = [one for one in findings if one.state == "missing"]
     measured = not quick and not any(one.what in ("files", "packages", "corpus") for one in missing)
-    costs = measure_costs(config, sample, reading, notice) if measured else []
+    costs = count_costs(config, sample, reading, _measure_speeds(config, sample)) if measured else []
     if as_json:
         facts = {"ready": not missing, "findings": [asdict(one) for one in findings]}
         click.echo(to_json(facts | {"costs": [asdict(one) for one in costs], "seconds": total_of(costs)}))
@@ -118,6 +119,18 @@ def check(quick: bool, as_json: bool) -> None:
         for line in [*_describe_findings(findings), *_describe_costs(config, costs, quick=quick)]:
             click.echo(line)
     sys.exit(CHECK_FAILED if missing else 0)
+
+
+def _measure_speeds(config: Config, sample: "RawSample") -> "Speeds":
+    """Measure how fast this machine is, and keep it in the lake for the first estimates of `climb up`."""
+    from climb_assets.setup.stage_costs import measure_project
+
+    speeds = measure_project(config, sample, notice)
+    try:
+        speeds.save(config.lake)
+    except OSError as error:
+        notice(f"the speeds cannot be kept for `climb up`: {printable(str(error), 200)}")
+    return speeds
 
 
 def _describe_findings(findings: "Sequence[Finding]") -> list[str]:

@@ -5,8 +5,8 @@ What belongs here: seconds and bytes from a configuration and from the facts of 
 
 Training and scoring are by far the most of it and grow with tokens times parameters, so they are scaled by that against
 the rate of the models that were trained here, those nearest in size: a small one leaves a core half idle, so its rate
-would promise twice the time for a large one. All else is taken to last as it did, and where its settings changed nobody
-knows.
+would promise twice the time for a large one. Before anything was made, what `climb check` measured is in its place, for
+embeddings too. All else is taken to last as it did, and where its settings changed nobody knows.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,6 +20,7 @@ from climb_assets.config import Config, Training
 from climb_assets.environment import resolve_device
 from climb_assets.executor.capacity import measure_capacity
 from climb_assets.graph.hashed_settings import iteration_number
+from climb_assets.graph.speeds import Speeds
 from climb_assets.graph.training_settings import training_settings
 from climb_assets.sizes import estimate_parameters
 from climb_assets.store.artifacts import Artifact, canonical_json
@@ -143,9 +144,17 @@ class Estimates:
         last, models = self.current[node], models_of(*node, self.config)
         if models and (last is None or changed):
             return self._training_seconds(models)
-        if changed:
+        seconds = None
+        if not changed:
+            seconds = _took(last) if last is not None else self._average(node[0])
+        return self._embedding_seconds(node[1]) if seconds is None and node[0] == "embeddings" else seconds
+
+    def _embedding_seconds(self, shard: str | None) -> float | None:
+        """Return the seconds of embedding a shard that was read, by the speed that `climb check` measured."""
+        documents, speed = self.current.get(("corpus_shards", shard)), self._speeds.of_embedding(self.config)
+        if documents is None or speed is None:
             return None
-        return _took(last) if last is not None else self._average(node[0])
+        return round(int(documents.summary["kept"]) * speed.middle, 1)
 
     def _training_seconds(self, models: Iterable[Models]) -> float | None:
         vocabulary, seconds = self.config.tokenizer.vocabulary, 0.0
@@ -177,20 +186,26 @@ class Estimates:
 
     @cached_property
     def _scoring_tokens(self) -> float:
-        """Tokens that a proxy is trained on in the time in which it is scored on a task; 0 before that is measured."""
+        """Tokens that a proxy is trained on in the time in which it is scored on a task; 0 where nobody knows."""
         results = [item for (asset, _), item in self.current.items() if asset == "proxy_results" and item is not None]
         measured = [float(item.run[SCORING_TOKENS]) for item in results if SCORING_TOKENS in item.run]
-        return median(measured) if measured else 0.0
+        return median(measured) if measured else self._speeds.scoring_tokens
+
+    @cached_property
+    def _speeds(self) -> Speeds:
+        return Speeds.load(self.config.lake)
 
     def _rate(self, training: Training) -> float | None:
         """Return the tokens times parameters that are trained in a second on all that this machine may use.
 
-        It is that of models with the same trainer, of those that are nearest in size; None where none was measured.
+        It is that of models with the same trainer, of those that are nearest in size; where none was trained, that of
+        `climb check`; else None.
         """
         known = self._rates_by_size(training)
-        if not known:
-            return None
         wanted = estimate_parameters(training, self.config.tokenizer.vocabulary)
+        if not known:
+            speed = self._speeds.of_training(self.config, training)
+            return None if speed is None else wanted / speed.middle
         nearest = min(known, key=lambda parameters: abs(log(parameters / max(wanted, 1))))
         runtime, lanes = self.config.runtime, measure_capacity().cores if self._device == "cpu" else 1
         if runtime.workers is not None and self._device == "cpu":

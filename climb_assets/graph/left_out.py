@@ -56,6 +56,7 @@ LEFT_OUT: dict[str, str] = {
     "graph.references": "makes the hashes",
     "graph.search_specs": "says which inputs and settings an asset has, which enter by their versions and values",
     "graph.survey": "makes the hashes",
+    "graph.speeds": "says what work will cost",
     "graph.spec:Spec": "says what an asset is made from, which enters by versions and values",
     "pictures.*": "draws",
     "rounding": "shows what is there",

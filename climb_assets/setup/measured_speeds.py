@@ -6,8 +6,7 @@ whole project is `stage_costs`.
 """
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from climb_assets.environment import resolve_device
 from climb_assets.executor.capacity import measure_capacity
 from climb_assets.executor.executor import Resources
 from climb_assets.executor.layout import choose_layout
+from climb_assets.graph.speeds import Speed, Speeds, embedding_key, training_key
 from climb_assets.randomness import generator
 from climb_assets.sizes import estimate_parameters
 from climb_assets.training.sequence_plan import SequencePlan, Stream
@@ -29,16 +29,35 @@ ROUND_SECONDS = 0.5  # of steps in a measurement of a model, at least
 SEED = 0
 
 
-@dataclass(frozen=True)
-class Speed:
-    """Seconds for one of something, by the fastest and by the slowest measurement."""
+def measure_speeds(
+    config: Config, texts: Sequence[str], models: Mapping[str, Sequence[Training]], tell: Callable[[str], None]
+) -> Speeds:
+    """Measure how fast texts are embedded, and how fast models are trained that are trained here.
 
-    fastest: float
-    slowest: float
+    Parameters
+    ----------
+    models
+        Those that are trained, by the stage that trains them.
+    tell
+        Is told what is being measured.
 
-    def times(self, count: float) -> tuple[float, float]:
-        """Return the seconds that so many take, between these bounds."""
-        return self.fastest * count, self.slowest * count
+    Raises
+    ------
+    ConfigError
+        The encoder cannot be loaded.
+    ComputeError
+        Not even one sequence of a model fits into memory.
+    """
+    tell("measuring the encoder")
+    embedding = {embedding_key(config): measure_encoder(config, texts)}
+    training: dict[str, Speed] = {}
+    for stage, of_stage in models.items():
+        for one in of_stage:
+            key = training_key(config, one)
+            if one.trainer is None and key not in training:
+                tell(f"measuring a model of the {stage}")
+                training[key] = measure_training(config, one)
+    return Speeds(embedding, training)
 
 
 def speed_of(measured: Sequence[float]) -> Speed:

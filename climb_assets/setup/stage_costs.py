@@ -1,14 +1,15 @@
 """What each long stage of a project will take, from speeds that were measured on a sample, and the room it needs.
 
-What belongs here: counting what there is to do and multiplying. What was made already is not looked at: `climb plan`
-tells what is left of it.
+What belongs here: which speeds a project needs, counting what there is to do, and multiplying. What was made already is
+not looked at: `climb plan` tells what is left of it.
 """
 
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
+from statistics import fmean
 
 from climb_assets.config import Config, Training
 from climb_assets.config_tasks import Task, TextTask
@@ -16,8 +17,9 @@ from climb_assets.corpus.raw_place import RawPlace
 from climb_assets.executor.capacity import measure_capacity
 from climb_assets.graph.estimates import Models, add_up, in_hours, models_of
 from climb_assets.graph.spec import iteration_keys
+from climb_assets.graph.speeds import Speed, Speeds
 from climb_assets.setup.first_settings import TOKEN_BYTES, sampling_settings
-from climb_assets.setup.measured_speeds import Speed, measure_encoder, measure_training
+from climb_assets.setup.measured_speeds import measure_speeds
 from climb_assets.setup.raw_sample import RawSample, in_bytes, sample_raw
 
 SCORING_SHARE = 1 / 3  # of training a token: the pass forward alone
@@ -86,50 +88,51 @@ def count_models(config: Config) -> dict[str, list[Models]]:
     return {stage: models for stage, models in found.items() if models}
 
 
-def measure_costs(config: Config, sample: RawSample, reading: Speed, tell: Callable[[str], None]) -> list[StageCost]:
-    """Measure speeds and return what each long stage takes from an empty lake; seconds of work.
+def measure_project(config: Config, sample: RawSample, tell: Callable[[str], None]) -> Speeds:
+    """Measure how fast this machine is at what a project trains and embeds; see `measure_speeds`."""
+    models = count_models(config)
+    trained = {stage: [one.training for one in of_stage] for stage, of_stage in models.items()}
+    speeds = measure_speeds(config, sample.texts, trained, tell)
+    return replace(speeds, scoring_tokens=scoring_tokens(config, sample, next(iter(models.values()))[0]))
+
+
+def count_costs(config: Config, sample: RawSample, reading: Speed, speeds: Speeds) -> list[StageCost]:
+    """Return what each long stage takes from an empty lake; seconds of work.
 
     Parameters
     ----------
     reading
         Seconds in which a byte of text is read.
-    tell
-        Is told what is being measured.
-
-    Raises
-    ------
-    ConfigError
-        The encoder cannot be loaded.
+    speeds
+        Those that `measure_project` measured for this configuration.
     """
     about = f"{sample.total:,} documents, {in_bytes(sample.text_bytes)} of text"
     costs = [StageCost("read the corpus", reading.times(sample.text_bytes), about)]
-    tell("measuring the encoder")
-    encoding = measure_encoder(config, sample.texts)
-    costs.append(StageCost("embed it", encoding.times(sample.total), f"{sample.total:,} documents"))
-    speeds: dict[str, Speed] = {}
+    if (embedding := speeds.of_embedding(config)) is not None:
+        costs.append(StageCost("embed it", embedding.times(sample.total), f"{sample.total:,} documents"))
     for stage, models in count_models(config).items():
         count = sum(one.count for one in models)
-        if any(one.training.trainer is not None for one in models):
-            costs.append(StageCost(stage, None, f"at most {count} models, trained outside climb"))
-            continue
         low = high = 0.0
         for one in models:
-            key = one.training.model_dump_json()
-            if key not in speeds:
-                tell(f"measuring a model of the {stage}")
-                speeds[key] = measure_training(config, one.training)
-            least, most = speeds[key].times(one.count * _tokens(one, config, sample))
+            speed = speeds.of_training(config, one.training)
+            if speed is None:
+                costs.append(StageCost(stage, None, f"at most {count} models, trained outside climb"))
+                break
+            scoring = one.points * one.tasks * scoring_tokens(config, sample, one)
+            least, most = speed.times(one.count * (one.training.trained_tokens + scoring))
             low, high = low + least, high + most
-        costs.append(StageCost(stage, (low, high), f"at most {count} models"))
+        else:
+            costs.append(StageCost(stage, (low, high), f"at most {count} models"))
     return costs
 
 
-def _tokens(models: Models, config: Config, sample: RawSample) -> float:
-    """Return the tokens that a model is trained on in the time of its training and its scoring."""
+def scoring_tokens(config: Config, sample: RawSample, models: Models) -> float:
+    """Return the tokens that a model is trained on in the time in which it is scored on a task, on average."""
     deciding = models.tasks < len(config.tasks)
     tasks = [task for task in config.tasks.values() if not deciding or task.split == "search_eval"]
-    scored = sum(_requests(task, models.training, sample) for task in tasks) if models.tasks else 0.0
-    return models.training.trained_tokens + models.points * scored * SCORING_SHARE
+    if not tasks:
+        return 0.0
+    return SCORING_SHARE * fmean(_requests(task, models.training, sample) for task in tasks)
 
 
 def _requests(task: Task, training: Training, sample: RawSample) -> float:

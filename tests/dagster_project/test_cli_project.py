@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 from climb_assets.config_file import load_config
 from dagster_project.cli import main
 from tests.climb_assets.setup.texts import write_texts
+from tests.conftest import write_project
 
 
 def init(*arguments: object) -> Result:
@@ -84,13 +85,18 @@ def check(project: Path, *arguments: str) -> Result:
     return CliRunner().invoke(main, ["--config", str(project / "climb.yaml"), "check", *arguments])
 
 
-def test_check_says_that_all_is_there_and_what_it_will_take(finished_once: Path) -> None:
-    result = check(finished_once)
+def test_check_says_that_all_is_there_and_what_it_will_take(tmp_path: Path, encoder_folder: Path) -> None:
+    project = write_project(tmp_path / "new", encoder_folder)
+    result = check(project)
     assert result.exit_code == 0, result.output
     assert "MISSING" not in result.stdout and result.stdout.endswith("Next: climb up\n")
     for stage in ("read the corpus", "embed it", "proxies of the search", "confirmation", "target models"):
         assert stage in result.stdout
     assert "Together " in result.stdout
+    plan = CliRunner().invoke(main, ["--config", str(project / "climb.yaml"), "plan", "--json"])
+    estimates = {one["asset"]: one["estimate_s"] for one in json.loads(plan.stdout)["stale"]}
+    known = {asset for asset, seconds in estimates.items() if seconds is not None}
+    assert {"proxy_results", "confirmation_results", "target_comparison"} <= known and "domains" not in known
 
 
 def test_check_ends_with_1_where_something_is_missing(raw: Path, tmp_path: Path) -> None:

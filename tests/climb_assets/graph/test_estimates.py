@@ -11,6 +11,7 @@ from climb_assets.config_file import load_config
 from climb_assets.graph.estimates import Cost, Estimates, Models, add_up, measure_scoring, models_of
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import make_plan
+from climb_assets.graph.speeds import Speed, Speeds, embedding_key, training_key
 from climb_assets.sizes import SIZES
 
 
@@ -90,6 +91,25 @@ def test_what_was_never_measured_is_unknown(paper: Config) -> None:
     assert cost.model_bytes == models_of(*node, paper)[0].bytes(paper.tokenizer.vocabulary)
     assert "not known for proxy_results" in cost.in_words() and "GB of models" in cost.in_words()
     assert Cost(0, ("domains",), 0).in_words() == "time unknown, not known for domains"
+
+
+def test_before_anything_was_made_it_is_what_check_measured(finished_once: Path, tmp_path: Path) -> None:
+    made = Materializer(load_config(finished_once / "climb.yaml"))
+    config = with_profile(tmp_path, tmp_path, profile="smoke")
+    documents, store = made.store.current("corpus_shards", "first.jsonl"), Materializer(config).store
+    assert documents is not None
+    shard, search = ("embeddings", "first.jsonl"), ("proxy_results", "iteration-01")
+    nodes = {("corpus_shards", "first.jsonl"): documents, shard: None, search: None}
+    assert [Estimates(config, store, nodes).seconds(node, changed=False) for node in (shard, search)] == [None, None]
+    training = {training_key(config, config.proxy): Speed(1e-4, 3e-4)}
+    Speeds({embedding_key(config): Speed(0.5, 1.5)}, training, scoring_tokens=10.0).save(config.lake)
+    estimates = Estimates(config, store, nodes)
+    assert estimates.seconds(shard, changed=False) == documents.summary["kept"]  # a second each
+    (models,) = models_of(*search, config)
+    tokens = models.count * (config.proxy.trained_tokens + models.points * models.tasks * 10)
+    assert estimates.seconds(search, changed=False) == pytest.approx(tokens * 2e-4, abs=0.05)
+    wider = with_profile(tmp_path, tmp_path, profile="smoke", proxy={"hidden": 64})
+    assert Estimates(wider, store, nodes).seconds(search, changed=True) is None  # of such a model nothing is known
 
 
 def test_larger_models_cost_what_their_size_says(finished_once: Path, tmp_path: Path) -> None:

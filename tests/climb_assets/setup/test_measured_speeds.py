@@ -8,7 +8,8 @@ import torch
 from climb_assets.config import Config, Training
 from climb_assets.config_file import load_config
 from climb_assets.errors import ConfigError
-from climb_assets.setup.measured_speeds import Speed, measure_encoder, measure_training, speed_of
+from climb_assets.graph.speeds import Speed
+from climb_assets.setup.measured_speeds import measure_encoder, measure_training, speed_of
 
 
 def test_bounds_are_the_fastest_and_the_slowest() -> None:
