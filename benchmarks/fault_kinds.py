@@ -7,7 +7,6 @@ import contextlib
 import os
 import signal
 import time
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +20,7 @@ from climb_assets.store.artifacts import MANIFEST, RUN_FACTS
 from climb_assets.store.expiring_leases import SECONDS
 from climb_assets.store.object_keys import lease_key
 from climb_assets.training.proxy_orders import MODELS
-from tests.object_server import BUCKET, Fault
+from tests.object_server import Fault
 
 LATE = SECONDS + 15.0  # seconds that a worker is stopped whose lease is to expire meanwhile
 PATIENCE = 8.0  # seconds in which a commit is waited for
@@ -169,10 +168,8 @@ class Injector:
         bucket = self.scene.store.bucket  # type: ignore[attr-defined]
         if bucket.read_now(lease_key(work.right)) is None:
             return False
-        path = f"{bucket.address.removeprefix('s3://')}/{lease_key(work.right)}"
-        request = urllib.request.Request(f"http://{self.scene.server.behind}/{path}", method="DELETE")
-        urllib.request.urlopen(request, timeout=30)
-        return path.startswith(BUCKET)
+        bucket.delete([lease_key(work.right)])
+        return True
 
     def begin_second(self) -> bool:
         """Start a second `climb up` on the same artefacts while the first one works."""
