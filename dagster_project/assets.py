@@ -26,6 +26,7 @@ from dagster_project.metadata import describe
 from dagster_project.partitions import asset_options, partitions_of
 from dagster_project.progress import telling
 from dagster_project.retries import TRANSIENT, failing_plainly
+from dagster_project.run_tags import run_tags, tag_run
 
 Climb = dg.ResourceParam[Materializer]
 MADE_TOGETHER = {"shard_chain": SHARD_CHAIN, "search_iteration": SEARCH}  # operations that make several assets
@@ -123,17 +124,26 @@ def _make_partitions(assets: tuple[str, ...]) -> Callable[..., Iterator[dg.Mater
 
 
 def _claim(context: dg.AssetExecutionContext, climb: Materializer) -> None:
-    """Claim the run for this process, unless each of its steps has a process of its own; what is made has its id."""
+    """Claim the run for this process, unless each of its steps has a process of its own; what is made has its id.
+
+    The run is tagged here too, since this is the first that is seen of what the UI or the daemon launched.
+    """
     climb.run_id = context.run.run_id
+    tag_run(context.instance, context.run, run_tags(climb.config, climb.store, _made_by(context)))
     if climb.config.dagster.executor == "in_process":
         claim_run(context.instance, context.run)
 
 
 def _check_run(context: dg.AssetExecutionContext, climb: Materializer) -> None:
     """Check files, and tasks, of all assets that the run makes: what the last one needs is said by the first step."""
-    of_the_run = {key.to_user_string() for key in context.job_def.asset_layer.selected_asset_keys}
+    of_the_run = _made_by(context)
     check_outside_files(climb.config, of_the_run)
     check_against_lake(climb.config, of_the_run)
+
+
+def _made_by(context: dg.AssetExecutionContext) -> set[str]:
+    """Return the assets that the whole run makes."""
+    return {key.to_user_string() for key in context.job_def.asset_layer.selected_asset_keys}
 
 
 def _wanted_keys(context: dg.AssetExecutionContext) -> list[str]:

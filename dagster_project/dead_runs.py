@@ -15,7 +15,9 @@ from pathlib import Path
 
 import dagster as dg
 
-PROCESS_TAG = "climb/process"
+from dagster_project.event_tags import HIDDEN
+
+PROCESS_TAG = f"{HIDDEN}climb_process"
 HOST_VARIABLE = "CLIMB_HOST"
 UNFINISHED = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.NOT_STARTED]
 FIRST_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO of Linux' include/linux/proc_ns.h: no container's

@@ -15,6 +15,7 @@ from dagster_project.dead_runs import claim_run
 from dagster_project.renewal import for_a_person
 from dagster_project.retries import failing_plainly
 from dagster_project.run_plan import bring_up_to_date
+from dagster_project.run_tags import run_tags, tag_run
 
 WITHOUT_DOMAINS, WITH_DOMAINS = "corpus_manifest", "taxonomy_drift"  # how far a refresh goes where there is no search
 
@@ -29,6 +30,7 @@ class Refresh(dg.Config):
 def bring_corpus_up_to_date(context: dg.OpExecutionContext, config: Refresh, climb: Climb) -> None:
     """Do what `climb up` does with the shards that changed, as far as that needs no search."""
     claim_run(context.instance, context.run)
+    tag_run(context.instance, context.run, run_tags(climb.config, climb.store, ()))
     with failing_plainly():
         if config.to is None:
             _require_plan(context, climb)
@@ -84,6 +86,7 @@ def renewal_job(group: str) -> dg.JobDefinition:
     @dg.op(name=f"ask_to_renew_{group}")
     def ask(context: dg.OpExecutionContext, climb: Climb) -> None:
         claim_run(context.instance, context.run)
+        tag_run(context.instance, context.run, run_tags(climb.config, climb.store, ()))
         with failing_plainly():
             context.add_output_metadata({"generation": renew(climb.store, group)})
 

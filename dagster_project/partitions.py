@@ -66,7 +66,7 @@ def asset_options(asset: str, config: Config) -> dict[str, Any]:
     spec = SPEC[asset]
     return {
         "deps": [_dependency(entry) for entry in spec.inputs if entry.drawn and entry.used(config)],
-        "group_name": spec.stage,
+        "group_name": spec.group,
         "code_version": code_version(asset),
         "kinds": {config.search.predictor.kind if kind == PREDICTOR else kind for kind in spec.kinds},
         "owners": list(config.dagster.owners),

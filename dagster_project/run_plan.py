@@ -27,6 +27,7 @@ from dagster_project.event_tags import PARTITIONS, RANGE_END, RANGE_START
 from dagster_project.instance import reaffirm_kept, register_shards, report_missing_events
 from dagster_project.renewal import AUTO, renew_where_due
 from dagster_project.retries import WAITS
+from dagster_project.run_tags import run_tags
 from dagster_project.storage_faults import StorageFault, close_after_fault, step_lost_storage, storage_fault
 
 DATA_SET = "mixed_corpus"
@@ -141,7 +142,7 @@ def bring_up_to_date(
             written = run.partitions if DATA_SET in run.assets else ()
             earlier = {objective: materializer.store.current(DATA_SET, objective) for objective in written}
             try:
-                _execute(job, instance, run, report)
+                _execute(job, instance, materializer, run, report)
             except StorageFault:
                 if (faults := faults + 1) > MOST_FAULTS:
                     raise
@@ -267,12 +268,17 @@ def _share_runs(chains: dict[str, list[str]]) -> Iterator[Run]:
     yield from (Run(assets, tuple(keys)) for assets, keys in shards.items())
 
 
-def _execute(job: dg.JobDefinition, instance: dg.DagsterInstance, run: Run, report: Callable[[str], None]) -> None:
+def _execute(
+    job: dg.JobDefinition,
+    instance: dg.DagsterInstance,
+    materializer: Materializer,
+    run: Run,
+    report: Callable[[str], None],
+) -> None:
     """Execute a run; a `StorageFault` is one of Dagster's storage that has passed."""
     keys = instance.get_dynamic_partitions("shard")
-    subset = job.get_subset(asset_selection={dg.AssetKey(asset) for asset in run.assets})
     run_id = str(uuid.uuid4())
-    tags = process_tags(run_id)
+    tags = process_tags(run_id) | run_tags(materializer.config, materializer.store, run.assets)
     if unknown := _unknown(run, keys):
         raise CorpusError(_say_gone(unknown))
     if len(run.partitions) > 1:
@@ -280,8 +286,9 @@ def _execute(job: dg.JobDefinition, instance: dg.DagsterInstance, run: Run, repo
         known = [key for key in keys if key in wanted]
         tags |= {RANGE_START: known[0], RANGE_END: known[-1], PARTITIONS: json.dumps(list(run.partitions))}
     try:
-        outcome = subset.execute_in_process(
+        outcome = job.execute_in_process(
             instance=instance,
+            asset_selection=[dg.AssetKey(asset) for asset in run.assets],  # the list of runs names them
             partition_key=run.partitions[0] if len(run.partitions) == 1 else None,
             run_config=SILENT,
             run_id=run_id,

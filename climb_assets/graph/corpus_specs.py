@@ -81,6 +81,7 @@ CORPUS_SPECS: tuple[Spec, ...] = (
         resumable=True,
         precision=encoder_precision,
         commit=encoder_commit,
+        shown_in="corpus",
         kinds=("pytorch", "huggingface"),
     ),
     Spec(
@@ -91,6 +92,7 @@ CORPUS_SPECS: tuple[Spec, ...] = (
         check="climb_assets.clusters.quality:check_quality",
         precision=scorer_precision,
         commit=lambda config: encoder_commit(config) if probes(config) else None,
+        shown_in="corpus",
         kinds=("python", "scikitlearn"),
     ),
     Spec(
@@ -101,6 +103,7 @@ CORPUS_SPECS: tuple[Spec, ...] = (
         settings=score_settings,
         files=score_files,
         check="climb_assets.clusters.quality:check_quality",
+        shown_in="corpus",
         kinds=("python", "parquet"),
     ),
     Spec(

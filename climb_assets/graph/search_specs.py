@@ -56,6 +56,7 @@ SEARCH_SPECS: tuple[Spec, ...] = (
         ),
         still_read=("tokenized_shards",),
         check_against=SOURCES_IN_CORPUS,
+        shown_in="search",
         kinds=("duckdb", "numpy"),
     ),
     Spec(
@@ -68,6 +69,7 @@ SEARCH_SPECS: tuple[Spec, ...] = (
         check_against=SOURCES_IN_SNAPSHOT,
         kept=SNAPSHOT,
         precision=training_precision,
+        shown_in="search",
         kinds=("duckdb", "pytorch"),
     ),
     Spec(
@@ -95,6 +97,7 @@ SEARCH_SPECS: tuple[Spec, ...] = (
         check_against=SOURCES_IN_SNAPSHOT,
         precision=training_precision,
         told=lambda config: asks(config.proxy),
+        shown_in="search",
         kinds=("pytorch", "huggingface"),
     ),
     Spec(
@@ -125,6 +128,7 @@ SEARCH_SPECS: tuple[Spec, ...] = (
         files=baseline_files,
         precision=training_precision,
         told=lambda config: asks(config.proxy),
+        shown_in="search",
         kinds=("pytorch", "lightgbm"),
     ),
     Spec(
@@ -136,6 +140,7 @@ SEARCH_SPECS: tuple[Spec, ...] = (
         check="climb_assets.training.task_files:check_fidelity",
         precision=training_precision,
         told=lambda config: asks(config.proxy, config.target.training, *config.fidelity.settings.values()),
+        shown_in="search",
         kinds=("pytorch", "huggingface"),
     ),
     Spec(

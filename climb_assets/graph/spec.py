@@ -57,7 +57,7 @@ class Spec:
     Parameters
     ----------
     stage
-        The folder of `climb_assets` that makes it, and its group in Dagster.
+        The folder of `climb_assets` that makes it.
     settings
         The configuration values that the asset uses, given the configuration and the partition key.
     files
@@ -94,6 +94,8 @@ class Spec:
     check_against
         An ancestor without partitions, and a function of the configuration and of that, as ``module:name``, that says
         what does not fit it as soon as there is one. What is kept is made from an earlier one and not checked again.
+    shown_in
+        Its group in Dagster, where that is not its stage; see `group`.
     """
 
     asset: str
@@ -115,6 +117,12 @@ class Spec:
     told: Callable[[Config], bool] = lambda config: False
     check: str | None = None
     check_against: tuple[str, str] | None = None
+    shown_in: str | None = None
+
+    @property
+    def group(self) -> str:
+        """Its group in Dagster: none reads what a later one makes, so that the graph can be drawn in one direction."""
+        return self.shown_in or self.stage
 
     @property
     def function(self) -> str:

@@ -15,6 +15,7 @@ from dagster_project.build import build_definitions
 
 SNAPSHOT = Path(__file__).parent / "asset_graph.json"
 RENEW = "RENEW_ASSET_GRAPH"
+GROUPS = ("corpus", "clusters", "search", "mixture", "audit")  # from raw files to the audit
 
 
 @pytest.fixture
@@ -72,7 +73,16 @@ def test_dagster_and_the_specs_agree(definitions: dg.Definitions, tmp_path: Path
     for spec in SPECS:
         node = drawn[spec.asset]
         assert node["deps"] == sorted({one.asset for one in spec.inputs if one.drawn and one.used(config)})
-        assert (node["partitions"], node["group"]) == (spec.dimension, spec.stage)
+        assert (node["partitions"], node["group"]) == (spec.dimension, spec.group)
+
+
+def test_no_group_reads_what_a_later_one_makes(definitions: dg.Definitions) -> None:
+    """So Dagster can draw them in one direction, beside one another, and a collapsed graph is a line to follow."""
+    drawn = draw(definitions)
+    reads = {(drawn[parent]["group"], node["group"]) for node in drawn.values() for parent in node["deps"]}
+    places = {group: place for place, group in enumerate(GROUPS)}
+    assert {node["group"] for node in drawn.values()} == set(GROUPS)
+    assert [pair for pair in reads if places[pair[0]] > places[pair[1]]] == []
 
 
 def test_partition_keys_agree(definitions: dg.Definitions, tmp_path: Path) -> None:
