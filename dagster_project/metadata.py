@@ -5,6 +5,7 @@ What belongs here: choosing what people see. Plots are drawn by the figures of t
 
 import base64
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -17,6 +18,7 @@ from climb_assets.audit.lineage import MODELS_TABLE
 from climb_assets.clusters.cells import centroids_of_cells
 from climb_assets.clusters.figures import cluster_map
 from climb_assets.clusters.kmeans import read_centroids
+from climb_assets.graph.column_words import describe_column
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.spec import iteration_keys
 from climb_assets.pictures.plots import agreement, curves, mixture_columns
@@ -26,7 +28,7 @@ from climb_assets.search.search_state import read_knowledge, read_space
 from climb_assets.search.stop_rule import STOPPED
 from climb_assets.simplex.mixtures import FloatArray
 from climb_assets.store.artifacts import Artifact
-from climb_assets.tables import read_table
+from climb_assets.tables import count_rows, read_table
 from climb_assets.training.fidelity import in_words
 from climb_assets.training.proxy_orders import MODELS
 from dagster_project.column_schema import table_facts
@@ -34,8 +36,11 @@ from dagster_project.metadata_tables import facts, sentence_metadata, table_meta
 from dagster_project.page_pictures import glance_of
 from dagster_project.sentences import sentence_of
 
+FIRST_PART = "part-00000.parquet"  # of the data set, all of whose parts have the same columns
 MAIN_TABLE = {  # whose columns and number of rows stand for the asset
     "corpus_shards": "documents.parquet",
+    "contamination": "contamination.parquet",
+    "near_duplicates": "pairs.parquet",
     "tokenized_shards": "documents.parquet",
     "quality_scorer": "held_out.parquet",
     "quality_scores": "scores.parquet",
@@ -45,14 +50,18 @@ MAIN_TABLE = {  # whose columns and number of rows stand for the asset
     "domains": "domains.parquet",
     "domain_supply": "supply.parquet",
     "taxonomy_drift": "drift.parquet",
+    "training_tokens": "supply.parquet",
     "carried_evidence": "history.parquet",
     "mixture_candidates": "candidates.parquet",
     "proxy_results": "results.parquet",
     "predictor_state": "history.parquet",
     "baseline_mixtures": "baselines.parquet",
+    "proxy_fidelity": "fidelity.parquet",
     "confirmation_results": "results.parquet",
     "optimal_mixture": "weights.parquet",
     "target_comparison": "comparison.parquet",
+    "mixed_corpus": FIRST_PART,
+    "audit_bundle": "documents.parquet",
 }
 WORDS, PICTURE = "In words", "Picture"  # some pages sort by name: capitals come first
 LEAST_WEIGHT = 0.005  # of a member that is named
@@ -63,6 +72,7 @@ ORDER = {  # of a table's rows, where the file's is not what people look for
     ("cluster_statistics", "clusters"): [("tokens", "descending")],
     ("near_duplicates", "pairs"): [("similarity", "descending")],
     ("carried_evidence", "transfers"): [("source", "ascending"), ("earlier", "ascending"), ("share", "descending")],
+    ("target_comparison", "comparison"): [("family", "ascending"), ("difference", "ascending")],
     ("taxonomy_drift", "drift"): [("beyond", "descending")],  # stable: else as in the file
 }
 
@@ -78,14 +88,30 @@ def describe(climb: Materializer, artifact: Artifact, *, fresh: bool | None = No
         Whether it was computed just now; None where that is not known.
     """
     computed = {} if fresh is None else {"computed_now": fresh}
-    show, table = SHOWN.get(artifact.asset), MAIN_TABLE.get(artifact.asset)
-    columns = table_facts(artifact.file(table), partitioned=artifact.partition is not None) if table else {}
+    show = SHOWN.get(artifact.asset)
     shown = show(climb, artifact) if show else {}
-    others = facts(artifact) | computed | columns
+    others = facts(artifact) | computed | _main_table(climb, artifact)
     first = {WORDS: sentence_metadata(sentence_of(artifact))}
     if picture := glance_of(climb, artifact):
         first |= {PICTURE: dg.MetadataValue.md(picture)}
     return first | shown | {key: value for key, value in others.items() if key not in shown}
+
+
+def _main_table(climb: Materializer, artifact: Artifact) -> dict[str, dg.MetadataValue]:
+    """Return the columns and the number of rows of the table that stands for an artefact; none where it has none."""
+    name = MAIN_TABLE.get(artifact.asset)
+    if name is None:
+        return {}
+    rows = artifact.summary["documents"] if name == FIRST_PART else None
+    describe = partial(describe_column, artifact.asset, name, config=climb.config)
+    return table_facts(artifact.file(name), describe, partitioned=artifact.partition is not None, rows=rows)
+
+
+def _table(climb: Materializer, artifact: Artifact, name: str) -> dg.MetadataValue:
+    """Return the head of a table of an artefact, with what its columns mean."""
+    file = f"{name}.parquet"
+    describe = partial(describe_column, artifact.asset, file, config=climb.config)
+    return table_metadata(read_table(artifact.file(file)), ORDER.get((artifact.asset, name), ()), describe)
 
 
 def image_metadata(drawing: str) -> dg.MetadataValue:
@@ -95,10 +121,7 @@ def image_metadata(drawing: str) -> dg.MetadataValue:
 
 def _tables(*names: str) -> Callable[[Materializer, Artifact], Shown]:
     """Return what shows some tables of an artefact, each under its name."""
-    return lambda climb, artifact: {
-        name: table_metadata(read_table(artifact.file(f"{name}.parquet")), ORDER.get((artifact.asset, name), ()))
-        for name in names
-    }
+    return lambda climb, artifact: {name: _table(climb, artifact, name) for name in names}
 
 
 def _show_domains(climb: Materializer, artifact: Artifact) -> Shown:
@@ -106,8 +129,8 @@ def _show_domains(climb: Materializer, artifact: Artifact) -> Shown:
     table, clusters = read_table(artifact.file("domains.parquet")), read_table(artifact.file("clusters.parquet"))
     drawn = cluster_map(centroids_of_cells(centroids, clusters.num_rows // len(centroids)), clusters, table)
     return {
-        "domains": table_metadata(table),
-        "pruned": table_metadata(read_table(artifact.file("pruned.parquet"))),
+        "domains": _table(climb, artifact, "domains"),
+        "pruned": _table(climb, artifact, "pruned"),
         "cluster_map": image_metadata(drawn),
     }
 
@@ -120,7 +143,7 @@ def _show_candidates(climb: Materializer, artifact: Artifact) -> Shown:
     names = read_table(climb.get("domains").file("domains.parquet"))["name"].to_pylist()
     return {
         "mixtures": image_metadata(_columns(weights, np.zeros(len(weights)), names)),
-        "table": table_metadata(read_table(artifact.file("candidates.parquet"))),
+        "table": _table(climb, artifact, "candidates"),
     }
 
 
@@ -136,7 +159,7 @@ def _show_results(climb: Materializer, artifact: Artifact) -> Shown:
     told = told.filter(pc.equal(told["repeat"], 0))
     lines = [told.filter(pc.equal(told["key"], key))["loss"].to_pylist() for key in told["key"].unique().to_pylist()]
     drawn = {"loss_curves": image_metadata(curves(lines, "step", "training loss, nats per token"))} if lines else {}
-    return drawn | _printed(climb, artifact) | {"table": table_metadata(read_table(artifact.file("results.parquet")))}
+    return drawn | _printed(climb, artifact) | {"table": _table(climb, artifact, "results")}
 
 
 def _printed(climb: Materializer, artifact: Artifact) -> Shown:
@@ -151,7 +174,6 @@ def _printed(climb: Materializer, artifact: Artifact) -> Shown:
 
 
 def _show_predictors(climb: Materializer, artifact: Artifact) -> Shown:
-    noise = read_table(artifact.file("noise.parquet"))
     known = read_knowledge(read_space(climb), artifact)
     history, kept = known.history, ~known.history.diverged
     fits = {
@@ -167,11 +189,11 @@ def _show_predictors(climb: Materializer, artifact: Artifact) -> Shown:
         for name, predict in known.predict.items()
     }
     families = read_table(artifact.file("families.parquet"))
-    evidence = read_table(artifact.file("evidence.parquet"))
-    believed = {"evidence": table_metadata(evidence)} if evidence.num_rows else {}
+    evidence = count_rows(artifact.file("evidence.parquet"))
+    believed = {"evidence": _table(climb, artifact, "evidence")} if evidence else {}
     return {"predictor": _fitted(families.to_pylist()), **fits, **believed} | {
-        "noise": table_metadata(noise) if noise.num_rows else dg.MetadataValue.text("noise not measured"),
-        "families": table_metadata(families, ORDER[artifact.asset, "families"]),
+        "noise": _table(climb, artifact, "noise"),
+        "families": _table(climb, artifact, "families"),
     }
 
 
@@ -206,7 +228,7 @@ def _show_answer(climb: Materializer, artifact: Artifact) -> Shown:
     state = climb.get("predictor_state", iteration_keys(climb.config)[-1])
     space = read_space(climb)
     history = read_knowledge(space, state).history
-    front = {"pareto_front": table_metadata(read_table(state.file("front.parquet")))}
+    front = {"pareto_front": _table(climb, state, "front")}
     bars = _columns(history.weights, history.iteration, space.names)
     return (
         {"verdict": dg.MetadataValue.text(_verdict(artifact))}
@@ -238,7 +260,7 @@ def _show_comparison(climb: Materializer, artifact: Artifact) -> Shown:
         if row["family"] == "primary"
     ]
     verdict = {"verdict": dg.MetadataValue.md("\n".join(told))} if told else {}
-    return verdict | {"comparison": table_metadata(table, [("family", "ascending"), ("difference", "ascending")])}
+    return verdict | {"comparison": _table(climb, artifact, "comparison")}
 
 
 def _show_report(climb: Materializer, artifact: Artifact) -> Shown:

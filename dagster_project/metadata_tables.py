@@ -14,6 +14,7 @@ import pyarrow as pa
 from climb_assets.printable import escape_markdown, printable
 from climb_assets.rounding import round_number, round_numbers
 from climb_assets.store.artifacts import Artifact
+from dagster_project.column_schema import Describe, table_column
 from dagster_project.event_tags import LEDGER_ENTRY, LEDGER_HEAD, LEDGER_PLACE
 
 TABLE_ROWS = 50  # larger tables make the event log and the UI slow
@@ -51,20 +52,24 @@ def sentence_metadata(sentence: str) -> dg.MetadataValue:
     return dg.MetadataValue.md("  \n".join(map(escape_markdown, lines)))
 
 
-def table_metadata(table: pa.Table, order: Sequence[tuple[str, str]] = ()) -> dg.MetadataValue:
+def table_metadata(
+    table: pa.Table, order: Sequence[tuple[str, str]] = (), describe: Describe = lambda name: None
+) -> dg.MetadataValue:
     """Return the head of a table as Dagster metadata; lists become short texts and stand at the end.
 
     Parameters
     ----------
     order
         Columns to sort by, each with ``ascending`` or ``descending``.
+    describe
+        What says what a column means.
     """
     if not table.num_rows:
         return dg.MetadataValue.text("no rows")
     head = (table.sort_by(list(order)) if order else table).slice(0, TABLE_ROWS)
     fields = sorted(head.schema, key=lambda field: pa.types.is_nested(field.type))  # stable: else as in the file
     records = [dg.TableRecord({field.name: _plain(row[field.name]) for field in fields}) for row in head.to_pylist()]
-    columns = [dg.TableColumn(field.name, _kind(field.type)) for field in fields]
+    columns = [table_column(field.name, _kind(field.type), describe(field.name)) for field in fields]
     return dg.MetadataValue.table(records, schema=dg.TableSchema(columns))
 
 

@@ -33,7 +33,7 @@ def run_tags(config: Config, store: Store, assets: Collection[str]) -> dict[str,
 
 
 def tag_run(instance: dg.DagsterInstance, run: dg.DagsterRun, tags: dict[str, str]) -> None:
-    """Put tags on a run that Dagster launched; one that is executed again has those of the first, so they may differ."""
+    """Put tags on a run that Dagster launched; one that is executed again has inherited those of the first."""
     changed = {name: value for name, value in tags.items() if run.tags.get(name) != value}
     if changed:
         instance.add_run_tags(run.run_id, changed)
