@@ -253,12 +253,14 @@ def _verdict(artifact: Artifact) -> str:
 
 def _show_comparison(climb: Materializer, artifact: Artifact) -> Shown:
     table = read_table(artifact.file("comparison.parquet"))
-    told = [
-        f"- on {row['measure']} {row['verdict']} against {row['arm']}: {row['difference']:+.4f} "
-        f"({row['low']:+.4f} to {row['high']:+.4f})"
-        for row in table.to_pylist()
-        if row["family"] == "primary"
-    ]
+    told: list[str] = []
+    for row in sorted(table.to_pylist(), key=lambda row: str(row["measure"])):
+        if row["family"] == "primary":
+            told += [] if f"- {row['measure']}" in told else [f"- {row['measure']}"]
+            told.append(
+                f"    - {row['verdict']} against {row['arm']}: {row['difference']:+.4f} "
+                f"({row['low']:+.4f} to {row['high']:+.4f})"
+            )
     verdict = {"verdict": dg.MetadataValue.md("\n".join(told))} if told else {}
     return verdict | {"comparison": _table(climb, artifact, "comparison")}
 

@@ -4,20 +4,31 @@ What belongs here: which numbers of an artefact are drawn. How is `climb_assets.
 chosen by `dagster_project.metadata`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow.compute as pc
 
+from climb_assets.clusters.drift import TOKEN_SHARE
 from climb_assets.graph.materializer import Materializer
 from climb_assets.pictures.glance import bars, differences, line
-from climb_assets.pictures.scales import plain
+from climb_assets.pictures.scales import plain, signed
 from climb_assets.search.proposal import read_candidates
 from climb_assets.store.artifacts import Artifact
 from climb_assets.tables import read_table
 from dagster_project.sentences import USES
 
+Draw = Callable[[Materializer, Artifact], str]
+SIMILARITIES = (0, 60, 70, 80, 90)  # of near-duplicates, percent
+LENGTHS = (0, 100, 300, 1000, 3000, 10_000)  # of documents, in tokens
+WITHOUT = {  # assets that have no picture, each with the reason
+    "raw_shards": "it is a digest of one file or folder",
+    "document_signatures": "they are hashes",
+    "embeddings": "one shard's vectors say little by themselves; the page of domains has the map of all",
+}
 SPLITS = USES | {"near_duplicate": "near-duplicates", "contaminated": "hold items of tasks"}
 
 
@@ -33,14 +44,14 @@ def _counts(counted: Mapping[str, float]) -> str:
     return bars(shares, [f"{count:,.0f}" for count in counted.values() if count])
 
 
-def _columns(file: str, name: str, value: str) -> Callable[[Materializer, Artifact], str]:
+def _columns(file: str, name: str, value: str, prefix: str = "") -> Draw:
     """Return what draws a column of shares of a table, the largest first."""
 
     def draw(climb: Materializer, artifact: Artifact) -> str:
         table = read_table(artifact.file(file), [name, value])
         rows = sorted(zip(table[name].to_pylist(), table[value].to_pylist(), strict=True), key=lambda row: -row[1])
         every = sum(share for _, share in rows) or 1
-        return bars([(str(label), share / every) for label, share in rows])
+        return bars([(f"{prefix}{label}", share / every) for label, share in rows])
 
     return draw
 
@@ -104,7 +115,7 @@ def _gaps(climb: Materializer, artifact: Artifact) -> str:
     )
 
 
-def _values(file: str, column: str, label: Callable[[Any], str]) -> Callable[[Materializer, Artifact], str]:
+def _values(file: str, column: str, label: Callable[[Any], str]) -> Draw:
     """Return what draws in how many rows of a table each value of a column stands, the commonest first."""
 
     def draw(climb: Materializer, artifact: Artifact) -> str:
@@ -116,16 +127,74 @@ def _values(file: str, column: str, label: Callable[[Any], str]) -> Callable[[Ma
     return draw
 
 
+def _ranges(file: str, column: str, edges: Sequence[float], unit: str, factor: int = 1) -> Draw:
+    """Return what draws how many rows of a table lie in each range of a column; see `_between`."""
+
+    def draw(climb: Materializer, artifact: Artifact) -> str:
+        return _between(factor * read_table(artifact.file(file), [column])[column].to_numpy(), edges, unit)
+
+    return draw
+
+
+def _between(values: npt.ArrayLike, edges: Sequence[float], unit: str) -> str:
+    """Draw how many values lie between edges, and from the last one on; none is less than the first."""
+    counts = np.histogram(np.asarray(values, np.float64), [*edges, np.inf])[0].tolist()
+    names = [f"below {edges[1]:,} {unit}", *(f"{low:,} to {high:,} {unit}" for low, high in pairwise(edges[1:]))]
+    return _counts(dict(zip([*names, f"{edges[-1]:,} {unit} or more"], counts, strict=True)))
+
+
+def _vocabulary(climb: Materializer, artifact: Artifact) -> str:
+    """Draw how long tokens are; a vocabulary that has no names of tokens is not drawn."""
+    words = artifact.json("tokenizer.json").get("model", {}).get("vocab")
+    return _between([len(word) for word in words], (0, 2, 4, 6, 8, 10), "letters") if words else ""
+
+
+def _held_out(climb: Materializer, artifact: Artifact) -> str:
+    ranks = {name: rank for name, rank in artifact.summary["held_out_spearman"].items() if rank is not None}
+    told = [plain(rank, 2) for rank in ranks.values()]
+    return bars([(name.replace("_", " "), max(rank, 0.0)) for name, rank in ranks.items()], told)
+
+
+def _kmeans(climb: Materializer, artifact: Artifact) -> str:
+    squared = artifact.json("objective.json")["mean_squared_distance"]
+    return line(squared, "mean squared distance to the nearest centroid by round of k-means")
+
+
+def _moved(climb: Materializer, artifact: Artifact) -> str:
+    """Draw the domains whose share of the tokens moved most; nothing where none did."""
+    rows = read_table(artifact.file("drift.parquet")).to_pylist()
+    of_domains = [row for row in rows if row["measure"] == TOKEN_SHARE and row["domain"] is not None]
+    moved = sorted(((row["name"], row["today"] - row["fit"]) for row in of_domains), key=lambda row: -abs(row[1]))
+    return bars([(name, abs(by)) for name, by in moved], [f"{signed(100 * by, 1)} points" for _, by in moved])
+
+
+def _ranked_as_targets(climb: Materializer, artifact: Artifact) -> str:
+    """Draw how well settings of proxies rank mixtures by the first objective, the cheapest first."""
+    rows = [row for row in read_table(artifact.file("fidelity.parquet")).to_pylist() if row["spearman"] is not None]
+    objective = next(iter(climb.config.objectives))
+    shown = sorted((row for row in rows if row["measure"] == objective), key=lambda row: row["compute"])
+    told = [plain(row["spearman"], 2) for row in shown]
+    return bars([(f"{row['setting']}, {row['tokens']:,} tokens", max(row["spearman"], 0)) for row in shown], told)
+
+
 def _largest_of_baselines(climb: Materializer, artifact: Artifact) -> str:
     rows = read_table(artifact.file("baselines.parquet")).to_pylist()
-    return bars([(f"{row['name']}, its largest", max(row["weights"])) for row in rows])
+    return bars([(f"largest of {row['name']}", max(row["weights"])) for row in rows])
 
 
 def _tasks(climb: Materializer, artifact: Artifact) -> str:
     return _counts(artifact.summary["by_task"])
 
 
-PICTURES: Mapping[str, Callable[[Materializer, Artifact], str]] = {
+PICTURES: Mapping[str, Draw] = {
+    "near_duplicates": _ranges("pairs.parquet", "similarity", SIMILARITIES, "%", factor=100),
+    "tokenizer": _vocabulary,
+    "tokenized_shards": _ranges("documents.parquet", "tokens", LENGTHS, "tokens"),
+    "quality_scorer": _held_out,
+    "cluster_model": _kmeans,
+    "taxonomy_drift": _moved,
+    "carried_evidence": _values("history.parquet", "source", str),
+    "proxy_fidelity": _ranked_as_targets,
     "corpus_shards": _splits,
     "corpus_manifest": _splits,
     "quality_scores": _means,
@@ -133,7 +202,7 @@ PICTURES: Mapping[str, Callable[[Materializer, Artifact], str]] = {
     "cluster_assignments": _values("assignments.parquet", "cluster", lambda cluster: f"cluster {cluster}"),
     "baseline_mixtures": _largest_of_baselines,
     "audit_bundle": _values("documents.parquet", "licence", lambda licence: licence or "no licence named"),
-    "cluster_statistics": _columns("clusters.parquet", "cluster", "tokens"),
+    "cluster_statistics": _columns("clusters.parquet", "cluster", "tokens", "cluster "),
     "domains": _columns("domains.parquet", "name", "clusters"),
     "domain_supply": _columns("supply.parquet", "name", "prior"),
     "training_tokens": _columns("supply.parquet", "name", "prior"),

@@ -25,6 +25,10 @@ def _listed(counted: Mapping[str, int], otherwise: str) -> str:
     return ", ".join(f"{count:,} {name}" for name, count in counted.items() if count) or otherwise
 
 
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"
+
+
 def _shard(artifact: Artifact, facts: Facts) -> str:
     held = _listed({told: facts["by_split"].get(key, 0) for key, told in USES.items()}, "none of use")
     lost = {"filtered": facts["filtered_duplicate"] + facts["filtered_short"], "quarantined": facts["quarantined"]}
@@ -36,7 +40,7 @@ def _manifest(artifact: Artifact, facts: Facts) -> str:
     return (
         f"The corpus: {facts['documents']:,} documents and {facts['tokens']:,} tokens in {facts['shards']} shards, "
         f"{splits['by_split']['train']:,} documents of them to train on. {splits['near_duplicates']:,} pairs are "
-        f"near-duplicates, and {splits['crossing_after']} still cross from train to held-out text."
+        f"near-duplicates, and {splits['crossing_after'] or 'none'} still cross from train to held-out text."
     )
 
 
@@ -77,7 +81,11 @@ def _supply(artifact: Artifact, facts: Facts) -> str:
 
 def _drift(artifact: Artifact, facts: Facts) -> str:
     beyond = facts["beyond"]
-    more = f"{beyond} measures moved more than chance explains" if beyond else "no measure moved more than it may"
+    more = (
+        f"{_counted(beyond, 'measure')} moved more than chance explains"
+        if beyond
+        else "no measure moved more than it may"
+    )
     return f"{percent(facts['token_drift'])} of the tokens moved between domains since they were made; {more}."
 
 
@@ -116,7 +124,11 @@ def _predictor(artifact: Artifact, facts: Facts) -> str:
 def _fidelity(artifact: Artifact, facts: Facts) -> str:
     if not facts["mixtures"]:
         return "Whether proxies rank mixtures as target models do was not asked for (fidelity.mixtures)."
-    return f"{facts['settings']} setting(s) of proxies were held against target models on {facts['mixtures']} mixtures."
+    were = "was" if facts["settings"] == 1 else "were"
+    return (
+        f"{_counted(facts['settings'], 'setting')} of proxies {were} held against target models "
+        f"on {_counted(facts['mixtures'], 'mixture')}."
+    )
 
 
 def _answer(artifact: Artifact, facts: Facts) -> str:
@@ -152,13 +164,16 @@ def _data_set(artifact: Artifact, facts: Facts) -> str:
 
 SENTENCES: Mapping[str, Callable[[Artifact, Facts], str]] = {
     "raw_shards": lambda artifact, facts: (
-        f"{facts['files']:,} raw file(s), {facts['bytes']:,} bytes; {facts['unreadable']} cannot be read."
+        f"{_counted(facts['files'], 'raw file')}, {facts['bytes']:,} bytes; "
+        f"{facts['unreadable'] or 'none'} cannot be read."
     ),
     "corpus_shards": _shard,
     "document_signatures": lambda artifact, facts: (
         f"Signatures of {facts['documents']:,} documents, of {facts['words']:,} words."
     ),
-    "contamination": lambda artifact, facts: f"{facts['documents']:,} documents of this shard hold an item of a task.",
+    "contamination": lambda artifact, facts: (
+        f"{_counted(facts['documents'], 'document')} with an item of a task in this shard."
+    ),
     "near_duplicates": lambda artifact, facts: (
         f"{facts['pairs']:,} pairs of nearly equal documents, {facts['documents']:,} documents in all."
     ),

@@ -7,12 +7,13 @@ is longer behind a link; so these have no style sheet, six bars at most, and no 
 import itertools
 from collections.abc import Sequence
 
-from climb_assets.pictures.scales import percent
+from climb_assets.pictures.scales import percent, signed
 from climb_assets.pictures.svg import PALETTE, escape, shorten
 
 MOST = 1000  # characters; what Dagster 1.13 shows in place
 BARS, STEPS = 6, 48
 ROW, WIDTH, LEFT = 17, 420, 180
+NAMES, END = 120, 355  # where intervals begin and end
 INK, GOOD, BAD, FIRST = (PALETTE[name][0] for name in ("muted", "good", "bad", "c0"))
 UNSAFE = str.maketrans({letter: f"%{ord(letter):02X}" for letter in '%<>&#"\\\n'})  # between pointed brackets
 
@@ -69,21 +70,27 @@ def line(values: Sequence[float], what: str) -> str:
 
 
 def differences(rows: Sequence[tuple[str, float, float, float]]) -> str:
-    """Return Markdown with an interval for each of a few differences, and zero as a line; left of it is better."""
-    shown = list(rows)[:4]
-    if not shown:
-        return ""
-    low, high = min([0.0, *(row[2] for row in shown)]), max([0.0, *(row[3] for row in shown)])
+    """Return Markdown with an interval for each of the first few differences, and zero as a line; left is better."""
+    for count in range(min(len(rows), BARS), 0, -1):
+        drawn = _markdown(_draw_differences(rows[:count]), ROW * (count + 1))
+        if len(drawn) < MOST:
+            return drawn
+    return ""
+
+
+def _draw_differences(rows: Sequence[tuple[str, float, float, float]]) -> str:
+    low, high = min([0.0, *(row[2] for row in rows)]), max([0.0, *(row[3] for row in rows)])
 
     def at(value: float) -> int:
-        return LEFT + round(230 * (value - low) / ((high - low) or 1))
+        return NAMES + round((END - NAMES) * (value - low) / ((high - low) or 1))
 
-    drawn = f"<path stroke='{INK}' d='M{at(0)},0V{ROW * len(shown)}'/>"
-    for place, (name, middle, least, largest) in enumerate(shown):
+    drawn = f"<path stroke='{INK}' d='M{at(0)},0V{ROW * len(rows)}'/>"
+    for place, (name, middle, least, largest) in enumerate(rows):
         colour, y = (GOOD if largest < 0 else BAD if least > 0 else INK), ROW * place + 8
-        drawn += f"<text y='{y + 4}'>{escape(shorten(name, 160))}</text>"
+        drawn += f"<text y='{y + 4}'>{escape(shorten(name, NAMES - 10))}</text>"
+        drawn += f"<text x='{END + 10}' y='{y + 4}'>{escape(signed(middle))}</text>"
         drawn += f"<path stroke='{colour}' stroke-width='3' d='M{at(least)},{y}H{at(largest)}M{at(middle)},{y - 4}v8'/>"
-    return _markdown(drawn, ROW * len(shown) + 2)
+    return f"{drawn}<text x='{NAMES}' y='{ROW * len(rows) + 12}'>left of the line is better</text>"
 
 
 def _markdown(elements: str, height: int) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from urllib.parse import unquote
 
 import dagster as dg
 import pytest
@@ -73,6 +74,7 @@ def test_a_refresh_measures_it_tells_once_and_renews_nothing_unasked(project: Pa
     assert shares.shown["today"] == facts["token_drift"]
     page = describe(climb, climb.get(MEASURED))
     assert page["token_drift"] == pytest.approx(facts["token_drift"], rel=1e-3)  # a number, so Dagster plots it
+    assert "points" in unquote(page["Picture"].md_str)  # by how much the share of each domain moved
 
 
 @pytest.mark.slow

@@ -53,7 +53,6 @@ def test_every_page_begins_with_a_sentence_and_most_with_a_picture_that_is_shown
         assert sentence[0].isupper() or sentence[0].isdigit(), asset
         assert len(sentence) < 1000 and sentence.endswith("."), asset
         assert "Picture" not in page or (others[0] == "Picture" and len(page["Picture"].md_str) < 1000), asset
-    assert sum("Picture" in page for page in shown.values()) >= 15
 
 
 def test_the_columns_of_a_page_are_those_of_the_file_each_with_what_it_means(climb: Materializer) -> None:
@@ -90,7 +89,7 @@ def test_comparison_and_fidelity_begin_with_what_they_say(climb: Materializer) -
     shown = pages(climb)
     assert list(shown["target_comparison"])[:3] == ["In words", "Picture", "verdict"]
     assert shown["target_comparison"]["verdict"].md_str.count(" against uniform: ") >= 1
-    assert list(shown["proxy_fidelity"])[1] == "answer" and "- general: " in shown["proxy_fidelity"]["answer"].md_str
+    assert list(shown["proxy_fidelity"])[2] == "answer" and "- general: " in shown["proxy_fidelity"]["answer"].md_str
 
 
 def test_the_page_of_the_predictors_says_what_was_fitted(climb: Materializer) -> None:

@@ -74,7 +74,8 @@ def test_a_probe_scores_by_topic_and_follows_its_annotations(
     text = describe(climb)
     assert "Scored by probe, fitted on 120 annotated documents; rank correlation with those held out: luck " in text
     assert "No better than chance, as far as can be told: luck." in text
-    assert isinstance(describe_artefact(climb, fitted)["held_out"], dg.TableMetadataValue)
+    page = describe_artefact(climb, fitted)
+    assert isinstance(page["held_out"], dg.TableMetadataValue) and "Picture" in page
     (record,) = instance.event_log_storage.get_asset_check_execution_history(
         dg.AssetCheckKey(dg.AssetKey("quality_scorer"), "scorer_agrees"), limit=1
     )

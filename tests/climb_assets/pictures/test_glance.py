@@ -35,6 +35,16 @@ def test_markup_in_a_name_stays_its_text() -> None:
     assert [element.tag.rpartition("}")[2] for element in picture] == ["text"] * 4 + ["path"]
 
 
+@given(st.lists(st.tuples(st.text(max_size=60), *[st.integers(0, 400)] * 2, st.integers(-900, 900)), max_size=8))
+def test_differences_fit_with_their_numbers(given: list[tuple[str, int, int, int]]) -> None:
+    rows = [(name, at / 100, (at - below) / 100, (at + above) / 100) for name, below, above, at in given]
+    markdown = differences(rows)
+    assert len(markdown) < MOST and bool(markdown) == bool(rows)
+    if rows:
+        texts = [element.text for element in drawn(markdown) if element.tag.endswith("text")]
+        assert texts[-1] == "left of the line is better" and len(texts) % 2 == 1
+
+
 @given(st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=900))
 def test_a_line_fits(values: list[float]) -> None:
     markdown = line(values, "loss by step")
