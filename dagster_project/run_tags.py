@@ -15,20 +15,19 @@ from climb_assets.graph.kept import generation_of
 from climb_assets.graph.search_specs import SNAPSHOT
 from climb_assets.store.store import Store
 
-PROFILE, OBJECTIVES = "climb/profile", "climb/objectives"
-OF_TAXONOMY, OF_SEARCH = "climb/taxonomy", "climb/search"
-WITHOUT_TAXONOMY, BEFORE_SEARCH = {"corpus"}, {"corpus", "clusters"}  # groups
+PROFILE, OF_TAXONOMY, OF_SEARCH = "climb/profile", "climb/taxonomy", "climb/search"
+MAKES_TAXONOMY, BEFORE_TAXONOMY = "clusters", "corpus"  # groups
 
 
 def run_tags(config: Config, store: Store, assets: Collection[str]) -> dict[str, str]:
-    """Return the tags of a run that makes some assets; of a run of no assets its profile alone."""
+    """Return the tags of a run that makes some assets: two at most, since each is a line of the list."""
     groups = {SPEC[asset].group for asset in assets}
     tags = {PROFILE: config.profile}
-    if groups - WITHOUT_TAXONOMY:
+    if groups - {BEFORE_TAXONOMY, MAKES_TAXONOMY}:
+        objectives = ", ".join(config.objectives)
+        tags[OF_SEARCH] = f"generation {generation_of(store, SNAPSHOT)}, seed {config.search.seed}, for {objectives}"
+    elif MAKES_TAXONOMY in groups:
         tags[OF_TAXONOMY] = f"generation {generation_of(store, TAXONOMY)}"
-    if groups - BEFORE_SEARCH:
-        tags[OF_SEARCH] = f"generation {generation_of(store, SNAPSHOT)}, seed {config.search.seed}"
-        tags[OBJECTIVES] = ", ".join(config.objectives)
     return tags
 
 
