@@ -60,7 +60,7 @@ def test_the_hash_is_that_of_rfc_6962_however_rows_are_cut_into_runs(rows: list[
         path = path_within(run, place % size) + path_within(runs, place // size)
         leaf = {"place": place, "row": row.decode("latin-1"), "path": [node.hex() for node in path]}
         if row.isascii():
-            assert check_proof.root_above(leaf, len(rows)) == root_of(runs, len(rows))
+            assert check_proof.root_of(len(rows), **leaf) == root_of(runs, len(rows))
 
 
 @given(ids=st.sets(IDS, max_size=40), asked=IDS)
@@ -89,6 +89,21 @@ def test_a_proof_with_another_byte_proves_nothing(ids: set[str], asked: str, dat
     other = root[:letter] + ("0" if root[letter] != "0" else "1") + root[letter + 1 :]
     with pytest.raises(ValueError, match="does not lead to this root"):
         check_proof.check(text.decode(), other, asked)
+
+
+@given(ids=st.sets(IDS, max_size=9), asked=IDS, data=st.data())
+@settings(max_examples=100)
+def test_no_choice_of_true_rows_proves_what_is_not_so(ids: set[str], asked: str, data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        root = write_bundle(Path(folder), ids)
+        there = [json.loads(prove(Path(folder), one).text)["leaves"][0] for one in sorted(ids)]
+    leaves = data.draw(st.lists(st.sampled_from(there), max_size=4)) if there else []
+    proof = {"document": asked, "leaves": leaves, "rows": len(ids)}
+    text = json.dumps(proof, sort_keys=True, separators=(",", ":"), ensure_ascii=False) + "\n"
+    try:
+        assert check_proof.check(text, root, asked) == (asked in ids)
+    except ValueError:
+        assert asked not in {json.loads(leaf["row"])["id"] for leaf in leaves}
 
 
 def test_rows_that_do_not_stand_side_by_side_prove_no_absence(tmp_path: Path) -> None:
