@@ -16,6 +16,7 @@ from climb_assets.export.folder import unless_there
 from climb_assets.tables import count_rows, iterate_batches, read_table
 
 ROW_GROUP = 1024  # nanochat's repackage_data_reference.py; also the rows that are in memory at a time
+PROCESSES = 8  # each reads row groups of its own, and waits for ever where it has none: as many as a node has GPUs
 SHARD_CHARACTERS = 250_000_000  # the same
 VALIDATION_IDS = "0290"  # ids are hex hashes: 1 % of the documents have one up to this
 
@@ -44,12 +45,13 @@ def write_nanochat(data: DataSet, out: Path) -> Exported:
     def copies_of_them(batch: pa.RecordBatch) -> pa.RecordBatch:
         return batch.filter(pc.and_(pc.less_equal(batch["id"], last_id), pc.greater(batch["epoch"], 0)))
 
-    shards = _write_text(map(training, _rows(data)), out, 0)
-    if not shards:
+    parts = (training, held_out, copies_of_them)
+    rows, documents, copies = (sum(map(len, map(part, _rows(data, ["id", "epoch"])))) for part in parts)
+    if not rows:
         raise ComputeError("the mixed corpus is too small to hold out validation documents; raise mixture.tokens")
-    last = _write_text(map(held_out, _rows(data)), out, len(shards))
+    shards = _write_text(map(training, _rows(data)), out, 0, _group_rows(rows))
+    last = _write_text(map(held_out, _rows(data)), out, len(shards), _group_rows(documents))
     trained, validated = (sum(map(count_rows, paths)) for paths in (shards, last))
-    copies = sum(map(len, map(copies_of_them, _rows(data, ["id", "epoch"]))))
     return Exported(trained, validated, copies, [f"`shard_{len(shards):05d}.parquet`, the last shard, is validation."])
 
 
@@ -58,9 +60,14 @@ def _rows(data: DataSet, columns: list[str] | None = None) -> Iterator[pa.Record
         yield from iterate_batches(part, ROW_GROUP, columns or ["id", "text", "epoch"])
 
 
-def _write_text(batches: Iterator[pa.RecordBatch], out: Path, first: int) -> list[Path]:
+def _group_rows(rows: int) -> int:
+    """Return how many of so many rows a row group has: where there are few, each process still gets one."""
+    return max(1, min(ROW_GROUP, rows // PROCESSES))
+
+
+def _write_text(batches: Iterator[pa.RecordBatch], out: Path, first: int, group_rows: int) -> list[Path]:
     """Write the text column in shards numbered from `first`, with even row groups; return their paths."""
-    groups, paths = _regroup(batches), list[Path]()
+    groups, paths = _regroup(batches, group_rows), list[Path]()
     group = next(groups, None)
     while group is not None:
         paths.append(out / f"shard_{first + len(paths):05d}.parquet")
@@ -84,13 +91,13 @@ def _write_shard(path: Path, group: pa.Array | None, groups: Iterator[pa.Array])
     return group
 
 
-def _regroup(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Array]:
-    """Yield text in arrays of `ROW_GROUP` rows, the last one of what is left."""
+def _regroup(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.Array]:
+    """Yield text in arrays of so many rows, the last one of what is left."""
     held: list[str] = []
     for batch in batches:
         held += batch["text"].to_pylist()
-        while len(held) >= ROW_GROUP:
-            yield pa.array(held[:ROW_GROUP], pa.string())
-            held = held[ROW_GROUP:]
+        whole = len(held) - len(held) % rows
+        yield from (pa.array(held[first : first + rows], pa.string()) for first in range(0, whole, rows))
+        held = held[whole:]
     if held:
         yield pa.array(held, pa.string())

@@ -15,29 +15,15 @@ from prov.model import ProvDocument
 
 from climb_assets.audit import bundle_export
 from climb_assets.audit.assets import audit_bundle
-from climb_assets.audit.bundle_export import DESCRIPTIONS, EVENTS, PROVENANCE, export_bundle, exported_bundles
+from climb_assets.audit.bundle_export import DESCRIPTIONS, PROVENANCE, export_bundle, exported_bundles
 from climb_assets.audit.disclosures import BLANK, CALIFORNIA, EU, Question, render, size_range
 from climb_assets.audit.documents import describe_root
 from climb_assets.audit.lineage_facts import LineageFacts
-from climb_assets.config_file import load_config
 from climb_assets.errors import ConfigError
 from climb_assets.export.folder import CHECKSUMS
 from climb_assets.graph.materializer import Materializer
 from climb_assets.store.artifacts import Artifact, Draft
 from climb_assets.tables import read_table
-
-OWNERS = ("team:data-platform", "somebody@example.org")
-
-
-@pytest.fixture(scope="module")
-def climb(finished_once: Path) -> Materializer:
-    return Materializer(load_config(finished_once / "climb.yaml"))
-
-
-@pytest.fixture(scope="module")
-def folder(climb: Materializer, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the bundle of one objective as it is handed out."""
-    return export_bundle(climb.get("audit_bundle", "general"), tmp_path_factory.mktemp("out") / "bundle", OWNERS)
 
 
 def read(path: Path) -> Any:
@@ -118,45 +104,6 @@ def test_other_readers_take_the_provenance(climb: Materializer, folder: Path) ->
     assert making["prov:startTime"] <= making["prov:endTime"] and making["climb:host"] == corpus.run["host"]
     assert json.loads(making["climb:parameters"]) == corpus.manifest["config"]
     assert json.loads(making["climb:environment"])["package python"] == corpus.environment["package python"]
-
-
-EVENT = {  # of https://openlineage.io/spec/2-0-2/OpenLineage.json, what it requires of a RunEvent
-    "type": "object",
-    "required": ["eventTime", "producer", "schemaURL", "run", "job"],
-    "properties": {
-        "eventTime": {"type": "string", "format": "date-time"},
-        "eventType": {"enum": ["START", "RUNNING", "COMPLETE", "ABORT", "FAIL", "OTHER"]},
-        "producer": {"type": "string", "format": "uri"},
-        "schemaURL": {"type": "string", "pattern": "^https://openlineage.io/spec/.*RunEvent$"},
-        "run": {
-            "required": ["runId"],
-            "properties": {"runId": {"format": "uuid"}, "facets": {"$ref": "#/$defs/facets"}},
-        },
-        "job": {"required": ["namespace", "name"], "properties": {"facets": {"$ref": "#/$defs/facets"}}},
-        "inputs": {"type": "array", "items": {"$ref": "#/$defs/dataset"}},
-        "outputs": {"type": "array", "items": {"$ref": "#/$defs/dataset"}},
-    },
-    "$defs": {
-        "facets": {"type": "object", "additionalProperties": {"required": ["_producer", "_schemaURL"]}},
-        "dataset": {"required": ["namespace", "name"], "properties": {"facets": {"$ref": "#/$defs/facets"}}},
-    },
-}
-
-
-def test_each_making_is_two_events_of_open_lineage(folder: Path) -> None:
-    validator = jsonschema.Draft202012Validator(EVENT, format_checker=jsonschema.FormatChecker())
-    events = [json.loads(line) for line in (folder / EVENTS).read_text().splitlines()]
-    facts = read(folder / "run_facts.json")
-    assert len(events) == 2 * len(facts) and all("ended" in told for told in facts.values())
-    for event in events:
-        validator.validate(event)
-    assert [event["eventType"] for event in events] == ["START", "COMPLETE"] * len(facts)
-    (corpus,) = [event for event in events if event["job"]["name"] == "mixed_corpus" and event.get("outputs")]
-    assert {one["name"] for one in corpus["inputs"]} >= {"optimal_mixture@general", "corpus_shards@first.jsonl"}
-    assert corpus["outputs"][0]["name"] == "mixed_corpus@general"
-    listed = read(folder / "environment.json")
-    assert sorted(name for one in listed for name in one["made"]) == sorted(facts)
-    assert any("package torch" in one["environment"] for one in listed)
 
 
 def test_croissant_is_valid_and_reads_the_data_set(climb: Materializer, folder: Path, tmp_path: Path) -> None:

@@ -50,6 +50,23 @@ def test_tokens_are_those_of_each_row_in_its_order(data: DataSet, tmp_path: Path
     assert read_blend(tmp_path / "out") == pytest.approx(shares, abs=1e-8)
 
 
+def test_megatron_itself_reads_the_same(data: DataSet, tmp_path: Path) -> None:
+    """`pip install --no-deps --target FOLDER megatron-core`, and FOLDER in PYTHONPATH; no extra brings it along."""
+    pytest.importorskip("megatron.core", reason="megatron-core is not installed; it is in no extra of climb")
+    from megatron.core.datasets.indexed_dataset import IndexedDataset
+
+    export_data_set(data, "megatron", tmp_path / "out", tokens=True)
+    wide = tmp_path / "out" / "wide"  # ids of a large vocabulary
+    lengths = write_ids(wide.with_suffix(".bin"), [np.array([1, 199_999]), np.array([7])], ids_dtype(200_000))
+    write_index(wide.with_suffix(".idx"), lengths, ids_dtype(200_000))
+    for prefix in (*read_blend(tmp_path / "out"), "wide"):
+        read = IndexedDataset(str(tmp_path / "out" / prefix))
+        documents = read_indexed(tmp_path / "out" / prefix)
+        assert [ids.tolist() for ids in read] == documents and len(read) == len(documents)
+        assert read.sequence_lengths.tolist() == list(map(len, documents))
+        assert read.document_indices.tolist() == list(range(len(documents) + 1))
+
+
 def test_text_is_a_file_for_each_domain_and_a_blend(data: DataSet, tmp_path: Path) -> None:
     export_data_set(data, "megatron", tmp_path / "out")
     blend, texts = read_blend(tmp_path / "out"), []

@@ -22,7 +22,7 @@ def test_shards_have_text_only_and_validation_is_not_trained_on(
     export_data_set(data, "nanochat", tmp_path / "out")
     shards = sorted((tmp_path / "out").glob("*.parquet"))
     assert [path.name for path in shards] == [f"shard_{number:05d}.parquet" for number in range(len(shards))]
-    assert len(shards) == (2 if characters > 10**6 else 1 + -(-len(rows_of(data)) // 1024))
+    assert (len(shards) == 2) == (characters > 10**6)
     assert all(pq.read_schema(path).names == ["text"] for path in shards)
     training = [text for path in shards[:-1] for text in read_table(path)["text"].to_pylist()]
     validation = read_table(shards[-1])["text"].to_pylist()
@@ -31,6 +31,27 @@ def test_shards_have_text_only_and_validation_is_not_trained_on(
     rows = rows_of(data)
     assert training == [row["text"] for row in rows if row["text"] not in set(validation)]  # in their order
     assert set(validation) | set(training) == {row["text"] for row in rows}
+
+
+def read_as_nanochat(folder: Path, split: str, process: int, processes: int) -> list[str]:
+    """Return what one of so many processes reads, as nanochat's `dataset.py` and `dataloader.py` go about it."""
+    paths = sorted(path for path in folder.iterdir() if path.suffix == ".parquet")
+    texts = []
+    for path in paths[:-1] if split == "train" else paths[-1:]:
+        file = pq.ParquetFile(path)
+        for group in range(process, file.num_row_groups, processes):
+            texts += file.read_row_group(group).column("text").to_pylist()
+    return texts
+
+
+def test_each_of_eight_processes_has_something_to_read(data: DataSet, tmp_path: Path) -> None:
+    """One that has no row group would ask for the next one for ever."""
+    export_data_set(data, "nanochat", tmp_path / "out")
+    for split in ("train", "val"):
+        read = [read_as_nanochat(tmp_path / "out", split, process, 8) for process in range(8)]
+        alone = read_as_nanochat(tmp_path / "out", split, 0, 1)
+        assert len(alone) > 5 and all(read[: len(alone)])  # of seven documents for validation the eighth has none
+        assert sorted(text for texts in read for text in texts) == sorted(alone)
 
 
 def test_a_data_set_of_one_document_has_none_to_hold_out(data: DataSet, tmp_path: Path) -> None:
