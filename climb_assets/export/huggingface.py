@@ -16,6 +16,7 @@ from typing import Any
 from climb_assets.export.by_domain import open_parquet, paths_by_domain, write_by_domain
 from climb_assets.export.data_set import Contents, DataSet, Domain, Exported
 from climb_assets.export.folder import unless_there, write_unless_there
+from climb_assets.simplex.mixtures import document_shares
 from climb_assets.tables import count_rows
 
 SHUFFLED, BY_DOMAIN, INTERLEAVE = "data", "domains", "interleave.json"
@@ -63,18 +64,18 @@ def write_interleave(data: DataSet, contents: Contents, out: Path) -> Exported:
 def describe_interleaving(data: DataSet, contents: Contents) -> dict[str, Any]:
     """Return what `datasets.interleave_datasets` needs.
 
-    It draws documents and not tokens, so the probability of a domain is its share of the rows: its documents are longer
-    or shorter than others', and drawn so its share of the tokens is its weight. Rows repeat a document as often as the
-    mixture does; whoever stops at the first domain that is exhausted repeats none more often.
+    It draws documents and not tokens, so probabilities are shares of the rows (`document_shares`). Rows repeat a
+    document as often as the mixture does; whoever stops at the first domain that is exhausted repeats none more often.
     """
-    rows = contents.rows.total()
+    rows = [contents.rows[domain.number] for domain in data.domains]
+    weights, tokens = [domain.weight for domain in data.domains], [domain.tokens for domain in data.domains]
     return {
         "splits": [split_name(domain) for domain in data.domains],
         "names": [domain.name for domain in data.domains],
-        "probabilities": [contents.rows[domain.number] / rows for domain in data.domains],
-        "token_shares": [domain.weight for domain in data.domains],
-        "tokens": [domain.tokens for domain in data.domains],
-        "rows": [contents.rows[domain.number] for domain in data.domains],
+        "probabilities": document_shares(weights, rows, tokens).tolist(),
+        "token_shares": weights,
+        "tokens": tokens,
+        "rows": rows,
         "stopping_strategy": "first_exhausted",
         "seed": SEED,
     }

@@ -13,11 +13,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from climb_assets.errors import ComputeError
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.spec import TOLD
 from climb_assets.search.questions import Asked, Question, open_questions, read_questions
 from climb_assets.search.swarm_table import METRICS, RATIOS
+from climb_assets.simplex.mixtures import document_shares
 from climb_assets.store.files import atomic_folder, make_folder
 from climb_assets.store.local import LocalStore
 from climb_assets.store.store import Store
@@ -67,7 +70,7 @@ def _write(store: Store, waiting: Sequence[Asked], out: Path, *, copy: bool) -> 
             places[place] = _hand_out(store, place, folder, out, copy=copy)
         _write_json(folder / "questions.json", [_describe(asked, places) for asked in waiting])
         for question in questions:
-            _write_blends(folder, question, domains)
+            _write_blends(store, folder, question, domains)
 
 
 def _places(asked: Asked) -> Iterator[Place]:
@@ -115,7 +118,7 @@ def _write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def _write_blends(folder: Path, question: Question, domains: Sequence[str]) -> None:
+def _write_blends(store: Store, folder: Path, question: Question, domains: Sequence[str]) -> None:
     """Write a mixture as frameworks read one; what weighs nothing is left out."""
     used = [(number, weight) for number, weight in enumerate(question.weights) if weight > 0]
     names, weights = [f"domain-{number:05d}" for number, _ in used], [weight for _, weight in used]
@@ -124,8 +127,33 @@ def _write_blends(folder: Path, question: Question, domains: Sequence[str]) -> N
     (folder / "megatron" / f"{question.id}.txt").write_text("\n".join(blend) + "\n", encoding="utf-8")
     of_folders = {"seed": question.seed, "weights": dict(zip(names, weights, strict=True))}
     _write_json(folder / "nanochat" / f"{question.id}.json", of_folders)
-    interleaved = {"probabilities": weights, "seed": question.seed, "stopping_strategy": "all_exhausted"}
+    interleaved = {
+        "probabilities": _document_shares(store, question.tokens_version, names, weights),
+        "seed": question.seed,
+        "stopping_strategy": "all_exhausted",
+    }
     _write_json(
         folder / "interleave_datasets" / f"{question.id}.json",
-        {"datasets": names, "domains": [domains[number] for number, _ in used], "options": interleaved},
+        {
+            "datasets": names,
+            "domains": [domains[number] for number, _ in used],
+            "token_shares": weights,
+            "options": interleaved,
+        },
     )
+
+
+def _document_shares(store: Store, version: str, names: Sequence[str], weights: Sequence[float]) -> list[float] | None:
+    """Return with which probabilities to draw documents of domains by their weights; None where their tokens are gone.
+
+    Parameters
+    ----------
+    version
+        Data version of the domains' token files, which tell how long documents are.
+    """
+    files = store.with_data_version(TOKENS, None, version)
+    if files is None:
+        return None
+    starts = [np.load(files.file(f"{name}.documents.npy"), mmap_mode="r") for name in names]
+    shares = document_shares(weights, [len(one) - 1 for one in starts], [int(one[-1]) for one in starts])
+    return [float(share) for share in shares]

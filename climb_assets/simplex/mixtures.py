@@ -44,6 +44,20 @@ def normalise(weights: npt.ArrayLike) -> FloatArray:
     return shares
 
 
+def document_shares(weights: npt.ArrayLike, documents: npt.ArrayLike, tokens: npt.ArrayLike) -> FloatArray:
+    """Return the shares of documents (K,) to draw by, so that each domain has its weight (K,) of the tokens.
+
+    Who draws documents gets more tokens of a domain whose documents are longer, so its share of them is smaller.
+
+    Parameters
+    ----------
+    documents, tokens
+        What each domain holds (K,), above 0.
+    """
+    lengths = np.asarray(tokens, dtype=np.float64) / np.asarray(documents, dtype=np.float64)
+    return normalise(np.asarray(weights, dtype=np.float64) / lengths)
+
+
 def project(mixtures: npt.ArrayLike, floor: npt.ArrayLike, ceiling: npt.ArrayLike) -> FloatArray:
     """Return mixtures (..., K) scaled until they lie between the limits: w = clip(s * mixture, floor, ceiling), sum 1.
 

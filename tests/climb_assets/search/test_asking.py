@@ -5,6 +5,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from climb_assets.config import Config
@@ -12,7 +13,9 @@ from climb_assets.errors import ComputeError
 from climb_assets.graph.materializer import Materializer
 from climb_assets.search.asking import ask
 from climb_assets.search.questions import forget_questions_behind, put_questions
-from tests.climb_assets.search.conftest import SECOND, WEIGHTS, question
+from climb_assets.store.artifacts import Draft, Order
+from climb_assets.store.files import write_array
+from tests.climb_assets.search.conftest import ASKED, SECOND, WEIGHTS, question
 
 
 def test_the_folder_says_all_that_is_asked(climb: Materializer, tmp_path: Path) -> None:
@@ -30,13 +33,31 @@ def test_the_folder_says_all_that_is_asked(climb: Materializer, tmp_path: Path) 
     assert described["training"] == {"tokens": 1024} and described["questions"][1]["weights"] == list(WEIGHTS[1])
 
 
+def put_tokens(climb: Materializer, documents: list[list[int]]) -> str:
+    """Put down token files of domains whose documents are so long, and return their data version."""
+
+    def write(draft: Draft) -> None:
+        for number, lengths in enumerate(documents):
+            write_array(draft.path / f"domain-{number:05d}.documents.npy", np.cumsum([0, *lengths]))
+
+    return climb.store.put(Order("domain_tokens", None, {}, {}, {}), write)[0].data_version
+
+
 def test_blends_leave_out_what_weighs_nothing(climb: Materializer, tmp_path: Path) -> None:
+    version = put_tokens(climb, [[4, 6], [20, 20, 20], [10]])
+    questions = tuple(replace(question(number), tokens_version=version) for number in range(2))
+    put_questions(climb.store, ("proxy_results", "iteration-01"), replace(ASKED, questions=questions))
     ask(climb, tmp_path / "out")
     blend = (tmp_path / "out" / "megatron" / "id0.txt").read_text()
     assert blend == "0.50000000 domain-00000_text_document\n0.50000000 domain-00001_text_document\n"
     interleaved = json.loads((tmp_path / "out" / "interleave_datasets" / "id1.json").read_text())
     assert interleaved["datasets"] == ["domain-00000", "domain-00001", "domain-00002"]
-    assert interleaved["options"] == {"probabilities": [0.2, 0.3, 0.5], "seed": 7, "stopping_strategy": "all_exhausted"}
+    assert interleaved["token_shares"] == [0.2, 0.3, 0.5]
+    options, lengths = interleaved["options"], np.array([5, 20, 10])  # tokens of a document
+    assert (options["seed"], options["stopping_strategy"]) == (7, "all_exhausted")
+    drawn = np.array(options["probabilities"]) * lengths  # a domain's share of the tokens, drawn by documents
+    assert sum(options["probabilities"]) == pytest.approx(1)
+    assert drawn / drawn.sum() == pytest.approx([0.2, 0.3, 0.5])
     folders = json.loads((tmp_path / "out" / "nanochat" / "id0.json").read_text())
     assert folders == {"seed": 7, "weights": {"domain-00000": 0.5, "domain-00001": 0.5}}
 
