@@ -119,14 +119,14 @@ def _verify(materializer: Materializer, published: Head | None, history: History
             raise MissingArtifact(f"{lake} holds no artefact to verify; run `climb up`")
         not_made = _not_made(materializer, differences)
         for artifact in everything:
-            differences += (_difference(sentence, artifact) for sentence in _differences(artifact, first.ledger))
+            differences += (_difference(sentence, artifact) for sentence in _look_into(artifact, first.ledger))
         differences += _raw_differences(materializer)
     seen = look(lake)
     record = read_record(lake, published, first)  # somebody may have been at work meanwhile
     differences = [*record.faults, *differences]
     differences += reconcile(lake, seen, record)
     differences += history(record)
-    exported, notes = compare_exports(record.entries, materializer.config.lake)
+    exported, notes = compare_exports(lake, record.entries, materializer.config.lake)
     differences += [*exported, *_bundle_differences(materializer.config.lake / "export", record.ledger)]
     replayed = replay(materializer) if again else Replay()
     differences += replayed.differences
@@ -138,7 +138,7 @@ def _verify(materializer: Materializer, published: Head | None, history: History
         tuple(say_touched(differences, lake, list(materializer.config.objectives))),
         tuple(not_made),
         str(record.ledger.head),
-        (*record.notes, *notes, *(f"not made again: {one}" for one in replayed.not_replayed)),
+        (*record.notes, *notes, *_links(everything), *(f"not made again: {one}" for one in replayed.not_replayed)),
         tuple(replayed.made_again),
     )
 
@@ -160,6 +160,13 @@ def _find_everything(materializer: Materializer, differences: list[Difference]) 
         except ClimbError as error:
             differences.append(Difference(str(error), name))
     return list({artifact.path: artifact for artifact in [*current, *behind, *stored]}.values())
+
+
+def _links(artifacts: Iterable[Artifact]) -> Iterator[str]:
+    """Yield a note of what lies elsewhere: its bytes are compared, and nobody's write-once folder keeps them."""
+    files = (artifact.path / name for artifact in artifacts for name in ("", *artifact.manifest["files"]))
+    if found := sorted(str(path) for path in files if path.is_symlink()):
+        yield f"Links lie among the artefacts ({len(found)}, {found[0]} for one); what they lead to was compared."
 
 
 def _difference(sentence: str, artifact: Artifact) -> Difference:
@@ -226,11 +233,20 @@ def _has_reference(materializer: Materializer, asset: str, partition: str | None
         return True
 
 
+def _look_into(artifact: Artifact, ledger: Ledger) -> Iterator[str]:
+    """Yield how an artefact differs, as far as this user may read it."""
+    try:
+        yield from _differences(artifact, ledger)
+    except PermissionError as error:
+        yield f"{error.filename or artifact.path} may not be read by this user, so it was not compared"
+
+
 def _differences(artifact: Artifact, ledger: Ledger) -> Iterator[str]:
     sizes = artifact.store.files(artifact)
     for name, record in artifact.manifest["files"].items():
-        if sizes.get(name, record["bytes"]) != record["bytes"]:
+        if sizes.get(name, record["bytes"]) != record["bytes"]:  # one without end would be read for ever
             yield f"{artifact.path / name} has {sizes[name]} bytes, its manifest says {record['bytes']}"
+            continue
         try:
             artifact.file(name, again=True)
         except ClimbError as error:

@@ -9,6 +9,7 @@ versions) and belongs to neither hash.
 
 import hashlib
 import json
+import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from climb_assets.errors import CorruptArtifact, MissingArtifact
-from climb_assets.store.files import sync_file, sync_folder, write_atomically
+from climb_assets.store.files import open_file, sync_file, sync_folder, write_atomically
 from climb_assets.store.manifests import read_run_facts
 
 if TYPE_CHECKING:
@@ -265,19 +266,20 @@ def verify_file(path: Path, sha256: str, *, again: bool = False) -> None:
     Raises
     ------
     CorruptArtifact
-        The file is absent or differs.
+        The file is absent, no regular file, or differs.
     """
     try:
-        stat = path.stat()
+        with open_file(path) as stream:
+            stat = os.fstat(stream.fileno())
+            key = (str(path), stat.st_size, stat.st_mtime_ns, stat.st_ino)
+            found = None if again else _verified.get(key)
+            if found is None:
+                found = hashlib.file_digest(stream, "sha256").hexdigest()
+                if len(_verified) >= MOST_VERIFIED:
+                    _verified.clear()
+                _verified[key] = found
     except FileNotFoundError:
         raise CorruptArtifact(f"{path} is gone; run `climb up` to make it again") from None
-    key = (str(path), stat.st_size, stat.st_mtime_ns, stat.st_ino)
-    found = None if again else _verified.get(key)
-    if found is None:
-        found = sha256_file(path)
-        if len(_verified) >= MOST_VERIFIED:
-            _verified.clear()
-        _verified[key] = found
     if found != sha256:
         raise CorruptArtifact(f"{path} is not what its manifest promises; delete its folder and run `climb up`")
 

@@ -5,17 +5,21 @@ module renames or syncs anything. Which files make an artefact belongs to `climb
 """
 
 import contextlib
+import errno
 import os
 import secrets
 import shutil
 import stat
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
+
+from climb_assets.errors import CorruptArtifact
 
 MOST_MAPPED = 64
 UNFINISHED = ".tmp"  # ends the name of a file that is being written; a dot begins it
@@ -36,6 +40,34 @@ def atomic_file(path: Path) -> Iterator[Path]:
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def open_file(path: Path) -> BufferedReader:
+    """Open a regular file for reading. A pipe in its place would keep a reader waiting for ever, so it is refused.
+
+    Raises
+    ------
+    CorruptArtifact
+        It is a folder, a pipe, a socket, a device, or a link that leads to itself.
+    OSError
+        It is not there, or cannot be read.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENXIO):  # what a link to itself and a socket give
+            raise
+    else:
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return os.fdopen(descriptor, "rb")
+        os.close(descriptor)
+    raise CorruptArtifact(f"{path} is no regular file, and no run of climb has put it there; remove it")
+
+
+def read_file(path: Path) -> bytes:
+    """Return the bytes of a regular file; see `open_file` for what is refused."""
+    with open_file(path) as stream:
+        return stream.read()
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -23,7 +23,7 @@ from climb_assets.device_faults import NO_RIGHT
 from climb_assets.errors import CorruptArtifact
 from climb_assets.store.artifacts import MANIFEST, UNPARTITIONED, Artifact, Draft, Order, seal, sha256_text
 from climb_assets.store.drafts import begin_draft, discard, explained_faults, set_aside
-from climb_assets.store.files import UNFINISHED, make_folder, sync_folder, write_atomically
+from climb_assets.store.files import UNFINISHED, make_folder, read_file, sync_folder, write_atomically
 from climb_assets.store.garbage import Key, StoreGarbage
 from climb_assets.store.ledger.keeper import FileKeeper, Keeper, keeper_of
 from climb_assets.store.ledger.recording import is_recorded, made, moved
@@ -32,6 +32,7 @@ from climb_assets.store.locks import hold
 from climb_assets.store.manifests import parse_manifest, read_reference
 from climb_assets.store.store import Store
 
+LEDGER_FILE = "entries.jsonl"
 TAKEN = (errno.ENOTEMPTY, errno.EEXIST)  # POSIX lets rename() answer either
 
 
@@ -85,7 +86,7 @@ class LocalStore(Store):
     @property
     def keeper(self) -> Keeper:
         """What keeps the ledger: a file, ``ledger/entries.jsonl``."""
-        file = self.root / "ledger" / "entries.jsonl"
+        file = self.root / "ledger" / LEDGER_FILE
         return keeper_of(str(file), lambda: FileKeeper(file, self.lock("ledger"), self._place))
 
     def look(self, asset: str, partition: str | None, fingerprint: str) -> Artifact | None:
@@ -102,6 +103,15 @@ class LocalStore(Store):
         parts = [path.parts[-4:-1] for path in found]
         return [(asset, None if key == UNPARTITIONED else key, name) for asset, key, name in parts]
 
+    def strangers(self) -> list[str]:
+        """Return what lies here and is nothing that a store puts down; see `Store.strangers`."""
+        artifacts, refs, ledger = (self.root / name for name in ("artifacts", "refs", "ledger"))
+        found = [path for pattern in ("[!.]*", "[!.]*/*") for path in artifacts.glob(pattern) if not path.is_dir()]
+        found += [path for path in artifacts.glob("[!.]*/*/[!.]*") if not os.path.lexists(path / MANIFEST)]
+        found += [path for path in refs.glob("[!.]*") if not path.is_dir()]
+        found += [path for path in ledger.glob("[!.]*") if path.name != LEDGER_FILE]
+        return sorted(map(str, found))
+
     def look_at_all(self, asset: str) -> list[Artifact]:
         """Return what lies where artefacts of an asset would, ordered by partition and fingerprint."""
         manifests = sorted((self.root / "artifacts" / asset).glob(f"*/[!.]*/{MANIFEST}"))
@@ -116,7 +126,7 @@ class LocalStore(Store):
             below = "" if folder == root else folder.removeprefix(root)[1:] + "/"
             for name in names:
                 with contextlib.suppress(FileNotFoundError):
-                    found[below + name] = os.stat(f"{folder}/{name}").st_size  # noqa: PTH116 (half the time)
+                    found[below + name] = _size(f"{folder}/{name}")
         return found
 
     def localise(self, artifact: Artifact, name: str, *, again: bool = False) -> Path:
@@ -253,7 +263,7 @@ class LocalStore(Store):
 
     def _open(self, path: Path) -> Artifact | None:
         try:
-            data = (path / MANIFEST).read_bytes()
+            data = read_file(path / MANIFEST)
             return Artifact(path, parse_manifest(data, path / MANIFEST), self, hashlib.sha256(data).hexdigest())
         except (FileNotFoundError, NotADirectoryError):
             return None
@@ -285,6 +295,16 @@ def _raise_unless_gone(error: OSError) -> None:
     """Raise what keeps a folder from being looked into; that is not the same as its being empty."""
     if not isinstance(error, FileNotFoundError | NotADirectoryError):
         raise error
+
+
+def _size(path: str) -> int:
+    """Return the size of a file; of a link that leads nowhere or to itself, its own."""
+    try:
+        return os.stat(path).st_size  # noqa: PTH116 (half the time)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ELOOP):
+            raise
+        return os.lstat(path).st_size
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from climb_assets.errors import CorruptArtifact
 from climb_assets.printable import printable
+from climb_assets.store.files import read_file
 
 FINGERPRINT = re.compile(r"[0-9A-Za-z_-]{1,128}")
 LATER = ("environment",)  # what manifests that were written before there was one have not
@@ -29,7 +30,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
     FileNotFoundError, NotADirectoryError
         There is none.
     """
-    return parse_manifest(path.read_bytes(), path)
+    return parse_manifest(read_file(path), path)
 
 
 def parse_manifest(data: bytes, where: Path | str) -> dict[str, Any]:
@@ -53,7 +54,7 @@ def read_reference(path: Path) -> str:
     FileNotFoundError
         There is none.
     """
-    return parse_reference(path.read_bytes(), path)
+    return parse_reference(read_file(path), path)
 
 
 def parse_reference(data: bytes, where: Path | str) -> str:
@@ -69,7 +70,7 @@ def parse_reference(data: bytes, where: Path | str) -> str:
 def read_run_facts(path: Path) -> dict[str, Any]:
     """Return the facts of a run; none where the file is gone or is not what was written: they belong to no hash."""
     try:
-        facts = _parse(path.read_bytes(), path)
+        facts = _parse(read_file(path), path)
     except (FileNotFoundError, CorruptArtifact):
         return {}
     if not isinstance(facts, dict):

@@ -79,6 +79,13 @@ class Store(Protocol):
     def present(self) -> list[Key]:
         """Return asset, partition and fingerprint of everything that lies here with a manifest, sorted."""
 
+    def strangers(self) -> list[str]:
+        """Return what lies among the artefacts, the references or the entries of the ledger and is none of them.
+
+        Of a bucket nothing is told: what others are putting down at the moment looks the same there.
+        """
+        return []
+
     @abstractmethod
     def named(self, asset: str, partition: str | None, *, now: bool = False) -> str | None:
         """Return what the reference names as it lies there; see `reference`. `now`: whatever a glance has seen."""

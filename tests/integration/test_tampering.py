@@ -1,6 +1,7 @@
 """Whatever an insider changes, with every checksum repaired that shows it, `climb verify` names it and ends with 1.
 
-The lake is one on which `climb up` ran to the end, exported in two ways; each case has a copy of it.
+The lake is one on which `climb up` ran to the end, exported in two ways; each case has a copy of it. Subtler ways are
+in `test_subtle_tampering`.
 """
 
 import hashlib
@@ -8,7 +9,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,72 +16,21 @@ import dagster as dg
 import pytest
 from click.testing import CliRunner
 
-from climb_assets.audit.bundle_export import export_bundle
-from climb_assets.audit.differences.exported import record_export
-from climb_assets.audit.verification import STORES, Verification, verify_lake
-from climb_assets.config_file import load_config
+from climb_assets.audit.verification import STORES
 from climb_assets.errors import CorruptArtifact
-from climb_assets.export.data_set import read_data_set
-from climb_assets.export.export import export_data_set
 from climb_assets.graph.assets import SPECS
-from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import make_plan
-from climb_assets.store.artifacts import MANIFEST, Draft, Order
-from climb_assets.store.ledger.chain import Head
+from climb_assets.store.artifacts import MANIFEST
 from dagster_project.cli import main
 from dagster_project.instance import open_instance
-from dagster_project.ledger_history import history_of
 from tests.integration.insider import Insider
-
-BOTH = "what was answered for general, science rests on it"
-
-
-def open_project(project: Path) -> Materializer:
-    """Return the materializer of a project."""
-    return Materializer(load_config(project / "climb.yaml"))
-
-
-def verify(project: Path, *, replay: bool = False, head: Head | None = None) -> Verification:
-    """Verify a lake as the command does."""
-    climb = open_project(project)
-    return verify_lake(climb, published=head, again=replay, history=history_of(climb, []))
-
-
-@pytest.fixture(scope="module")
-def exported(finished_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a finished project with an export, a bundle and a second tokenizer. Read it, never change it."""
-    project = tmp_path_factory.mktemp("exported") / "project"
-    subprocess.run(["cp", "-a", finished_once, project], check=True)
-    climb = open_project(project)
-    lake, store = climb.config.lake, climb.store
-    corpus, bundle = climb.get("mixed_corpus", "general"), climb.get("audit_bundle", "general")
-    export_data_set(read_data_set(climb, "general"), "huggingface", lake / "export" / "general-hf")
-    record_export(store, lake / "export" / "general-hf", lake, "huggingface", corpus)
-    record_export(store, export_bundle(bundle, lake / "export" / "audit-general"), lake, "audit", bundle)
-    tokenizer = climb.get("tokenizer")
-
-    def write(draft: Draft) -> None:
-        shutil.copy(tokenizer.file("tokenizer.json"), draft.path)
-
-    store.put(Order("tokenizer", None, {}, {"another": True}, dict(tokenizer.manifest["code"])), write)
-    return project
+from tests.integration.tampered_lake import BOTH, open_project, verify
 
 
 @pytest.fixture
-def project(exported: Path, tmp_path: Path) -> Path:
-    """Return a copy: artefacts by hard links, all else by itself."""
-    copy = tmp_path / "project"
-    shutil.copytree(exported, copy, ignore=shutil.ignore_patterns("artifacts"))
-    shutil.copytree(
-        exported / "data_lake" / "artifacts", copy / "data_lake" / "artifacts", copy_function=os.link, symlinks=True
-    )
-    return copy
-
-
-@pytest.fixture
-def insider(project: Path) -> Insider:
-    """Return somebody who changes the copy."""
-    return Insider(project / "data_lake")
+def project(exported_project: Path) -> Path:
+    """Return a project that a test may change."""
+    return exported_project
 
 
 def flip(path: Path) -> bytes:

@@ -9,12 +9,16 @@ from pathlib import Path
 
 from climb_assets.audit.differences.reconciliation import Difference
 from climb_assets.device_faults import NO_RIGHT
+from climb_assets.errors import CorruptArtifact
 from climb_assets.export.folder import CHECKSUMS, read_checksums
+from climb_assets.graph.spec import artefact_name
 from climb_assets.store.artifacts import Artifact, sha256_file
 from climb_assets.store.bucket import NoPermission
 from climb_assets.store.ledger.chain import EXPORTED, Entry
 from climb_assets.store.ledger.records import about
 from climb_assets.store.store import Store
+
+COPIED = {"audit": "", "huggingface": "part-"}  # forms that copy files of an artefact, and how their names begin
 
 
 def record_export(store: Store, folder: Path, lake: Path, form: str, artifact: Artifact) -> bool:
@@ -43,10 +47,11 @@ def record_export(store: Store, folder: Path, lake: Path, form: str, artifact: A
     return True
 
 
-def compare_exports(entries: Iterable[Entry], lake: Path) -> tuple[list[Difference], list[str]]:
+def compare_exports(store: Store, entries: Iterable[Entry], lake: Path) -> tuple[list[Difference], list[str]]:
     """Return how exported folders that are still where they were written differ from what was recorded, and notes.
 
-    A folder is held against the ledger, and against its own list of checksums where it has one; each file is read once.
+    A folder is held against the ledger, against its own list of checksums where it has one, and against the artefact
+    that it is a copy of, as entries can be added; each file is read once.
     """
     last = {str(entry.record.get("place")): entry for entry in entries if entry.kind == EXPORTED}
     folders = {place: lake / place for place in last}  # an absolute place stays what it is
@@ -62,6 +67,7 @@ def compare_exports(entries: Iterable[Entry], lake: Path) -> tuple[list[Differen
         sentences = [*_compare_checksums(folder, found)]
         if entry is not None:
             sentences += _compare(folder, found, entry.record.get("files", {}), entry.head.sequence)
+            sentences = sentences or list(_compare_copies(store, entry, folder, found))
         differences += [Difference(sentence, *(entry.key if entry else ())) for sentence in sentences]
     return differences, notes
 
@@ -74,6 +80,22 @@ def _compare(folder: Path, found: Mapping[str, str], recorded: Mapping[str, str]
             yield f"{folder / name} lies among what was exported (entry {number} of the ledger) and was not"
         elif found[name] != recorded[name]:
             yield f"{folder / name} is not the file that was exported (entry {number} of the ledger); export it again"
+
+
+def _compare_copies(store: Store, entry: Entry, folder: Path, found: Mapping[str, str]) -> Iterator[str]:
+    """Yield what an artefact holds and the folder that is a copy of it does not, as far as its form copies files."""
+    copied = COPIED.get(str(entry.record.get("form")))
+    try:
+        artifact = store.look(*entry.key) if copied is not None else None
+    except CorruptArtifact:  # told with the artefact
+        return
+    files = artifact.manifest["files"] if artifact is not None else {}
+    for name in sorted(files):
+        if copied is not None and name.startswith(copied) and files[name]["sha256"] not in found.values():
+            yield (
+                f"{folder} lacks {name} as {artefact_name(*entry.place)} holds it, though entry {entry.head.sequence} "
+                "of the ledger says that it was exported so: it was changed and recorded anew; export it again"
+            )
 
 
 def _compare_checksums(folder: Path, found: Mapping[str, str]) -> Iterator[str]:

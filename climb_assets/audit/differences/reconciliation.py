@@ -13,7 +13,7 @@ from climb_assets.errors import ClimbError, CorruptArtifact
 from climb_assets.graph.spec import artefact_name
 from climb_assets.store.artifacts import Artifact
 from climb_assets.store.garbage import Key
-from climb_assets.store.ledger.chain import Entry, Head, Ledger, Place, examine
+from climb_assets.store.ledger.chain import ACCEPTED, POINTED, REMOVED, Entry, Head, Ledger, Place, examine
 from climb_assets.store.ledger.recording import strange_reference, unknown
 from climb_assets.store.store import Store
 
@@ -55,16 +55,22 @@ class Record:
 
     @property
     def notes(self) -> list[str]:
-        """What it cannot say."""
+        """What it cannot say, and what it says because somebody answers for it."""
         if not self.entries:
             return ["There is no ledger, so who made what is not known; the next command that writes begins one."]
-        if self.ledger.found_at is None:
-            return []
-        found = sum(entry.kind == "found" for entry in self.entries)
-        return [
-            f"The ledger was begun at {self.ledger.found_at} over a lake that was there: {found} artefacts were found, "
-            "and who made them is not recorded."
+        notes = [
+            f"{artefact_name(*entry.place)} counts as it lies there, or is missing, because {entry.record.get('by')} "
+            f"answered for it at {entry.record.get('time')} (entry {entry.head.sequence}): {entry.record['reason']}"
+            for entry in self.entries
+            if "reason" in entry.record and entry.kind in (ACCEPTED, REMOVED, POINTED)
         ]
+        if self.ledger.found_at is not None:
+            found = sum(entry.kind == "found" for entry in self.entries)
+            notes.append(
+                f"The ledger was begun at {self.ledger.found_at} over a lake that was there: {found} artefacts were "
+                "found, and who made them is not recorded."
+            )
+        return notes
 
 
 def read_record(store: Store, published: Head | None = None, before: Record | None = None) -> Record:
@@ -121,6 +127,8 @@ def reconcile(store: Store, seen: Seen, record: Record) -> Iterator[Difference]:
     difference where it is not there yet.
     """
     ledger, there = record.ledger, seen.there
+    for stranger in store.strangers():
+        yield Difference(f"{stranger} is neither an artefact nor part of the ledger, and lies among them; remove it")
     if not ledger.hashes:
         return
     for key in sorted(there, key=str):
@@ -132,14 +140,25 @@ def reconcile(store: Store, seen: Seen, record: Record) -> Iterator[Difference]:
         if artifact is not None and not ledger.knows(key, artifact.digest):
             yield Difference(f"{unknown(ledger, key, store.where(artifact))}", *key)
     for key, recorded in ledger.recorded.items():
+        if len(ledger.manifests(key)) > 1:
+            yield Difference(
+                f"{artefact_name(*key[:2])} ({key[2]}) was recorded by entry {recorded[-1].head.sequence} of the "
+                f"ledger with another manifest than by entry {recorded[0].head.sequence}, which still held: it was "
+                f"made again after damage, or changed by hand; {_accept(key)} records which",
+                *key,
+            )
         if key not in there and recorded[-1].head.sequence <= record.settled:
             yield Difference(
                 f"{artefact_name(*key[:2])} ({key[2]}) was recorded by entry {recorded[-1].head.sequence} of the "
                 "ledger and is not there: it was removed by hand, or its writer died just before it came; `climb up` "
-                "makes what is needed again, and `climb ledger accept` records that the rest may be missing",
+                f"makes it again if it is needed; if not, {_accept(key)} records that it may be missing",
                 *key,
             )
     yield from _references(seen, record)
+
+
+def _accept(key: Key) -> str:
+    return f"`climb ledger accept {artefact_name(*key[:2])} --reason ...`"
 
 
 def _references(seen: Seen, record: Record) -> Iterator[Difference]:

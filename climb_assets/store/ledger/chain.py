@@ -139,6 +139,8 @@ def read_line(line: bytes, before: Head) -> Entry:
             f"entry {number} of the ledger does not follow the one before it: entry {before.sequence} was changed, or "
             "lines were cut, added or reordered"
         )
+    if entry.kind == BEGUN and number > 1:
+        raise CorruptLedger(f"entry {number} of the ledger begins another one: no run of climb has written it")
     return entry
 
 
@@ -236,7 +238,11 @@ class Ledger:
 
     def knows(self, key: Key, manifest: str) -> bool:
         """Return whether an artefact was recorded with this manifest and not removed."""
-        return any(one.manifest == manifest for one in self.recorded.get(key, ()))
+        return manifest in self.manifests(key)
+
+    def manifests(self, key: Key) -> set[str]:
+        """Return the hashes of the manifests that an artefact was recorded with; it should be one."""
+        return {one.manifest for one in self.recorded.get(key, ())}
 
     def last(self, key: Key) -> Recorded | None:
         """Return what was recorded last of an artefact that is to be there."""

@@ -15,12 +15,13 @@ from typing import Any, BinaryIO
 
 from climb_assets.errors import CorruptLedger
 from climb_assets.store.artifacts import sha256_text
-from climb_assets.store.files import append_durably, make_folder, remove_unfinished, write_atomically
+from climb_assets.store.files import append_durably, make_folder, open_file, remove_unfinished, write_atomically
 from climb_assets.store.ledger.chain import BEGUN, HEALED, TORN, Head, Ledger, write_line
 from climb_assets.store.ledger.records import now
 from climb_assets.store.locks import hold
 
 Record = Mapping[str, Any]
+PUT_BACK = "run `climb verify`, put back what was there, or restart this process to take it as it is now"
 NONE_HOLDS = 5.0  # seconds: where there is no ledger, whoever asks much would else list a bucket each time
 
 _keepers: dict[str, "Keeper"] = {}
@@ -151,31 +152,46 @@ class FileKeeper(Keeper):
 
     def lines(self) -> Iterator[bytes]:
         """Yield every line; see `Keeper.lines`. The last one may be torn, of a writer who was killed."""
-        with contextlib.suppress(FileNotFoundError), self.file.open("rb") as stream:
+        with contextlib.suppress(FileNotFoundError), open_file(self.file) as stream:
             for line in stream:
                 yield line.removesuffix(b"\n") if line.endswith(b"\n") else TORN + line
 
     def _read_on(self) -> None:
         try:
-            with self.file.open("rb") as stream:  # opening it asks NFS anew, where a look at its size may be old
+            with open_file(self.file) as stream:  # opening it asks NFS anew, where a look at its size may be old
                 self._read(stream)
         except FileNotFoundError:
             if self._offset:
-                raise CorruptLedger(f"{self.file} was removed while this process ran; run `climb verify`") from None
+                raise CorruptLedger(f"{self.file} was removed while this process ran; {PUT_BACK}") from None
 
     def _read(self, stream: BinaryIO) -> None:
-        stat, before = os.fstat(stream.fileno()), self._ledger.head
+        stat = os.fstat(stream.fileno())
         if (stat.st_ino, stat.st_size) == (self._identity, self._offset):
             return
         if stat.st_ino != self._identity or stat.st_size < self._offset:
-            self._ledger, self._offset, self._identity = Ledger(), 0, stat.st_ino
+            self._read_anew(stream, stat.st_ino)
+        else:
+            self._read_lines(stream)
+
+    def _read_lines(self, stream: BinaryIO) -> None:
+        """Take in the whole lines that come after what is known."""
         stream.seek(self._offset)
         data = stream.read()
         for line in data[: data.rfind(b"\n") + 1].splitlines(keepends=True):  # by line, so that Ctrl-C tears nothing
             self._take(line)
             self._offset += len(line)
-        if not self._ledger.holds(before):
-            raise CorruptLedger(f"{self.file} was cut or rewritten while this process ran; run `climb verify`")
+
+    def _read_anew(self, stream: BinaryIO, identity: int) -> None:
+        """Read another file in the place of the one that was known, which must have all that was in that."""
+        known = self._ledger, self._offset, self._identity
+        self._ledger, self._offset, self._identity = Ledger(), 0, identity
+        try:
+            self._read_lines(stream)
+            if not self._ledger.holds(known[0].head):
+                raise CorruptLedger(f"{self.file} was cut or rewritten while this process ran; {PUT_BACK}")
+        except BaseException:
+            self._ledger, self._offset, self._identity = known  # or the next look would take it for the ledger
+            raise
 
     def _append(self, records: Sequence[Record], lies_there: Callable[[], Iterable[Record]]) -> list[Head]:
         with hold(self._lock):

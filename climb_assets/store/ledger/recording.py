@@ -104,7 +104,7 @@ def accept_as_it_lies(store: "Store", place: Place, reason: str, by: str) -> lis
     there = {key for key in store.present() if key[:2] == place}
     for key in sorted(there, key=str):
         artifact = store.look(*key)
-        if artifact is not None and not ledger.knows(key, artifact.digest):
+        if artifact is not None and ledger.manifests(key) != {artifact.digest}:
             records.append(holding(ACCEPTED, key, artifact.manifest, artifact.digest, None) | who)
     gone = [key for key in ledger.recorded if key[:2] == place and key not in there]
     records += [about(REMOVED, key, **who) for key in gone]

@@ -332,12 +332,41 @@ def test_a_ledger_that_is_cut_while_a_process_runs_is_refused(tmp_path: Path) ->
     keeper = FileKeeper(tmp_path / "entries.jsonl", tmp_path / "lock")
     keeper.append([pointing(("domains", None), str(number), None) for number in range(3)], lambda: ())
     lines = keeper.file.read_bytes().splitlines(keepends=True)
-    keeper.file.write_bytes(b"".join(lines[:2]))
-    with pytest.raises(CorruptLedger, match="was cut or rewritten while this process ran"):
-        keeper.refresh()
+    other = FileKeeper(tmp_path / "other.jsonl", tmp_path / "lock")
+    other.append([pointing(("tokenizer", None), str(number), None) for number in range(9)], lambda: ())
+    for changed in (b"".join(lines[:2]), other.file.read_bytes()):
+        keeper.file.unlink()
+        keeper.file.write_bytes(changed)
+        for _ in range(2):  # nor is it believed the second time
+            with pytest.raises(CorruptLedger, match=r"was cut or rewritten while this process ran; .*put back"):
+                keeper.refresh()
     keeper.file.unlink()
-    with pytest.raises(CorruptLedger, match="was removed while this process ran"):
+    for _ in range(2):
+        with pytest.raises(CorruptLedger, match="was removed while this process ran"):
+            keeper.refresh()
+    keeper.file.write_bytes(b"".join(lines))  # put back
+    assert keeper.append([pointing(("domains", None), "more", None)], lambda: ())[0].sequence == 5
+
+
+def test_a_ledger_begins_once(tmp_path: Path) -> None:
+    """A second beginning that says that all was there before would excuse what nobody recorded."""
+    file, first = tmp_path / "entries.jsonl", {"kind": "begun", "time": "2026-01-01T00:00:00Z", "found": 0}
+    lines, head = [], Head()
+    for record in (first, pointing(("domains", None), "one", None), first | {"found": 1}):
+        line, head = write_line(record, head)
+        lines.append(line)
+    file.write_bytes(b"".join(lines))
+    keeper = FileKeeper(file, tmp_path / "lock")
+    with pytest.raises(CorruptLedger, match="entry 3 of the ledger begins another one"):
         keeper.refresh()
+    assert examine(keeper.lines())[0].found_at is None
+
+
+@pytest.mark.parametrize("put", [os.mkfifo, Path.mkdir])
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path, put: Callable[[Path], None]) -> None:
+    put(tmp_path / "entries.jsonl")
+    with pytest.raises(CorruptArtifact, match="is no regular file"):
+        FileKeeper(tmp_path / "entries.jsonl", tmp_path / "lock").refresh()
 
 
 @pytest.mark.parametrize("length", range(0, 200, 40))
