@@ -107,7 +107,8 @@ class LocalStore(Store):
         """Return what lies here and is nothing that a store puts down; see `Store.strangers`."""
         artifacts, refs, ledger = (self.root / name for name in ("artifacts", "refs", "ledger"))
         found = [path for pattern in ("[!.]*", "[!.]*/*") for path in artifacts.glob(pattern) if not path.is_dir()]
-        found += [path for path in artifacts.glob("[!.]*/*/[!.]*") if not os.path.lexists(path / MANIFEST)]
+        within = (path for path in artifacts.glob("[!.]*/*/[!.]*") if not os.path.lexists(path / MANIFEST))
+        found += [path for path in within if os.path.lexists(path)]  # else a writer has just set it aside
         found += [path for path in refs.glob("[!.]*") if not path.is_dir()]
         found += [path for path in ledger.glob("[!.]*") if path.name != LEDGER_FILE]
         return sorted(map(str, found))

@@ -140,7 +140,7 @@ def reconcile(store: Store, seen: Seen, record: Record) -> Iterator[Difference]:
         if artifact is not None and not ledger.knows(key, artifact.digest):
             yield Difference(f"{unknown(ledger, key, store.where(artifact))}", *key)
     for key, recorded in ledger.recorded.items():
-        if len(ledger.manifests(key)) > 1:
+        if len(ledger.manifests(key)) > 1 and recorded[-1].head.sequence <= record.settled:
             yield Difference(
                 f"{artefact_name(*key[:2])} ({key[2]}) was recorded by entry {recorded[-1].head.sequence} of the "
                 f"ledger with another manifest than by entry {recorded[0].head.sequence}, which still held: it was "
