@@ -181,5 +181,8 @@ def describe(trace: "DocumentTrace") -> str:
         lines.append(f"           {name}: {len(proxies)} proxies{span}")
     lines += [f"           confirmed by proxy {proxy.fingerprint}" for proxy in confirmed]
     lines += [f"root       {trace.root}", "", "made by (code and settings; --json has all of both)"]
-    lines += [f"  {made.artefact}  {made.fingerprint}  code {made.code_version}" for made in trace.makings]
+    for made in trace.makings:
+        commit = f"  commit {made.source['commit'][:12]}" if "commit" in made.source else ""
+        changed = ", with changes" if made.source.get("dirty") else ""
+        lines.append(f"  {made.artefact}  {made.fingerprint}  code {made.code_version}{commit}{changed}")
     return "\n".join(lines)

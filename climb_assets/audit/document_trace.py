@@ -4,6 +4,7 @@ What belongs here: reading that off the folder of an audit bundle, which needs n
 the raw file. How it is shown belongs to the command line.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from graphlib import TopologicalSorter
@@ -11,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from climb_assets.audit.bundle import MIXTURES, PARAMETERS, PROXIES, RAW_FILES, read_json
+from climb_assets.audit.bundle_export import LEDGER
 from climb_assets.audit.described_lineage import LINEAGE
 from climb_assets.audit.documents import DOCUMENTS, ROOT
 from climb_assets.config import Corpus
@@ -22,6 +24,7 @@ from climb_assets.corpus.records import Record
 from climb_assets.errors import ConfigError, CorpusError
 from climb_assets.graph.assets import SPEC
 from climb_assets.store.artifacts import sha256_text
+from climb_assets.store.ledger.chain import MADE
 from climb_assets.tables import read_rows, read_table
 
 NO_LOSSES = ("key", "iteration", "weights", "diverged", "source", "doubt", "trust")  # columns of no task
@@ -56,13 +59,21 @@ class Proxy:
 
 @dataclass(frozen=True)
 class Making:
-    """How one artefact on the way was made."""
+    """How one artefact on the way was made.
+
+    Parameters
+    ----------
+    source
+        What it was made from the source of: version, commit, and whether files differed from it; empty where the
+        bundle has no ledger or that does not say.
+    """
 
     artefact: str
     fingerprint: str
     data_version: str
     code_version: str
     parameters: Mapping[str, Any]
+    source: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -131,7 +142,7 @@ def trace_document(bundle: Path, document: str) -> DocumentTrace | None:
             raw_file=raw[rows[0]["file"]],
             answer=answer,
             proxies=proxies,
-            makings=tuple(_list_makings(lineage, parameters, name, rows[0]["shard"])),
+            makings=tuple(_list_makings(lineage, parameters, _read_sources(bundle), name, rows[0]["shard"])),
             root=root,
         )
     except (OSError, LookupError, ValueError, TypeError):
@@ -157,8 +168,20 @@ def _list_proxies(bundle: Path, domain: int, selection: Mapping[str, Any]) -> It
         )
 
 
+def _read_sources(bundle: Path) -> dict[str, Mapping[str, Any]]:
+    """Return what the ledger of a bundle says of the source that each artefact was made from, by fingerprint."""
+    if not (bundle / LEDGER).exists():  # the bundle as it lies in the lake
+        return {}
+    entries = (json.loads(line) for line in (bundle / LEDGER).read_text(encoding="utf-8").splitlines())
+    return {entry["fingerprint"]: entry.get("source", {}) for entry in entries if entry["kind"] == MADE}
+
+
 def _list_makings(
-    lineage: Mapping[str, Any], parameters: Mapping[str, Any], data_set: str, shard: str
+    lineage: Mapping[str, Any],
+    parameters: Mapping[str, Any],
+    sources: Mapping[str, Mapping[str, Any]],
+    data_set: str,
+    shard: str,
 ) -> Iterator[Making]:
     """Yield what lies between the raw file and the data set, without what is of other shards, inputs first."""
     nodes = {name: node for name, node in lineage["nodes"].items() if not _is_of_another(node, shard)}
@@ -174,7 +197,8 @@ def _list_makings(
             waiting += inputs[name]
     for name in TopologicalSorter(dict(sorted(behind.items()))).static_order():
         node = nodes[name]
-        yield Making(name, node["fingerprint"], node["data_version"], node["code_version"], parameters[name])
+        made, code = node["fingerprint"], node["code_version"]
+        yield Making(name, made, node["data_version"], code, parameters[name], sources.get(made, {}))
 
 
 def _is_of_another(node: Mapping[str, Any], shard: str) -> bool:

@@ -35,5 +35,9 @@ def test_the_walk_leads_from_the_data_set_to_all_that_it_promises(finished_proje
     names = ("raw_file", "answer", "proxies", "makings")
     assert all(found[name] for name in names) and found["raw_file"]["sha256"] in shown
     assert all(making["code_version"] in shown for making in found["makings"])
+    sources = [making["source"] for making in found["makings"]]
+    assert all(source["version"] and source.get("commit", "")[:12] in shown for source in sources)
+    head = re.search(r"^\d+:[0-9a-f]{64}$", done.stdout, re.MULTILINE)
+    assert head and f"when it was handed out: {head[0]} " in (finished_project / "bundle" / "README.md").read_text()
     assert f"{document} is in the data set with root {found['root']}" in shown
     assert f"{'0' * 32} is NOT in the data set with root {found['root']}" in shown

@@ -66,6 +66,7 @@ def test_a_document_is_traced_to_its_raw_file_and_to_what_set_its_weight(climb: 
             artifact.manifest["code_version"],
             artifact.manifest["config"],
         )
+        assert making.source == {}  # the bundle in the lake has no ledger
     assert json.loads(json.dumps(found.as_json()))["document"]["id"] == row["id"]
 
 

@@ -2,15 +2,18 @@
 
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from climb_assets.errors import CorruptArtifact
 from climb_assets.store.files import (
     atomic_file,
     atomic_folder,
     make_folder,
+    read_file,
     remove_unfinished,
     write_array,
     write_atomically,
@@ -102,3 +105,19 @@ def test_what_dead_writers_left_is_removed_and_nothing_else(tmp_path: Path) -> N
     (tmp_path / ".made.34.tmp").write_text("x")
     remove_unfinished(tmp_path / "made")
     assert sorted(path.name for path in tmp_path.iterdir()) == [".made.yaml", ".other.12.tmp"]
+
+
+@pytest.mark.parametrize("put", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to(path)])
+def test_what_is_no_regular_file_is_refused_and_not_waited_for(tmp_path: Path, put: Callable[[Path], None]) -> None:
+    put(tmp_path / "x")
+    with pytest.raises(CorruptArtifact, match="x is no regular file"):
+        read_file(tmp_path / "x")
+
+
+def test_a_link_is_followed_and_what_is_gone_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    (tmp_path / "link").symlink_to("file")
+    assert read_file(tmp_path / "link") == b"x"
+    (tmp_path / "file").unlink()
+    with pytest.raises(FileNotFoundError):
+        read_file(tmp_path / "link")

@@ -439,3 +439,21 @@ def test_a_glance_answers_by_what_was_seen_first(tmp_path: Path) -> None:
         assert LocalStore(lake.root).swap("domains", None, "first", "second")
         assert lake.reference("domains", None) == "first"
     assert lake.reference("domains", None) == "second"
+
+
+def test_what_others_put_among_the_artefacts_is_named_and_drafts_are_not(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+
+    def look_meanwhile(draft: Draft) -> None:
+        write_two(draft)
+        assert store.strangers() == []
+
+    artifact, _ = store.put(ORDER, look_meanwhile)
+    store.swap("domains", None, None, artifact.fingerprint)
+    assert store.strangers() == []
+    strange = ["artifacts/a.txt", "artifacts/domains/b.txt", "artifacts/domains/_/c/d.txt", "ledger/e", "refs/f"]
+    for name in strange:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x")
+    found = [Path(path).relative_to(tmp_path).as_posix() for path in store.strangers()]
+    assert found == sorted(name.removesuffix("/d.txt") for name in strange)
