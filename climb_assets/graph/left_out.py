@@ -42,6 +42,7 @@ LEFT_OUT: dict[str, str] = {
     "graph.catalog": "shows what is there",
     "graph.code_cache": "remembers the hashes",
     "graph.code_identity": "makes the hashes",
+    "graph.column_words": "says what columns mean, for pages",
     "graph.corpus_specs": "says which inputs and settings an asset has, which enter by their versions and values",
     "graph.definitions": "makes the hashes",
     "graph.estimates": "says what work will cost",
