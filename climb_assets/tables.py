@@ -52,6 +52,23 @@ def _row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
         yield pa.Table.from_batches(held).combine_chunks()
 
 
+def gather(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Yield tables end to end, `ROW_GROUP` rows at least but for the last, so that a thousand small ones cost little.
+
+    Memory holds as many rows, and the largest table.
+    """
+    held: list[pa.Table] = []
+    rows = 0
+    for table in tables:
+        held.append(table)
+        rows += table.num_rows
+        if rows >= ROW_GROUP:
+            yield pa.concat_tables(held)
+            held, rows = [], 0
+    if held:
+        yield pa.concat_tables(held)
+
+
 @contextlib.contextmanager
 def open_table(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
     """Hand out a writer of batches; the table is there when the block ends, the old one if it raises."""
