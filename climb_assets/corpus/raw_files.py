@@ -154,9 +154,8 @@ def require_shards(raw: Path | str, listing: Listing) -> None:
 def _why_rejected(raw: Path, name: str, within: Sequence[Path]) -> str | None:
     if not SHARD_NAME.fullmatch(name):
         return why_no_shard(name, ())
-    root = raw.absolute() / name
     try:
-        files = sorted(_walk(root, within[0] / name, within))
+        files = sorted(_walk(root := raw.absolute() / name, within[0] / name, within))
     except OSError:
         return None
     if files and files[0].path == root and files[0].problem:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST_MAPPED = 64
+STRETCH = 4096  # rows of an array that are mapped at a time
 UNFINISHED = ".tmp"  # ends the name of a file that is being written; a dot begins it
 
 
@@ -141,6 +142,27 @@ class MappedArrays(Sequence[NDArray[Any]]):
                 self._open.popitem(last=False)
         self._open.move_to_end(place)
         return self._open[place]
+
+
+def take_rows(path: Path, rows: NDArray[np.int64]) -> NDArray[Any]:
+    """Return some rows of an npy file, in their order; memory holds these and what they lie among.
+
+    What a map has touched stays in memory as long as it is open, so each stretch of the file has one of its own.
+    """
+    stretch = rows // STRETCH
+    order = np.argsort(stretch, kind="stable")
+    parts = np.split(order, np.flatnonzero(np.diff(stretch[order])) + 1)
+    first = np.load(path, mmap_mode="r", allow_pickle=False)
+    taken = np.empty((len(rows), *first.shape[1:]), first.dtype)
+    for part in parts:
+        taken[part] = np.load(path, mmap_mode="r", allow_pickle=False)[rows[part]]
+    return taken
+
+
+def array_shape(path: Path) -> tuple[int, ...]:
+    """Return the shape that the header of an npy file states."""
+    shape: tuple[int, ...] = np.load(path, mmap_mode="r", allow_pickle=False).shape
+    return shape
 
 
 def make_folder(path: Path) -> None:
