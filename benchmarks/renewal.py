@@ -31,9 +31,9 @@ from scipy.stats import t
 from tabulate import tabulate
 
 from climb_assets.config_file import load_config
-from climb_assets.graph.assets import SPECS
+from climb_assets.graph.assets import SPECS, ancestors
 from climb_assets.graph.kept import renew
-from climb_assets.graph.materializer import Materializer, ancestors
+from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.spec import iteration_keys
 from climb_assets.search.evidence import read_evidence
 from climb_assets.search.search_state import Knowledge, Space, learn, read_knowledge, read_space

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from climb_assets.store.files import atomic_file
 
 ROW_GROUP = 65_536
+TEXTS = 256  # of documents, that a stage of one shard holds at a time; bounds memory only
 
 
 def write_table(path: Path, table: pa.Table | Iterable[pa.RecordBatch], schema: pa.Schema | None = None) -> int:
@@ -50,6 +51,23 @@ def _row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
             held, rows = table.slice(ROW_GROUP).to_batches(), rows - ROW_GROUP
     if rows:
         yield pa.Table.from_batches(held).combine_chunks()
+
+
+def gather(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Yield tables end to end, `ROW_GROUP` rows at least but for the last, so that a thousand small ones cost little.
+
+    Memory holds as many rows, and the largest table.
+    """
+    held: list[pa.Table] = []
+    rows = 0
+    for table in tables:
+        held.append(table)
+        rows += table.num_rows
+        if rows >= ROW_GROUP:
+            yield pa.concat_tables(held)
+            held, rows = [], 0
+    if held:
+        yield pa.concat_tables(held)
 
 
 @contextlib.contextmanager
@@ -106,3 +124,13 @@ def iterate_batches(path: Path, rows: int, columns: list[str] | None = None) -> 
     """Yield batches of at most `rows` rows in file order, page checksums verified."""
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
         yield from file.iter_batches(batch_size=rows, columns=columns)
+
+
+def iterate_texts(path: Path, rows: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    """Yield batches of at most `rows` rows in file order, none of two row groups, page checksums verified.
+
+    Memory holds a row group: what pyarrow has read of one stays until the stream ends that it belongs to.
+    """
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        for group in range(file.num_row_groups):
+            yield from file.iter_batches(batch_size=rows, row_groups=[group], columns=columns)

@@ -1,6 +1,7 @@
 """Which versions Dagster knows: read back from the events of its history.
 
-What belongs here: reading data versions by calls that Dagster documents.
+What belongs here: reading data versions. Of partitions Dagster documents no way but unpacking each event whole, which
+was most of an update that finds nothing stale; so only tags are asked for, by a method that each of its storages has.
 """
 
 from collections.abc import Collection
@@ -21,21 +22,14 @@ def data_version_of(record: dg.EventLogRecord) -> str:
 def latest_versions(
     instance: dg.DagsterInstance, asset: str, partitions: Collection[str | None]
 ) -> dict[str | None, str]:
-    """Return the data version of the latest event of each partition that has one (None: of the whole asset).
-
-    Walks the events back from the newest until every such partition was seen: 0.2 s for 1,000 partitions.
-    """
-    key, found, cursor = dg.AssetKey(asset), dict[str | None, str](), None
-    missing = set(partitions)
-    if missing - {None}:
-        missing &= {None, *instance.get_materialized_partitions(key)}
-    while missing:
-        page = instance.fetch_materializations(key, limit=min(PAGE, 2 * len(missing)), cursor=cursor)
-        for record in page.records:
-            if record.partition_key in missing:
-                missing.remove(record.partition_key)
-                found[record.partition_key] = data_version_of(record)
-        if not page.has_more:
-            break
-        cursor = page.cursor
+    """Return the data version of the latest materialization of each partition that has one (None: the whole asset)."""
+    key, wanted, found = dg.AssetKey(asset), set(partitions), dict[str | None, str]()
+    if None in wanted:
+        for record in instance.fetch_materializations(key, limit=1).records:
+            found[None] = data_version_of(record)
+    if wanted - {None}:
+        of_all = instance.event_log_storage.get_latest_tags_by_partition(
+            key, dg.DagsterEventType.ASSET_MATERIALIZATION, [DATA_VERSION]
+        )
+        found |= {partition: tags[DATA_VERSION] for partition, tags in of_all.items() if partition in wanted}
     return found

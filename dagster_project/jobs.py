@@ -6,9 +6,9 @@ import dagster as dg
 
 from climb_assets.config import Config
 from climb_assets.errors import ConfigError
-from climb_assets.graph.assets import SEARCH
+from climb_assets.graph.assets import SEARCH, ancestors
 from climb_assets.graph.kept import GROUPS, LIVE, renew
-from climb_assets.graph.materializer import Materializer, ancestors
+from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import Plan, StaleItem, make_plan
 from dagster_project.assets import Climb
 from dagster_project.dead_runs import claim_run

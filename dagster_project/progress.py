@@ -23,6 +23,7 @@ TICK = 1.0  # seconds between looks at the clock
 SILENCE = 10.0  # seconds without a line where there is no terminal
 SHARE_OF_ELAPSED = 0.02  # a run of days has a line now and then
 LOOK_AHEAD = 30.0  # seconds between looks at what comes after a run: estimates get better while models are trained
+PATIENCE = 5.0  # seconds that a run lasts before anybody looks at what comes after it, which costs a plan
 SHARE_OF_LOOKING = 0.01  # of a long run's time, at most, is spent on that
 
 
@@ -190,15 +191,14 @@ class Reporter:
                     print(f"  {tqdm.format_interval(now - self._begun)} {told}", file=self._stream, flush=True)
 
     def _look_ahead(self) -> None:
-        """Look at what comes after the run, at its beginning and again while estimates get better; nobody waits."""
+        """Look at what comes after a run that lasts, and again while estimates get better; nobody waits for it."""
         looked: Outlook | None = None
         pause = 0.0
         while not self._ended.wait(TICK):
             pause -= TICK
-            outlook = self._outlook
-            if outlook is None or (outlook is looked and pause > 0):
+            outlook, began = self._outlook, time.monotonic()
+            if outlook is None or began - self._begun < PATIENCE or (outlook is looked and pause > 0):
                 continue
-            began = time.monotonic()
             outlook.look()
             took = time.monotonic() - began
             looked, pause = outlook, max(LOOK_AHEAD, took / SHARE_OF_LOOKING)

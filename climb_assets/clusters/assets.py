@@ -25,7 +25,7 @@ from climb_assets.environment import resolve_device
 from climb_assets.graph.hashed_settings import encoder_commit, probes
 from climb_assets.graph.materializer import Materializer
 from climb_assets.store.artifacts import Draft
-from climb_assets.tables import read_table
+from climb_assets.tables import TEXTS, read_table
 
 
 def quality_scorer(climb: Materializer, draft: Draft) -> None:
@@ -55,14 +55,15 @@ def _note_commit(climb: Materializer, draft: Draft) -> None:
 
 def quality_scores(climb: Materializer, shard: str, draft: Draft) -> None:
     """The paper's quality dimensions of each document, 0 to 5, higher is better."""
-    documents, most = climb.get("corpus_shards", shard).file("documents.parquet"), climb.config.corpus.part_documents
+    documents = climb.get("corpus_shards", shard).file("documents.parquet")
     settings, fitted = climb.config.quality, climb.get("quality_scorer")
     if probes(climb.config):
         vectors = climb.get("embeddings", shard).file("vectors.npy")
+        most = climb.config.corpus.part_documents
         draft.summary = score_vectors(documents, vectors, fitted_probe(fitted), most, draft.path)
     else:
         scorer = FastTextScorer(fitted_models(fitted)) if settings.fitted else load_scorer(settings)
-        draft.summary = score_shard(documents, scorer, most, draft.path)
+        draft.summary = score_shard(documents, scorer, TEXTS, draft.path)
 
 
 def cluster_model(climb: Materializer, draft: Draft) -> None:

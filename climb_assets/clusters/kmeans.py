@@ -21,10 +21,11 @@ from climb_assets.errors import ComputeError, CorruptArtifact
 from climb_assets.executor.capacity import thread_count
 from climb_assets.randomness import derived_seed, scramble
 from climb_assets.store.artifacts import canonical_json
-from climb_assets.store.files import MappedArrays, write_array, write_atomically
+from climb_assets.store.files import array_shape, take_rows, write_array, write_atomically
 from climb_assets.tables import read_table, write_table
 
-BLOCK = 8192  # vectors that are compared with all centroids at a time; bounds memory only
+BLOCK = 8192  # vectors that are multiplied with all centroids at a time
+ROWS = 512  # vectors that are taken at a time by what looks at each alone; bounds memory only
 ASSIGNMENTS = pa.schema([("id", pa.string()), ("cluster", pa.int32()), ("distance", pa.float32())])
 
 
@@ -68,8 +69,9 @@ def sample_vectors(shards: list[ShardVectors], splits: Path, size: int, seed: in
 
 def _candidates(shard: ShardVectors, splits: Path, seed: int) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
     rows = np.flatnonzero(train_mask(shard.shard, shard.documents, splits))
-    ids = read_table(shard.documents, ["id"])["id"].take(pa.array(rows)).to_pylist()
-    digits = bytes.fromhex("".join(name[:16] for name in ids))  # an id is a hash already
+    ids = read_table(shard.documents, ["id"])["id"].take(pa.array(rows))
+    parts = (ids.slice(start, BLOCK).to_pylist() for start in range(0, len(ids), BLOCK))
+    digits = b"".join(bytes.fromhex("".join(name[:16] for name in part)) for part in parts)  # an id is a hash already
     salt = np.uint64(derived_seed(seed, "k-means sample"))
     return rows, scramble(np.frombuffer(digits, ">u8").astype(np.uint64) ^ salt)
 
@@ -79,18 +81,18 @@ def _gather(shards: list[ShardVectors], places: NDArray[np.int64]) -> NDArray[np
         raise ComputeError(
             "the corpus has no train document; add raw files or lower corpus.search_eval and report_eval"
         )
-    loaded = MappedArrays(shard.vectors for shard in shards)
-    sample = np.empty((len(places), loaded[0].shape[1]), np.float32)
-    for number, vectors in enumerate(loaded):
+    sample = np.empty((len(places), array_shape(shards[0].vectors)[1]), np.float32)
+    for number in np.unique(places[:, 0]):
         chosen = np.flatnonzero(places[:, 0] == number)
-        sample[chosen] = vectors[places[chosen, 1]]
-    return _normalised(sample)
+        sample[chosen] = take_rows(shards[number].vectors, places[chosen, 1])
+    normalise(sample)
+    return sample
 
 
-def _normalised(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return vectors of length 1; half precision leaves them a thousandth off."""
-    unit: NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    return unit
+def normalise(vectors: NDArray[np.floating[Any]]) -> None:
+    """Bring vectors to length 1, where they lie; half precision leaves them a thousandth off."""
+    for start in range(0, len(vectors), ROWS):
+        vectors[start : start + ROWS] /= np.linalg.norm(vectors[start : start + ROWS], axis=1, keepdims=True)
 
 
 def fit_centroids(
@@ -182,17 +184,19 @@ def assign_shard(
         The vectors do not belong to the documents.
     """
     ids = read_table(documents, ["id"]).column("id").combine_chunks()
-    loaded = np.load(vectors, mmap_mode="r", allow_pickle=False)
-    if len(ids) != len(loaded) or loaded.shape[1] != centroids.shape[1]:
+    shape = array_shape(vectors)
+    if len(ids) != shape[0] or shape[1] != centroids.shape[1]:
         raise CorruptArtifact(
-            f"{vectors} has shape {loaded.shape} for {len(ids)} documents and centroids of {centroids.shape[1]}; "
+            f"{vectors} has shape {shape} for {len(ids)} documents and centroids of {centroids.shape[1]}; "
             "delete its folder and run `climb up`"
         )
     total = np.zeros(1)
 
     def batches() -> Iterator[pa.RecordBatch]:
         for start in range(0, len(ids), BLOCK):
-            block = _normalised(np.asarray(loaded[start : start + BLOCK], np.float32))
+            rows = np.arange(start, min(start + BLOCK, len(ids)))
+            block = take_rows(vectors, rows).astype(np.float32)
+            normalise(block)
             cluster, distance = nearest_centroids(block, centroids)
             total[0] += distance.sum(dtype=np.float64)
             if bands is not None:
@@ -208,9 +212,15 @@ def nearest_centroids(
     vectors: NDArray[np.float32], centroids: NDArray[np.float32]
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Return id (n) and Euclidean distance (n) of the centroid nearest to each vector (n, dimension)."""
-    squared = np.square(centroids).sum(axis=1) - 2 * vectors @ centroids.T  # less |x|^2, the same for every centroid
+    squared = vectors @ centroids.T
+    squared *= -2
+    squared += np.square(centroids).sum(axis=1)  # less |x|^2, the same for every centroid
     cluster = squared.argmin(axis=1).astype(np.int32)
-    return cluster, np.linalg.norm(vectors - centroids[cluster], axis=1)
+    distance = np.empty(len(vectors), np.float32)
+    for start in range(0, len(vectors), ROWS):
+        part = slice(start, start + ROWS)
+        distance[part] = np.linalg.norm(vectors[part] - centroids[cluster[part]], axis=1)
+    return cluster, distance
 
 
 def two_nearest_centroids(
@@ -226,7 +236,8 @@ def two_nearest_centroids(
     centroids
         (clusters, dimension), two at least.
     """
-    block = _normalised(np.asarray(vectors, np.float32))
+    block = vectors.astype(np.float32)
+    normalise(block)
     cluster, distance = nearest_centroids(block, centroids)
     squared = np.square(centroids).sum(axis=1) - 2 * block @ centroids.T
     squared[np.arange(len(block)), cluster] = np.inf

@@ -18,12 +18,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from climb_assets.clusters.kmeans import BLOCK
+from climb_assets.clusters.kmeans import BLOCK, normalise
 from climb_assets.clusters.shards import EmbeddedShard
 from climb_assets.corpus.splits import train_mask
 from climb_assets.errors import CorruptArtifact
 from climb_assets.store.artifacts import canonical_json
-from climb_assets.store.files import write_atomically
+from climb_assets.store.files import array_shape, take_rows, write_atomically
 from climb_assets.tables import read_table, write_table
 
 GROUPS = 256  # random parts of a domain, by the first byte of an id: they tell in how many dimensions it varies
@@ -76,7 +76,7 @@ class Moments:
         rows, cell = len(domain), domain * GROUPS + group
         member = csr_array((np.ones(rows), (cell, np.arange(rows))), shape=(domains * GROUPS, rows))
         unit = vectors.astype(np.float64)
-        unit /= np.linalg.norm(unit, axis=1, keepdims=True)  # half precision leaves them a thousandth off
+        normalise(unit)
         places = np.minimum((distance * (BINS / FARTHEST)).astype(np.int64), BINS - 1)
 
         def add(values: NDArray[Any]) -> Sums:
@@ -234,9 +234,8 @@ def _blocks(
     """Yield what `Moments.of` takes of the documents of a shard that count, at least one block."""
     ids = read_table(shard.documents, ["id"])["id"].combine_chunks()
     assigned, counted = read_table(shard.assignments), read_table(shard.tokens, ["id", "tokens"])
-    vectors = np.load(shard.vectors, mmap_mode="r", allow_pickle=False)
     same = all(table["id"].combine_chunks().equals(ids) for table in (assigned, counted))
-    if not same or len(vectors) != len(ids):
+    if not same or array_shape(shard.vectors)[0] != len(ids):
         raise CorruptArtifact(
             f"tokens, clusters and vectors of shard {shard.shard} are not of the same documents; delete its folders "
             "and run `climb up`"
@@ -249,7 +248,7 @@ def _blocks(
     near = pc.is_in(ids, alike).to_numpy(zero_copy_only=False)
     for start in range(0, max(len(rows), 1), BLOCK):
         these = rows[start : start + BLOCK]
-        yield domain[these], group[these], tokens[these], distance[these], near[these], vectors[these]
+        yield domain[these], group[these], tokens[these], distance[these], near[these], take_rows(shard.vectors, these)
 
 
 def write_fit(fit: Sample, out: Path) -> None:

@@ -31,7 +31,7 @@ from climb_assets.errors import ComputeError, ConfigError
 from climb_assets.executor.executor import UnitError
 from climb_assets.executor.trial import try_in_child
 from climb_assets.executor.worker import WorkerDied
-from climb_assets.tables import count_rows, iterate_batches, write_table
+from climb_assets.tables import count_rows, iterate_batches, iterate_texts, write_table
 
 DIMENSIONS = ("quality", "educational_value", "informational_value", "advertisement")
 LEAST_CONDITIONS = 2  # of a dimension that must be able to judge a text; one alone says too little
@@ -267,7 +267,7 @@ def score_shard(documents: Path, scorer: QualityScorer, part_documents: int, out
     -------
     Facts: documents, the mean of each dimension, and how many documents it could not judge.
     """
-    batches = iterate_batches(documents, part_documents, ["id", "text"])
+    batches = iterate_texts(documents, part_documents, ["id", "text"])
     scored = ((batch.column("id"), scorer.score(batch.column("text").to_pylist())) for batch in batches)
     return _write_scores(documents, scored, scorer.dimensions, out)
 

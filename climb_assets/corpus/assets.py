@@ -17,6 +17,7 @@ from climb_assets.corpus.tokens import tokenize_shard
 from climb_assets.errors import CorpusError, CorruptArtifact
 from climb_assets.graph.materializer import Materializer
 from climb_assets.store.artifacts import Artifact, Draft
+from climb_assets.tables import TEXTS
 
 VERSIONED = {
     "corpus_shards": "corpus_version",
@@ -44,7 +45,7 @@ def document_signatures(climb: Materializer, shard: str, draft: Draft) -> None:
     """MinHash signatures of one shard's documents, by which near-duplicates are found."""
     documents = climb.get("corpus_shards", shard).file("documents.parquet")
     settings = climb.config.corpus
-    draft.summary = sign_shard(documents, settings.near_duplicates, draft.path, settings.part_documents)
+    draft.summary = sign_shard(documents, settings.near_duplicates, draft.path, TEXTS)
 
 
 def contamination(climb: Materializer, shard: str, draft: Draft) -> None:
@@ -56,7 +57,7 @@ def contamination(climb: Materializer, shard: str, draft: Draft) -> None:
         for name, task in climb.config.tasks.items()
         if isinstance(task, ChoiceTask)
     ]
-    draft.summary = find_contamination(documents, tasks, settings.contamination, draft.path, settings.part_documents)
+    draft.summary = find_contamination(documents, tasks, settings.contamination, draft.path, TEXTS)
 
 
 def near_duplicates(climb: Materializer, draft: Draft) -> None:
@@ -98,7 +99,7 @@ def tokenized_shards(climb: Materializer, shard: str, draft: Draft) -> None:
     """Token ids of one shard's documents, and where each document begins."""
     documents = climb.get("corpus_shards", shard).file("documents.parquet")
     frozen = climb.get("tokenizer").file("tokenizer.json")
-    draft.summary = tokenize_shard(documents, frozen, draft.path, climb.config.corpus.part_documents)
+    draft.summary = tokenize_shard(documents, frozen, draft.path, TEXTS)
 
 
 def corpus_manifest(climb: Materializer, draft: Draft) -> None:

@@ -22,7 +22,7 @@ from climb_assets.config_corpus import Contamination
 from climb_assets.corpus.choice_items import ChoiceItem, read_choice_items
 from climb_assets.corpus.membership import places_among, positions_in
 from climb_assets.corpus.words import hash_runs, hash_words
-from climb_assets.tables import iterate_batches, write_table
+from climb_assets.tables import iterate_texts, write_table
 
 MATCHES = pa.schema([("id", pa.string()), ("task", pa.string()), ("matches", pa.int64())])
 
@@ -139,7 +139,7 @@ def find_contamination(
 
     def rows() -> Iterator[pa.RecordBatch]:
         nonlocal contaminated
-        for batch in iterate_batches(documents, part_documents, ["id", "text"]):
+        for batch in iterate_texts(documents, part_documents, ["id", "text"]):
             held = find_items(batch.column("text").to_pylist(), runs)
             counts = [sorted(Counter(task_of[item] for item in found).items()) for found in held.values()]
             ids = batch.column("id").take(pa.array(held, pa.int64())).to_pylist()

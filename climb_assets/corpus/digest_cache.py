@@ -47,21 +47,31 @@ class DigestCache:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._held: dict[Path, Hashed] = {}  # of what this process has asked for, so that the next plan opens nothing
 
     def get(self, paths: Sequence[Path]) -> dict[Path, Hashed]:
         """Return what is known of those files that were not touched since."""
+        stats = {}
+        for path in paths:
+            with contextlib.suppress(OSError):  # hashing it will say what is wrong
+                stats[path] = path.lstat()
+        missing = {path: stat for path, stat in stats.items() if not self._holds(path, stat)}
+        if missing:
+            self._ask(missing)
+        return {path: self._held[path] for path in stats if path in self._held}
+
+    def _ask(self, stats: Mapping[Path, os.stat_result]) -> None:
         query = "SELECT bytes, sha256 FROM files WHERE path=? AND bytes=? AND mtime_ns=? AND ctime_ns=? AND inode=?"
-        known = {}
         with self._open() as connection:
-            for path in paths:
-                try:
-                    stat = path.lstat()
-                except OSError:  # hashing it will say what is wrong
-                    continue
+            for path, stat in stats.items():
+                self._held.pop(path, None)
                 row = connection.execute(query, (os.fsencode(path), stat.st_size, *_stamp(stat))).fetchone()
                 if row is not None:
-                    known[path] = Hashed(row[0], row[1], _stamp(stat))
-        return known
+                    self._held[path] = Hashed(row[0], row[1], _stamp(stat))
+
+    def _holds(self, path: Path, stat: os.stat_result) -> bool:
+        held = self._held.get(path)
+        return held is not None and (held.bytes, held.stamp) == (stat.st_size, _stamp(stat))
 
     def put(self, files: Mapping[Path, Hashed]) -> None:
         """Remember files, but none that was touched so recently that its next change might not show."""
@@ -84,6 +94,8 @@ class DigestCache:
 
     def forget(self, paths: Sequence[Path]) -> None:
         """Forget files; one that is there will be hashed again."""
+        for path in paths:
+            self._held.pop(path, None)
         with self._open() as connection:
             connection.executemany("DELETE FROM files WHERE path=?", [(os.fsencode(path),) for path in paths])
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -17,7 +18,7 @@ from climb_assets.corpus.quarantine import explain_nothing_left
 from climb_assets.corpus.splits import SplitTables, assign_splits
 from climb_assets.errors import ComputeError, CorpusError
 from climb_assets.executor.database import open_database
-from climb_assets.tables import read_table, write_rows, write_table
+from climb_assets.tables import gather, read_table, write_rows, write_table
 
 VERSIONS = ("corpus_version", "tokens_version", "embeddings_version", "quality_version")
 COUNTS = ("documents", "duplicates", "tokens", "bytes", "read", "filtered", "quarantined", "dropped_labels")
@@ -75,9 +76,9 @@ def build_manifest(shards: Sequence[ShardParts], pairs: Path, settings: Corpus, 
         connection.execute("SET enable_external_access = false")
         connection.execute("SET preserve_insertion_order = false")
         connection.execute("CREATE TABLE documents (shard INTEGER, id UUID, tokens BIGINT, bytes BIGINT)")
-        for number, parts in enumerate(ordered):
-            connection.register("part", _read_documents(parts))
-            connection.execute("INSERT INTO documents SELECT ?, id::UUID, tokens, bytes FROM part", [number])
+        for part in gather(_read_documents(number, parts) for number, parts in enumerate(ordered)):
+            connection.register("part", part)
+            connection.execute("INSERT INTO documents SELECT shard, id::UUID, tokens, bytes FROM part")
             connection.unregister("part")
         connection.execute(
             "CREATE TABLE firsts AS SELECT id, min(shard) AS shard FROM documents GROUP BY id HAVING count(*) > 1"
@@ -111,8 +112,8 @@ def build_manifest(shards: Sequence[ShardParts], pairs: Path, settings: Corpus, 
     return {"shards": len(rows), **facts, "splits": splits}
 
 
-def _read_documents(parts: ShardParts) -> pa.Table:
-    """Return id, tokens and bytes of a shard's documents."""
+def _read_documents(number: int, parts: ShardParts) -> pa.Table:
+    """Return id, bytes and tokens of a shard's documents, and the number of the shard."""
     documents = read_table(parts.documents, ["id", "bytes"])
     tokens = read_table(parts.tokens, ["id", "tokens"])
     if not documents["id"].equals(tokens["id"]):
@@ -120,7 +121,8 @@ def _read_documents(parts: ShardParts) -> pa.Table:
             f"shard {parts.shard} has {documents.num_rows} documents and tokens of {tokens.num_rows}, not the same "
             "ones in the same order; run `climb up --to tokenized_shards`"
         )
-    return documents.append_column("tokens", tokens["tokens"])
+    shard = pa.array(np.full(documents.num_rows, number, np.int32))
+    return documents.append_column("tokens", tokens["tokens"]).append_column("shard", shard)
 
 
 def _explain(shards: Sequence[ShardParts]) -> str:

@@ -9,7 +9,7 @@ of the corpus are those of its buckets: when shards come or go, only the buckets
 again, all others keep the pairs they had, and the table is the same, byte for byte, as one from scratch.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +27,7 @@ from climb_assets.tables import read_table, write_table
 NEIGHBOURS = 8
 UNVERIFIED = 4_000_000  # pairs that may wait; bounds memory only
 VERIFIED = 65_536  # at a time; the same
+KEYS = 4_000_000  # that are held at a time, of so many bands as that is or of one; the same
 PAIRS = pa.schema([("id", pa.string()), ("other", pa.string()), ("similarity", pa.float32()), ("bands", pa.uint64())])
 
 
@@ -66,8 +67,14 @@ def _map(path: Path) -> NDArray[Any]:
 
 
 def _join(arrays: Iterable[NDArray[Any]]) -> NDArray[Any]:
-    """Return parts of mapped arrays as one; each map is closed before the next one is opened."""
-    return np.concatenate([array.copy() for array in arrays])
+    """Return parts of mapped arrays as one, documents behind documents; each map is closed before the next one opens.
+
+    Parameters
+    ----------
+    arrays
+        Documents are their last dimension.
+    """
+    return np.concatenate([array.copy() for array in arrays], axis=-1)
 
 
 @dataclass(frozen=True)
@@ -118,22 +125,24 @@ def find_near_duplicates(
     """
     corpus = _Corpus(sorted(shards, key=lambda entry: entry.shard))
     pairs = corpus.locate(earlier)
-    for band in range(BANDS):
-        keys = _join(shard.keys[band] for shard in corpus.shards)
-        touched = _keys_of_changes(corpus.shards, earlier, band) if earlier else _repeated(keys)
-        pairs = corpus.renew(pairs, band, keys, touched)
-        if np.isnan(pairs.similarities).sum() > UNVERIFIED or band == BANDS - 1:
-            pairs = corpus.verify(pairs, threshold)
+    for bands in corpus.bands_at_a_time():
+        keys = _join(shard.keys[bands] for shard in corpus.shards)
+        moved = _keys_of_changes(corpus.shards, earlier, bands) if earlier else None
+        for place, band in enumerate(range(bands.start, bands.stop)):
+            touched = _repeated(keys[place]) if moved is None else _distinct(moved[place])
+            pairs = corpus.renew(pairs, band, keys[place], touched)
+            if np.isnan(pairs.similarities).sum() > UNVERIFIED or band == BANDS - 1:
+                pairs = corpus.verify(pairs, threshold)
     versions = {shard.shard: shard.version for shard in corpus.shards}
     write_atomically(out / "shards.json", canonical_json(versions).encode())
     return corpus.write(pairs, out / "pairs.parquet")
 
 
-def _keys_of_changes(shards: Sequence[ShardSignatures], earlier: EarlierPairs, band: int) -> NDArray[np.uint32]:
-    """Return the keys of all documents that came or went, ascending."""
+def _keys_of_changes(shards: Sequence[ShardSignatures], earlier: EarlierPairs, bands: slice) -> NDArray[np.uint32]:
+    """Return the keys of all documents that came or went in some bands (bands, documents)."""
     came = [shard for shard in shards if earlier.versions.get(shard.shard) != shard.version]
-    changed = [*came, *earlier.gone]
-    return _distinct(_join(shard.keys[band] for shard in changed) if changed else np.empty(0, np.uint32))
+    none = np.empty((bands.stop - bands.start, 0), np.uint32)
+    return _join([none, *(shard.keys[bands] for shard in [*came, *earlier.gone])])
 
 
 def _repeated(keys: NDArray[np.uint32]) -> NDArray[np.uint32]:
@@ -154,9 +163,15 @@ class _Corpus:
 
     def __init__(self, shards: Sequence[ShardSignatures]) -> None:
         self.shards = shards
-        self._starts = np.cumsum([0, *(len(shard.ids) for shard in shards)])
+        halves = [shard.ids[:, 0].copy() for shard in shards]  # half an id names a document well enough
+        self._starts = np.cumsum([0, *map(len, halves)])
         self._rows = int(self._starts[-1])
-        self._ids = _join(shard.ids[:, 0] for shard in shards)  # half an id names a document well enough
+        self._ids = np.concatenate(halves)
+
+    def bands_at_a_time(self) -> Iterator[slice]:
+        """Yield all bands, as many at a time as `KEYS` holds: each time the keys of every shard are opened."""
+        step = min(max(KEYS // max(self._rows, 1), 1), BANDS)
+        yield from (slice(first, min(first + step, BANDS)) for first in range(0, BANDS, step))
 
     def locate(self, earlier: EarlierPairs | None) -> _Pairs:
         """Return those earlier pairs whose documents are both still there.

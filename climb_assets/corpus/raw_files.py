@@ -124,11 +124,11 @@ def list_entries(raw: Path, link_roots: Sequence[Path] = ()) -> Listing:
         names = sorted(entry.name for entry in os.scandir(raw) if is_data(entry.name))
     except OSError as error:
         raise CorpusError(f"cannot list {raw} ({error.strerror}); make it, or set corpus.raw to your files") from None
-    _resolve(raw, link_roots)
+    within = _resolve(raw, link_roots)
     shards: dict[str, Path | str] = {}
     rejected = []
     for name in names:
-        reason = _why_rejected(raw, name, link_roots)
+        reason = _why_rejected(raw, name, within)
         if reason is None:
             shards[name] = raw / name
         else:
@@ -151,14 +151,14 @@ def require_shards(raw: Path | str, listing: Listing) -> None:
         raise CorpusError(f"{raw} holds no shard{first}; {put}")
 
 
-def _why_rejected(raw: Path, name: str, link_roots: Sequence[Path]) -> str | None:
+def _why_rejected(raw: Path, name: str, within: Sequence[Path]) -> str | None:
     if not SHARD_NAME.fullmatch(name):
         return why_no_shard(name, ())
     try:
-        files = list_files(raw, name, link_roots)
-    except CorpusError:
+        files = sorted(_walk(root := raw.absolute() / name, within[0] / name, within))
+    except OSError:
         return None
-    if files and files[0].path == raw.absolute() / name and files[0].problem:
+    if files and files[0].path == root and files[0].problem:
         return files[0].problem
     return why_no_shard(name, [file.path.name for file in files])
 

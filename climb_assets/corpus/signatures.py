@@ -10,7 +10,7 @@ whose agreement estimates the Jaccard similarity of two documents' shingles.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from climb_assets.config_corpus import NearDuplicates
 from climb_assets.corpus.words import hash_runs, hash_words
 from climb_assets.randomness import scramble
 from climb_assets.store.files import atomic_file
-from climb_assets.tables import count_rows, iterate_batches
+from climb_assets.tables import count_rows, iterate_texts
 
 BANDS, ROWS = 48, 4  # a pair of similarity .5 shares a band in 95 % of cases, one of .6 in 99.9, one of .1 in 0.5
 SLOTS = BANDS * ROWS
@@ -40,13 +40,16 @@ def sign_shard(documents: Path, settings: NearDuplicates, out: Path, part_docume
         _open_array(out / "keys.npy", np.dtype("<u4"), (BANDS, rows)) as keys,
         _open_array(out / "slots.npy", np.dtype("u1"), (rows, SLOTS)) as slots,
     ):
-        for batch in iterate_batches(documents, part_documents, ["id", "text"]):
-            part = slice(start, start + batch.num_rows)
-            ids[part] = split_ids(batch.column("id").to_pylist())
-            signatures, counted = sign_texts(batch.column("text").to_pylist(), ids[part, 0], settings.shingle)
-            keys[:, part] = _band_keys(signatures)
-            slots[part] = signatures.astype(np.uint8)
-            start, words = part.stop, words + counted
+        first_key = keys.tell()
+        for batch in iterate_texts(documents, part_documents, ["id", "text"]):
+            halves = split_ids(batch.column("id").to_pylist())
+            signatures, counted = sign_texts(batch.column("text").to_pylist(), halves[:, 0], settings.shingle)
+            ids.write(halves.astype("<u8").tobytes())
+            slots.write(signatures.astype(np.uint8).tobytes())
+            for band, of_band in enumerate(_band_keys(signatures)):
+                keys.seek(first_key + 4 * (band * rows + start))
+                keys.write(of_band.astype("<u4").tobytes())
+            start, words = start + batch.num_rows, words + counted
     return {"documents": rows, "words": words}
 
 
@@ -87,9 +90,9 @@ def join_halves(halves: NDArray[np.uint64]) -> list[str]:
 
 
 @contextmanager
-def _open_array(path: Path, dtype: np.dtype[Any], shape: tuple[int, int]) -> Iterator[NDArray[Any]]:
-    """Hand out an array that is kept in a file, which is there when the block ends."""
-    with atomic_file(path) as temporary:
-        array = np.lib.format.open_memmap(temporary, "w+", dtype, shape)
-        yield array
-        array.flush()
+def _open_array(path: Path, dtype: np.dtype[Any], shape: tuple[int, int]) -> Iterator[BinaryIO]:
+    """Hand out an npy file behind its header, which is there when the block ends; a map of it would fill memory."""
+    with atomic_file(path) as temporary, temporary.open("wb") as stream:
+        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(stream, header)
+        yield stream

@@ -25,7 +25,7 @@ from climb_assets.corpus.documents import SPLITS, assign_split
 from climb_assets.corpus.licences import is_permitted, unmatched_patterns
 from climb_assets.executor.database import open_database
 from climb_assets.store.artifacts import sha256_text
-from climb_assets.tables import read_rows, read_table, write_table
+from climb_assets.tables import gather, read_rows, read_table, write_table
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -196,14 +196,21 @@ _CONTAMINATED = """
 
 def _load(connection: "DuckDBPyConnection", shards: Sequence[SplitTables], pairs: Path, duplicates: Path) -> None:
     connection.execute(_TABLES)
-    for shard in shards:
-        documents = read_table(shard.documents, ["id", "source", "article", "split"])
-        names = pa.array([shard.shard]).take(pa.array(np.zeros(len(documents), np.int8)))
-        _insert(connection, "document", documents.add_column(0, "shard", names))
-        _insert(connection, "repeat", read_table(shard.repeats, ["id", "article"]))
-        _insert(connection, "contaminated", read_table(shard.contamination, ["id", "task"]))
+    for name, tables in {
+        "document": (_read_documents(shard) for shard in shards),
+        "repeat": (read_table(shard.repeats, ["id", "article"]) for shard in shards),
+        "contaminated": (read_table(shard.contamination, ["id", "task"]) for shard in shards),
+    }.items():
+        for table in gather(tables):
+            _insert(connection, name, table)
     _insert(connection, "pair", read_table(pairs, ["id", "other", "similarity"]))
     _insert(connection, "duplicate", read_table(duplicates, ["shard", "id"]))
+
+
+def _read_documents(shard: SplitTables) -> pa.Table:
+    documents = read_table(shard.documents, ["id", "source", "article", "split"])
+    names = pa.array([shard.shard]).take(pa.array(np.zeros(len(documents), np.int8)))
+    return documents.add_column(0, "shard", names)
 
 
 def _find_denied(connection: "DuckDBPyConnection", shards: Sequence[SplitTables], policy: Licences) -> list[str]:

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from climb_assets.corpus.frozen_tokenizer import end_token, load_tokenizer
 from climb_assets.corpus.text_encoding import load_text_encoder
 from climb_assets.store.files import atomic_file
-from climb_assets.tables import iterate_batches, write_table
+from climb_assets.tables import iterate_texts, write_table
 
 TOKENS = pa.schema([("id", pa.string()), ("start", pa.int64()), ("tokens", pa.int64())])
 
@@ -35,7 +35,7 @@ def tokenize_shard(documents: Path, tokenizer: Path, out: Path, part_documents: 
         _write_header(stream, dtype, 0)
 
         def spans() -> Iterator[pa.RecordBatch]:
-            for batch in iterate_batches(documents, part_documents, ["id", "text", "bytes"]):
+            for batch in iterate_texts(documents, part_documents, ["id", "text", "bytes"]):
                 encoded = [np.array([*ids, end], dtype) for ids in encode(batch.column("text").to_pylist())]
                 lengths = np.array([len(ids) for ids in encoded], dtype=np.int64)
                 starts = facts["tokens"] + np.cumsum(lengths) - lengths

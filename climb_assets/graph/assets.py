@@ -29,3 +29,15 @@ def check_outside_files(config: Config, assets: Collection[str]) -> None:
 def checks_against(assets: Collection[str]) -> list[tuple[Spec, str, str]]:
     """Return which of some assets are checked against what, and by which function; see `Spec.check_against`."""
     return [(spec, *spec.check_against) for spec in SPECS if spec.asset in assets and spec.check_against is not None]
+
+
+def ancestors(asset: str, config: Config) -> set[str]:
+    """Return an asset and everything that it is made from by a configuration, by name."""
+    found: set[str] = set()
+    waiting = [asset]
+    while waiting:
+        name = waiting.pop()
+        if name in SPEC and name not in found:
+            found.add(name)
+            waiting.extend(entry.asset for entry in SPEC[name].inputs if entry.used(config))
+    return found

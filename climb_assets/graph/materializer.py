@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from climb_assets.config import Config
 from climb_assets.corpus.digest_cache import DigestCache
 from climb_assets.corpus.raw_files import Listing, digest_files
 from climb_assets.environment import Environment, counted
 from climb_assets.errors import ComputeError, MissingArtifact, TransientError
-from climb_assets.graph.assets import SPEC
+from climb_assets.graph.assets import SPEC, ancestors
 from climb_assets.graph.code_identity import code_at_start, code_of
 from climb_assets.graph.kept import GENERATION, decides, deciding, generation_of
 from climb_assets.graph.raw_versions import RawVersions
@@ -60,6 +61,7 @@ class Materializer:
     raw: RawVersions = field(init=False)
     _order: Order | None = field(init=False, default=None)
     _environments: dict[str, Environment] = field(init=False, default_factory=dict)
+    _settings_of: dict[tuple[str, str | None], dict[str, Any]] = field(init=False, default_factory=dict)
     _digests: dict[Path, str] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -139,11 +141,18 @@ class Materializer:
             asset=spec.asset,
             partition=partition,
             inputs=inputs | self._outside(spec, partition),
-            config=dict(spec.settings(self.config, partition)) | self._generation(spec),
+            config=self._settings(spec, partition) | self._generation(spec),
             code=code_at_start(*spec.functions),
             environment=environment.as_record(),
             counted=counted(environment, self.config.runtime.environment),
         )
+
+    def _settings(self, spec: Spec, partition: str | None) -> dict[str, Any]:
+        """Return the settings of a partition, which are the same for all shards."""
+        place = (spec.asset, None if spec.dimension == "shard" else partition)
+        if place not in self._settings_of:
+            self._settings_of[place] = dict(spec.settings(self.config, partition))
+        return self._settings_of[place]
 
     def _generation(self, spec: Spec) -> dict[str, int]:
         return {} if spec.kept is None else {GENERATION: generation_of(self.store, spec.kept)}
@@ -335,15 +344,3 @@ class Materializer:
                 "`climb renew search`, then `climb up`"
             )
         return artifact
-
-
-def ancestors(asset: str, config: Config) -> set[str]:
-    """Return an asset and everything that it is made from by a configuration, by name."""
-    found: set[str] = set()
-    waiting = [asset]
-    while waiting:
-        name = waiting.pop()
-        if name in SPEC and name not in found:
-            found.add(name)
-            waiting.extend(entry.asset for entry in SPEC[name].inputs if entry.used(config))
-    return found

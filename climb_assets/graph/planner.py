@@ -13,7 +13,7 @@ from typing import Any, Literal
 from climb_assets.config import Config
 from climb_assets.environment import Difference, differences
 from climb_assets.errors import ClimbError, ConfigError
-from climb_assets.graph.assets import SEARCH, SPEC, SPECS, check_outside_files, checks_against
+from climb_assets.graph.assets import SEARCH, SPEC, SPECS, ancestors, check_outside_files, checks_against
 from climb_assets.graph.estimates import Cost, Estimates, Node, add_up, models_of
 from climb_assets.graph.kept import (
     DRIFT,
@@ -28,7 +28,7 @@ from climb_assets.graph.kept import (
     decides,
     deciding,
 )
-from climb_assets.graph.materializer import Materializer, ancestors
+from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.spec import Spec, artefact_name, load_function
 from climb_assets.store.artifacts import Artifact, Order
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from climb_assets.graph.assets import SPEC
-from climb_assets.graph.materializer import Materializer, ancestors
+from climb_assets.graph.assets import SPEC, ancestors
+from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.spec import TOLD
 from climb_assets.store.artifacts import Artifact, Draft, Order, canonical_json, sha256_text
 from climb_assets.store.files import write_atomically

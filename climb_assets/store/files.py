@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from climb_assets.errors import CorruptArtifact
 
 MOST_MAPPED = 64
+STRETCH = 4096  # rows of an array that are mapped at a time
 UNFINISHED = ".tmp"  # ends the name of a file that is being written; a dot begins it
 
 
@@ -42,7 +43,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     sync_folder(path.parent)
 
 
-def open_file(path: Path) -> BufferedReader:
+def open_file(path: Path | str) -> BufferedReader:
     """Open a regular file for reading. A pipe in its place would keep a reader waiting for ever, so it is refused.
 
     Raises
@@ -64,10 +65,44 @@ def open_file(path: Path) -> BufferedReader:
     raise CorruptArtifact(f"{path} is no regular file, and no run of climb has put it there; remove it")
 
 
-def read_file(path: Path) -> bytes:
+def read_file(path: Path | str) -> bytes:
     """Return the bytes of a regular file; see `open_file` for what is refused."""
     with open_file(path) as stream:
         return stream.read()
+
+
+def sizes_below(folder: Path) -> dict[str, int]:
+    """Return the size in bytes of every file in a folder, by its name; linked folders are not looked into."""
+    found: dict[str, int] = {}
+    waiting = [(os.fspath(folder), "")]
+    while waiting:
+        path, below = waiting.pop()
+        for entry in _entries(path):
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append((entry.path, f"{below}{entry.name}/"))
+            elif not (entry.is_symlink() and Path(entry.path).is_dir()):
+                with contextlib.suppress(FileNotFoundError):
+                    found[below + entry.name] = _size(entry.path)
+    return found
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    """Return what lies in a folder; nothing where there is none, which is not the same as one that cannot be read."""
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _size(path: str) -> int:
+    """Return the size of a file; of a link that leads nowhere or to itself, its own."""
+    try:
+        return os.stat(path).st_size  # noqa: PTH116 (half the time)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ELOOP):
+            raise
+        return os.lstat(path).st_size
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -173,6 +208,27 @@ class MappedArrays(Sequence[NDArray[Any]]):
                 self._open.popitem(last=False)
         self._open.move_to_end(place)
         return self._open[place]
+
+
+def take_rows(path: Path, rows: NDArray[np.int64]) -> NDArray[Any]:
+    """Return some rows of an npy file, in their order; memory holds these and what they lie among.
+
+    What a map has touched stays in memory as long as it is open, so each stretch of the file has one of its own.
+    """
+    stretch = rows // STRETCH
+    order = np.argsort(stretch, kind="stable")
+    parts = np.split(order, np.flatnonzero(np.diff(stretch[order])) + 1)
+    first = np.load(path, mmap_mode="r", allow_pickle=False)
+    taken = np.empty((len(rows), *first.shape[1:]), first.dtype)
+    for part in parts:
+        taken[part] = np.load(path, mmap_mode="r", allow_pickle=False)[rows[part]]
+    return taken
+
+
+def array_shape(path: Path) -> tuple[int, ...]:
+    """Return the shape that the header of an npy file states."""
+    shape: tuple[int, ...] = np.load(path, mmap_mode="r", allow_pickle=False).shape
+    return shape
 
 
 def make_folder(path: Path) -> None:

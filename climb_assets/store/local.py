@@ -23,13 +23,13 @@ from climb_assets.device_faults import NO_RIGHT
 from climb_assets.errors import CorruptArtifact
 from climb_assets.store.artifacts import MANIFEST, UNPARTITIONED, Artifact, Draft, Order, seal, sha256_text
 from climb_assets.store.drafts import begin_draft, discard, explained_faults, set_aside
-from climb_assets.store.files import UNFINISHED, make_folder, read_file, sync_folder, write_atomically
+from climb_assets.store.files import UNFINISHED, make_folder, read_file, sizes_below, sync_folder, write_atomically
 from climb_assets.store.garbage import Key, StoreGarbage
 from climb_assets.store.ledger.keeper import FileKeeper, Keeper, keeper_of
 from climb_assets.store.ledger.recording import is_recorded, made, moved
 from climb_assets.store.ledger.records import withdrawn
 from climb_assets.store.locks import hold
-from climb_assets.store.manifests import parse_manifest, read_reference
+from climb_assets.store.manifests import Remembered, parse_manifest, read_reference
 from climb_assets.store.store import Store
 
 LEDGER_FILE = "entries.jsonl"
@@ -49,6 +49,8 @@ class LocalStore(Store):
 
     def __init__(self, root: Path, place: str = "lake") -> None:
         self.root, self._place = Path(root).resolve(), place
+        self._swept: set[str] = set()
+        self._ledger_file = f"{self.root}/ledger/{LEDGER_FILE}"
         self._here = threading.local()  # `seen`: the references that this thread has read in a glance
 
     def __getstate__(self) -> dict[str, Any]:
@@ -86,12 +88,13 @@ class LocalStore(Store):
     @property
     def keeper(self) -> Keeper:
         """What keeps the ledger: a file, ``ledger/entries.jsonl``."""
-        file = self.root / "ledger" / LEDGER_FILE
-        return keeper_of(str(file), lambda: FileKeeper(file, self.lock("ledger"), self._place))
+        return keeper_of(
+            self._ledger_file, lambda: FileKeeper(Path(self._ledger_file), self.lock("ledger"), self._place)
+        )
 
     def look(self, asset: str, partition: str | None, fingerprint: str) -> Artifact | None:
         """Return what lies where the artefact with this fingerprint would, or None."""
-        return self._open(self._folder(asset, partition) / fingerprint)
+        return self._open(f"{self.root}/artifacts/{asset}/{partition or UNPARTITIONED}/{fingerprint}")
 
     def fingerprints(self, asset: str, partition: str | None) -> list[str]:
         """Return the fingerprints of every artefact of a partition, sorted."""
@@ -116,19 +119,12 @@ class LocalStore(Store):
     def look_at_all(self, asset: str) -> list[Artifact]:
         """Return what lies where artefacts of an asset would, ordered by partition and fingerprint."""
         manifests = sorted((self.root / "artifacts" / asset).glob(f"*/[!.]*/{MANIFEST}"))
-        found = [self._open(path.parent) for path in manifests]
+        found = [self._open(str(path.parent)) for path in manifests]
         return [artifact for artifact in found if artifact is not None]
 
     def files(self, artifact: Artifact) -> Mapping[str, int]:
         """Return the size in bytes of every file in an artefact's folder, by its name."""
-        found = {}
-        root = os.fspath(artifact.path)
-        for folder, _, names in os.walk(root, onerror=_raise_unless_gone):
-            below = "" if folder == root else folder.removeprefix(root)[1:] + "/"
-            for name in names:
-                with contextlib.suppress(FileNotFoundError):
-                    found[below + name] = _size(f"{folder}/{name}")
-        return found
+        return sizes_below(artifact.path)
 
     def localise(self, artifact: Artifact, name: str, *, again: bool = False) -> Path:
         """Return the path of a file: it is here already."""
@@ -187,10 +183,12 @@ class LocalStore(Store):
         Where the file system grants no leases, two swaps at one instant may both find what they expect. The later one
         then stands; either way it names a whole artefact, and the planner tells whether that is the one to use.
         """
-        path = self._reference(asset, partition)
+        path = Path(self._reference(asset, partition))
         with self.lease(moving(asset)) as alone:
-            for left in path.parent.glob(f".*{UNFINISHED}") if alone else ():  # of a writer that was killed
-                left.unlink(missing_ok=True)
+            if alone and asset not in self._swept:  # once, as each look costs what lies there
+                self._swept.add(asset)
+                for left in path.parent.glob(f".*{UNFINISHED}"):  # of a writer that was killed
+                    left.unlink(missing_ok=True)
             if self.named(asset, partition, now=True) != expected:
                 return False
             if new != expected:
@@ -259,20 +257,20 @@ class LocalStore(Store):
     def _folder(self, asset: str, partition: str | None) -> Path:
         return Path(f"{self.root}/artifacts/{asset}/{partition or UNPARTITIONED}")  # by "/", several times the time
 
-    def _reference(self, asset: str, partition: str | None) -> Path:
-        return Path(f"{self.root}/refs/{asset}/{partition or UNPARTITIONED}")
+    def _reference(self, asset: str, partition: str | None) -> str:
+        return f"{self.root}/refs/{asset}/{partition or UNPARTITIONED}"
 
-    def _open(self, path: Path) -> Artifact | None:
+    def _open(self, path: str) -> Artifact | None:
         try:
-            data = read_file(path / MANIFEST)
-            return Artifact(path, parse_manifest(data, path / MANIFEST), self, hashlib.sha256(data).hexdigest())
+            folder, manifest, digest = _manifests.read(f"{path}/{MANIFEST}")
         except (FileNotFoundError, NotADirectoryError):
             return None
+        return Artifact(folder, manifest, self, digest)
 
     def _whole(self, path: Path) -> Artifact | None:
         """Return the artefact in a folder if its bytes are what its manifest promises, and that what was recorded."""
         try:
-            artifact = self._open(path)
+            artifact = self._open(str(path))
             if artifact is not None:
                 partition = path.parent.name
                 key = (path.parent.parent.name, None if partition == UNPARTITIONED else partition, path.name)
@@ -280,6 +278,16 @@ class LocalStore(Store):
         except CorruptArtifact:
             return None
         return artifact if artifact is not None and self.is_sound(artifact) else None
+
+
+def _read_manifest(file: str) -> tuple[Path, dict[str, Any], str]:
+    """Return the folder of a manifest, which is then not made anew for each look, what it says, and its SHA-256."""
+    path = Path(file)
+    data = read_file(path)
+    return path.parent, parse_manifest(data, path), hashlib.sha256(data).hexdigest()
+
+
+_manifests = Remembered(_read_manifest)
 
 
 def writing(asset: str, partition: str | None, fingerprint: str) -> str:
@@ -290,22 +298,6 @@ def writing(asset: str, partition: str | None, fingerprint: str) -> str:
 def moving(asset: str) -> str:
     """Return the name of the right to move references of an asset."""
     return f"refs.{asset}"
-
-
-def _raise_unless_gone(error: OSError) -> None:
-    """Raise what keeps a folder from being looked into; that is not the same as its being empty."""
-    if not isinstance(error, FileNotFoundError | NotADirectoryError):
-        raise error
-
-
-def _size(path: str) -> int:
-    """Return the size of a file; of a link that leads nowhere or to itself, its own."""
-    try:
-        return os.stat(path).st_size  # noqa: PTH116 (half the time)
-    except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.ELOOP):
-            raise
-        return os.lstat(path).st_size
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:

@@ -6,10 +6,11 @@ promises is `climb_assets.store.artifacts`.
 
 import json
 import math
+import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from climb_assets.errors import CorruptArtifact
 from climb_assets.printable import printable
@@ -18,6 +19,43 @@ from climb_assets.store.files import read_file
 FINGERPRINT = re.compile(r"[0-9A-Za-z_-]{1,128}")
 LATER = ("environment",)  # what manifests that were written before there was one have not
 AGAIN = "delete its folder and run `climb up`"
+SHARED = {"code", "config", "environment"}  # what the manifests of an asset's partitions have in common
+MOST_SHARED = 1_000
+MOST_READ = 100_000  # files of which a process remembers what they hold
+
+Held = TypeVar("Held")
+
+
+class Remembered(Generic[Held]):
+    """What small files hold that are written once: one that nobody has touched since is not read again.
+
+    Parameters
+    ----------
+    read
+        Reads a file at a path.
+    """
+
+    def __init__(self, read: Callable[[str], Held]) -> None:
+        self._read = read
+        self._held: dict[str, tuple[tuple[int, ...], Held]] = {}
+
+    def read(self, path: str) -> Held:
+        """Return what the file holds; it must not be changed. Errors are those of reading it."""
+        stat = os.stat(path)  # noqa: PTH116 (a plan asks for thousands)
+        stamp = (
+            stat.st_size,
+            stat.st_mtime_ns,
+            stat.st_ctime_ns,
+            stat.st_ino,
+        )  # nobody can set the time of a change back
+        known = self._held.get(path)
+        if known is not None and known[0] == stamp:
+            return known[1]
+        found = self._read(path)
+        if len(self._held) >= MOST_READ:
+            self._held.clear()
+        self._held[path] = stamp, found
+        return found
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
@@ -41,10 +79,22 @@ def parse_manifest(data: bytes, where: Path | str) -> dict[str, Any]:
     for key, is_right in _SHAPE.items():
         if not (key in manifest or key in LATER) or not is_right(manifest.get(key)):
             raise CorruptArtifact(f"{where} is no manifest: its {key!r} is missing or of another kind; {AGAIN}")
+    for key in SHARED & manifest.keys():
+        manifest[key] = _share(manifest[key])
     return manifest
 
 
-def read_reference(path: Path) -> str:
+_shared: dict[str, Any] = {}
+
+
+def _share(value: Any) -> Any:
+    """Return an equal value that was met before, so that thousands of manifests keep one."""
+    if len(_shared) >= MOST_SHARED:
+        _shared.clear()
+    return _shared.setdefault(repr(value), value)  # the text tells 1 from 1.0
+
+
+def read_reference(path: Path | str) -> str:
     """Return the fingerprint that a reference names.
 
     Raises
@@ -70,14 +120,23 @@ def parse_reference(data: bytes, where: Path | str) -> str:
 def read_run_facts(path: Path) -> dict[str, Any]:
     """Return the facts of a run; none where the file is gone or is not what was written: they belong to no hash."""
     try:
-        facts = _parse(read_file(path), path)
+        return _run_facts.read(str(path))
     except (FileNotFoundError, CorruptArtifact):
         return {}
+
+
+def _read_run_facts(path: str) -> dict[str, Any]:
+    facts = _parse(read_file(path), path)
     if not isinstance(facts, dict):
         return {}
     if not _is_texts(facts.get("environment", {})):
         facts.pop("environment")
+    if "environment" in facts:
+        facts["environment"] = _share(facts["environment"])
     return facts
+
+
+_run_facts = Remembered(_read_run_facts)
 
 
 def _parse(data: bytes, where: Path | str) -> Any:

@@ -289,12 +289,13 @@ def test_what_a_run_cost_may_be_lost(tmp_path: Path, text: str | None) -> None:
     made.verify()
 
 
-def test_what_a_killed_writer_left_beside_a_reference_goes_with_the_next_swap(tmp_path: Path) -> None:
+def test_what_a_killed_writer_left_beside_a_reference_goes_with_the_first_swap_of_another(tmp_path: Path) -> None:
     lake = LocalStore(tmp_path)
     made, _ = lake.put(ORDER, write_two)
     lake.swap("domains", None, None, made.fingerprint)
     left = tmp_path / "refs" / "domains" / "._.0123456789ab.tmp"
     left.write_bytes(b"012")
+    lake = LocalStore(tmp_path)
     assert lake.swap("domains", None, made.fingerprint, made.fingerprint)
     assert not left.exists() and lake.reference("domains", None) == made.fingerprint
 
