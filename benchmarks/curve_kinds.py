@@ -23,11 +23,6 @@ EXPONENTS = np.geomspace(0.05, 2.0, 30)  # of the power laws
 LAST, ALL_POINTS = "last", "all points, share of tokens as a feature"
 
 
-def mean_of_last(curves: FloatArray, shares: FloatArray, count: int) -> FloatArray:
-    """Return the mean of the last points (n,) of curves (n, P)."""
-    return curves[:, -count:].mean(axis=1)
-
-
 def fit_laws(curves: FloatArray, shares: FloatArray, at: float, *, common: bool) -> FloatArray:
     """Return a + b at^-c (n,) of a power law of each curve (n, P), by least squares over all its points.
 
@@ -81,19 +76,20 @@ class Study:
 
     def scores(self) -> dict[str, dict[str, FloatArray]]:
         """Return for each kind of evidence a score of each mixture (n,) on each task."""
-        kinds = {
-            LAST: lambda curves, shares: curves[:, -1],
-            "mean of the last 2": lambda curves, shares: mean_of_last(curves, shares, 2),
-            "mean of the last 3": lambda curves, shares: mean_of_last(curves, shares, 3),
-            "mean of all": lambda curves, shares: mean_of_last(curves, shares, len(shares)),
-            "law of each, at its end": lambda curves, shares: fit_laws(curves, shares, 1.0, common=False),
-            "law of each, at the target": lambda curves, shares: fit_laws(curves, shares, self.horizon, common=False),
-            "one exponent, at the target": lambda curves, shares: fit_laws(curves, shares, self.horizon, common=True),
-        }
-        return {
-            kind: {task: score(curves, self.shares) for task, curves in self.curves.items()}
-            for kind, score in kinds.items()
-        }
+        scored: dict[str, dict[str, FloatArray]] = {}
+        for task, curves in self.curves.items():
+            of_task = {
+                LAST: curves[:, -1],
+                "mean of the last 2": curves[:, -2:].mean(axis=1),
+                "mean of the last 3": curves[:, -3:].mean(axis=1),
+                "mean of all": curves.mean(axis=1),
+                "law of each, at its end": fit_laws(curves, self.shares, 1.0, common=False),
+                "law of each, at the target": fit_laws(curves, self.shares, self.horizon, common=False),
+                "one exponent, at the target": fit_laws(curves, self.shares, self.horizon, common=True),
+            }
+            for kind, score in of_task.items():
+                scored.setdefault(kind, {})[task] = score
+        return scored
 
     def rank(self, scores: Mapping[str, FloatArray]) -> float:
         """Return the rank correlation of a kind's scores with the truth."""

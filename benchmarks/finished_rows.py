@@ -38,7 +38,7 @@ def add_row(path: Path | None, key: str, row: Mapping[str, Any]) -> None:
     """Add a row to a file; nothing where none was asked for."""
     if path:
         with path.open("a", encoding="utf-8") as stream:
-            stream.write("\n" + canonical_json({"key": key, "row": row}))  # ends what a crash cut short
+            stream.write("\n" + json.dumps({"key": key, "row": row}))  # ends what a crash cut short
 
 
 def find_row(path: Path | None, known: dict[str, Row], key: str, make: Callable[[], Row]) -> Row:
