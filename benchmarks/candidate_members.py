@@ -5,7 +5,7 @@ with and without a candidate predict the held-out mixtures. A pick is judged as 
 the held-out mixtures, 40 random halves of them, since which one is the least of all is luck. Made-up tables:
 synthetic_families.py.
 
-    python benchmarks/candidate_members.py --table FOLDER [--seeds 6] [--budgets 28 56] [--json]
+    python benchmarks/candidate_members.py --table FOLDER [--seeds 6] [--budgets 28 56] [--cache FILE] [--json]
 """
 
 import argparse
@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from finished_rows import code_key, find_row, read_rows
 from search_replay import REGMIX_TARGETS
 from tabulate import tabulate
 
@@ -132,14 +133,21 @@ def main() -> None:
     parser.add_argument("--table", type=Path, required=True, help="folder of RegMix's files")
     parser.add_argument("--seeds", type=int, default=6, help="(%(default)s)")
     parser.add_argument("--budgets", type=int, nargs="+", default=[28, 56], help="rows measured (28 56)")
+    parser.add_argument("--cache", type=Path, help="file of JSON lines that keeps finished searches")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args()
+    folder, known = arguments.table.resolve(), read_rows(arguments.cache)
     rows = [
         {"budget": budget, "target": target, "seed": seed, "stack": stack} | said
+        for seed in range(arguments.seeds)
         for budget in arguments.budgets
         for target, metrics in TARGETS.items()
-        for seed in range(arguments.seeds)
-        for stack, said in judge(arguments.table.resolve(), metrics, budget, seed).items()
+        for stack, said in find_row(
+            arguments.cache,
+            known,
+            code_key("climb_assets.search.replay", folder, metrics, budget, seed),
+            partial(judge, folder, metrics, budget, seed),
+        ).items()
     ]
     means = summarise(rows)
     if arguments.json:

@@ -27,12 +27,11 @@ from pathlib import Path
 from typing import get_args
 
 import numpy as np
+from finished_rows import add_row, read_code, read_rows
 from tabulate import tabulate
 
-import climb_assets
 from climb_assets import config_search
 from climb_assets.errors import ClimbError, ComputeError, ConfigError
-from climb_assets.graph.code_identity import CodeReader
 from climb_assets.search.policy import POLICIES
 from climb_assets.search.replay import Job, Problem, Row, load_table, pool_size, replay_fit, replay_search
 from climb_assets.search.swarm_table import metric_names, read_swarm
@@ -172,15 +171,13 @@ def choose_budgets(given: Sequence[int] | None, problems: Mapping[str, Problem])
 
 def answer(jobs: Sequence[Job], function: Callable[[Job], Row], processes: int, cache: Path | None) -> dict[Job, Row]:
     """Return the row of each job; those that the cache holds are not run again."""
-    known, keys = read_cache(cache), cache_keys(jobs, function)
+    known, keys = read_rows(cache), cache_keys(jobs, function)
     waiting = [job for job in jobs if keys[job] not in known]
     os.environ["OMP_NUM_THREADS"] = "1"  # read by the processes that are started here
     with get_context("spawn").Pool(processes) as pool:  # a pool's workers end when this process is killed
         for done, (job, row) in enumerate(zip(waiting, pool.imap(function, waiting), strict=True), 1):
             known[keys[job]] = row
-            if cache:
-                with cache.open("a", encoding="utf-8") as stream:
-                    stream.write("\n" + canonical_json({"key": keys[job], "row": row}))  # ends what a crash cut short
+            add_row(cache, keys[job], row)
             if done % 100 == 0 or done == len(waiting):
                 print(f"{done} of {len(waiting)} searches", file=sys.stderr)
         pool.close()
@@ -188,16 +185,9 @@ def answer(jobs: Sequence[Job], function: Callable[[Job], Row], processes: int, 
     return {job: known[keys[job]] for job in jobs}
 
 
-def read_cache(cache: Path | None) -> dict[str, Row]:
-    """Return the rows of a cache by key; a line that a crash cut short is skipped."""
-    lines = cache.read_text(encoding="utf-8").splitlines() if cache and cache.exists() else []
-    records = [json.loads(line) for line in lines if line.endswith("}}")]
-    return {record["key"]: record["row"] for record in records}
-
-
 def cache_keys(jobs: Sequence[Job], function: Callable[[Job], Row]) -> dict[Job, str]:
     """Return a key of each job that changes with the table, the settings and the code."""
-    code = CodeReader(Path(climb_assets.__file__).parent, {}).code_of("climb_assets.search.replay")
+    code = read_code("climb_assets.search.replay")
     folders = {job.problem.folder for job in jobs}
     tables = {folder: [sha256_file(path) for path in sorted(folder.glob("*.csv"))] for folder in folders}
     settings = {name: repr(policy) for name, policy in POLICIES.items()} | {"": repr(config_search.Search())}

@@ -5,7 +5,7 @@ with a little noise. A design is sparse, where most mixtures lie near a corner o
 candidates do, or dense. Of 600 mixtures a policy may measure 400, as many as its budget; it picks one of the other 200.
 Regret is (true loss - best) / (median - best) among those 200: 1 is a mixture like any other.
 
-    python benchmarks/synthetic_families.py [--seeds 1] [--budgets 28 56 112] [--json]
+    python benchmarks/synthetic_families.py [--seeds 1] [--budgets 28 56 112] [--cache FILE] [--json]
 
 ``default`` is what this project does without being told. On the rows that it measured, ``least mean`` picks without
 caution, ``+ quadratic`` and ``+ saturating`` with one more member in the stack (candidate_members.py). ``climb`` and
@@ -18,9 +18,12 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 from candidate_members import CANDIDATES, fit_with
+from finished_rows import code_key, find_row, read_rows
 from tabulate import tabulate
 
 from climb_assets.randomness import generator
@@ -135,13 +138,15 @@ def search(policy: str, table: Table, budget: int, seed: int) -> Search:
     )
 
 
-def measure(seeds: int, budgets: list[int]) -> dict[int, dict[Case, dict[str, float]]]:
-    """Return the regrets of each budget, case and policy."""
+def measure(seeds: int, budgets: list[int], cache: Path | None) -> dict[int, dict[Case, dict[str, float]]]:
+    """Return the regrets of each budget, case and policy; what the cache holds is not measured again."""
     cases = list(itertools.starmap(Case, itertools.product(FAMILIES, DOMAINS, DESIGNS, range(seeds))))
     found: dict[int, dict[Case, dict[str, float]]] = {budget: {} for budget in budgets}
+    known = read_rows(cache)
     for budget in budgets:
         for done, case in enumerate(cases, 1):
-            found[budget][case] = measure_picks(case, budget)
+            key = code_key("climb_assets.search.policy", case, budget)
+            found[budget][case] = find_row(cache, known, key, partial(measure_picks, case, budget))
             if done % 20 == 0:
                 print(f"{budget} rows: {done} of {len(cases)} tables", file=sys.stderr)
     return found
@@ -183,9 +188,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=1, help="tables of each family, domains and design (%(default)s)")
     parser.add_argument("--budgets", type=int, nargs="+", default=list(BUDGETS), help="rows measured (28 56 112)")
+    parser.add_argument("--cache", type=Path, help="file of JSON lines that keeps finished tables")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args()
-    found = measure(arguments.seeds, arguments.budgets)
+    found = measure(arguments.seeds, arguments.budgets, arguments.cache)
     if not arguments.json:
         print(describe(found))
         return
