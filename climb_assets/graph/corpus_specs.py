@@ -50,7 +50,14 @@ CORPUS_SPECS: tuple[Spec, ...] = (
         settings=ingest_settings,
         kinds=("python", "parquet"),
     ),
-    Spec("document_signatures", "corpus", "shard", inputs=(Input("corpus_shards"),), settings=signature_settings),
+    Spec(
+        "document_signatures",
+        "corpus",
+        "shard",
+        inputs=(Input("corpus_shards"),),
+        settings=signature_settings,
+        kinds=("python", "numpy"),
+    ),
     Spec(
         "contamination",
         "corpus",
@@ -59,12 +66,14 @@ CORPUS_SPECS: tuple[Spec, ...] = (
         settings=contamination_settings,
         files=choice_files,
         check="climb_assets.corpus.choice_items:check_choice_files",
+        kinds=("python", "parquet"),
     ),
     Spec(
         "near_duplicates",
         "corpus",
         inputs=(Input("raw_corpus"), Input("document_signatures", "all")),
         settings=lambda config, key: {"threshold": config.corpus.near_duplicates.threshold},
+        kinds=("python", "parquet"),
     ),
     Spec(
         "tokenized_shards", "corpus", "shard", (Input("corpus_shards"), Input("tokenizer")), kinds=("python", "numpy")
@@ -144,7 +153,7 @@ CORPUS_SPECS: tuple[Spec, ...] = (
             Input("quality_scores", used=parts_clusters),
         ),
         settings=cell_settings,
-        kinds=("python", "faiss"),
+        kinds=("python", "faiss", "parquet"),
     ),
     Spec(
         "cluster_statistics",
@@ -154,7 +163,7 @@ CORPUS_SPECS: tuple[Spec, ...] = (
             Input("cluster_assignments", "all"),
             *hidden("corpus_shards", "tokenized_shards", "quality_scores"),
         ),
-        kinds=("duckdb",),
+        kinds=("duckdb", "parquet"),
     ),
     Spec(
         "domains",
@@ -172,7 +181,12 @@ CORPUS_SPECS: tuple[Spec, ...] = (
         methods=tuple(f"climb_assets.clusters.assets:{asset}" for asset in OF_STATISTICS),
         kinds=("python", "scikitlearn"),
     ),
-    Spec("domain_supply", "clusters", inputs=(Input("domains"), Input("cluster_statistics"))),
+    Spec(
+        "domain_supply",
+        "clusters",
+        inputs=(Input("domains"), Input("cluster_statistics")),
+        kinds=("python", "parquet"),
+    ),
     Spec(
         "taxonomy_drift",
         "clusters",
@@ -181,5 +195,6 @@ CORPUS_SPECS: tuple[Spec, ...] = (
             *hidden("corpus_shards", "tokenized_shards", "embeddings", "cluster_assignments", "near_duplicates"),
         ),
         settings=lambda config, key: {"seed": config.clusters.seed},
+        kinds=("python", "parquet"),
     ),
 )
