@@ -1,10 +1,10 @@
 """What every test can use: a small corpus of three sources, a tiny real encoder, a project that lies in a folder."""
 
 import contextlib
+import gc
 import json
 import os
 import shutil
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +15,6 @@ os.environ |= {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", 
 import hypothesis
 import numpy as np
 import pytest
-import sqlalchemy
 import yaml
 from filelock import FileLock
 
@@ -27,6 +26,10 @@ os.environ.pop("DAGSTER_HOME", None)  # an instance of whoever runs the tests is
 from climb_assets.config import Config
 from climb_assets.config_file import load_config
 from climb_assets.graph.materializer import Materializer
+from tests.dagster_databases import reach_them_quickly
+
+reach_them_quickly()
+gc.set_threshold(100_000, 50, 1000)  # what is imported here are millions of objects, and none of them becomes garbage
 
 sys.dont_write_bytecode = False  # or the assertions of every file would be rewritten anew
 
@@ -100,13 +103,6 @@ WORDS = {
         "spoon",
     ],
 }
-
-
-@sqlalchemy.event.listens_for(sqlalchemy.Engine, "connect")
-def wait_for_no_disk(connection: object, record: object) -> None:
-    """Let Dagster's databases write without waiting for the disk: no test outlives a power cut."""
-    if isinstance(connection, sqlite3.Connection):
-        connection.execute("PRAGMA synchronous = OFF")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

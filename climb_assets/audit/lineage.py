@@ -141,6 +141,11 @@ def trace(store: Store, roots: Iterable[Artifact], *, fit: bool = False) -> Line
     MissingArtifact
         A manifest names an input that is not in the lake with that data version: the lineage has a hole.
     """
+    with store.glance():
+        return _trace(store, roots, fit)
+
+
+def _trace(store: Store, roots: Iterable[Artifact], fit: bool) -> Lineage:
     lineage = Lineage()
     waiting = list(roots)
     while waiting:
@@ -170,7 +175,7 @@ def trace(store: Store, roots: Iterable[Artifact], *, fit: bool = False) -> Line
 def _trace_fit(store: Store, name: str, inputs: Mapping[str, str]) -> Lineage:
     """Return the lineage of what a kept artefact was fitted on, as far as the lake still holds it."""
     found = {needed: _find(store, needed, version) for needed, version in inputs.items()}
-    fit = trace(store, [artifact for artifact in found.values() if artifact is not None], fit=True)
+    fit = _trace(store, [artifact for artifact in found.values() if artifact is not None], fit=True)
     fit.edges[:] = sorted([*fit.edges, *((needed, name) for needed in inputs)])
     fit.gone.update({needed: inputs[needed] for needed, artifact in found.items() if artifact is None})
     return fit

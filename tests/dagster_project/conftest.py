@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -16,6 +17,13 @@ from dagster_project.run_plan import Update, bring_up_to_date
 from tests.object_server import environment_of, require_packages, run_object_server
 
 Up = Callable[..., Update]
+
+# Settings of a search to the end that trains few models, for tests that ask whether it comes to its end.
+SMALL_SEARCH: dict[str, Any] = {
+    "search": {"iterations": [2, 1]},
+    "objectives": {"general": {"first_text": 1, "second_text": 1}},
+    "fidelity": {"mixtures": 0},
+}
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from dagster_project.assets import asset_options
 from dagster_project.metadata import describe as describe_artefact
 from dagster_project.summary_text import describe
 from tests.climb_assets.clusters.annotated import annotate, write_annotations
-from tests.dagster_project.conftest import Up, assets, names
+from tests.dagster_project.conftest import SMALL_SEARCH, Up, assets, names
 from tests.dagster_project.test_cli import climb as run
 from tests.dagster_project.test_instance import stale_for_dagster
 from tests.dagster_project.test_kept import open_project
@@ -87,7 +87,7 @@ def test_what_parts_domains_makes_the_taxonomy_stale(project: Path, up: Up) -> N
 def test_a_search_over_parted_domains_goes_to_the_end(project: Path, up: Up, tmp_path: Path) -> None:
     before = open_project(project).get("training_tokens")
     renew(open_project(project).store, "taxonomy")
-    open_project(project, clusters=PARTED)
+    open_project(project, clusters=PARTED, **SMALL_SEARCH)
     up()
     climb = open_project(project)
     assert make_plan(climb).stale == ()

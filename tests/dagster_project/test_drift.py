@@ -18,7 +18,7 @@ from dagster_project.jobs import of_search, refresh_corpus
 from dagster_project.metadata import describe
 from dagster_project.renewal import for_a_person
 from tests.conftest import write_source
-from tests.dagster_project.conftest import Up, assets
+from tests.dagster_project.conftest import SMALL_SEARCH, Up, assets
 from tests.dagster_project.test_kept import TAXONOMY, open_project
 
 MEASURED = "taxonomy_drift"
@@ -91,7 +91,7 @@ def test_by_policy_it_is_renewed_once(project: Path, up: Up) -> None:
 @pytest.mark.slow
 def test_by_policy_a_refresh_goes_on_to_the_search(project: Path, instance: dg.DagsterInstance) -> None:
     add_source(project)
-    climb = open_project(project, taxonomy=AUTO)
+    climb = open_project(project, taxonomy=AUTO, **SMALL_SEARCH)
     outcome = refresh_corpus.execute_in_process(resources={"climb": climb}, instance=instance)
     assert outcome.success
     climb = open_project(project)
