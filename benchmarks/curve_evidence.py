@@ -39,7 +39,7 @@ from climb_assets.simplex.mixtures import FloatArray
 
 POINTS = (0.25, 0.5, 0.7, 0.85)  # and the end; from .7 on the learning rate falls
 PROXY = Training(size="100k", sequence=64, batch=8, tokens=114_688, learning_rate=2e-3, snapshots=POINTS)  # the demo's
-MIXTURES, SEEDS = 48, 2
+MIXTURES, SEEDS = 40, 2
 RUNS = (28_672, 57_344, 114_688)  # tokens of runs of their own
 MEASURED, DRAWS = 24, 5  # mixtures that predictors are fitted on; how often they are drawn
 DOMAINS, CORRELATIONS = (7, 17), (0.0, 0.6, 0.9)
