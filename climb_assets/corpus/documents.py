@@ -4,6 +4,7 @@ What belongs here: everything that is decided for one text alone. Reading files 
 among documents (duplicates, accounts) is `ingest`.
 """
 
+import hashlib
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -46,7 +47,11 @@ class Document(NamedTuple):
 
 def document_id(text: str) -> str:
     """Return the first 32 hex digits of the SHA-256 of a normalised text."""
-    return sha256_text(text)[:32]
+    return _id_of(text.encode())
+
+
+def _id_of(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:32]
 
 
 def assign_split(key: str, settings: Corpus) -> str:
@@ -64,7 +69,8 @@ def make_document(record: Record, file: str, settings: Corpus) -> Document:
     none, from its text: never from the place where it lies.
     """
     text = normalise(record.text)
-    identity, article = document_id(text), record.article
+    data, article = text.encode(), record.article
+    identity = _id_of(data)
     return Document(
         id=identity,
         text=text,
@@ -74,5 +80,5 @@ def make_document(record: Record, file: str, settings: Corpus) -> Document:
         licence=record.licence,
         article=article,
         split=assign_split(identity if article is None else article, settings),
-        bytes=len(text.encode()),
+        bytes=len(data),
     )

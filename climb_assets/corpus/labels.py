@@ -30,6 +30,10 @@ def make_label(value: Any) -> str | None:
     LabelError
         It cannot be made text: true and false, infinity, lists, bytes that are no UTF-8, a date beyond the year 9999.
     """
+    if value is None:
+        return None
+    if isinstance(value, str) and value.isascii() and value.isprintable():  # its normal form is as it is
+        return " ".join(value.split()) or None
     try:
         text = _as_text(value)
         if text is None:

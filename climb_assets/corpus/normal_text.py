@@ -10,6 +10,7 @@ MARKS = 30  # combining marks in a row that are kept (UAX #15, stream-safe text)
 
 _MANY_MARKS = re.compile(rf"[^\w\s\x00-\x7f]{{{MARKS + 1},}}")
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ufeff]")
+_ASCII_CONTROLS = {code: None for code in range(128) if _CONTROLS.match(chr(code))}
 
 
 def normalise(text: str) -> str:
@@ -19,10 +20,11 @@ def normalise(text: str) -> str:
     NFC, of at most `MARKS` combining marks in a row; no space at the end of a line, no empty lines at either end.
     Linear in the length of the text.
     """
-    text = _CONTROLS.sub("", text)
-    if not text.isascii():
-        text = _limit_marks(unicodedata.normalize("NFC", _limit_marks(text)))
-    return "\n".join(line.rstrip() for line in text.splitlines()).strip("\n")
+    if text.isascii():
+        text = text.translate(_ASCII_CONTROLS)  # a third of the time
+    else:
+        text = _limit_marks(unicodedata.normalize("NFC", _limit_marks(_CONTROLS.sub("", text))))
+    return "\n".join(map(str.rstrip, text.splitlines())).strip("\n")
 
 
 def _limit_marks(text: str) -> str:

@@ -61,7 +61,8 @@ def make_record(row: int, value: dict[str, Any], text_key: str) -> Record | Faul
     if not isinstance(text, str):
         return Fault(row, "no_text", f"{printable(text_key)} is {'absent' if text is None else type(text).__name__}")
     try:
-        text.encode()
+        if not text.isascii():
+            text.encode()
     except UnicodeEncodeError as error:
         return Fault(row, "bad_utf8", f"character {error.start}: {error.reason}")
     labels: dict[str, str | None] = {}
