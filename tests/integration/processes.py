@@ -84,7 +84,7 @@ def climb(project: Path, *arguments: str) -> Launch:
     return launch(command, project / f"{arguments[0]}.log")
 
 
-def wait_until(happened: Callable[[], bool], timeout: float, what: str, pause: float = 0.02) -> None:
+def wait_until(happened: Callable[[], bool], timeout: float, what: str, pause: float = 0.05) -> None:
     """Poll until it happened; fail after `timeout` seconds."""
     end = time.monotonic() + timeout
     while not happened():

@@ -11,11 +11,13 @@ import termios
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.integration.conftest import Up
 from tests.integration.processes import ROOT, Launch, assert_gone, climb, launch, wait_until
 
+AT_WORK = 2.0  # seconds of its processor; a start takes half of them
 AT_ONCE = 60.0  # seconds; alone it takes one, beside other work more than fifteen were seen
 
 
@@ -78,6 +80,12 @@ def test_ctrl_c_at_a_terminal_reaches_every_process_and_one_of_them_speaks(proje
     assert "climb: interrupted; what is finished is kept; give the same command again" in shown.splitlines()[-1]
 
 
+def has_computed(started: Launch) -> bool:
+    """Return whether a command is beyond its start, as its processor time tells."""
+    times = psutil.Process(started.process.pid).cpu_times()
+    return times.user + times.system > AT_WORK
+
+
 def read_all(terminal: int) -> str:
     """Return what was printed on a terminal that no process has open any longer."""
     shown = b""
@@ -106,7 +114,7 @@ def test_a_query_ends_at_once(project: Path, number: signal.Signals) -> None:
     query = "SELECT count(*) FROM range(2000000000) a, range(1000) b"
     started = climb(project, "sql", query)
     try:
-        time.sleep(4)  # it is at work by then
+        wait_until(lambda: has_computed(started), 60, "the query is at work")
         begun = time.monotonic()
         started.process.send_signal(number)
         assert started.finish(30) == 128 + number
@@ -123,7 +131,7 @@ def test_in_the_background_of_a_script_sigint_stays_ignored_and_sigterm_ends_it(
     ignoring = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *map(str, command), query]
     started = launch(ignoring, project / "sql.log")
     try:
-        time.sleep(4)
+        wait_until(lambda: has_computed(started), 60, "the query is at work")
         os.kill(started.process.pid, signal.SIGINT)
         with pytest.raises(subprocess.TimeoutExpired):
             started.finish(1)
