@@ -36,18 +36,19 @@ def export_swarm(folder: Path, stale_too: bool) -> None:
     materializer = Materializer(load_privately(notice=notice))
     config = materializer.config
     require_outside(folder, config)
-    generations = look_at_generations(materializer)
-    state = _latest_state(materializer, generations)
-    complaint = require_current(generations, [(state.asset, state.partition)], stale_too=stale_too)
-    if config.proxy.trainer == "ask":
-        complaint = complaint or "people have measured it, each task by a metric of theirs"
-    version = state.manifest["inputs"].get("training_tokens")
-    if version is None:
-        raise MissingArtifact("this swarm is of an earlier version of climb; run `climb up`, then export it")
-    searched = materializer.version_named("training_tokens", None, version)
-    domains = read_table(searched.file("supply.parquet"), ["name"])["name"].to_pylist()
-    history = History.load(state.file("history.parquet")).measured_here()
-    metric = None if complaint else describe_metric(materializer, config.proxy, deciding_tasks(config), "search")
+    with materializer.store.in_use():
+        generations = look_at_generations(materializer)
+        state = _latest_state(materializer, generations)
+        complaint = require_current(generations, [(state.asset, state.partition)], stale_too=stale_too)
+        if config.proxy.trainer == "ask":
+            complaint = complaint or "people have measured it, each task by a metric of theirs"
+        version = state.manifest["inputs"].get("training_tokens")
+        if version is None:
+            raise MissingArtifact("this swarm is of an earlier version of climb; run `climb up`, then export it")
+        searched = materializer.version_named("training_tokens", None, version)
+        domains = read_table(searched.file("supply.parquet"), ["name"])["name"].to_pylist()
+        history = History.load(state.file("history.parquet")).measured_here()
+        metric = None if complaint else describe_metric(materializer, config.proxy, deciding_tasks(config), "search")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / METRIC).unlink(missing_ok=True)  # so that an earlier one never lies beside other losses
     write_swarm(folder, history, domains)

@@ -34,11 +34,12 @@ def export_taxonomy(folder: Path, with_encoder: bool, stale_too: bool) -> None:
 
     materializer = Materializer(load_privately(notice=notice))
     require_outside(folder, materializer.config)
-    taxonomy = Taxonomy.of_lake(materializer)
-    complaint = require_current(look_at_generations(materializer), NODES, stale_too=stale_too)
-    if complaint is not None:
-        notice(complaint)
-    taxonomy.export(folder, with_encoder=with_encoder)
+    with materializer.store.in_use():
+        taxonomy = Taxonomy.of_lake(materializer)
+        complaint = require_current(look_at_generations(materializer), NODES, stale_too=stale_too)
+        if complaint is not None:
+            notice(complaint)
+        taxonomy.export(folder, with_encoder=with_encoder)
     facts = taxonomy.facts
     click.echo(f"{folder}")
     click.echo(f"{len(facts.domains)} domains of {facts.clusters.number} clusters, generation {facts.generation}.")

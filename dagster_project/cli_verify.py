@@ -6,6 +6,7 @@ ledger is `climb_assets.store.ledger.chain`.
 
 import dataclasses
 import getpass
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -124,8 +125,16 @@ def accept(artefact: str, reason: str) -> None:
     from climb_assets.store.ledger.recording import accept_as_it_lies
 
     store = Materializer(_load()).store
-    done = accept_as_it_lies(store, place_of(artefact), reason, getpass.getuser())
+    done = accept_as_it_lies(store, place_of(artefact), reason, _user())
     if not done:
         raise MissingArtifact(f"{artefact} is as the ledger has recorded it; there is nothing to accept")
     for line in done:
         click.echo(line)
+
+
+def _user() -> str:
+    """Return the name of who asks; their number where it has no name, as in most containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, ImportError, OSError):
+        return f"user {os.getuid()}" if hasattr(os, "getuid") else "unknown"

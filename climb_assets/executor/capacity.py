@@ -64,7 +64,7 @@ def _cgroup_folders(root: Path) -> Iterator[Path]:
     for line in _lines(root / "proc/self/mountinfo"):
         mount, _, described = line.partition(" - ")
         mounted_from, mounted_at = mount.split()[3:5]
-        kind, _, options = described.split(maxsplit=2)
+        kind, *_, options = described.split()  # between them the source, which may be empty
         if kind not in ("cgroup", "cgroup2"):
             continue
         names = [""] if kind == "cgroup2" else [name for name in options.split(",") if name in ("cpu", "memory")]

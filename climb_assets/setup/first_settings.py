@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from climb_assets.config import Config, Corpus
+from climb_assets.config import RESERVED, Config, Corpus
 from climb_assets.config_corpus import Settle
 from climb_assets.config_file import PROFILES
 from climb_assets.config_yaml import read_yaml
@@ -151,10 +151,10 @@ def _choose_tasks(sample: RawSample, corpus: Corpus) -> dict[str, Any]:
 
 
 def _name(source: str, taken: dict[str, Any]) -> str:
-    """Return a name for a task, of letters that a name may have."""
+    """Return a name for a task, of letters that a name may have; none that a column of climb's own has."""
     stem = re.sub(r"[^A-Za-z0-9_]+", "_", source.split(".")[0]).strip("_")[:40] or "text"
     name, number = stem, 2
-    while name in taken:
+    while name in taken or name in RESERVED:
         name, number = f"{stem}_{number}", number + 1
     return name
 

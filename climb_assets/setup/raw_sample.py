@@ -73,8 +73,8 @@ class RawSample:
     ----------
     documents
         How many are kept, by source and split.
-    text_bytes
-        Bytes of text in them.
+    text_bytes, read_bytes
+        Bytes of text in them, and in those that were read.
     texts
         Some of the texts, of all files that were looked at.
     writings
@@ -89,6 +89,7 @@ class RawSample:
         default_factory=lambda: defaultdict(lambda: dict.fromkeys(SPLITS, 0.0))
     )
     text_bytes: float = 0.0
+    read_bytes: int = 0
     texts: list[str] = field(default_factory=list)
     writings: Counter[Writing] = field(default_factory=Counter)
 
@@ -163,6 +164,7 @@ def sample_raw(place: RawPlace, settings: Corpus) -> RawSample:
         read[name] = _read(place, name, files[name], settings, None if whole else RECORDS)
         _add_to_format(formats[kinds[name]], read[name])
     _estimate(sample, sizes, kinds, read)
+    sample.read_bytes = sum(one.text_bytes for one in read.values())
     texts = [text for one in read.values() for text in one.texts]
     sample.texts = texts[:: max(1, -(-len(texts) // KEPT_TEXTS))]
     for text in sample.texts[:: max(1, -(-len(sample.texts) // JUDGED))]:
@@ -182,7 +184,7 @@ def find_text_column(place: RawPlace, settings: Corpus) -> str:
     _, files = _list(place)
     names = [name for name in files if _kind(name)[:4] != ".txt"]
     found = Counter[str]()
-    for name in names[:: max(1, len(names) // 3)][:3]:
+    for name in names[:: max(1, -(-len(names) // 3))]:
         for column in dict.fromkeys((settings.text_column, *TEXT_COLUMNS)):
             asked = settings.model_copy(update={"text_column": column})
             one = _read(place, name, files[name], asked, 20)
@@ -232,7 +234,7 @@ def _choose(sizes: Mapping[str, int], kinds: Mapping[str, str], *, fetched: bool
         if fetched:
             names.sort(key=sizes.__getitem__)
         else:
-            names = names[:: max(1, len(names) // FILES)]
+            names = names[:: -(-len(names) // FILES)]
         room = FETCHED_BYTES
         for number, name in enumerate(names[:FILES]):
             room -= sizes[name]

@@ -70,8 +70,8 @@ def sample_and_time(place: RawPlace, config: Config) -> tuple[RawSample, Speed]:
     begun = time.perf_counter()
     sample = sample_raw(place, sampling_settings(config.corpus))
     took = time.perf_counter() - begun
-    read = sample.text_bytes if sample.whole else sum(len(text.encode()) for text in sample.texts)
-    return sample, Speed(took / max(1.0, read), took / max(1.0, read))
+    seconds = took / max(1, sample.read_bytes)
+    return sample, Speed(seconds, seconds)
 
 
 def count_models(config: Config) -> dict[str, list[Models]]:
@@ -145,7 +145,8 @@ def _requests(task: Task, training: Training, sample: RawSample) -> float:
 
 def bytes_needed(config: Config, sample: RawSample) -> float:
     """Return about how many bytes all that is made will take in the lake."""
-    nodes = [("proxy_results", key) for key in iteration_keys(config)]
+    nodes: list[tuple[str, str | None]] = [("proxy_results", key) for key in iteration_keys(config)]
+    nodes.append(("proxy_fidelity", None))
     nodes += list(product(["baseline_mixtures", "confirmation_results", "target_comparison"], config.objectives))
     models = add_up(((asset, key, 0.0) for asset, key in nodes), config).model_bytes
     made = sample.text_bytes * STORED_TEXT + sample.total * VECTOR_BYTES

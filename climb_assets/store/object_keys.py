@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from climb_assets.store.artifacts import MANIFEST, RUN_FACTS, UNPARTITIONED, sha256_text
+from climb_assets.store.artifacts import MANIFEST, RUN_FACTS, UNPARTITIONED, checksum_of, sha256_text
 
 ARTIFACTS, REFERENCES, LEASES, IN_USE = "artifacts", "refs", "leases", "in_use"  # folders at the top
 COLLECTING = f"{LEASES}/collecting"  # the right to remove garbage
@@ -33,7 +33,7 @@ def file_key(name: str, record: Mapping[str, Any]) -> str:
 
 def run_key(manifest: Mapping[str, Any]) -> str:
     """Return the key of what a run cost: one for each manifest, of which equal makers' are the same."""
-    return f"run-{manifest['checksum']}.json"
+    return f"run-{manifest.get('checksum') or checksum_of(manifest)}.json"
 
 
 def names_of(manifest: Mapping[str, Any]) -> dict[str, str]:

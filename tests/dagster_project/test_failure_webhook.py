@@ -77,12 +77,19 @@ def strange() -> None:
     raise ValueError("a defect\nin two lines")
 
 
+@dg.asset
+def speechless() -> None:
+    """Fail as code does that gives no reason."""
+    raise dg.Failure(" \n")
+
+
 @pytest.mark.parametrize(
     "asset, error",
     [
         (broken, "the raw folder is empty; put documents into it"),
         (defective, "ValueError: a defect"),
         (strange, "ValueError: a defect"),
+        (speechless, "dagster._core.definitions.events.Failure:"),
     ],
 )
 def test_a_failed_run_is_told_of(receiver: Receiver, asset: dg.AssetsDefinition, error: str) -> None:

@@ -79,6 +79,12 @@ def test_both_versions_at_once(make_root: MakeRoot) -> None:
     assert measure_capacity(make_root("3:memory:/\n0::/x\n", mounts, files)).memory_bytes == 16 * MIB
 
 
+def test_a_mount_without_a_source_is_passed_over(make_root: MakeRoot) -> None:
+    nameless = "40 23 0:40 / /scratch rw shared:1 - tmpfs  rw,size=1k\n"
+    files = {"a/memory.max": f"{64 * MIB}\n"}
+    assert measure_capacity(make_root("0::/a\n", nameless + UNIFIED, files)).memory_bytes == 64 * MIB
+
+
 def test_less_than_a_core_is_one_core_and_what_says_nothing_limits_nothing(make_root: MakeRoot) -> None:
     root = make_root("0::/a\n", UNIFIED, {"a/cpu.max": "20000 100000\n", "a/memory.max": ""})
     assert measure_capacity(root) == Capacity(1, MACHINE.memory_bytes)

@@ -1,9 +1,12 @@
 """The first settings fit the corpus that was found."""
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
+import yaml
 
+from climb_assets.config_file import load_config
 from climb_assets.errors import ConfigError
 from climb_assets.setup.first_settings import choose_profile, choose_settings, profile_config
 from climb_assets.setup.raw_sample import FormatSample, RawSample
@@ -46,6 +49,14 @@ def test_names_of_tasks_are_names_and_differ() -> None:
     documents = {"a b.jsonl": (99, 20, 5), "a-b.txt": (99, 20, 5), "éé": (99, 20, 5), "unseen": (99, 20, 5)}
     tasks = choose_settings(sample_of(documents, 1e6), "smoke", "text").values["tasks"]
     assert list(tasks) == ["a_b", "a_b_2", "unseen", "text", "unseen_2"]
+
+
+def test_no_task_has_a_name_that_the_configuration_refuses(tmp_path: Path) -> None:
+    documents = {"source.jsonl": (99, 20, 5), "key": (99, 20, 5)}
+    values = choose_settings(sample_of(documents, 1e6), "smoke", "text").values
+    (tmp_path / "climb.yaml").write_text(yaml.safe_dump(values))
+    assert list(load_config(tmp_path / "climb.yaml").tasks) == list(values["tasks"])
+    assert list(values["tasks"]) == ["key_2", "source_2", "unseen"]
 
 
 def test_without_held_out_text_it_says_so() -> None:

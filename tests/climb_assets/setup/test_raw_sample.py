@@ -44,6 +44,18 @@ def test_of_a_large_corpus_the_rest_is_estimated(tmp_path: Path, monkeypatch: py
         assert sum(sample.documents[source].values()) == pytest.approx(120, rel=0.25)
 
 
+def test_what_is_looked_at_reaches_to_the_last_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(100):
+        folder = tmp_path / "raw" / ("first" if number < 70 else "last")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{number:03d}.txt").write_text(f"document {number} of a folder of plain files " * 3)
+    settings = settings_for(tmp_path / "raw")
+    monkeypatch.setattr(raw_sample, "WHOLE_BYTES", 1000)
+    sample = sample_raw(RawFolder(settings), settings)
+    assert not sample.whole and sample.documents.keys() == {"first", "last"}
+    assert sample.read_bytes == pytest.approx(sample.text_bytes / 2, rel=0.1)  # every other file
+
+
 def test_the_column_of_the_text_is_found(tmp_path: Path) -> None:
     settings = settings_for(write_texts(tmp_path / "raw"), "text")
     assert find_text_column(RawFolder(settings), settings) == "content"

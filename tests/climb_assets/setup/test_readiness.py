@@ -10,7 +10,7 @@ from climb_assets.config_file import load_config
 from climb_assets.setup.first_settings import open_as_it_is
 from climb_assets.setup.raw_sample import RawSample
 from climb_assets.setup.readiness import Finding, look_at_project
-from climb_assets.setup.stage_costs import StageCost, between, count_models, sample_and_time, total_of
+from climb_assets.setup.stage_costs import StageCost, between, bytes_needed, count_models, sample_and_time, total_of
 
 
 @pytest.fixture
@@ -58,6 +58,11 @@ def test_much_that_cannot_be_used_is_pointed_out(project: Path, config: Config) 
     sample, _ = sample_and_time(open_as_it_is(config), config)
     (format_found,) = [one for one in look_at_project(config, sample) if one.what == ".jsonl"]
     assert format_found.state == "doubtful" and "80 unusable (bad json" in format_found.says and format_found.cure
+
+
+def test_models_that_check_the_proxies_need_room_too(project: Path, sampled: RawSample) -> None:
+    without, checked = (bytes_needed(change(project, fidelity={"mixtures": mixtures}), sampled) for mixtures in (0, 10))
+    assert checked > without
 
 
 def test_models_are_those_that_the_estimates_count(config: Config) -> None:

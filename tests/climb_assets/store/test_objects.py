@@ -309,3 +309,10 @@ def test_corrupt_objects_are_named_by_their_address(address: str, tmp_path: Path
         made.file("two", again=True)
     bucket.delete([key])
     assert not made.is_complete() and put(open_store(address, tmp_path / "here"), 1).is_complete()
+
+
+def test_a_manifest_of_before_there_were_checksums_is_no_stranger(address: str, tmp_path: Path) -> None:
+    store = open_store(address, tmp_path)
+    made = put(store, 1)
+    rest = {name: value for name, value in made.manifest.items() if name != "checksum"}
+    assert store.files(replace(made, manifest=rest)) == store.files(made)
