@@ -53,7 +53,8 @@ def read_documents(climb: Materializer, snapshot: Artifact, folder: Path) -> pa.
 def read_clusters(climb: Materializer, today: Artifact) -> pa.Table:
     """Return the cluster of each document of the shards of a search: id and cluster.
 
-    Of a document that has changed since there is none.
+    Of a document that has changed since there is none, and of one that lies in several shards there is one: joined to
+    documents it says where their text lies, and more than one would count that text more than once.
     """
     shards = {entry["shard"] for entry in json.loads(today.file("shards.json").read_text(encoding="utf-8"))}
     listed = [shard for shard in climb.listing().shards if shard in shards]
@@ -61,7 +62,8 @@ def read_clusters(climb: Materializer, today: Artifact) -> pa.Table:
         read_table(climb.get("cluster_assignments", shard).file("assignments.parquet"), ["id", "cluster"])
         for shard in listed
     ]
-    return pa.concat_tables(tables)
+    every = pa.concat_tables(tables)
+    return every.group_by("id", use_threads=False).aggregate([("cluster", "first")]).rename_columns(["id", "cluster"])
 
 
 def share_held_out(before: pa.Table, evaluation: pa.Table) -> float:

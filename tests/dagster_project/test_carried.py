@@ -149,6 +149,17 @@ def test_the_transfer_counts_tokens_by_document(project: Path, tmp_path: Path) -
     assert share_held_out(documents, held_out) == 0 and share_held_out(held_out, held_out) == 1
 
 
+def test_a_document_that_lies_in_two_shards_counts_once(project: Path, up: Up, tmp_path: Path) -> None:
+    raw = project / "data_lake" / "raw"
+    shutil.copy(raw / "first.jsonl", raw / "twice.jsonl")
+    up("training_tokens")
+    climb = open_project(project)
+    today = climb.get("training_tokens")
+    documents = read_documents(climb, today, tmp_path)
+    known = documents.join(read_clusters(climb, today), "id")
+    assert pc.sum(known["tokens"]).as_py() == pc.sum(documents["tokens"]).as_py()
+
+
 @pytest.fixture
 def renewed(renewed_once: Path, tmp_path: Path) -> Path:
     """Return a copy of the renewed project that a test may change."""
