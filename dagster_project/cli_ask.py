@@ -58,8 +58,9 @@ def tell(table: Path, by: str, metrics: tuple[str, ...], replace: bool) -> None:
     parts = [version.partition("=") for version in metrics]
     named = {task: version for task, _, version in parts if task in materializer.config.tasks}
     others = [version for version, (task, _, _) in zip(metrics, parts, strict=True) if task not in named]
-    if len(others) > 1:
-        raise click.BadParameter(f"--metric names no task in {others[1]!r}; give one for all, or TASK=VERSION")
+    unknown = [version for version in others if "=" in version or len(others) > 1]
+    if unknown:
+        raise click.BadParameter(f"--metric names no task in {unknown[-1]!r}; give one for all, or TASK=VERSION")
     versions = {task: named.get(task, others[0] if others else "") for task in materializer.config.tasks}
     told = telling.tell(materializer, table, by, versions, replace=replace)
     replaced = f", {told.replaced} of them in place of others" if told.replaced else ""

@@ -3,7 +3,9 @@
 What belongs here: arguments and printing. The bundle is `climb_assets.audit`.
 """
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,7 +106,8 @@ def trace(document: str, objective: str | None, folder: Path | None, as_text: bo
     """
     from climb_assets.audit.document_trace import read_text, trace_document
 
-    found = trace_document(folder or _bundle_in_lake(objective), document)
+    with _open_bundle(folder, objective) as bundle:
+        found = trace_document(bundle, document)
     if found is None:
         notice(f"{printable(document)} is not in the data set; `climb audit prove` proves that")
         sys.exit(NOT_THERE)
@@ -130,7 +133,8 @@ def prove(document: str, objective: str | None, folder: Path | None, out: Path |
     from climb_assets.audit.proof import prove as prove_document
     from climb_assets.store.files import write_atomically
 
-    proof = prove_document(folder or _bundle_in_lake(objective), document)
+    with _open_bundle(folder, objective) as bundle:
+        proof = prove_document(bundle, document)
     if out is None:
         sys.stdout.buffer.write(proof.text.encode())
         sys.stdout.flush()
@@ -139,10 +143,16 @@ def prove(document: str, objective: str | None, folder: Path | None, out: Path |
     notice(f"{printable(document)} is {'' if proof.there else 'NOT '}in the data set with root {proof.root}")
 
 
-def _bundle_in_lake(objective: str | None) -> Path:
-    """Return the folder of the bundle that the lake holds, its files verified."""
+@contextlib.contextmanager
+def _open_bundle(folder: Path | None, objective: str | None) -> Iterator[Path]:
+    """Hand out the folder of a bundle; where none is named, of the one that the lake holds, its files verified."""
+    if folder is not None:
+        yield folder
+        return
     config = load_privately(notice=notice)
-    return Materializer(config).get("audit_bundle", _only(config, objective)).folder()
+    materializer = Materializer(config)
+    with materializer.store.in_use():
+        yield materializer.get("audit_bundle", _only(config, objective)).folder()
 
 
 def _only(config: Config, objective: str | None) -> str:

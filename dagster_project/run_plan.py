@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from pathlib import Path
 
 import dagster as dg
 
@@ -162,7 +163,8 @@ def bring_up_to_date(
                 break
             made += len(run.assets) * max(1, len(run.partitions))
             for objective, before_it in earlier.items():
-                if (sentence := _what_moved(before_it, materializer.store.current(DATA_SET, objective))) is not None:
+                now = materializer.store.current(DATA_SET, objective)
+                if (sentence := _what_moved(before_it, now, materializer.config.lake)) is not None:
                     moved[objective] = sentence
                     report(f"data set of {objective}: {sentence}")
         if waiting:
@@ -195,11 +197,11 @@ def cost_after(run: Run, config: Config, to: str | None) -> Cost:
     return replace(plan, stale=tuple(item for item in plan.stale if not run.makes(item))).cost(config)
 
 
-def _what_moved(before: Artifact | None, after: Artifact | None) -> str | None:
+def _what_moved(before: Artifact | None, after: Artifact | None, scratch: Path) -> str | None:
     """Return how a data set differs from the one before; None where there was none or that cannot be told."""
     if before is None or after is None or before.fingerprint == after.fingerprint:
         return None
-    changes = changes_since(before, after.file(SAMPLE), after.file(REALISED))
+    changes = changes_since(before, after.file(SAMPLE), after.file(REALISED), scratch)
     return None if changes is None else changes.in_words()
 
 

@@ -15,7 +15,7 @@ from climb_assets.audit.bundle import MIXTURES, PARAMETERS, PROXIES, RAW_FILES, 
 from climb_assets.audit.bundle_export import LEDGER
 from climb_assets.audit.described_lineage import LINEAGE
 from climb_assets.audit.documents import DOCUMENTS, ROOT
-from climb_assets.config import Corpus
+from climb_assets.config import RESERVED, Corpus
 from climb_assets.corpus.digest_cache import hash_file
 from climb_assets.corpus.documents import make_document
 from climb_assets.corpus.raw_place import RawPlace
@@ -26,8 +26,6 @@ from climb_assets.graph.assets import SPEC
 from climb_assets.store.artifacts import sha256_text
 from climb_assets.store.ledger.chain import MADE
 from climb_assets.tables import read_rows, read_table
-
-NO_LOSSES = ("key", "iteration", "weights", "diverged", "source", "doubt", "trust")  # columns of no task
 
 
 @dataclass(frozen=True)
@@ -164,7 +162,7 @@ def _list_proxies(bundle: Path, domain: int, selection: Mapping[str, Any]) -> It
             repeat=row["repeat"],
             fingerprint=row["fingerprint"],
             weight=mixture["weights"][domain] if mixture else None,
-            losses={task: loss for task, loss in mixture.items() if task not in NO_LOSSES},
+            losses={task: loss for task, loss in mixture.items() if task not in RESERVED},
         )
 
 

@@ -73,9 +73,15 @@ class DigestCache:
         held = self._held.get(path)
         return held is not None and (held.bytes, held.stamp) == (stat.st_size, _stamp(stat))
 
-    def put(self, files: Mapping[Path, Hashed]) -> None:
-        """Remember files, but none that was touched so recently that its next change might not show."""
-        latest = time.time_ns() - int(RACY_SECONDS * 1e9)
+    def put(self, files: Mapping[Path, Hashed], begun_ns: int) -> None:
+        """Remember files, but none that was touched so recently that its next change might not show.
+
+        Parameters
+        ----------
+        begun_ns
+            When hashing them was begun, in nanoseconds since the epoch.
+        """
+        latest = begun_ns - int(RACY_SECONDS * 1e9)
         rows = [
             (os.fsencode(path), file.bytes, *file.stamp, file.sha256)
             for path, file in files.items()
@@ -131,10 +137,10 @@ class DigestCache:
 
 def hash_files(paths: Sequence[Path], cache: DigestCache | None = None) -> dict[Path, Hashed]:
     """Hash regular files; those that the cache knows are only stat-ed. Errors are those of `hash_file`."""
-    known = cache.get(paths) if cache else {}
+    known, begun_ns = cache.get(paths) if cache else {}, time.time_ns()
     fresh = {path: hash_file(path) for path in paths if path not in known}
     if cache is not None and fresh:
-        cache.put(fresh)
+        cache.put(fresh, begun_ns)
     return known | fresh
 
 

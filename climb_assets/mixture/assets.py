@@ -74,6 +74,6 @@ def mixed_corpus(climb: Materializer, objective: str, draft: Draft) -> None:
     draft.summary |= {"planned_distance": plan.distance, "planned_shortfall": plan.shortfall}
     draft.summary |= {"domains_at_the_epoch_cap": capped, "withheld": pool.withheld}
     before = climb.store.current("mixed_corpus", objective)
-    changes = None if before is None else changes_since(before, sample, draft.path / REALISED)
+    changes = None if before is None else changes_since(before, sample, draft.path / REALISED, draft.path)
     if changes is not None:
         draft.run |= {"changes": changes.in_words(), "changes_by_domain": [asdict(one) for one in changes.domains]}

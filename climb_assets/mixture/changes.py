@@ -73,24 +73,32 @@ GROUP BY name
 """
 
 
-def changes_since(before: Artifact, sample: Path, realised: Path) -> Changes | None:
-    """Return what changed since a data set, given files of the new one; None where those of the old one are damaged."""
+def changes_since(before: Artifact, sample: Path, realised: Path, scratch: Path) -> Changes | None:
+    """Return what changed since a data set, given files of the new one; None where those of the old one are damaged.
+
+    Parameters
+    ----------
+    scratch
+        Folder for what memory does not hold.
+    """
     try:
         files = before.file(SAMPLE), before.file(REALISED)
     except CorruptArtifact:  # nobody needs it any more
         return None
-    return compare_data_sets(files, (sample, realised))
+    return compare_data_sets(files, (sample, realised), scratch)
 
 
-def compare_data_sets(before: tuple[Path, Path], after: tuple[Path, Path]) -> Changes:
+def compare_data_sets(before: tuple[Path, Path], after: tuple[Path, Path], scratch: Path) -> Changes:
     """Return what changed between two data sets, in each domain by its name; domains of either count.
 
     Parameters
     ----------
     before, after
         ``sample.parquet`` and ``realised.parquet`` of each.
+    scratch
+        Folder for what memory does not hold.
     """
-    with open_database() as connection:
+    with open_database(scratch) as connection:
         for name, (sample, realised) in (("old", before), ("new", after)):
             connection.register(f"{name}_sample", read_table(sample, ["id", "domain"]))
             connection.register(f"{name}_domains", read_table(realised, ["domain", "name"]))

@@ -140,3 +140,5 @@ def test_it_is_asked_once_and_waiting_is_said(climb: Climb, project: Path) -> No
     assert again.exit_code == 2 and "is there already" in again.stderr
     no_metric = climb("tell", folder / "metrics.csv", "--by", "me", "--metric", "a", "--metric", "b")
     assert no_metric.exit_code == 2 and "names no task in 'b'" in no_metric.stderr
+    misspelt = climb("tell", folder / "metrics.csv", "--by", "me", "--metric", "first_txt=2")
+    assert misspelt.exit_code == 2 and "names no task in 'first_txt=2'" in misspelt.stderr

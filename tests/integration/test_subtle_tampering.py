@@ -144,6 +144,10 @@ def swap_references(insider: Insider) -> None:
     insider.write(science, first)
 
 
+def empty_reference_of_a_shard(insider: Insider) -> None:
+    insider.write(insider.reference("raw_shards", "first.jsonl"), b"")
+
+
 def swap_partitions(insider: Insider) -> None:
     swap_references(insider)
     general, science = (insider.lake / "artifacts" / "mixed_corpus" / name for name in ("general", "science"))
@@ -273,7 +277,10 @@ LAKES: dict[str, list[tuple[Tamper, str]]] = {  # what is changed in each, and w
         (replace_entry, r"names entry \d+:[0-9a-f]{64} of the ledger, which is not in it: the ledger was rewritten"),
     ],
     "another ledger": [(take_another_ledger, r"names entry \d+:[0-9a-f]{64} of the ledger, which is not in it")],
-    "references": [(swap_references, r"the reference of mixed_corpus@science names .*, and the last entry of the led")],
+    "references": [
+        (swap_references, r"the reference of mixed_corpus@science names .*, and the last entry of the led"),
+        (empty_reference_of_a_shard, r"refs/raw_shards/first\.jsonl names no artefact but ''"),
+    ],
     "names": [
         (swap_partitions, r"mixed_corpus/science/.*/manifest\.json is of mixed_corpus, general, and lies elsewhere"),
         (add_loose_file, rf"artifacts/notes\.parquet {STRANGER}"),

@@ -67,7 +67,7 @@ def test_what_is_gone_is_told_and_can_be_forgotten(tmp_path: Path, monkeypatch: 
     assert cache.gone() == [] and not cache.path.exists()
     for path in (gone, here):
         path.write_text("one")
-    cache.put({path: digest_cache.hash_file(path) for path in (gone, here)})
+    cache.put({path: digest_cache.hash_file(path) for path in (gone, here)}, time.time_ns())
     assert cache.gone() == []
     gone.unlink()
     assert cache.gone() == [gone]

@@ -25,7 +25,7 @@ def write(folder: Path, documents: dict[str, int], weights: tuple[float, ...]) -
 def test_a_document_that_another_domain_has_now_came_there_and_went_here(tmp_path: Path) -> None:
     before = write(tmp_path / "before", {"a": 0, "b": 0, "c": 1}, (0.5, 0.5))
     after = write(tmp_path / "after", {"a": 0, "b": 1, "d": 2}, (0.25, 0.25, 0.5))
-    changes = compare_data_sets(before, after)
+    changes = compare_data_sets(before, after, tmp_path)
     assert changes.domains == (
         Change("code", 1, 0, 0, 0.0, 0.5),
         Change("law", 0, 1, 1, 0.5, 0.25),
@@ -42,7 +42,8 @@ def test_what_came_and_stayed_is_the_new_one_and_what_went_and_stayed_the_old(
     tmp_path_factory, old: dict[str, int], new: dict[str, int]
 ) -> None:
     folder, weights = tmp_path_factory.mktemp("sets"), (0.2, 0.3, 0.5)
-    changes = compare_data_sets(write(folder / "old", old, weights), write(folder / "new", new, weights))
+    sets = write(folder / "old", old, weights), write(folder / "new", new, weights)
+    changes = compare_data_sets(*sets, folder)
     for domain, name in enumerate(NAMES):
         (change,) = [one for one in changes.domains if one.domain == name]
         was, now = ({key for key, value in side.items() if value == domain} for side in (old, new))
