@@ -104,6 +104,7 @@ def test_without_a_terminal_there_is_a_line_now_and_then(monkeypatch: pytest.Mon
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setattr(progress, "TICK", 0.01)
     monkeypatch.setattr(progress, "SILENCE", 0.05)
+    monkeypatch.setattr(progress, "PATIENCE", 0.05)
     with Reporter() as reporter:
         reporter.line("cluster_model")
         reporter.show_outlook(None, lambda: Cost(600, (), 0))
