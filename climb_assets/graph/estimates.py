@@ -31,6 +31,7 @@ Node = tuple[str, str | None]
 SCORING_TOKENS = "scoring_tokens"  # in the facts of a run of proxy_results; see `measure_scoring`
 KEPT_BYTES = 4  # a parameter of a kept one, in float32
 SEARCHING, SHARING = {"climb"}, {"regmix", "olmix"}  # baselines with a swarm of their own, and with one for all
+TRAINING = {"proxy_results", "baseline_mixtures", "confirmation_results", "proxy_fidelity", "target_comparison"}
 OF_AN_OBJECTIVE = SEARCHING | SHARING  # the others are one mixture for every objective, so their models are found again
 
 
@@ -81,7 +82,7 @@ def count_deciding(config: Config) -> int:
 
 
 def models_of(asset: str, partition: str | None, config: Config) -> list[Models]:
-    """Return the models that making a partition trains; none where it trains none.
+    """Return the models that making a partition trains; none where it trains none, as those not of `TRAINING` do.
 
     Those that all objectives share count for the first one alone.
     """
@@ -144,6 +145,8 @@ class Estimates:
         last, models = self.current[node], models_of(*node, self.config)
         if models and (last is None or changed):
             return self._training_seconds(models)
+        if not models and node[0] in TRAINING:
+            return (_took(last) if last is not None else None) or 0.0
         seconds = None
         if not changed:
             seconds = _took(last) if last is not None else self._average(node[0])

@@ -93,6 +93,12 @@ def test_what_was_never_measured_is_unknown(paper: Config) -> None:
     assert Cost(0, ("domains",), 0).in_words() == "time unknown, not known for domains"
 
 
+def test_what_has_no_model_to_train_takes_no_time(paper: Config) -> None:
+    fidelity, choice = ("proxy_fidelity", None), ("confirmation_results", "general")  # neither trains any as published
+    estimates = Estimates(paper, Materializer(paper).store, {fidelity: None, choice: None})
+    assert [estimates.seconds(node, changed=False) for node in (fidelity, choice)] == [0.0, 0.0]
+
+
 def test_before_anything_was_made_it_is_what_check_measured(finished_once: Path, tmp_path: Path) -> None:
     made = Materializer(load_config(finished_once / "climb.yaml"))
     config = with_profile(tmp_path, tmp_path, profile="smoke")
