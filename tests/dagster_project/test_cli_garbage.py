@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 
 import dagster as dg
@@ -172,7 +173,7 @@ def test_digests_of_files_that_are_gone_are_forgotten(project: Path) -> None:
     cache = Materializer(load_config(project / "climb.yaml")).digests
     os.utime(raw / "second.jsonl", (1, 1))
     hashed = Hashed(1, "0" * 64, (1, 1, 1))
-    cache.put({raw / "gone.jsonl": hashed, raw / "second.jsonl": hashed})
+    cache.put({raw / "gone.jsonl": hashed, raw / "second.jsonl": hashed}, time.time_ns())
     before = len(cache.gone())
     assert before >= 1 and gc(project)["digests"] == before == len(cache.gone())
     assert gc(project, "--delete")["digests"] == before
