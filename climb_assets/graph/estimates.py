@@ -146,7 +146,7 @@ class Estimates:
         if models and (last is None or changed):
             return self._training_seconds(models)
         if not models and node[0] in TRAINING:
-            return (_took(last) if last is not None else None) or 0.0
+            return 0.0 if last is None else _took(last)
         seconds = None
         if not changed:
             seconds = _took(last) if last is not None else self._average(node[0])

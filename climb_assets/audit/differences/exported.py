@@ -85,13 +85,15 @@ def _compare(folder: Path, found: Mapping[str, str], recorded: Mapping[str, str]
 def _compare_copies(store: Store, entry: Entry, folder: Path, found: Mapping[str, str]) -> Iterator[str]:
     """Yield what an artefact holds and the folder that is a copy of it does not, as far as its form copies files."""
     copied = COPIED.get(str(entry.record.get("form")))
+    if copied is None:
+        return
     try:
-        artifact = store.look(*entry.key) if copied is not None else None
+        artifact = store.look(*entry.key)
     except CorruptArtifact:  # told with the artefact
         return
     files = artifact.manifest["files"] if artifact is not None else {}
     for name in sorted(files):
-        if copied is not None and name.startswith(copied) and files[name]["sha256"] not in found.values():
+        if name.startswith(copied) and files[name]["sha256"] not in found.values():
             yield (
                 f"{folder} lacks {name} as {artefact_name(*entry.place)} holds it, though entry {entry.head.sequence} "
                 "of the ledger says that it was exported so: it was changed and recorded anew; export it again"
