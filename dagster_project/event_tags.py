@@ -15,6 +15,5 @@ MAX_RETRIES = "dagster/max_retries"  # of a run, by the daemon
 # Metadata: what the ledger said when this was reported, and which ledger that is.
 LEDGER_ENTRY, LEDGER_HEAD, LEDGER_PLACE = "ledger_entry", "ledger_head", "ledger_place"
 HIDDEN = ".dagster/"  # what a tag of a run begins with that no page shows
-PARTITIONS = (
-    f"{HIDDEN}climb_partitions"  # the partitions of a run's range that it is to make, as a JSON list; absent: all
-)
+# The partitions of a run's range that it is to make, as a JSON list; absent: all.
+PARTITIONS = f"{HIDDEN}climb_partitions"

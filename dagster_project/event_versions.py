@@ -10,8 +10,6 @@ import dagster as dg
 
 from dagster_project.event_tags import DATA_VERSION
 
-PAGE = 1000  # events a call, the most that Dagster gives
-
 
 def data_version_of(record: dg.EventLogRecord) -> str:
     """Return the data version of a materialization or an observation; empty if it has none."""

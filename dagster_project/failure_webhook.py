@@ -48,8 +48,11 @@ def describe_failure(context: dg.RunFailureSensorContext) -> dict[str, Any]:
     failed = [event.step_failure_data for event in context.get_step_failure_events()]
     said = [data.user_failure_data.description for data in failed if data.user_failure_data]
     thrown = [_root(data.error).message for data in failed if data.error]
-    error = next((text for text in (*said, *thrown, context.failure_event.message) if text and text.strip()), "")
-    error = (error.strip() or "no reason is known").splitlines()[0]
+    error = next(
+        (text for text in (*said, *thrown, context.failure_event.message) if text and text.strip()),
+        "no reason is known",
+    )
+    error = error.strip().splitlines()[0]
     assets = sorted(key.to_user_string() for key in run.asset_selection or ())
     what = ", ".join(assets) or run.job_name
     return {

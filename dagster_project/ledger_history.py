@@ -22,8 +22,10 @@ from climb_assets.graph.spec import Spec, artefact_name
 from climb_assets.store.ledger.chain import Head
 from dagster_project.databases import HOME_VARIABLE
 from dagster_project.event_tags import LEDGER_ENTRY, LEDGER_HEAD, LEDGER_PLACE
-from dagster_project.event_versions import PAGE, data_version_of
+from dagster_project.event_versions import data_version_of
 from dagster_project.instance import open_instance
+
+PAGE = 1000  # events a call, the most that Dagster gives
 
 
 def history_of(materializer: Materializer, note: list[str]) -> History:

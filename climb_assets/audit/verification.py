@@ -130,11 +130,11 @@ def _verify(materializer: Materializer, published: Head | None, history: History
     differences += [*exported, *_bundle_differences(materializer.config.lake / "export", record.ledger)]
     replayed = replay(materializer) if again else Replay()
     differences += replayed.differences
-    files = [record for artifact in everything for record in artifact.manifest["files"].values()]
+    files = [file for artifact in everything for file in artifact.manifest["files"].values()]
     return Verification(
         len(everything),
         len(files),
-        sum(record["bytes"] for record in files),
+        sum(file["bytes"] for file in files),
         tuple(say_touched(differences, lake, list(materializer.config.objectives))),
         tuple(not_made),
         str(record.ledger.head),

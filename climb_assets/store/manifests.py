@@ -42,12 +42,8 @@ class Remembered(Generic[Held]):
     def read(self, path: str) -> Held:
         """Return what the file holds; it must not be changed. Errors are those of reading it."""
         stat = os.stat(path)  # noqa: PTH116 (a plan asks for thousands)
-        stamp = (
-            stat.st_size,
-            stat.st_mtime_ns,
-            stat.st_ctime_ns,
-            stat.st_ino,
-        )  # nobody can set the time of a change back
+        # st_ctime is the one of its times that nobody can set back
+        stamp = stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
         known = self._held.get(path)
         if known is not None and known[0] == stamp:
             return known[1]

@@ -13,7 +13,7 @@ from climb_assets.errors import ClimbError, CorruptArtifact
 from climb_assets.graph.spec import artefact_name
 from climb_assets.store.artifacts import Artifact
 from climb_assets.store.garbage import Key
-from climb_assets.store.ledger.chain import ACCEPTED, POINTED, REMOVED, Entry, Head, Ledger, Place, examine
+from climb_assets.store.ledger.chain import ACCEPTED, FOUND, POINTED, REMOVED, Entry, Head, Ledger, Place, examine
 from climb_assets.store.ledger.recording import strange_reference, unknown
 from climb_assets.store.store import Store
 
@@ -65,7 +65,7 @@ class Record:
             if "reason" in entry.record and entry.kind in (ACCEPTED, REMOVED, POINTED)
         ]
         if self.ledger.found_at is not None:
-            found = sum(entry.kind == "found" for entry in self.entries)
+            found = sum(entry.kind == FOUND for entry in self.entries)
             notes.append(
                 f"The ledger was begun at {self.ledger.found_at} over a lake that was there: {found} artefacts were "
                 "found, and who made them is not recorded."

@@ -120,6 +120,7 @@ class ObjectKeeper(Keeper):
             return 0
         with self._copy.open("rb+") as stream:
             stream.seek(self._bytes)
-            if b"\n" not in (new := stream.read()) and new:
+            new = stream.read()
+            if new and b"\n" not in new:
                 stream.truncate(self._bytes)
             return stream.seek(0, os.SEEK_END)
