@@ -21,6 +21,7 @@ from climb_assets.clusters.kmeans import read_centroids
 from climb_assets.graph.column_words import describe_column
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.spec import iteration_keys
+from climb_assets.mixture.corpus_writer import part_names
 from climb_assets.pictures.plots import agreement, curves, mixture_columns
 from climb_assets.pictures.svg import stand_alone
 from climb_assets.search.proposal import read_candidates
@@ -36,8 +37,7 @@ from dagster_project.metadata_tables import facts, sentence_metadata, table_meta
 from dagster_project.page_pictures import glance_of
 from dagster_project.sentences import sentence_of
 
-FIRST_PART = "part-00000.parquet"  # of the data set, all of whose parts have the same columns
-MAIN_TABLE = {  # whose columns and number of rows stand for the asset
+MAIN_TABLE = {  # whose columns and number of rows stand for the asset; that of the data set is its first part
     "corpus_shards": "documents.parquet",
     "contamination": "contamination.parquet",
     "near_duplicates": "pairs.parquet",
@@ -60,7 +60,6 @@ MAIN_TABLE = {  # whose columns and number of rows stand for the asset
     "confirmation_results": "results.parquet",
     "optimal_mixture": "weights.parquet",
     "target_comparison": "comparison.parquet",
-    "mixed_corpus": FIRST_PART,
     "audit_bundle": "documents.parquet",
 }
 WORDS, PICTURE = "In words", "Picture"  # some pages sort by name: capitals come first
@@ -97,12 +96,19 @@ def describe(climb: Materializer, artifact: Artifact, *, fresh: bool | None = No
     return first | shown | {key: value for key, value in others.items() if key not in shown}
 
 
+def main_table(artifact: Artifact) -> str | None:
+    """Return the file whose columns stand for an artefact; None where it has none."""
+    if artifact.asset == "mixed_corpus":
+        return next(iter(part_names(artifact.manifest["files"])), None)  # all parts have the same columns
+    return MAIN_TABLE.get(artifact.asset)
+
+
 def _main_table(climb: Materializer, artifact: Artifact) -> dict[str, dg.MetadataValue]:
     """Return the columns and the number of rows of the table that stands for an artefact; none where it has none."""
-    name = MAIN_TABLE.get(artifact.asset)
+    name = main_table(artifact)
     if name is None:
         return {}
-    rows = artifact.summary["documents"] if name == FIRST_PART else None
+    rows = artifact.summary["documents"] if artifact.asset == "mixed_corpus" else None
     describe = partial(describe_column, artifact.asset, name, config=climb.config)
     return table_facts(artifact.file(name), describe, partitioned=artifact.partition is not None, rows=rows)
 

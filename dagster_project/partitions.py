@@ -21,7 +21,7 @@ SHARDS = dg.DynamicPartitionsDefinition(name="shard")
 def iteration_partitions(config: Config) -> dg.TimeWindowPartitionsDefinition:
     """Return the iterations as a logical clock: Dagster lets only time partitions depend on themselves."""
     keys = iteration_keys(config)
-    after_last = f"iteration-{len(keys) + 1:02d}"
+    after_last = iteration_key(len(keys) + 1)
     return dg.TimeWindowPartitionsDefinition(
         start=keys[0], end=after_last, cron_schedule="0 0 * * *", fmt="iteration-%d"
     )

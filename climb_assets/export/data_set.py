@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from climb_assets.errors import MissingArtifact
 from climb_assets.graph.materializer import Materializer
 from climb_assets.mixture.changes import REALISED
+from climb_assets.mixture.corpus_writer import part_names
 from climb_assets.store.artifacts import Artifact
 from climb_assets.tables import count_rows, read_table
 
@@ -193,7 +194,7 @@ def read_data_set(
     return DataSet(
         title=f"climb-{objective}",
         objective=objective,
-        parts=[corpus.file(name) for name in sorted(corpus.manifest["files"]) if name.startswith("part-")],
+        parts=[corpus.file(name) for name in part_names(corpus.manifest["files"])],
         domains=_read_domains(corpus),
         tokenizer=_read_tokenizer(climb, inputs),
         shards=_read_shards(climb, inputs) if with_tokens else [],

@@ -16,6 +16,7 @@ from typing import Any
 from climb_assets.export.by_domain import open_parquet, paths_by_domain, write_by_domain
 from climb_assets.export.data_set import Contents, DataSet, Domain, Exported
 from climb_assets.export.folder import unless_there, write_unless_there
+from climb_assets.numbered_names import pad_number
 from climb_assets.simplex.mixtures import document_shares
 from climb_assets.tables import count_rows
 
@@ -29,8 +30,9 @@ def write_huggingface(data: DataSet, contents: Contents, out: Path) -> Exported:
     Those by domain come first: for them each part is read with its checksums, and copied is what could be read.
     """
     by_domain, shuffled = write_interleave(data, contents, out), 0
+    count = len(data.parts)
     for number, part in enumerate(data.parts):
-        path = out / SHUFFLED / f"train-{number:05d}-of-{len(data.parts):05d}.parquet"
+        path = out / SHUFFLED / f"train-{pad_number(number, count)}-of-{pad_number(count, count)}.parquet"
         with unless_there(path) as temporary:
             if temporary is not None:
                 shutil.copyfile(part, temporary)

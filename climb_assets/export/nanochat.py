@@ -18,6 +18,7 @@ from climb_assets.tables import count_rows, iterate_batches, read_table
 ROW_GROUP = 1024  # nanochat's repackage_data_reference.py; also the rows that are in memory at a time
 PROCESSES = 8  # each reads row groups of its own, and waits for ever where it has none: as many as a node has GPUs
 SHARD_CHARACTERS = 250_000_000  # the same
+MOST_SHARDS = 100_000  # nanochat takes shards in the order of their names, whose numbers have five digits
 VALIDATION_IDS = "0290"  # ids are hex hashes: 1 % of the documents have one up to this
 
 
@@ -31,7 +32,7 @@ def write_nanochat(data: DataSet, out: Path) -> Exported:
     Raises
     ------
     ComputeError
-        There are too few documents to hold any out.
+        There are too few documents to hold any out, or more text than nanochat's names of shards can number.
     """
     lowest = min(pc.min(read_table(part, ["id"])["id"]).as_py() for part in data.parts)
     last_id = max(VALIDATION_IDS, lowest)
@@ -70,7 +71,13 @@ def _write_text(batches: Iterator[pa.RecordBatch], out: Path, first: int, group_
     groups, paths = _regroup(batches, group_rows), list[Path]()
     group = next(groups, None)
     while group is not None:
-        paths.append(out / f"shard_{first + len(paths):05d}.parquet")
+        number = first + len(paths)
+        if number >= MOST_SHARDS:
+            raise ComputeError(
+                f"the mixed corpus fills more than the {MOST_SHARDS:,} shards that nanochat's names number; lower "
+                "mixture.tokens, or export with --format huggingface"
+            )
+        paths.append(out / f"shard_{number:05d}.parquet")
         group = _write_shard(paths[-1], group, groups)
     return paths
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from climb_assets.export.data_set import DataSet, Exported
 from climb_assets.export.folder import unless_there
+from climb_assets.numbered_names import pad_number
 from climb_assets.tables import iterate_batches
 
 READ_ROWS = 1024
@@ -17,24 +18,24 @@ READ_ROWS = 1024
 
 def write_webdataset(data: DataSet, out: Path) -> Exported:
     """Write ``train-00000.tar``, ..., one for each part of the data set, in its order."""
-    rows = 0
-    for number, part in enumerate(data.parts):
-        path = out / f"train-{number:05d}.tar"
+    rows, numbers = 0, [pad_number(number, len(data.parts)) for number in range(len(data.parts))]
+    for number, part in zip(numbers, data.parts, strict=True):
+        path = out / f"train-{number}.tar"
         with unless_there(path) as temporary:
             if temporary is not None:
                 _write_tar(temporary, part, number)
         rows += _count_texts(path)
-    last = len(data.parts) - 1
-    told = f"Open `train-{{00000..{last:05d}}}.tar`; a sample has `txt`, and `json` with id, labels, domain and copy."
+    files = f"train-{{{numbers[0]}..{numbers[-1]}}}.tar"
+    told = f"Open `{files}`; a sample has `txt`, and `json` with id, labels, domain and copy."
     return Exported(rows, lines=[told])
 
 
-def _write_tar(path: Path, part: Path, number: int) -> None:
+def _write_tar(path: Path, part: Path, number: str) -> None:
     place = 0
     with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
         for batch in iterate_batches(part, READ_ROWS):
             for row in batch.to_pylist():
-                key = f"{number:05d}-{place:09d}"
+                key = f"{number}-{place:09d}"
                 text = row.pop("text").encode()
                 labels = json.dumps(row, ensure_ascii=False, sort_keys=True).encode()
                 for suffix, content in (("txt", text), ("json", labels)):

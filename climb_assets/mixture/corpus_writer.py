@@ -6,7 +6,7 @@ What belongs here: writing the data set in the lake's own form. Other forms are 
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from climb_assets.errors import ComputeError
 from climb_assets.executor.database import open_database
 from climb_assets.mixture.pool import load_sample
 from climb_assets.mixture.realisation import Realisation
+from climb_assets.numbered_names import pad_number
 from climb_assets.simplex.mixtures import FloatArray
 from climb_assets.store.files import scratch_folder
 from climb_assets.tables import read_table, write_table
@@ -27,6 +28,7 @@ from climb_assets.tables import read_table, write_table
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+PART = "part-"  # begins the names of the files of rows
 BUCKETS = "buckets"
 BUCKET_BITS = 6  # of places that tell the bucket, at most
 BATCH_DOCUMENTS = 1024  # documents that are in memory at a time beside the shard being filled
@@ -112,12 +114,18 @@ def write_mixed_corpus(
             with pa.memory_map(str(bucket)) as file, pa.ipc.open_stream(file) as rows:
                 connection.register("bucket", rows)
                 for number, part in _cut(connection.sql(_SORTED).to_arrow_reader(BATCH_DOCUMENTS), bits):
-                    written += write_table(out / f"part-{number:05d}.parquet", part)
+                    written += write_table(out / f"{PART}{pad_number(number, 2**bits)}.parquet", part)
                 connection.unregister("bucket")
             bucket.unlink()
     if written != asked:
         raise ComputeError(f"the sample asks for {asked} rows and {written} were written; run `climb verify`")
     return written
+
+
+def part_names(files: Iterable[str]) -> list[str]:
+    """Return which of the files of a mixed corpus hold its rows, in their order."""
+    # By length first: earlier versions gave all numbers five digits, and more only to those that have more.
+    return sorted((name for name in files if name.startswith(PART)), key=lambda name: (len(name), name))
 
 
 def _fill_buckets(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from climb_assets.mixture.corpus_writer import DOCUMENTS
+from climb_assets.mixture.corpus_writer import DOCUMENTS, part_names
 from climb_assets.store.artifacts import Artifact
 
 SPECIFICATION = "http://mlcommons.org/croissant/1.1"
@@ -74,7 +74,7 @@ def describe_data_set(
     root
         The root over its documents, which `climb audit prove` proves with.
     """
-    parts = sorted(file for file in corpus.manifest["files"] if file.startswith("part-"))
+    parts = part_names(corpus.manifest["files"])
     files = [_describe_file(name, corpus.manifest["files"][name]) for name in parts]
     made = {
         "@type": "prov:Activity",

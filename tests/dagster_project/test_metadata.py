@@ -11,10 +11,11 @@ from dagster import JsonMetadataValue, TableMetadataValue
 from climb_assets.config_file import load_config
 from climb_assets.graph.assets import SPECS
 from climb_assets.graph.materializer import Materializer
+from climb_assets.mixture.corpus_writer import part_names
 from climb_assets.rounding import round_numbers
 from climb_assets.tables import count_rows
 from dagster_project.checks import CHECKS
-from dagster_project.metadata import MAIN_TABLE, describe
+from dagster_project.metadata import MAIN_TABLE, describe, main_table
 from dagster_project.metadata_tables import sentence_metadata
 from dagster_project.partitions import asset_options
 
@@ -57,17 +58,17 @@ def test_every_page_begins_with_a_sentence_and_most_with_a_picture_that_is_shown
 
 def test_the_columns_of_a_page_are_those_of_the_file_each_with_what_it_means(climb: Materializer) -> None:
     shown = pages(climb)
-    for asset, file in MAIN_TABLE.items():
+    for asset in (*MAIN_TABLE, "mixed_corpus"):
         artifact = climb.get(asset, next(iter(climb.store.partitions(asset)), None))
         table = shown[asset]["dagster/column_schema"].schema
         told = [(column.name, column.type, column.constraints.nullable) for column in table.columns]
-        schema = pq.read_schema(artifact.file(file))
+        schema = pq.read_schema(artifact.file(main_table(artifact)))
         assert told == [(field.name, str(field.type), field.nullable) for field in schema], asset
         assert all(column.description for column in table.columns), asset
     with_tables = {asset for asset in shown if any(isinstance(v, TableMetadataValue) for v in shown[asset].values())}
-    assert with_tables <= set(MAIN_TABLE)
+    assert with_tables <= {*MAIN_TABLE, "mixed_corpus"}
     artifact = climb.get("mixed_corpus", next(iter(climb.store.partitions("mixed_corpus"))))
-    rows = [count_rows(artifact.file(name)) for name in artifact.manifest["files"] if name.startswith("part-")]
+    rows = [count_rows(artifact.file(name)) for name in part_names(artifact.manifest["files"])]
     assert shown["mixed_corpus"]["dagster/partition_row_count"].value == sum(rows)
 
 

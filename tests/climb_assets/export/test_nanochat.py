@@ -54,6 +54,14 @@ def test_each_of_eight_processes_has_something_to_read(data: DataSet, tmp_path: 
         assert sorted(text for texts in read for text in texts) == sorted(alone)
 
 
+def test_more_shards_than_its_names_number_are_refused(data: DataSet, tmp_path: Path, monkeypatch) -> None:
+    """The hundred-thousandth would stand before others by name, so that another shard was taken for validation."""
+    monkeypatch.setattr(nanochat, "SHARD_CHARACTERS", 40_000)
+    monkeypatch.setattr(nanochat, "MOST_SHARDS", 2)
+    with pytest.raises(ComputeError, match=r"more than the 2 shards .* lower mixture\.tokens, or export with --format"):
+        export_data_set(data, "nanochat", tmp_path / "out")
+
+
 def test_a_data_set_of_one_document_has_none_to_hold_out(data: DataSet, tmp_path: Path) -> None:
     first = read_table(data.parts[0]).slice(0, 1)
     write_table(tmp_path / "part-00000.parquet", first)

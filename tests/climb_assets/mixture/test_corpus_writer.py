@@ -6,8 +6,9 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 
+from climb_assets import numbered_names
 from climb_assets.errors import ComputeError
-from climb_assets.mixture.corpus_writer import write_mixed_corpus, write_realised
+from climb_assets.mixture.corpus_writer import part_names, write_mixed_corpus, write_realised
 from climb_assets.mixture.pool import open_pool
 from climb_assets.mixture.realisation import realise
 from climb_assets.simplex.mixtures import normalise
@@ -75,6 +76,23 @@ def test_files_have_about_the_asked_number_of_rows(written):
     sizes = [read_table(part).num_rows for part in parts]
     assert len(sizes) == 2 ** int(np.ceil(np.log2(sum(sizes) / 100)))
     assert min(sizes) > 20 and max(sizes) <= 130
+
+
+def test_more_files_have_longer_numbers_so_that_their_names_keep_the_order(written, tmp_path, monkeypatch):
+    """Whoever reads the folder takes the files by name, as DuckDB and loaders of data do."""
+    corpus, out, *_ = written
+    monkeypatch.setattr(numbered_names, "LEAST_DIGITS", 1)  # instead of 100,001 files
+    many = tmp_path / "many"
+    many.mkdir()
+    write_mixed_corpus(out / "sample.parquet", corpus.shards, NAMES, many, 30, 5)
+    names = sorted(part.name for part in many.glob("part-*.parquet"))
+    assert len(names) > 10 and names[0] == "part-00.parquet" and part_names(reversed(names)) == names
+    assert rows_of(many) == rows_of(out)
+
+
+def test_files_of_earlier_versions_keep_their_order_though_their_numbers_differ_in_length():
+    files = ["realised.parquet", "part-100000.parquet", "part-99999.parquet", "part-10001.parquet"]
+    assert part_names(files) == ["part-10001.parquet", "part-99999.parquet", "part-100000.parquet"]
 
 
 def test_a_document_that_stays_stays_where_it_was(written, tmp_path):
