@@ -91,7 +91,7 @@ def hand_out(
                     progress(done, total)
                 yield ended.popleft()
             for worker in workers.wait(busy) if busy or waiting else ():
-                number, unit = busy.pop(worker)
+                number, unit = busy[worker]
                 tries[number] += 1
                 try:
                     ended.append((unit, worker.answer()))
@@ -101,6 +101,7 @@ def hand_out(
                     elif failure is None:
                         failure = _explain(error, unit.name, tries[number])
                         waiting.clear()
+                del busy[worker]  # only now: whatever else is raised on the way, such as by Ctrl-C, ends it below
                 workers.give_back(worker)
     finally:
         for worker in busy:

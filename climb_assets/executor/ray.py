@@ -280,8 +280,7 @@ class _RayWorkers(Workers[RayWorker]):
             self._called.append(self._find())
 
     def _hear(self, worker: RayWorker) -> None:
-        """Take a worker that was called among the free ones, if it is up."""
-        self._called.remove(worker)
+        """Take a worker that was called among the free ones, if it is up; whose answer is not heard stays called."""
         try:
             worker.answer()
         except WorkerDied as error:
@@ -289,6 +288,7 @@ class _RayWorkers(Workers[RayWorker]):
         else:
             self._free.append(worker)
             self._lost.clear()
+        self._called.remove(worker)
 
     def _find(self) -> RayWorker:
         """Return an idle worker that was called, or a new one in place of those of another kind.

@@ -14,7 +14,7 @@ from climb_assets.errors import ClimbError, ComputeError, ConfigError, CorruptAr
 from climb_assets.executor.executor import Executor, UnitError
 from climb_assets.store.local import LocalStore
 from tests.climb_assets.executor.backends import BACKENDS, SMALL, end_workers, gone, two_workers, wait_until
-from tests.climb_assets.executor.units import Commit, Echo, Fail, LeaselessStore, Mark, Stumble, Unpicklable
+from tests.climb_assets.executor.units import Commit, Echo, Fail, Interrupt, LeaselessStore, Mark, Stumble, Unpicklable
 
 
 @pytest.fixture(scope="module", params=BACKENDS)
@@ -134,6 +134,15 @@ def test_closing_ends_what_is_at_work_and_begins_nothing(executor: Executor, bac
     begun = len(list(tmp_path.iterdir()))
     time.sleep(0.3)
     assert len(list(tmp_path.iterdir())) == begun
+    assert [value for _, (value, _) in executor.map([Echo(1)], SMALL)] == [1]
+
+
+def test_whose_answer_is_interrupted_is_ended_and_not_lost(executor: Executor, tmp_path: Path) -> None:
+    """What it would say next belongs to no unit, and a worker that nobody knows of keeps its memory or its GPU."""
+    with pytest.raises(KeyboardInterrupt) as caught:
+        list(executor.map([Interrupt(tmp_path)], SMALL))
+    wait_until(lambda: gone(int((tmp_path / "process").read_text())), 10)
+    del caught  # whoever keeps the error, such as a log or a debugger, keeps what its frames hold until here
     assert [value for _, (value, _) in executor.map([Echo(1)], SMALL)] == [1]
 
 

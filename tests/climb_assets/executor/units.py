@@ -69,6 +69,29 @@ class Unpicklable:
         return lambda: None
 
 
+class _Interrupting:
+    """A value that whoever reads it is interrupted by, as by Ctrl-C at that moment."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _interrupt, ()
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+@dataclass(frozen=True)
+class Interrupt:
+    """Interrupt who waits for the answer while it is read; leave the process in a file."""
+
+    folder: Path
+    name: str = "interrupting"
+
+    def run(self) -> Any:
+        write_atomically(self.folder / "process", str(os.getpid()).encode())
+        return _Interrupting()
+
+
 @dataclass(frozen=True)
 class Stumble:
     """Die, or raise an error, the first `times` times; leave a mark in `folder` each time."""
