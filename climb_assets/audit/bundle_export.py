@@ -25,8 +25,9 @@ from climb_assets.environment import is_installed
 from climb_assets.errors import ConfigError
 from climb_assets.export.folder import CHECKSUMS, IDENTITY, write_checksums
 from climb_assets.store.artifacts import Artifact, canonical_json
-from climb_assets.store.files import atomic_folder, make_folder, remove_unfinished
+from climb_assets.store.files import atomic_folder
 from climb_assets.store.ledger.chain import Head
+from climb_assets.store.locks import write_alone
 from climb_assets.store.store import Store
 from climb_assets.tables import read_table
 
@@ -89,17 +90,21 @@ def export_bundle(bundle: Artifact, folder: Path, owners: Sequence[str] = ()) ->
         A library is missing, or the folder holds something that is no bundle.
     """
     require_libraries()
-    place = folder.absolute()  # "." has no name beside which anything can be written
+    place = folder.absolute()
+    with write_alone(place):
+        _replace(bundle, place, owners)
+    return folder
+
+
+def _replace(bundle: Artifact, place: Path, owners: Sequence[str]) -> None:
+    """Write a bundle in the place of one that lies there."""
     is_bundle = (place / CHECKSUMS).is_file() and (place / LINEAGE).is_file() and not (place / IDENTITY).exists()
     if place.exists() and (not place.is_dir() or (any(place.iterdir()) and not is_bundle)):
-        raise ConfigError(f"{folder} is not an audit bundle; move it away")
-    make_folder(place.parent)
-    remove_unfinished(place)
+        raise ConfigError(f"{place} is not an audit bundle; move it away")
     with atomic_folder(place) as unfinished:
         _write_bundle(bundle, unfinished, owners)
         if place.exists():
             shutil.rmtree(place)
-    return folder
 
 
 def _write_bundle(bundle: Artifact, folder: Path, owners: Sequence[str]) -> None:

@@ -22,7 +22,8 @@ from climb_assets.corpus.raw_files import digest_files
 from climb_assets.environment import Backend
 from climb_assets.errors import ComputeError, ConfigError, CorruptArtifact
 from climb_assets.store.artifacts import checksum_of, sha256_file
-from climb_assets.store.files import atomic_folder, give_usual_mode, make_folder, remove_unfinished
+from climb_assets.store.files import atomic_folder, give_usual_mode
+from climb_assets.store.locks import write_alone
 
 FORMAT: Final = 1  # of the folder; another one where a reader of this would give other labels
 WITH_CELLS: Final = 2
@@ -135,27 +136,37 @@ def write_taxonomy(
     Raises
     ------
     ComputeError
-        The folder is not empty, or files that are copied change meanwhile.
+        The folder is not empty or is being written, or files that are copied change meanwhile.
     """
+    out = out.absolute()
+    with write_alone(out):
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise ComputeError(f"{out} is not an empty folder; name another or empty it")
+        with atomic_folder(out) as unfinished:
+            _fill(unfinished, facts, centroids, encoder, scorer or {})
+
+
+def _fill(
+    folder: Path,
+    facts: TaxonomyFacts,
+    centroids: Mapping[str, NDArray[np.float32]],
+    encoder: Path | None,
+    scorer: Mapping[str, Path],
+) -> None:
+    """Write all files of a taxonomy into an empty folder; see `write_taxonomy`."""
     from safetensors.numpy import save_file
 
-    out = out.absolute()  # "." has no name beside which anything can be written
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ComputeError(f"{out} is not an empty folder; name another or empty it")
-    make_folder(out.parent)
-    remove_unfinished(out)
-    with atomic_folder(out) as unfinished:
-        if encoder is not None:
-            facts = _copy_encoder(facts, encoder, unfinished / ENCODER)
-        save_file({name: np.ascontiguousarray(array) for name, array in centroids.items()}, unfinished / CENTROIDS)
-        for name, path in (scorer or {}).items():
-            shutil.copyfile(path, unfinished / name)
-            if facts.cells is None or sha256_file(unfinished / name) != facts.cells.files[name]:
-                raise ComputeError(f"{path} changed while it was being copied; export again when nothing writes to it")
-        give_usual_mode(unfinished)
-        record = facts.as_record() | {"files": {CENTROIDS: sha256_file(unfinished / CENTROIDS)}}
-        text = json.dumps(record | {"checksum": checksum_of(record)}, indent=1, ensure_ascii=False, allow_nan=False)
-        (unfinished / FACTS).write_text(text + "\n", encoding="utf-8")
+    if encoder is not None:
+        facts = _copy_encoder(facts, encoder, folder / ENCODER)
+    save_file({name: np.ascontiguousarray(array) for name, array in centroids.items()}, folder / CENTROIDS)
+    for name, path in scorer.items():
+        shutil.copyfile(path, folder / name)
+        if facts.cells is None or sha256_file(folder / name) != facts.cells.files[name]:
+            raise ComputeError(f"{path} changed while it was being copied; export again when nothing writes to it")
+    give_usual_mode(folder)
+    record = facts.as_record() | {"files": {CENTROIDS: sha256_file(folder / CENTROIDS)}}
+    text = json.dumps(record | {"checksum": checksum_of(record)}, indent=1, ensure_ascii=False, allow_nan=False)
+    (folder / FACTS).write_text(text + "\n", encoding="utf-8")
 
 
 def _copy_encoder(facts: TaxonomyFacts, encoder: Path, out: Path) -> TaxonomyFacts:

