@@ -12,7 +12,10 @@ FOLDER = "file"
 
 def _checked(address: str) -> str:
     """Return an address if it names a bucket or a folder and nothing else: no key, no option, no port."""
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # whose text may repeat a key
+        raise ValueError("a bucket's name has letters, digits, dots and hyphens, such as s3://bucket/climb") from None
     if parts.scheme == FOLDER:
         if parts.netloc or not parts.path.startswith("/"):
             raise ValueError("a folder's address has three slashes and its whole path, such as file:///mnt/shared/lake")
@@ -21,7 +24,8 @@ def _checked(address: str) -> str:
             "give the address of a bucket and a prefix in it, such as s3://bucket/climb, gs://bucket/climb or "
             "az://account/container/climb, or of a folder, such as file:///mnt/shared/lake"
         )
-    if parts.query or parts.fragment or parts.password or (parts.username and not parts.scheme.startswith("abfs")):
+    keys = parts.password or (parts.username and not parts.scheme.startswith("abfs"))
+    if keys or parts.query or parts.fragment or ":" in parts.netloc.rpartition("@")[2]:
         raise ValueError("an address holds no credentials and no options; give them in the environment (README.md)")
     return address.rstrip("/")
 

@@ -204,10 +204,12 @@ def sql(query: str, as_json: bool) -> None:
 @click.option("--token", "make_token", is_flag=True, help="Let in only who has the printed token, or $CLIMB_UI_TOKEN.")
 def ui(port: int, read_only: bool, hosts: tuple[str, ...], make_token: bool) -> None:
     """Serve Dagster's web UI and daemon on loopback, until interrupted."""
+    from dagster_project.failure_webhook import webhook_address
     from dagster_project.server import ADDRESS, become_server, prepare_lake, require_free, workspace_of
     from dagster_project.ui_token import address_to_open, choose_token
 
     token = choose_token(make=make_token)
+    webhook_address()  # or the server would say below a traceback what is wrong with it
     require_free(port)
     config = _load()
     address = address_to_open(f"http://{ADDRESS}:{port}", token)

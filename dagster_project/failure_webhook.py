@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import dagster as dg
 
-from climb_assets.errors import TransientError
+from climb_assets.errors import ConfigError, TransientError
 
 VARIABLE = "CLIMB_FAILURE_WEBHOOK"
 SECONDS = 10  # for one attempt; a sensor has 60
@@ -24,8 +24,14 @@ PAUSES = (1, 3)  # seconds between attempts
 
 
 def failure_sensor() -> dg.SensorDefinition:
-    """Return the sensor of failed runs: on where the variable is set when the code is loaded, else off."""
-    running = dg.DefaultSensorStatus.RUNNING if os.environ.get(VARIABLE) else dg.DefaultSensorStatus.STOPPED
+    """Return the sensor of failed runs: on where the variable is set when the code is loaded, else off.
+
+    Raises
+    ------
+    ConfigError
+        As `webhook_address`.
+    """
+    running = dg.DefaultSensorStatus.RUNNING if webhook_address() else dg.DefaultSensorStatus.STOPPED
 
     @dg.run_failure_sensor(
         name="failure_webhook",
@@ -33,13 +39,37 @@ def failure_sensor() -> dg.SensorDefinition:
         default_status=running,
     )
     def failure_webhook(context: dg.RunFailureSensorContext) -> dg.SkipReason | None:
-        address = os.environ.get(VARIABLE)
-        if not address:
+        address = webhook_address()
+        if address is None:
             return dg.SkipReason(f"{VARIABLE} is not set")
         post(address, describe_failure(context))
         return None
 
     return failure_webhook
+
+
+def webhook_address() -> str | None:
+    """Return the address that the variable holds; None where it is not set.
+
+    Raises
+    ------
+    ConfigError
+        Nothing can be posted to it; says so without repeating it.
+    """
+    address = os.environ.get(VARIABLE)
+    if not address:
+        return None
+    try:
+        target = urlsplit(address)
+        usable = target.scheme in ("http", "https") and (target.hostname or "").encode("idna") and target.port != 0
+    except ValueError:  # brackets that are no IPv6 address, a port that is no number, a name that no host can have
+        usable = False
+    if not usable or not address.isascii() or not address.isprintable() or " " in address:
+        raise ConfigError(
+            f"{VARIABLE} is no http or https address that messages can be posted to; correct it in the environment, "
+            "with blanks and letters beyond ASCII quoted (%20), or unset it"
+        )
+    return address
 
 
 def describe_failure(context: dg.RunFailureSensorContext) -> dict[str, Any]:
@@ -72,14 +102,16 @@ def _root(error: Any) -> Any:
 def post(address: str, message: dict[str, Any]) -> None:
     """Send a message as JSON, three times at most.
 
+    Parameters
+    ----------
+    address
+        As `webhook_address` returns it.
+
     Raises
     ------
     TransientError
         If it was not taken; says why without saying where to.
     """
-    target = urlsplit(address)
-    if target.scheme not in ("http", "https") or not target.hostname:
-        raise TransientError(f"{VARIABLE} is no http or https address; the failure of {message['run_id']} is not told")
     request = urllib.request.Request(address, json.dumps(message).encode(), {"Content-Type": "application/json"})
     for pause in (*PAUSES, None):
         try:

@@ -34,13 +34,20 @@ class OwnPagesOnly:
         """Pass a request on or refuse it."""
         if scope["type"] in ("http", "websocket"):
             headers = Headers(scope=scope)
-            origin = headers.get("origin")
-            foreign = origin is not None and urlsplit(origin).netloc != headers.get("host")
-            if foreign or _queries_by_get(scope):
+            if _is_foreign(headers) or _queries_by_get(scope):
                 refusal = PlainTextResponse("only this server's own pages may ask for that", status_code=403)
                 await refusal(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+
+def _is_foreign(headers: Headers) -> bool:
+    """Return whether a page of another origin asks, or one of an origin that is no address."""
+    origin = headers.get("origin")
+    try:
+        return origin is not None and urlsplit(origin).netloc != headers.get("host")
+    except ValueError:
+        return True
 
 
 def _queries_by_get(scope: Scope) -> bool:

@@ -50,12 +50,26 @@ def test_a_folder_has_its_whole_path(tmp_path: Path, address: str) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["s3://name:key@bucket/x", "s3://name@bucket/x", "az://a/c?sig=abc", "abfss://c:key@a.net/x", "gs://b/x#y"],
+    [
+        "s3://name:key@bucket/x",
+        "s3://name@bucket/x",
+        "az://a/c?sig=abc",
+        "abfss://c:key@a.net/x",
+        "gs://b/x#y",
+        "s3://b:9000/x",
+    ],
 )
 def test_credentials_and_options_are_refused_and_not_repeated(tmp_path: Path, address: str) -> None:
     with pytest.raises(ConfigError, match="store: an address holds no credentials and no options") as caught:
         address_of(tmp_path, address)
     assert "key" not in str(caught.value).partition("store:")[2] and "abc" not in str(caught.value)
+
+
+@pytest.mark.parametrize("address", ["s3://[key/x", "s3://name:key@buck\u2100et/x"])
+def test_what_python_takes_for_no_address_is_refused_in_our_words(tmp_path: Path, address: str) -> None:
+    with pytest.raises(ConfigError, match="store: a bucket's name has letters, digits, dots and hyphens") as caught:
+        address_of(tmp_path, address)
+    assert "key" not in str(caught.value).partition("store:")[2]
 
 
 def raw_of(folder: Path, raw: object, store: str | None = None) -> Path | str:

@@ -284,12 +284,16 @@ def test_nothing_that_a_search_leaves_is_open_to_others_where_it_is_private(fres
         assert "chmod" not in climb(fresh_project, "plan").stderr
 
 
-def test_a_port_that_is_taken_is_said_before_anything_is_started(fresh_project: Path) -> None:
+def test_what_the_server_cannot_use_is_said_before_anything_is_started(
+    fresh_project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         result = climb(fresh_project, "ui", "--port", str(other.getsockname()[1]))
     refused(result, "something listens on port .* already")
+    monkeypatch.setenv("CLIMB_FAILURE_WEBHOOK", "https://[chat.example/hook")
+    refused(climb(fresh_project, "ui"), "CLIMB_FAILURE_WEBHOOK is no http or https address")
     assert not (fresh_project / "data_lake" / "dagster_home").exists()
 
 

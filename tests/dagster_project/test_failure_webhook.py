@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from climb_assets.errors import CorpusError, TransientError
+from climb_assets.errors import ConfigError, CorpusError, TransientError
 from dagster_project import failure_webhook
 from dagster_project.failure_webhook import VARIABLE, failure_sensor, post
 from dagster_project.retries import failing_plainly
@@ -132,10 +132,6 @@ def test_a_receiver_that_refuses_is_an_error_without_its_address(receiver: Recei
     "address",
     [
         f"http://127.0.0.1:9/{SECRET}",  # nobody listens
-        f"http://127.0.0.1:9/a b{SECRET}",
-        f"file:///etc/{SECRET}",
-        SECRET,
-        f"http:///{SECRET}",
     ],
 )
 def test_an_address_that_cannot_be_reached_is_never_repeated(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,6 +139,31 @@ def test_an_address_that_cannot_be_reached_is_never_repeated(address: str, monke
     with pytest.raises(TransientError, match=VARIABLE) as caught:
         post(address, {"run_id": "one"})
     assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"http://127.0.0.1:9/a b{SECRET}",
+        f"file:///etc/{SECRET}",
+        SECRET,
+        f"http:///{SECRET}",
+        f"http://[{SECRET}/",
+        f"http://[::1/{SECRET}",
+        f"https://host:{SECRET}/",
+        f"https://host:99999/{SECRET}",
+        f"https://a..b/{SECRET}",
+        f"https://ho\u2100st/{SECRET}",  # urlsplit repeats it in its error
+        f"https://host/\u00fc{SECRET}",
+        f"https://host/\n{SECRET}",
+    ],
+)
+def test_an_odd_address_is_refused_when_the_code_is_loaded(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not by the first run that fails, of which then nobody would be told."""
+    monkeypatch.setenv(VARIABLE, address)
+    with pytest.raises(ConfigError, match=f"{VARIABLE} is no http or https address .*; correct it") as caught:
+        failure_sensor()
+    assert SECRET not in "".join(traceback.format_exception(caught.value, chain=False))
 
 
 def test_it_is_on_only_where_an_address_is_given(monkeypatch: pytest.MonkeyPatch) -> None:

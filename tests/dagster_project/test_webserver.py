@@ -44,7 +44,9 @@ def test_other_names_are_refused(client: TestClient, host: str) -> None:
     assert client.post("/graphql", headers={"host": host}).status_code == 400
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "http://127.0.0.1:8080", "https://localhost:3000", "null"])
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "http://127.0.0.1:8080", "https://localhost:3000", "null", "http://[evil"]
+)
 def test_pages_of_others_are_refused(client: TestClient, origin: str) -> None:
     assert client.post("/graphql", headers={"origin": origin}).status_code == 403
     with (
