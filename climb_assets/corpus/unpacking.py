@@ -19,6 +19,7 @@ from climb_assets.corpus.records import BrokenFileError
 READ_BYTES = 2**20
 PACKED_BYTES = 1024  # at a time: they hold 32 MB at most (RFC 8878 3.1.1.2: an RLE block packs 128 kB into 4 bytes)
 XZ_MEMORY = 2**27  # what xz -9 needs to unpack, twice
+PADDED = frozenset([".gz", ".bz2", ".xz"])  # may have zeros after a member, as tapes and copies by the block leave them
 
 
 class _Frame(Protocol):
@@ -48,7 +49,7 @@ def read_plain(stream: BinaryIO) -> Iterator[bytes]:
 
 
 def read_packed(stream: BinaryIO, packing: str, settings: Corpus) -> Iterator[bytes]:
-    """Yield the content of concatenated members, frames or streams.
+    """Yield the content of concatenated members, frames or streams; zeros between and after them count for nothing.
 
     Parameters
     ----------
@@ -64,12 +65,13 @@ def read_packed(stream: BinaryIO, packing: str, settings: Corpus) -> Iterator[by
     """
     allowed = os.fstat(stream.fileno()).st_size * settings.max_expansion
     frame: _Frame | None = None
+    begun = False  # zeros alone are a file that was never filled, and no padding
     while packed := stream.read(PACKED_BYTES):
         while packed:
             if frame is None:
-                if packing == ".xz" and not (packed := packed.lstrip(b"\0")):  # padding between streams
+                if begun and packing in PADDED and not (packed := packed.lstrip(b"\0")):
                     break
-                frame = PACKINGS[packing](settings)
+                frame, begun = PACKINGS[packing](settings), True
             for chunk in _decompress(frame, packed):
                 allowed -= len(chunk)
                 if allowed < 0:

@@ -165,9 +165,29 @@ def test_a_long_window_is_read_unless_it_is_forbidden(tmp_path: Path) -> None:
     assert isinstance(fault, Fault) and "corpus.max_window_bytes" in fault.detail
 
 
-def test_xz_may_be_padded_between_streams(tmp_path: Path) -> None:
-    content = lzma.compress(b'{"text": "a"}\n') + b"\0" * 8 + lzma.compress(b'{"text": "b"}') + b"\0" * 4
-    assert outcome(read(tmp_path / "a.jsonl.xz", content)) == [(1, "a"), (2, "b")]
+@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz"])
+def test_zeros_between_and_after_members_count_for_nothing(tmp_path: Path, suffix: str) -> None:
+    """Tapes and copies by the block leave them, and gzip and its like take such files."""
+    first, second = PACKS[suffix](b'{"text": "a"}\n'), PACKS[suffix](b'{"text": "b"}')
+    for between, after in ((8, 4), (0, 10_240 - len(first + second)), (4096 - len(first), 4096 - len(second))):
+        content = first + b"\0" * between + second + b"\0" * after
+        assert outcome(read(tmp_path / f"a.jsonl{suffix}", content)) == [(1, "a"), (2, "b")]
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz"])
+def test_zeros_in_the_place_of_a_member_are_no_padding(tmp_path: Path, suffix: str) -> None:
+    content = PACKS[suffix](b'{"text": "a"}\n' + os.urandom(9000).hex().encode())
+    for half in (content[: len(content) // 2], content[:-6]):
+        assert outcome(read(tmp_path / f"a.jsonl{suffix}", half))[-1] == (-1, "truncated")
+        filled = outcome(read(tmp_path / f"a.jsonl{suffix}", half + b"\0" * 4096))[-1]
+        assert filled in [(-1, "corrupt"), (-1, "truncated")]  # zeros may be codes
+    assert outcome(read(tmp_path / f"a.jsonl{suffix}", b"\0" * 4096)) == [(-1, "corrupt")]
+    assert outcome(read(tmp_path / f"a.jsonl{suffix}", content + b"\0" * 512 + b"garbage" * 9))[-1] == (-1, "corrupt")
+
+
+def test_zeros_after_a_frame_of_zstd_are_refused_as_zstd_does(tmp_path: Path) -> None:
+    content = zstandard.compress(b'{"text": "a"}\n') + b"\0" * 512
+    assert outcome(read(tmp_path / "a.jsonl.zst", content)) == [(1, "a"), (-1, "corrupt")]
 
 
 def test_json_that_is_not_lines_is_told_once(tmp_path: Path) -> None:
