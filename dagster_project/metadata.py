@@ -227,7 +227,8 @@ def _show_fidelity(climb: Materializer, artifact: Artifact) -> Shown:
 def _setting(row: Mapping[str, Any] | None) -> str | None:
     if row is None:
         return None
-    return f"{row['setting']}, {in_words(row['mixtures'], row['spearman'], row['low'], row['high'])}"
+    rank = in_words(row["mixtures"], row["spearman"], row["low"], row["high"])
+    return f"{row['setting']} after {row['tokens']:,} tokens, {rank}"
 
 
 def _show_answer(climb: Materializer, artifact: Artifact) -> Shown:

@@ -99,9 +99,8 @@ class History:
         all_of: dict[str, list[int]] = {}
         for row, mixture in enumerate(weights):
             all_of.setdefault(mixture_key(mixture), []).append(row)
-        rows_of = {
-            key: [row for row in rows if doubt[row] <= doubt[rows].min() + AS_SURE] for key, rows in all_of.items()
-        }
+        most = {key: doubt[rows].min() + AS_SURE for key, rows in all_of.items()}
+        rows_of = {key: [row for row in rows if doubt[row] <= most[key]] for key, rows in all_of.items()}
         first = [rows[0] for rows in rows_of.values()]
         return cls(
             tuple(rows_of),
@@ -157,7 +156,8 @@ class History:
 
     def followed_by(self, other: "History") -> "History":
         """Return the rows of this history and then those of another; a mixture that both have is this one's."""
-        new = np.array([key not in set(self.keys) for key in other.keys], dtype=np.bool_)
+        known = set(self.keys)
+        new = np.array([key not in known for key in other.keys], dtype=np.bool_)
         return History(
             (*self.keys, *(key for key, keep in zip(other.keys, new, strict=True) if keep)),
             np.concatenate([self.iteration, other.iteration[new]]),

@@ -175,20 +175,21 @@ def of_setting(rows: Sequence[Agreement], setting: str) -> dict[str, Agreement]:
 def answer(rows: Sequence[Agreement], wanted: float) -> dict[str, dict[str, Any]]:
     """Return for each objective the cheapest setting whose rank correlation reaches `wanted`, and the best one seen.
 
-    Of many settings that are tried on few mixtures one may reach it by chance: the interval says how easily.
+    A setting counts by what it comes to at its end, the best one by any of its snapshots. Of many settings that are
+    tried on few mixtures one may reach it by chance: the interval says how easily.
     """
-    known: dict[str, list[Agreement]] = {}
+    rows_of: dict[str, list[Agreement]] = {}
     for row in rows:
         if row.kind == "objective":
-            known.setdefault(row.measure, []).extend([row] if row.spearman is not None else [])
+            rows_of.setdefault(row.measure, []).append(row)
     answers = {}
-    for name, found in sorted(known.items()):
+    for name, of_objective in sorted(rows_of.items()):
         # A snapshot tells how the correlation grows; a run of that many tokens would have decayed its learning rate.
-        ends = {row.setting: max(other.tokens for other in found if other.setting == row.setting) for row in found}
-        whole = [row for row in found if row.tokens == ends[row.setting]]
-        enough = [row for row in whole if row.spearman is not None and row.spearman >= wanted]
+        ends = {row.setting: row.tokens for row in sorted(of_objective, key=lambda row: row.tokens)}
+        known = [(row.spearman, row) for row in of_objective if row.spearman is not None]
+        enough = [row for spearman, row in known if row.tokens == ends[row.setting] and spearman >= wanted]
         cheapest = min(enough, key=lambda row: row.compute, default=None)
-        best = max(found, key=lambda row: (row.spearman or 0.0, -row.compute), default=None)
+        _, best = max(known, key=lambda found: (found[0], -found[1].compute), default=(None, None))
         answers[name] = {
             "wanted": wanted,
             "reached": asdict(cheapest) if cheapest else None,

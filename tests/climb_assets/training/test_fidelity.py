@@ -125,6 +125,15 @@ def test_the_answer_is_the_cheapest_that_is_good_enough_and_the_best_otherwise()
     assert (found["best"]["setting"], found["best"]["tokens"], found["wanted"]) == ("small", 100, 0.9)
 
 
+def test_a_setting_whose_end_is_not_known_is_no_answer_by_a_snapshot():
+    """Its models diverged at the end; a run as long as the snapshot would have decayed its learning rate."""
+    target, small = trained("small", 10, 0.0)
+    small.losses[200]["piqa"][:] = np.nan
+    found = answer(compare_ranks([small], target, OBJECTIVES, FIDELITY, 1), 0.9)["general"]
+    assert found["reached"] is None
+    assert (found["best"]["setting"], found["best"]["tokens"]) == ("small", 100)
+
+
 def test_what_is_not_known_is_said():
     assert in_words(6, 0.518, -0.1, 0.9) == "0.52 (-0.10 .. 0.90), 6 mixtures"
     assert in_words(2, None, None, None) == "not known, 2 mixtures"
