@@ -148,9 +148,10 @@ def register_shards(instance: dg.DagsterInstance, materializer: Materializer) ->
 def _being_made(instance: dg.DagsterInstance, keys: Sequence[str]) -> set[str]:
     """Return those of the shard partitions that runs which have not ended make, or are to make."""
     found: set[str] = set()
+    place_of = {key: place for place, key in enumerate(keys)}
     for run in instance.get_runs(filters=dg.RunsFilter(statuses=[*UNFINISHED, dg.DagsterRunStatus.QUEUED])):
         named = [run.tags.get(tag) for tag in (PARTITION, RANGE_START, RANGE_END)]
-        places = [keys.index(key) for key in named if key in keys]
+        places = [place_of[key] for key in named if key in place_of]
         found |= set(keys[min(places) : max(places) + 1]) if places else set()
     return found
 

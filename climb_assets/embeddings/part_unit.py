@@ -82,8 +82,8 @@ def parts_to_embed(climb: Materializer, shards: Sequence[str], workers: int) -> 
     missing = [shard for shard, order in orders.items() if climb.store.find(*_place(order)) is None]
     documents = {shard: climb.get("corpus_shards", shard) for shard in missing}
     counts = {shard: int(artifact.summary["documents"]) for shard, artifact in documents.items()}
-    units = []
-    for shard in (shard for shard in missing if counts[shard] * workers > sum(counts.values())):
+    total, units = sum(counts.values()), []
+    for shard in (shard for shard in missing if counts[shard] * workers > total):
         order, find = orders[shard], find_embedded(climb, orders[shard])
         path = documents[shard].file("documents.parquet")
         parts = [part for part in locate_parts(path, climb.config.corpus.part_documents) if find(part[0]) is None]
