@@ -15,7 +15,11 @@ class ClimbError(Exception):
 
 
 class ConfigError(ClimbError):
-    """The configuration is wrong: an unknown key, a value out of range, a file that is not there."""
+    """The configuration is wrong: an unknown key, a value out of range, a file or a package that is not there."""
+
+
+class ArgumentError(ClimbError):
+    """What a command was given is wrong: an option, a query, a table, a folder that is not what it is to be."""
 
 
 class CorpusError(ClimbError):

@@ -16,7 +16,7 @@ from typing import Literal
 import dagster as dg
 import yaml
 
-from climb_assets.errors import ConfigError
+from climb_assets.errors import ConfigError, DeviceFault
 from climb_assets.store.files import atomic_file, make_folder, remove_unfinished, scratch_folder
 
 State = Literal["whole", "without data", "of several versions"]  # the last two are put right
@@ -74,7 +74,7 @@ def heal_databases(home: Path, template: Path) -> list[str]:
 
     Raises
     ------
-    ConfigError
+    DeviceFault
         One is no database at all, and nobody knows what it held.
     """
     if not _keeps_databases(home):
@@ -108,7 +108,7 @@ def _look_at(home: Path, name: str) -> State:
     except sqlite3.OperationalError:  # locked, or the disk: not for us to mend
         raise
     except sqlite3.DatabaseError as error:
-        raise ConfigError(
+        raise DeviceFault(
             f"{path} is no database ({error}); move the folder {path.parent} away and run again: Dagster's history is "
             "made anew, and what lies in the lake is reported to it"
         ) from None

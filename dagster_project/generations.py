@@ -7,7 +7,7 @@ artefacts of two generations; each of them is whole, and together they tell of n
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from climb_assets.errors import ClimbError, ConfigError
+from climb_assets.errors import ArgumentError, ClimbError
 from climb_assets.graph.estimates import Node
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import Plan, make_plan
@@ -66,10 +66,10 @@ def require_current(generations: Generations, nodes: Iterable[Node], *, stale_to
 
     Raises
     ------
-    ConfigError
+    ArgumentError
         They are not of the current graph, and the user did not ask for that.
     """
     complaint = generations.complaint(nodes)
     if complaint is not None and not stale_too:
-        raise ConfigError(f"{complaint}, run `climb up`, or give {STALE_OPTION} to take it as it is")
+        raise ArgumentError(f"{complaint}, run `climb up`, or give {STALE_OPTION} to take it as it is")
     return complaint

@@ -15,7 +15,7 @@ import dagster as dg
 
 from climb_assets.audit.differences.reconciliation import Difference, Record
 from climb_assets.audit.verification import History
-from climb_assets.errors import ClimbError, ConfigError
+from climb_assets.errors import ArgumentError, ClimbError
 from climb_assets.graph.assets import SPECS
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.spec import Spec, artefact_name
@@ -105,7 +105,7 @@ def _events(
 def _parse(text: object) -> Head | None:
     try:
         return Head.parse(str(text))
-    except ConfigError:
+    except ArgumentError:
         return None
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from tabulate import tabulate
 
 from climb_assets.config import Runtime
-from climb_assets.errors import ConfigError
+from climb_assets.errors import ArgumentError
 from climb_assets.graph.estimates import Cost, in_hours
 from climb_assets.graph.planner import Cause, Elsewhere, Plan, StaleItem
 
@@ -92,12 +92,12 @@ def require_consent(cost: Cost, runtime: Runtime, ask: Callable[[str], bool] | N
 
     Raises
     ------
-    ConfigError
+    ArgumentError
         There is nobody to ask, or the answer is no.
     """
     if not beyond_bounds(cost, runtime) or (ask is not None and ask(f"This takes {cost.in_words()}. Begin?")):
         return
-    raise ConfigError(
+    raise ArgumentError(
         f"nothing was begun: this takes {cost.in_words()}; give --yes to begin, or raise runtime.confirm_hours "
         f"({runtime.confirm_hours:g}) and runtime.confirm_gigabytes ({runtime.confirm_gigabytes:g})"
     )

@@ -18,7 +18,7 @@ from typing import NoReturn
 import click
 
 from climb_assets.config import Config
-from climb_assets.errors import ConfigError
+from climb_assets.errors import ArgumentError, ClimbError, TransientError
 from dagster_project.ui_token import TOKEN_VARIABLE
 from dagster_project.webserver import HOSTS_VARIABLE
 
@@ -62,11 +62,11 @@ def require_free(port: int) -> None:
 
     Raises
     ------
-    ConfigError
+    ArgumentError
         Something does.
     """
     if _is_taken(port):
-        raise ConfigError(
+        raise ArgumentError(
             f"something listens on port {port} already, perhaps another `climb ui`; give another by --port"
         )
 
@@ -116,7 +116,7 @@ def serve(workspace: Path, port: int, *, read_only: bool, hosts: Sequence[str] =
 
     Raises
     ------
-    ConfigError
+    TransientError
         One of the two ended by itself.
     """
     told = threading.Event()
@@ -136,7 +136,7 @@ def serve(workspace: Path, port: int, *, read_only: bool, hosts: Sequence[str] =
                 click.echo("The Dagster UI answers.")
             for name, child in children.items():
                 if child.poll() is not None:
-                    raise ConfigError(
+                    raise TransientError(
                         f"Dagster's {name} ended by itself (code {child.returncode}), as it says above; "
                         "if its port is taken, give another with --port"
                     )
@@ -194,7 +194,7 @@ def main(workspace: Path, port: int, read_only: bool, hosts: tuple[str, ...]) ->
     """Serve until told to end; `climb ui` has the words for people."""
     try:
         serve(workspace, port, read_only=read_only, hosts=hosts)
-    except ConfigError as error:
+    except ClimbError as error:
         click.echo(f"climb: {error}", err=True)
         sys.exit(2)
 

@@ -22,7 +22,7 @@ from climb_assets.audit.provenance import describe_provenance
 from climb_assets.audit.report.writer import FILE as REPORT
 from climb_assets.audit.report.writer import write_report
 from climb_assets.environment import is_installed
-from climb_assets.errors import ConfigError
+from climb_assets.errors import ArgumentError, ConfigError, CorruptArtifact
 from climb_assets.export.folder import CHECKSUMS, IDENTITY, write_checksums
 from climb_assets.store.artifacts import Artifact, canonical_json
 from climb_assets.store.files import atomic_folder
@@ -87,7 +87,9 @@ def export_bundle(bundle: Artifact, folder: Path, owners: Sequence[str] = ()) ->
     Raises
     ------
     ConfigError
-        A library is missing, or the folder holds something that is no bundle.
+        A library is missing.
+    ArgumentError
+        The folder holds something that is no bundle, or is being written.
     """
     require_libraries()
     place = folder.absolute()
@@ -100,7 +102,7 @@ def _replace(bundle: Artifact, place: Path, owners: Sequence[str]) -> None:
     """Write a bundle in the place of one that lies there."""
     is_bundle = (place / CHECKSUMS).is_file() and (place / LINEAGE).is_file() and not (place / IDENTITY).exists()
     if place.exists() and (not place.is_dir() or (any(place.iterdir()) and not is_bundle)):
-        raise ConfigError(f"{place} is not an audit bundle; move it away")
+        raise ArgumentError(f"{place} is not an audit bundle; move it away")
     with atomic_folder(place) as unfinished:
         _write_bundle(bundle, unfinished, owners)
         if place.exists():
@@ -181,7 +183,7 @@ def exported_bundles(folder: Path) -> dict[Path, list[tuple[str, str | None, str
 
     Raises
     ------
-    ConfigError
+    CorruptArtifact
         The lineage of one cannot be read.
     """
     named = {}
@@ -193,5 +195,5 @@ def exported_bundles(folder: Path) -> dict[Path, list[tuple[str, str | None, str
             nodes: Iterable[Mapping[str, Any]] = nodes_of(read_json(path))
             named[sums.parent] = [(str(node["asset"]), node["partition"], str(node["fingerprint"])) for node in nodes]
         except (OSError, ValueError, TypeError, LookupError, AttributeError):
-            raise ConfigError(f"{path} does not tell what this audit bundle rests on; move the bundle away") from None
+            raise CorruptArtifact(f"{path} does not tell what this audit bundle rests on; move it away") from None
     return named

@@ -21,7 +21,7 @@ from climb_assets.corpus.documents import make_document
 from climb_assets.corpus.raw_place import RawPlace
 from climb_assets.corpus.readers import read_records
 from climb_assets.corpus.records import Record
-from climb_assets.errors import ConfigError, CorpusError
+from climb_assets.errors import ArgumentError, CorpusError
 from climb_assets.graph.assets import SPEC
 from climb_assets.store.artifacts import sha256_text
 from climb_assets.store.ledger.chain import MADE
@@ -113,7 +113,7 @@ def trace_document(bundle: Path, document: str) -> DocumentTrace | None:
 
     Raises
     ------
-    ConfigError
+    ArgumentError
         The folder is no audit bundle, or one of an earlier version.
     """
     try:
@@ -144,7 +144,7 @@ def trace_document(bundle: Path, document: str) -> DocumentTrace | None:
             root=root,
         )
     except (OSError, LookupError, ValueError, TypeError):
-        raise ConfigError(f"{bundle} is no audit bundle of this version; write it anew with `climb audit`") from None
+        raise ArgumentError(f"{bundle} is no audit bundle of this version; write it anew with `climb audit`") from None
 
 
 def _list_proxies(bundle: Path, domain: int, selection: Mapping[str, Any]) -> Iterator[Proxy]:

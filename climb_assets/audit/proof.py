@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from climb_assets.audit.check_proof import check
 from climb_assets.audit.documents import DOCUMENTS, ROOT, SCHEMA, row_bytes
 from climb_assets.audit.merkle import hash_leaf, hash_run, path_within
-from climb_assets.errors import ConfigError, CorruptArtifact
+from climb_assets.errors import ArgumentError, CorruptArtifact
 from climb_assets.store.artifacts import canonical_json
 from climb_assets.tables import count_rows, read_span
 
@@ -35,7 +35,7 @@ def prove(bundle: Path, document: str) -> Proof:
 
     Raises
     ------
-    ConfigError
+    ArgumentError
         The folder is no audit bundle that has a root.
     CorruptArtifact
         Its table of documents is not the one that the root was made from.
@@ -67,7 +67,7 @@ def _read_root(bundle: Path) -> tuple[int, int, list[bytes], str]:
         told = json.loads((bundle / ROOT).read_text(encoding="utf-8"))
         return int(told["rows"]), int(told["run"]), [bytes.fromhex(run) for run in told["runs"]], str(told["root"])
     except (OSError, ValueError, LookupError, TypeError):
-        raise ConfigError(f"{bundle / ROOT} cannot be read; name the folder that `climb audit` wrote") from None
+        raise ArgumentError(f"{bundle / ROOT} cannot be read; name the folder that `climb audit` wrote") from None
 
 
 def _place_of(table: Path, document: str) -> int:

@@ -18,7 +18,7 @@ from climb_assets.clusters.taxonomy import LABELS, Taxonomy
 from climb_assets.corpus.normal_text import normalise
 from climb_assets.corpus.readers import read_records
 from climb_assets.corpus.records import WHOLE_FILE, Fault, printable_name
-from climb_assets.errors import ConfigError, CorpusError, TransientError
+from climb_assets.errors import ArgumentError, CorpusError, TransientError
 from climb_assets.store.files import atomic_file, make_folder
 from climb_assets.tables import write_table
 
@@ -141,7 +141,7 @@ def write_labels(batches: Iterable[pa.RecordBatch], out: Path) -> None:
 
     Raises
     ------
-    ConfigError
+    ArgumentError
         The name of the file ends with neither of `OUTPUTS`.
     """
     require_known_output(out)
@@ -157,4 +157,4 @@ def write_labels(batches: Iterable[pa.RecordBatch], out: Path) -> None:
 def require_known_output(out: Path) -> None:
     """Check that labels can be written into a file of this name; see `write_labels`."""
     if not out.name.endswith(OUTPUTS):
-        raise ConfigError(f"{out} is neither of {' and '.join(OUTPUTS)}; name the output file so")
+        raise ArgumentError(f"{out} is neither of {' and '.join(OUTPUTS)}; name the output file so")

@@ -31,7 +31,7 @@ from climb_assets.config_encoder import Encoder
 from climb_assets.corpus.normal_text import normalise
 from climb_assets.embeddings.encoder import load_encoder_once
 from climb_assets.environment import find_model
-from climb_assets.errors import ConfigError, CorruptArtifact
+from climb_assets.errors import ArgumentError, ConfigError, CorruptArtifact
 from climb_assets.graph.materializer import Materializer
 
 LABELS = pa.schema(
@@ -92,7 +92,7 @@ class Taxonomy:
 
         Raises
         ------
-        ConfigError
+        ArgumentError
             It is no such folder, its format is not known here, the encoder is not there or another one, or the rules of
             its cells are others here.
         CorruptArtifact
@@ -101,7 +101,7 @@ class Taxonomy:
         folder = Path(folder)
         facts, centroids = read_taxonomy(folder)
         if facts.cells is not None and facts.cells.rules not in (None, rules_version()):
-            raise ConfigError(
+            raise ArgumentError(
                 f"{folder} is of a climb whose rules of quality score otherwise than those of this one; use that one, "
                 f"or {AGAIN}"
             )
@@ -147,10 +147,10 @@ class Taxonomy:
 
         Raises
         ------
-        ComputeError
-            The folder is not empty.
+        ArgumentError
+            The folder is not empty, or the encoder is to be copied and is not on this machine.
         ConfigError
-            The encoder is to be copied and is not on this machine, or nobody can say which one of a hub it is.
+            Nobody can say which encoder of a hub it is.
         """
         facts = self.facts.encoder
         if facts.at_hub and facts.commit is None:
@@ -161,7 +161,7 @@ class Taxonomy:
         if with_encoder:
             folder = find_model(self.encoder.model, facts.commit)
             if folder is None:
-                raise ConfigError(f"{facts.model} is not on this machine; fetch it, or export without --with-encoder")
+                raise ArgumentError(f"{facts.model} is not on this machine; fetch it, or export without --with-encoder")
         centroids = {"clusters": self.centroids, "domains": self.domain_centroids}
         write_taxonomy(self.facts, centroids, out, folder, self.scorer)
 

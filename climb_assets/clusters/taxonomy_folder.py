@@ -20,7 +20,7 @@ from climb_assets.clusters.cell_scorer import CellFacts
 from climb_assets.config_base import Section
 from climb_assets.corpus.raw_files import digest_files
 from climb_assets.environment import Backend
-from climb_assets.errors import ComputeError, ConfigError, CorruptArtifact
+from climb_assets.errors import ArgumentError, ComputeError, CorruptArtifact
 from climb_assets.store.artifacts import checksum_of, sha256_file
 from climb_assets.store.files import atomic_folder, give_usual_mode
 from climb_assets.store.locks import write_alone
@@ -135,13 +135,13 @@ def write_taxonomy(
 
     Raises
     ------
-    ComputeError
+    ArgumentError
         The folder is not empty or is being written, or files that are copied change meanwhile.
     """
     out = out.absolute()
     with write_alone(out):
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise ComputeError(f"{out} is not an empty folder; name another or empty it")
+            raise ArgumentError(f"{out} is not an empty folder; name another or empty it")
         with atomic_folder(out) as unfinished:
             _fill(unfinished, facts, centroids, encoder, scorer or {})
 
@@ -183,7 +183,7 @@ def read_taxonomy(folder: Path) -> tuple[TaxonomyFacts, dict[str, NDArray[np.flo
 
     Raises
     ------
-    ConfigError
+    ArgumentError
         The folder holds no taxonomy, or one of a format that is not known here.
     CorruptArtifact
         Its files are not as they were written.
@@ -217,7 +217,7 @@ def _read_facts(path: Path) -> tuple[TaxonomyFacts, dict[str, Any]]:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ConfigError(
+        raise ArgumentError(
             f"{path} cannot be read ({error.strerror}); name a folder of `climb export-taxonomy`"
         ) from None
     try:
@@ -227,7 +227,7 @@ def _read_facts(path: Path) -> tuple[TaxonomyFacts, dict[str, Any]]:
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
         raise CorruptArtifact(f"{path} is no taxonomy, or damaged; copy it again, or {AGAIN}") from None
     if form not in (FORMAT, WITH_CELLS):
-        raise ConfigError(
+        raise ArgumentError(
             f"{path} has format {form!r}, and this climb knows {FORMAT} and {WITH_CELLS}; use a newer climb, or {AGAIN}"
         )
     if not intact:
@@ -250,26 +250,26 @@ def find_encoder(facts: EncoderFacts, folder: Path, given: Path | None) -> tuple
 
     Raises
     ------
-    ConfigError
+    ArgumentError
         It is not there, or another than the vectors of the centroids were made with.
     """
     place = given if given is not None else folder / ENCODER
     if given is None and not place.exists():
         if facts.at_hub:
             return facts.model, facts.commit
-        raise ConfigError(
+        raise ArgumentError(
             f"{folder} was exported without its encoder, {facts.model}; name the encoder's folder with --encoder, or "
             "export again with --with-encoder"
         )
     if facts.sha256 is None:
-        raise ConfigError(
+        raise ArgumentError(
             f"no folder can be checked against {facts.model}, which this taxonomy takes from a hub; leave --encoder "
             "out, or export again with --with-encoder"
         )
     if not place.is_dir():
-        raise ConfigError(f"there is no folder {place}; name the folder of the encoder {facts.model} with --encoder")
+        raise ArgumentError(f"there is no folder {place}; name the folder of the encoder {facts.model} with --encoder")
     if digest_files(place) != facts.sha256:
-        raise ConfigError(
+        raise ArgumentError(
             f"{place} is another encoder than {facts.model}, which the centroids were made with, or is damaged; name "
             "that one with --encoder, or export again with --with-encoder"
         )

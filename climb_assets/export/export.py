@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from climb_assets.errors import ComputeError
+from climb_assets.errors import ArgumentError, ComputeError
 from climb_assets.export.card import write_card, write_header
 from climb_assets.export.data_set import Contents, DataSet, Exported, count_contents
 from climb_assets.export.folder import export_folder
@@ -44,13 +44,15 @@ def export_data_set(
 
     Raises
     ------
+    ArgumentError
+        The folder holds something else, or the form is unknown.
     ComputeError
-        The folder holds something else, the form is unknown, or rows were lost on the way.
+        Rows were lost on the way.
     """
     if form not in FORMS:
-        raise ComputeError(f"format {form!r} is not known; choose one of {', '.join(FORMS)}")
+        raise ArgumentError(f"format {form!r} is not known; choose one of {', '.join(FORMS)}")
     if tokens and form != "megatron":
-        raise ComputeError("--tokens belongs to --format megatron; leave it out")
+        raise ArgumentError("--tokens belongs to --format megatron; leave it out")
     if not data.parts:
         raise ComputeError("the mixed corpus holds no documents; make it again")
     with export_folder(out, describe(data, form, tokens=tokens, languages=languages)) as folder:

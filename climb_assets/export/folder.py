@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from climb_assets.errors import ComputeError
+from climb_assets.errors import ArgumentError
 from climb_assets.store.artifacts import sha256_file
 from climb_assets.store.files import atomic_file, make_folder, remove_unfinished_below, sync_folder, write_atomically
 from climb_assets.store.locks import write_alone
@@ -39,7 +39,7 @@ def export_folder(out: Path, identity: Mapping[str, Any]) -> Iterator[Path | Non
 
     Raises
     ------
-    ComputeError
+    ArgumentError
         The folder holds something else, or an earlier export that is damaged; or it is being written.
     """
     out = out.absolute()
@@ -66,9 +66,9 @@ def _is_there(out: Path, told: bytes) -> bool:
         return False
     sums = out / CHECKSUMS
     if not sums.is_file() or not (out / IDENTITY).is_file() or (out / IDENTITY).read_bytes() != told:
-        raise ComputeError(f"{out} is not an empty folder; name another or empty it")
+        raise ArgumentError(f"{out} is not an empty folder; name another or empty it")
     if differences := check_export(out):
-        raise ComputeError(f"{out} is this export and damaged: {differences[0]}; move it away and export again")
+        raise ArgumentError(f"{out} is this export and damaged: {differences[0]}; move it away and export again")
     return True
 
 
@@ -112,11 +112,11 @@ def check_export(folder: Path) -> list[str]:
 
     Raises
     ------
-    ComputeError
+    ArgumentError
         It has no checksums: it is no export, or half of one.
     """
     if not (folder / CHECKSUMS).is_file():
-        raise ComputeError(f"{folder} has no {CHECKSUMS}; it is no finished export")
+        raise ArgumentError(f"{folder} has no {CHECKSUMS}; it is no finished export")
     recorded = dict(read_checksums(folder))
     found = {file.relative_to(folder).as_posix(): file for file in _files(folder)}
     differences = [f"{folder / name} is gone" for name in sorted(recorded.keys() - found.keys())]

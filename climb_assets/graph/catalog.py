@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from climb_assets.config_sql import Sql
-from climb_assets.errors import ConfigError, MissingArtifact
+from climb_assets.errors import ArgumentError, MissingArtifact
 from climb_assets.graph.spec import iteration_key
 from climb_assets.rounding import round_table
 from climb_assets.store.artifacts import Artifact
@@ -150,7 +150,7 @@ def query_lake(store: Store, query: str, limits: Sql | None = None) -> Answer:
 
     Raises
     ------
-    ConfigError
+    ArgumentError
         The query is not one SELECT, DuckDB refuses it, or it costs more than the limits allow.
     MissingArtifact
         A view's assets have not been made yet.
@@ -172,7 +172,7 @@ def query_lake(store: Store, query: str, limits: Sql | None = None) -> Answer:
     try:
         statements = connection.extract_statements(query)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-            raise ConfigError("give one SELECT statement; the lake is read-only")
+            raise ArgumentError("give one SELECT statement; the lake is read-only")
         wanted = _views_in(connection, query)
         for name in sorted(wanted & BASE.keys()):
             connection.register(name, BASE[name].open(store))
@@ -182,13 +182,14 @@ def query_lake(store: Store, query: str, limits: Sql | None = None) -> Answer:
         table = connection.sql(query).limit(limits.rows + 1).to_arrow_table()
         return Answer(table.slice(0, limits.rows), table.num_rows > limits.rows)
     except duckdb.InterruptException:
-        raise ConfigError(f"the query took longer than {limits.seconds:g} s; narrow it or raise sql.seconds") from None
+        told = f"the query took longer than {limits.seconds:g} s; narrow it or raise sql.seconds"
+        raise ArgumentError(told) from None
     except duckdb.OutOfMemoryException:
         memory = f"{limits.memory_bytes:,} bytes"
-        raise ConfigError(f"the query needs more than {memory}; narrow it or raise sql.memory_bytes") from None
+        raise ArgumentError(f"the query needs more than {memory}; narrow it or raise sql.memory_bytes") from None
     except duckdb.Error as error:
         message = " ".join(str(error).split())
-        raise ConfigError(f"{message} (views: {', '.join(view_names())})") from None
+        raise ArgumentError(f"{message} (views: {', '.join(view_names())})") from None
     finally:
         alarm.cancel()
         connection.close()
@@ -199,7 +200,7 @@ def artefacts_read(store: Store, query: str) -> list[tuple[str, str | None]]:
 
     Raises
     ------
-    ConfigError
+    ArgumentError
         DuckDB refuses the query.
     """
     import duckdb
@@ -208,7 +209,7 @@ def artefacts_read(store: Store, query: str) -> list[tuple[str, str | None]]:
         try:
             named = _views_in(connection, query)
         except duckdb.Error as error:
-            raise ConfigError(" ".join(str(error).split())) from None
+            raise ArgumentError(" ".join(str(error).split())) from None
     found: set[tuple[str, str | None]] = set()
     for view in (BASE[name] for name in named & BASE.keys()):
         keys = [view.partition] if view.partition is not None else store.partitions(view.asset)

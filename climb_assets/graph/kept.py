@@ -10,7 +10,7 @@ of its assets: counting it up is what renews them, and the artefact tells of whi
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from climb_assets.errors import ConfigError
+from climb_assets.errors import ArgumentError, MissingArtifact
 from climb_assets.graph.assets import SPEC, SPECS
 from climb_assets.graph.spec import Spec
 from climb_assets.store.artifacts import Artifact
@@ -66,14 +66,16 @@ def renew(store: Store, group: str) -> int:
 
     Raises
     ------
-    ConfigError
-        There is no such group, or nothing of it was made yet.
+    ArgumentError
+        There is no such group.
+    MissingArtifact
+        Nothing of it was made yet.
     """
     if group not in GROUPS:
-        raise ConfigError(f"{group!r} is not kept; choose one of {', '.join(GROUPS)}")
+        raise ArgumentError(f"{group!r} is not kept; choose one of {', '.join(GROUPS)}")
     generations = _generations(store, group)
     if not generations:
-        raise ConfigError(f"there is no {group} to renew yet; run `climb up`")
+        raise MissingArtifact(f"there is no {group} to renew yet; run `climb up`")
     while True:
         before, now = store.reference(GENERATIONS, group), generation_of(store, group)
         if min(generations) < now:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from climb_assets.errors import ComputeError
+from climb_assets.errors import ArgumentError
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.spec import TOLD
 from climb_assets.search.questions import Asked, Question, open_questions, read_questions
@@ -46,7 +46,7 @@ def ask(climb: Materializer, out: Path | None = None, *, copy: bool = False) -> 
 
     Raises
     ------
-    ComputeError
+    ArgumentError
         The folder is there, or is being written.
     """
     with climb.store.in_use():
@@ -59,7 +59,7 @@ def ask(climb: Materializer, out: Path | None = None, *, copy: bool = False) -> 
 def _write(store: Store, waiting: Sequence[Asked], out: Path, *, copy: bool) -> None:
     with write_alone(out):
         if out.exists():
-            raise ComputeError(f"{out} is there already; name another folder, or move it away")
+            raise ArgumentError(f"{out} is there already; name another folder, or move it away")
         with atomic_folder(out) as folder:
             _fill(store, waiting, folder, out, copy=copy)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from climb_assets.errors import ComputeError, ConfigError
+from climb_assets.errors import ArgumentError, MissingArtifact
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.spec import TOLD
 from climb_assets.search.asking import COLUMNS, DIVERGED, ID
@@ -52,11 +52,11 @@ def tell(
 
     Raises
     ------
-    ConfigError
-        The file cannot be read, or it is not said who has measured, or by what.
-    ComputeError
-        A row is missing, unknown or another's, a loss is missing or no number, another metric was told of earlier, or
-        an answer is there already and is another.
+    ArgumentError
+        The file cannot be read, it is not said who has measured, or by what, a row is missing, unknown or another's, a
+        loss is missing or no number, another metric was told of earlier, or an answer is there already and is another.
+    MissingArtifact
+        Nothing was asked for.
     """
     with climb.store.in_use():
         while (told := _take(climb, results, by, metric, replace=replace)) is None:
@@ -76,19 +76,19 @@ def _take(
     asked = read_questions(climb)
     questions = {question.id: question for one in asked for question in one.questions}
     if not questions:
-        raise ComputeError("nothing was asked for; set proxy.trainer to ask and run `climb up`, then `climb ask`")
+        raise MissingArtifact("nothing was asked for; set proxy.trainer to ask and run `climb up`, then `climb ask`")
     where = str(results) if isinstance(results, Path) else "what is told"
     rows = list(_read(results) if isinstance(results, Path) else map(_as_row, results.items()))
     answers = [_answer(row, questions, by, metric, where) for row in rows]
     told = climb.store.current(TOLD)
     waiting = {question.id for one in open_questions(asked, told) for question in one.questions}
     for missing in sorted(waiting - {answer.question.id for answer in answers}):
-        raise ComputeError(f"{where} has no row {missing}, which is asked for; fill every row of `climb ask`")
+        raise ArgumentError(f"{where} has no row {missing}, which is asked for; fill every row of `climb ask`")
     before = {id_: rows for id_, rows in read_answers(told).items() if id_ in questions}
     _require_one_metric(answers, before)
     changed = [one for one in answers if one.question.id in before and one.rows() != before[one.question.id]]
     if changed and not replace:
-        raise ComputeError(
+        raise ArgumentError(
             f"row {changed[0].question.id} was told before, and otherwise; what rests on it would be made again: give "
             "--replace if the new one is right"
         )
@@ -110,21 +110,21 @@ def _read(path: Path) -> Iterator[dict[str, str]]:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             rows = list(csv.reader(stream, strict=True))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(
+        raise ArgumentError(
             f"{path} cannot be read as comma-separated UTF-8 ({error}); give `climb ask`'s metrics.csv"
         ) from None
     names = rows[0] if rows else []
     if ID not in names or len(set(names)) != len(names):
-        raise ComputeError(f"{path} needs one column {ID} and no name twice; fill the metrics.csv of `climb ask`")
+        raise ArgumentError(f"{path} needs one column {ID} and no name twice; fill the metrics.csv of `climb ask`")
     seen: set[str] = set()
     for number, row in enumerate(rows[1:], 2):
         if not any(map(str.strip, row)):
             continue
         if len(row) != len(names):
-            raise ComputeError(f"{path}, line {number} has {len(row)} cells and not {len(names)}; correct it")
+            raise ArgumentError(f"{path}, line {number} has {len(row)} cells and not {len(names)}; correct it")
         found = {name: cell.strip() for name, cell in zip(names, row, strict=True)}
         if found[ID] in seen:
-            raise ComputeError(f"{path} has row {found[ID]} twice; leave one of the two")
+            raise ArgumentError(f"{path} has row {found[ID]} twice; leave one of the two")
         seen.add(found[ID])
         yield found
 
@@ -136,21 +136,22 @@ def _answer(
     where = f"{what}, row {row[ID]}"
     question = questions.get(row[ID])
     if question is None:
-        raise ComputeError(
+        raise ArgumentError(
             f"{where} was not asked for, or not with today's settings; run `climb up` and `climb ask` again"
         )
     for name in COLUMNS:
         if row.get(name, "") not in ("", str(getattr(question, name))):
-            raise ComputeError(f"{where} has {name} {row[name]} and not {getattr(question, name)}; it is another's row")
+            wanted = getattr(question, name)
+            raise ArgumentError(f"{where} has {name} {row[name]} and not {wanted}; it is another's row")
     if row.get(DIVERGED, "").lower() not in YES | NO:
-        raise ComputeError(f"{where} has {row[DIVERGED]!r} for diverged; write true or leave it empty")
+        raise ArgumentError(f"{where} has {row[DIVERGED]!r} for diverged; write true or leave it empty")
     diverged = row.get(DIVERGED, "").lower() in YES
     losses = {} if diverged else {task: _loss(row.get(task, ""), task, where) for task in question.tasks}
     versions = {task: metric if isinstance(metric, str) else metric.get(task, "") for task in question.tasks}
     said = {"who has measured": by} | {f"the metric of {task}": text for task, text in versions.items()}
     for asked_for, text in said.items():
         if not text.strip() or len(text) > LONGEST:
-            raise ConfigError(f"say {asked_for} in at most {LONGEST} characters")
+            raise ArgumentError(f"say {asked_for} in at most {LONGEST} characters")
     return Answer(question, diverged, losses, by, versions)
 
 
@@ -159,9 +160,10 @@ def _loss(cell: str, task: str, where: str) -> float:
         loss = float(cell)
     except ValueError:
         what = f"{cell!r}" if cell else "nothing"
-        raise ComputeError(f"{where} has {what} for {task}; write its loss in bits per byte") from None
+        raise ArgumentError(f"{where} has {what} for {task}; write its loss in bits per byte") from None
     if not math.isfinite(loss) or loss < 0:
-        raise ComputeError(f"{where} has {cell} for {task}, which is no loss; write true for {DIVERGED} if it diverged")
+        cure = f"write true for {DIVERGED} if it diverged"
+        raise ArgumentError(f"{where} has {cell} for {task}, which is no loss; {cure}")
     return loss
 
 
@@ -172,7 +174,7 @@ def _require_one_metric(answers: list[Answer], before: Mapping[str, list[dict[st
     for answer in answers:
         for task, version in answer.metric.items():
             if known.setdefault(task, version) != version:
-                raise ComputeError(
+                raise ArgumentError(
                     f"{task} was told by metric {known[task]!r} before and now by {version!r}; losses of two metrics "
                     "cannot be compared, so measure all by one, and give all rows with --replace"
                 )

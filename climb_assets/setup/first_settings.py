@@ -15,7 +15,7 @@ from climb_assets.config_file import PROFILES
 from climb_assets.config_yaml import read_yaml
 from climb_assets.corpus.raw_opening import open_raw
 from climb_assets.corpus.raw_place import RawPlace
-from climb_assets.errors import ConfigError, CorpusError
+from climb_assets.errors import CorpusError
 from climb_assets.setup.raw_sample import RawSample, find_text_column, in_bytes, sample_raw
 
 SMALL, LARGE, HUGE = 3e6, 1e8, 1e10  # bytes of text from which profiles fit: demo, evening, paper
@@ -101,7 +101,7 @@ def choose_settings(sample: RawSample, profile: str, text_column: str) -> FirstS
 
     Raises
     ------
-    ConfigError
+    CorpusError
         No source has enough held-out text for a task.
     """
     config, notes = profile_config(profile), {"profile": TAKES[profile]}
@@ -133,7 +133,7 @@ def _choose_tasks(sample: RawSample, corpus: Corpus) -> dict[str, Any]:
     least = max(1, min(ENOUGH, max(counts.values())) // 2)
     chosen = sorted((source for source in counts if counts[source] >= least), key=lambda one: (-counts[one], one))
     if not chosen:
-        raise ConfigError(
+        raise CorpusError(
             f"of about {sample.total} documents no source has the two held-out ones that a task needs; bring more "
             f"text, such as {in_bytes(SMALL)} of it, or put what belongs together into one folder"
         )

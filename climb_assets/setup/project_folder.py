@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from climb_assets.config_file import CONFIG_FILE
-from climb_assets.errors import ConfigError
+from climb_assets.errors import ArgumentError
 from climb_assets.setup.first_settings import FirstSettings
 from climb_assets.setup.raw_sample import RawSample, in_bytes
 from climb_assets.store.files import make_folder, write_atomically
@@ -44,22 +44,22 @@ def check_places(folder: Path, raw: Path | str) -> None:
 
     Raises
     ------
-    ConfigError
+    ArgumentError
         Says which, and what to do.
     """
     if folder.exists() and not folder.is_dir():
-        raise ConfigError(f"{folder} is a file; name a folder for the project")
+        raise ArgumentError(f"{folder} is a file; name a folder for the project")
     there = [name for name in WRITTEN if (folder / name).exists()]
     if there:
-        raise ConfigError(f"{folder} has {', '.join(there)} already, which stay as they are; name another folder")
+        raise ArgumentError(f"{folder} has {', '.join(there)} already, which stay as they are; name another folder")
     if not isinstance(raw, Path):
         return
     if not raw.exists():
-        raise ConfigError(f"{raw} is not there; give --raw the folder that holds your text")
+        raise ArgumentError(f"{raw} is not there; give --raw the folder that holds your text")
     if not raw.is_dir():
-        raise ConfigError(f"{raw} is a file; give --raw the folder that holds it")
+        raise ArgumentError(f"{raw} is a file; give --raw the folder that holds it")
     if folder.resolve().is_relative_to(raw.resolve()):
-        raise ConfigError(f"{folder} lies in {raw}, so results would be read as raw files; name a folder elsewhere")
+        raise ArgumentError(f"{folder} lies in {raw}, so results would be read as raw files; name a folder elsewhere")
 
 
 def next_commands(folder: Path, *, encoder_missing: bool) -> list[Command]:

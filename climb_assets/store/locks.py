@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from climb_assets.errors import ComputeError
+from climb_assets.errors import ArgumentError
 from climb_assets.store.files import make_folder, remove_unfinished
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
@@ -61,7 +61,7 @@ def write_alone(path: Path, *, wait: bool = False) -> Iterator[None]:
 
     Raises
     ------
-    ComputeError
+    ArgumentError
         Another process is writing it.
     """
     lock = path.with_name(f".{path.name}.lock")
@@ -69,7 +69,7 @@ def write_alone(path: Path, *, wait: bool = False) -> Iterator[None]:
         try:
             held.enter_context(hold(lock, wait=wait))
         except BlockingIOError:
-            raise ComputeError(f"{path} is being written by another process; wait for it") from None
+            raise ArgumentError(f"{path} is being written by another process; wait for it") from None
         held.callback(lock.unlink, missing_ok=True)
         remove_unfinished(path)
         yield

@@ -9,7 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from climb_assets.errors import ConfigError
+from climb_assets.errors import DeviceFault
 from dagster_project.databases import HAS_DATA, heal_databases, home_in_environment, make_databases
 from dagster_project.instance import TEMPLATE, open_instance
 
@@ -89,7 +89,7 @@ def test_a_whole_home_is_left_as_it_is(home: Path) -> None:
 def test_what_is_no_database_is_said_in_one_sentence_and_kept(home: Path) -> None:
     path = home / "history/runs.db"
     path.write_bytes(b"what a disk made of it" * 100)
-    with pytest.raises(ConfigError, match=r"runs\.db is no database"), open_instance(home.parent):
+    with pytest.raises(DeviceFault, match=r"runs\.db is no database"), open_instance(home.parent):
         pass
     assert path.read_bytes().startswith(b"what a disk")
 

@@ -7,7 +7,7 @@ import yaml
 from click.testing import CliRunner
 
 from climb_assets.config_file import load_config
-from climb_assets.errors import ConfigError
+from climb_assets.errors import ArgumentError
 from climb_assets.graph.catalog import artefacts_read
 from climb_assets.graph.materializer import Materializer
 from dagster_project.cli import main
@@ -74,5 +74,5 @@ def test_where_nobody_can_say_it_is_not_taken_for_current(finished_project: Path
     (finished_project / "data_lake" / "raw").rename(finished_project / "away")
     generations = look_at_generations(Materializer(load_config(finished_project / "climb.yaml")))
     assert generations.state_of("domains") == "unknown"
-    with pytest.raises(ConfigError, match=r"cannot be said.*--stale"):
+    with pytest.raises(ArgumentError, match=r"cannot be said.*--stale"):
         require_current(generations, [("mixed_corpus", "general")], stale_too=False)

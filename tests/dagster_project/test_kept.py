@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from climb_assets.audit.lineage import trace
 from climb_assets.audit.verification import verify_lake
 from climb_assets.config_file import load_config
-from climb_assets.errors import ConfigError
+from climb_assets.errors import ArgumentError, MissingArtifact
 from climb_assets.graph.assets import SPECS
 from climb_assets.graph.estimates import Cost
 from climb_assets.graph.kept import renew
@@ -235,10 +235,10 @@ def test_the_tokenizer_is_kept_in_the_same_way(project: Path) -> None:
 
 def test_only_what_is_kept_and_made_can_be_renewed(project: Path) -> None:
     climb = open_project(project)
-    with pytest.raises(ConfigError, match="choose one of tokenizer, taxonomy"):
+    with pytest.raises(ArgumentError, match="choose one of tokenizer, taxonomy"):
         renew(climb.store, "proxies")
     shutil.rmtree(project / "data_lake" / "refs")
-    with pytest.raises(ConfigError, match="no taxonomy to renew yet"):
+    with pytest.raises(MissingArtifact, match="no taxonomy to renew yet"):
         renew(climb.store, "taxonomy")
 
 

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from climb_assets.errors import ConfigError, CorruptLedger
+from climb_assets.errors import ArgumentError, CorruptLedger
 from climb_assets.store.artifacts import canonical_json, sha256_text
 from climb_assets.store.garbage import Key
 
@@ -55,12 +55,12 @@ class Head:
 
         Raises
         ------
-        ConfigError
+        ArgumentError
             It names none.
         """
         sequence, _, digest = text.strip().partition(":")
         if not sequence.isdigit() or len(digest) != 64 or digest.strip("0123456789abcdef"):
-            raise ConfigError(f"{text!r} is no head of a ledger; give it as `climb ledger head` printed it")
+            raise ArgumentError(f"{text!r} is no head of a ledger; give it as `climb ledger head` printed it")
         return Head(int(sequence), digest)
 
 

@@ -19,7 +19,7 @@ from climb_assets.audit.bundle_export import DESCRIPTIONS, PROVENANCE, export_bu
 from climb_assets.audit.disclosures import BLANK, CALIFORNIA, EU, Question, render, size_range
 from climb_assets.audit.documents import describe_root
 from climb_assets.audit.lineage_facts import LineageFacts
-from climb_assets.errors import ConfigError
+from climb_assets.errors import ArgumentError, ConfigError
 from climb_assets.export.folder import CHECKSUMS
 from climb_assets.graph.materializer import Materializer
 from climb_assets.store.artifacts import Artifact, Draft
@@ -189,9 +189,9 @@ def test_a_bundle_that_cannot_be_written_leaves_the_one_before(climb: Materializ
 
 def test_a_folder_of_something_else_is_left_alone(climb: Materializer, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(ConfigError, match="is not an audit bundle; move it away"):
+    with pytest.raises(ArgumentError, match="is not an audit bundle; move it away"):
         export_bundle(climb.get("audit_bundle", "general"), tmp_path)
-    with pytest.raises(ConfigError, match="is not an audit bundle; move it away"):
+    with pytest.raises(ArgumentError, match="is not an audit bundle; move it away"):
         export_bundle(climb.get("audit_bundle", "general"), tmp_path / "mine.txt")
     assert (tmp_path / "mine.txt").read_text() == "mine"
     named = exported_bundles(folder.parent)[folder]

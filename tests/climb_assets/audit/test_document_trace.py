@@ -9,7 +9,7 @@ import pytest
 from climb_assets.audit.document_trace import read_text, trace_document
 from climb_assets.config_file import load_config
 from climb_assets.corpus.documents import document_id
-from climb_assets.errors import ConfigError, CorpusError
+from climb_assets.errors import ArgumentError, CorpusError
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.spec import iteration_keys
 from climb_assets.store.artifacts import sha256_file, sha256_text
@@ -73,7 +73,7 @@ def test_a_document_is_traced_to_its_raw_file_and_to_what_set_its_weight(climb: 
 def test_what_is_not_there_is_not_traced_and_what_is_no_bundle_is_refused(climb: Materializer, tmp_path: Path) -> None:
     bundle = climb.get("audit_bundle", "general").folder()
     assert trace_document(bundle, "0" * 32) is None
-    with pytest.raises(ConfigError, match="is no audit bundle of this version"):
+    with pytest.raises(ArgumentError, match="is no audit bundle of this version"):
         trace_document(tmp_path, "0" * 32)
 
 

@@ -16,7 +16,7 @@ from climb_assets.audit import check_proof
 from climb_assets.audit.documents import DOCUMENTS, ROOT, SCHEMA, describe_root, row_bytes
 from climb_assets.audit.merkle import RUN, hash_leaf, hash_run, hash_runs, path_within, root_of
 from climb_assets.audit.proof import prove
-from climb_assets.errors import ConfigError, CorruptArtifact
+from climb_assets.errors import ArgumentError, CorruptArtifact
 from climb_assets.tables import read_table, write_rows
 
 IDS = st.text("0123456789abcdef", min_size=1, max_size=3)
@@ -168,7 +168,7 @@ def test_a_table_that_was_changed_proves_nothing(tmp_path: Path) -> None:
     (tmp_path / DOCUMENTS).unlink()
     with pytest.raises(CorruptArtifact):
         prove(tmp_path, "a")
-    with pytest.raises(ConfigError, match="name the folder that `climb audit` wrote"):
+    with pytest.raises(ArgumentError, match="name the folder that `climb audit` wrote"):
         prove(tmp_path / "nowhere", "a")
 
 

@@ -14,7 +14,7 @@ from climb_assets.clusters.cell_scorer import FILES
 from climb_assets.clusters.classify import Account, classify_files
 from climb_assets.clusters.taxonomy import LABELS, Taxonomy
 from climb_assets.config_file import load_config
-from climb_assets.errors import ComputeError, ConfigError, CorruptArtifact
+from climb_assets.errors import ArgumentError, ComputeError, ConfigError, CorruptArtifact
 from climb_assets.graph.materializer import Materializer
 from climb_assets.tables import read_table
 from tests.climb_assets.clusters.annotated import annotate, write_annotations
@@ -140,7 +140,9 @@ def test_facts_of_cells_that_do_not_fit_are_refused(copy: Path, change: Callable
 def test_rules_that_are_others_here_are_refused(taken: Path, parted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(taxonomy_module, "rules_version", lambda: "0" * 32)
     if parted.name == "rules":
-        with pytest.raises(ConfigError, match=r"whose rules of quality score otherwise .*; use that one, or export it"):
+        with pytest.raises(
+            ArgumentError, match=r"whose rules of quality score otherwise .*; use that one, or export it"
+        ):
             Taxonomy.load(taken)
     else:
         assert Taxonomy.load(taken).facts.cells is not None

@@ -9,7 +9,7 @@ import pytest
 from climb_assets.clusters.classify import ROWS, Account, classify_files, write_labels
 from climb_assets.clusters.taxonomy import Taxonomy
 from climb_assets.config_file import load_config
-from climb_assets.errors import ConfigError, CorpusError
+from climb_assets.errors import ArgumentError, CorpusError
 from climb_assets.graph.materializer import Materializer
 from climb_assets.tables import read_table
 from tests.climb_assets.clusters.lakes import RAW
@@ -106,6 +106,6 @@ def test_an_output_appears_whole_or_not_at_all(taxonomy: Taxonomy, lake: Path, t
     for name in ("labels.parquet", "labels.jsonl"):
         with pytest.raises(CorpusError):
             write_labels(classify_files(taxonomy, files, Account()), tmp_path / name)
-    with pytest.raises(ConfigError, match=r"neither of \.parquet and \.jsonl"):
+    with pytest.raises(ArgumentError, match=r"neither of \.parquet and \.jsonl"):
         write_labels(iter(()), tmp_path / "labels.csv")
     assert not list(tmp_path.iterdir())

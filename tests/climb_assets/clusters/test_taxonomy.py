@@ -18,7 +18,7 @@ from climb_assets.clusters.taxonomy_folder import write_taxonomy
 from climb_assets.clusters.taxonomy_of_lake import licence_of, prompt_of
 from climb_assets.config_file import load_config
 from climb_assets.corpus.documents import document_id
-from climb_assets.errors import ComputeError, ConfigError, CorruptArtifact, MissingArtifact
+from climb_assets.errors import ArgumentError, ComputeError, ConfigError, CorruptArtifact, MissingArtifact
 from climb_assets.graph.materializer import Materializer
 from climb_assets.store.artifacts import checksum_of
 
@@ -99,7 +99,7 @@ def test_an_exported_taxonomy_can_be_exported_again(exported: Path, tmp_path: Pa
 
 def test_an_export_takes_the_place_of_nothing(lake: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("kept")
-    with pytest.raises(ComputeError, match="not an empty folder; name another"):
+    with pytest.raises(ArgumentError, match="not an empty folder; name another"):
         Taxonomy.of_lake(open_lake(lake)).export(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
@@ -114,11 +114,11 @@ def test_an_export_is_whole_or_not_there(exported: Path, tmp_path: Path) -> None
 
 
 def test_without_its_encoder_it_asks_for_the_folder(bare: Path, exported: Path) -> None:
-    with pytest.raises(ConfigError, match="without its encoder, model; name the encoder's folder with --encoder"):
+    with pytest.raises(ArgumentError, match="without its encoder, model; name the encoder's folder with --encoder"):
         Taxonomy.load(bare)
     given = Taxonomy.load(bare, exported / "encoder")
     assert given.classify(TEXTS).equals(Taxonomy.load(exported).classify(TEXTS))
-    with pytest.raises(ConfigError, match="there is no folder"):
+    with pytest.raises(ArgumentError, match="there is no folder"):
         Taxonomy.load(bare, bare / "nowhere")
 
 
@@ -127,7 +127,7 @@ def test_another_encoder_is_refused(copy: Path) -> None:
     tensors = load_file(weights)
     save_file({name: tensor + np.float32(1e-3) for name, tensor in tensors.items()}, weights, {"format": "pt"})
     for given in (None, copy / "encoder"):
-        with pytest.raises(ConfigError, match=r"is another encoder than model, .*name that one with --encoder"):
+        with pytest.raises(ArgumentError, match=r"is another encoder than model, .*name that one with --encoder"):
             Taxonomy.load(copy, given)
 
 
@@ -143,7 +143,7 @@ def rewrite(folder: Path, change: Callable[[dict[str, Any]], object], *, seal: b
 
 def test_an_unknown_format_is_refused(copy: Path) -> None:
     rewrite(copy, lambda record: record.update(format=3), seal=True)
-    with pytest.raises(ConfigError, match="has format 3, and this climb knows 1 and 2; use a newer climb"):
+    with pytest.raises(ArgumentError, match="has format 3, and this climb knows 1 and 2; use a newer climb"):
         Taxonomy.load(copy)
 
 
@@ -184,7 +184,7 @@ def test_damaged_centroids_are_refused(copy: Path, damage: Callable[[Path], obje
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "null", '{"format": 1}', "[" * 100_000])
 def test_what_is_no_taxonomy_is_one_sentence(tmp_path: Path, text: str) -> None:
-    with pytest.raises(ConfigError, match=r"cannot be read .*name a folder of `climb export-taxonomy`"):
+    with pytest.raises(ArgumentError, match=r"cannot be read .*name a folder of `climb export-taxonomy`"):
         Taxonomy.load(tmp_path)
     (tmp_path / "taxonomy.json").write_text(text)
     with pytest.raises(CorruptArtifact, match="is no taxonomy, or damaged"):
@@ -241,7 +241,7 @@ class TestHub:
         taxonomy.export(tmp_path / "named")
         found = Taxonomy.load(tmp_path / "named")
         assert (found.encoder.model, found.encoder.revision) == ("owner/encoder", COMMIT)
-        with pytest.raises(ConfigError, match="no folder can be checked against owner/encoder"):
+        with pytest.raises(ArgumentError, match="no folder can be checked against owner/encoder"):
             Taxonomy.load(tmp_path / "named", exported / "encoder")
 
     def test_a_copy_of_it_needs_no_hub(
@@ -251,7 +251,7 @@ class TestHub:
         shutil.rmtree(tmp_path / "cache")
         found = Taxonomy.load(tmp_path / "whole")
         assert found.classify(TEXTS).equals(Taxonomy.load(exported).classify(TEXTS))
-        with pytest.raises(ConfigError, match="owner/encoder is not on this machine"):
+        with pytest.raises(ArgumentError, match="owner/encoder is not on this machine"):
             taxonomy.export(tmp_path / "other", with_encoder=True)
 
     def test_one_that_cannot_be_named_is_not_exported(self, taxonomy: Taxonomy, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from climb_assets.errors import ComputeError
+from climb_assets.errors import ArgumentError, ComputeError
 from climb_assets.export.data_set import DataSet
 from climb_assets.export.export import export_data_set
 from climb_assets.export.forms import FORMS
@@ -147,11 +147,11 @@ def test_an_export_that_is_there_is_looked_at_and_kept(data: DataSet, tmp_path: 
     out = tmp_path / "out"
     assert export_data_set(data, "text", out) is not None
     assert export_data_set(data, "text", out) is None
-    with pytest.raises(ComputeError, match="not an empty folder"):
+    with pytest.raises(ArgumentError, match="not an empty folder"):
         export_data_set(data, "megatron", out)
     path = out / "domain-00001.txt"
     path.write_bytes(path.read_bytes()[:-1] + b"X")
-    with pytest.raises(ComputeError, match=r"damaged: .*domain-00001.txt is not what was exported"):
+    with pytest.raises(ArgumentError, match=r"damaged: .*domain-00001.txt is not what was exported"):
         export_data_set(data, "text", out)
 
 
@@ -159,7 +159,7 @@ def test_a_folder_that_holds_something_is_left_alone(data: DataSet, tmp_path: Pa
     out = tmp_path / "out"
     out.mkdir()
     (out / "mine.txt").write_text("keep")
-    with pytest.raises(ComputeError, match="not an empty folder"):
+    with pytest.raises(ArgumentError, match="not an empty folder"):
         export_data_set(data, "huggingface", out)
     assert [path.name for path in out.iterdir()] == ["mine.txt"]
 
@@ -172,9 +172,9 @@ def test_the_folder_of_the_process_can_be_written(data: DataSet, tmp_path: Path,
 
 
 def test_an_unknown_form_is_refused(data: DataSet, tmp_path: Path) -> None:
-    with pytest.raises(ComputeError, match="huggingface, nanochat, megatron"):
+    with pytest.raises(ArgumentError, match="huggingface, nanochat, megatron"):
         export_data_set(data, "tfds", tmp_path / "out")
-    with pytest.raises(ComputeError, match="--tokens belongs to --format megatron"):
+    with pytest.raises(ArgumentError, match="--tokens belongs to --format megatron"):
         export_data_set(data, "text", tmp_path / "out", tokens=True)
 
 

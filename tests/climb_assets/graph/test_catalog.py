@@ -8,7 +8,7 @@ import pytest
 
 from climb_assets.config_file import load_config
 from climb_assets.config_sql import Sql
-from climb_assets.errors import ConfigError, CorruptArtifact, MissingArtifact
+from climb_assets.errors import ArgumentError, CorruptArtifact, MissingArtifact
 from climb_assets.graph.assets import SPEC
 from climb_assets.graph.catalog import as_rows, query_lake, view_names
 from climb_assets.graph.materializer import Materializer
@@ -101,7 +101,7 @@ def test_partition_keys_are_columns(lake: LocalStore) -> None:
 def test_everything_but_one_select_over_the_views_is_refused(lake: LocalStore, tmp_path: Path, query: str) -> None:
     secret = tmp_path / "secret.csv"
     secret.write_text("secret\n1\n")
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(ArgumentError) as caught:
         as_rows(query_lake(lake, query.format(folder=tmp_path, secret=secret)))
     assert "\n" not in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["secret.csv"]
@@ -141,7 +141,7 @@ OTHER_ATTACKS = (
 def test_attacks_reach_no_file(lake: LocalStore, path: str, readers: tuple[str, ...]) -> None:
     attacks = [text.format(call=call, path=path) for text in ATTACKS for call in readers]
     for query in (*attacks, *(text.format(path=path) for text in OTHER_ATTACKS)):
-        with pytest.raises(ConfigError) as caught:
+        with pytest.raises(ArgumentError) as caught:
             query_lake(lake, query)
         assert str(caught.value).isprintable(), query
 
@@ -161,7 +161,7 @@ def test_attacks_reach_no_file(lake: LocalStore, path: str, readers: tuple[str, 
 )
 def test_what_costs_too_much_or_fails_while_it_runs_is_one_sentence(tmp_path: Path, query: str, said: str) -> None:
     started = time.monotonic()
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ArgumentError, match=said):
         query_lake(LocalStore(tmp_path), query, Sql(seconds=0.5, memory_bytes=2**27))
     assert time.monotonic() - started < 5
 
@@ -187,14 +187,14 @@ def test_variables_of_the_process_are_no_tables(lake: LocalStore) -> None:
     catalog.visible_table = visible
     try:
         for name in ("visible", "visible_table"):
-            with pytest.raises(ConfigError):
+            with pytest.raises(ArgumentError):
                 as_rows(query_lake(lake, f"FROM {name}"))
     finally:
         del catalog.visible_table
 
 
 def test_lake_cannot_be_changed_through_a_subquery(lake: LocalStore) -> None:
-    with pytest.raises(ConfigError):
+    with pytest.raises(ArgumentError):
         as_rows(query_lake(lake, "WITH x AS (DELETE FROM domains RETURNING *) SELECT * FROM x"))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from climb_assets.config import Config
-from climb_assets.errors import ComputeError
+from climb_assets.errors import ArgumentError
 from climb_assets.graph.materializer import Materializer
 from climb_assets.search.asking import ask
 from climb_assets.search.questions import forget_questions_behind, put_questions
@@ -96,7 +96,7 @@ def test_who_asks_anew_lets_what_rests_on_it_ask_anew(climb: Materializer) -> No
 
 def test_a_folder_that_is_there_is_left_alone(climb: Materializer, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    with pytest.raises(ComputeError, match="is there already; name another folder"):
+    with pytest.raises(ArgumentError, match="is there already; name another folder"):
         ask(climb, tmp_path / "out")
 
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from climb_assets.config_file import load_config
-from climb_assets.errors import ConfigError
+from climb_assets.errors import CorpusError
 from climb_assets.setup.first_settings import choose_profile, choose_settings, profile_config
 from climb_assets.setup.raw_sample import FormatSample, RawSample
 
@@ -60,5 +60,5 @@ def test_no_task_has_a_name_that_the_configuration_refuses(tmp_path: Path) -> No
 
 
 def test_without_held_out_text_it_says_so() -> None:
-    with pytest.raises(ConfigError, match="no source has the two held-out ones that a task needs; bring more text"):
+    with pytest.raises(CorpusError, match="no source has the two held-out ones that a task needs; bring more text"):
         choose_settings(sample_of({"a": (30, 1, 0)}, 1e4), "smoke", "text")

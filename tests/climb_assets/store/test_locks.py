@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from climb_assets.errors import ComputeError
+from climb_assets.errors import ArgumentError
 from climb_assets.store.locks import write_alone
 
 
@@ -20,7 +20,7 @@ def test_a_place_that_another_writes_is_refused_or_waited_for(tmp_path: Path) ->
     with write_alone(out):
         second.start()
         with (
-            pytest.raises(ComputeError, match=r"out is being written by another process; wait for it"),
+            pytest.raises(ArgumentError, match=r"out is being written by another process; wait for it"),
             write_alone(out),
         ):
             pass

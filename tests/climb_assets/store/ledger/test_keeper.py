@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from climb_assets.audit.differences.reconciliation import look, read_record, reconcile, run_facts_differ
-from climb_assets.errors import ConfigError, CorruptArtifact, CorruptLedger
+from climb_assets.errors import ArgumentError, CorruptArtifact, CorruptLedger
 from climb_assets.store.artifacts import RUN_FACTS, Artifact, Draft, Order, sha256_file
 from climb_assets.store.ledger.chain import Head, Ledger, examine, write_line
 from climb_assets.store.ledger.keeper import FileKeeper
@@ -92,7 +92,7 @@ def test_what_is_no_entry_is_one_sentence(line: bytes) -> None:
 
 @pytest.mark.parametrize("text", ["", "7", "x:" + "0" * 64, "7:" + "g" * 64, "7:00"])
 def test_what_is_no_head_is_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match="is no head of a ledger"):
+    with pytest.raises(ArgumentError, match="is no head of a ledger"):
         Head.parse(text)
     assert Head.parse(f" {Head(7, 'a' * 64)}\n") == Head(7, "a" * 64)
 
