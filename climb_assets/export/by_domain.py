@@ -71,26 +71,26 @@ def open_parquet(path: Path) -> Iterator[Write]:
     held: list[pa.RecordBatch] = []
     writer: pq.ParquetWriter | None = None
 
-    def write_groups(*, last: bool) -> None:
-        nonlocal held, writer
-        table = pa.Table.from_batches(held)
-        while table.num_rows >= TEXT_ROWS or (last and table.num_rows):
-            group, table = table.slice(0, TEXT_ROWS).combine_chunks(), table.slice(TEXT_ROWS)
-            if writer is None:
-                writer = _open_writer(path, group.schema)
-            writer.write_table(group, TEXT_ROWS)
-        held = table.to_batches()
+    with ExitStack() as opened:
 
-    def write(batch: pa.RecordBatch) -> None:
-        held.append(batch)
-        if sum(map(len, held)) >= TEXT_ROWS:
-            write_groups(last=False)
+        def write_groups(*, last: bool) -> None:
+            nonlocal held, writer
+            table = pa.Table.from_batches(held)
+            while table.num_rows >= TEXT_ROWS or (last and table.num_rows):
+                group, table = table.slice(0, TEXT_ROWS).combine_chunks(), table.slice(TEXT_ROWS)
+                if writer is None:  # only now is its schema known
+                    writer = opened.enter_context(_open_writer(path, group.schema))
+                writer.write_table(group, TEXT_ROWS)
+            held = table.to_batches()
 
-    yield write
-    if held:
-        write_groups(last=True)
-    if writer is not None:
-        writer.close()
+        def write(batch: pa.RecordBatch) -> None:
+            held.append(batch)
+            if sum(map(len, held)) >= TEXT_ROWS:
+                write_groups(last=False)
+
+        yield write
+        if held:
+            write_groups(last=True)
 
 
 def _open_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:

@@ -4,6 +4,7 @@ What belongs here: the rows of each shard.
 """
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pyarrow as pa
@@ -85,17 +86,23 @@ def _write_text(batches: Iterator[pa.RecordBatch], out: Path, first: int, group_
 def _write_shard(path: Path, group: pa.Array | None, groups: Iterator[pa.Array]) -> pa.Array | None:
     """Write row groups until a shard is full, unless it is there; return the first of the next one."""
     schema, characters = pa.schema([pa.field("text", pa.string())]), 0
-    with unless_there(path) as temporary:
-        options = {"compression": "zstd", "compression_level": 3}
-        writer = None if temporary is None else pq.ParquetWriter(temporary, schema, **options)
+    with unless_there(path) as temporary, _open_writer(temporary, schema) as writer:
         while group is not None and characters < SHARD_CHARACTERS:
             if writer is not None:
                 writer.write_table(pa.table([group], schema=schema), row_group_size=ROW_GROUP)
             characters += pc.sum(pc.utf8_length(group)).as_py()
             group = next(groups, None)
-        if writer is not None:
-            writer.close()
     return group
+
+
+def _open_writer(path: Path | None, schema: pa.Schema) -> AbstractContextManager[pq.ParquetWriter | None]:
+    """Open a file of a shard; None where it is there already, and so has no path to write to."""
+    if path is None:
+        return nullcontext()
+    writer: AbstractContextManager[pq.ParquetWriter] = pq.ParquetWriter(
+        path, schema, compression="zstd", compression_level=3
+    )
+    return writer
 
 
 def _regroup(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.Array]:

@@ -1,5 +1,6 @@
 """Whatever the form: a folder is whole or not there, goes on where it was broken off, and repeats byte for byte."""
 
+import contextlib
 import dataclasses
 import hashlib
 import io
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pytest
 
 from climb_assets.errors import ArgumentError, ComputeError
+from climb_assets.export import by_domain
 from climb_assets.export.data_set import DataSet
 from climb_assets.export.export import export_data_set
 from climb_assets.export.forms import FORMS
@@ -71,16 +73,28 @@ def test_what_was_broken_off_goes_on_from_the_files_that_are_whole(data: DataSet
         assert all(name.endswith(".bin") for name in written)  # whose index was missing
 
 
+def open_paths() -> list[str]:
+    """Return the paths of the files that this process has open, removed ones too; none where there is no /proc."""
+    paths = []
+    for descriptor in Path("/proc/self/fd").iterdir() if Path("/proc/self/fd").exists() else ():
+        with contextlib.suppress(OSError):  # that of the listing itself
+            paths.append(str(descriptor.readlink()))
+    return paths
+
+
 @pytest.mark.parametrize("form", FORMS)
-def test_an_export_that_fails_leaves_nothing_under_its_name(data: DataSet, tmp_path: Path, form) -> None:
+def test_an_export_that_fails_leaves_nothing_under_its_name(data: DataSet, tmp_path: Path, form, monkeypatch) -> None:
+    monkeypatch.setattr(by_domain, "TEXT_ROWS", 8)
     whole = data.parts[-1].read_bytes()
     half = bytearray(whole)
     for place in range(len(half) // 4, len(half) // 2, 16):
         half[place] ^= 255
     data.parts[-1].write_bytes(half)
-    with pytest.raises(Exception, match=r"(?i)crc|corrupt|zstd|page|decompress"):
+    with pytest.raises(Exception, match=r"(?i)crc|corrupt|zstd|page|decompress") as caught:
         export_data_set(data, form, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+    assert not [path for path in open_paths() if path.startswith(str(tmp_path / ".out"))]
+    del caught  # which keeps whatever was open
     data.parts[-1].write_bytes(whole)
     export_data_set(data, form, tmp_path / "out")
     export_data_set(data, form, tmp_path / "expected")
