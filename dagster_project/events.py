@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from climb_assets.graph.assets import SPEC
-from climb_assets.graph.spec import Spec
+from climb_assets.graph.spec import Spec, place_of
 from climb_assets.store.artifacts import Artifact, sha256_text
 from dagster_project.event_tags import (
     CODE_VERSION,
@@ -38,7 +38,7 @@ def event_of(
     versions: dict[str, str] = {}
     spec = SPEC[artifact.asset]
     for name, version in (artifact.manifest["inputs"] | _versions_now(spec, artifact)).items():
-        asset = name.partition("@")[0]
+        asset, _ = place_of(name)
         versions[asset] = sha256_text(versions[asset] + version) if asset in versions else version
     for asset in {entry.asset for entry in spec.inputs if entry.drawn} & versions.keys():
         events = instance.fetch_materializations(dg.AssetKey(asset), limit=1).records

@@ -113,11 +113,12 @@ def _main_table(climb: Materializer, artifact: Artifact) -> dict[str, dg.Metadat
     return table_facts(artifact.file(name), describe, partitioned=artifact.partition is not None, rows=rows)
 
 
-def _table(climb: Materializer, artifact: Artifact, name: str) -> dg.MetadataValue:
-    """Return the head of a table of an artefact, with what its columns mean."""
+def _table(climb: Materializer, artifact: Artifact, name: str, table: pa.Table | None = None) -> dg.MetadataValue:
+    """Return the head of a table of an artefact, read if it is not handed in, with what its columns mean."""
     file = f"{name}.parquet"
     describe = partial(describe_column, artifact.asset, file, config=climb.config)
-    return table_metadata(read_table(artifact.file(file)), ORDER.get((artifact.asset, name), ()), describe)
+    table = read_table(artifact.file(file)) if table is None else table
+    return table_metadata(table, ORDER.get((artifact.asset, name), ()), describe)
 
 
 def image_metadata(drawing: str) -> dg.MetadataValue:
@@ -135,7 +136,7 @@ def _show_domains(climb: Materializer, artifact: Artifact) -> Shown:
     table, clusters = read_table(artifact.file("domains.parquet")), read_table(artifact.file("clusters.parquet"))
     drawn = cluster_map(centroids_of_cells(centroids, clusters.num_rows // len(centroids)), clusters, table)
     return {
-        "domains": _table(climb, artifact, "domains"),
+        "domains": _table(climb, artifact, "domains", table),
         "pruned": _table(climb, artifact, "pruned"),
         "cluster_map": image_metadata(drawn),
     }
@@ -199,7 +200,7 @@ def _show_predictors(climb: Materializer, artifact: Artifact) -> Shown:
     believed = {"evidence": _table(climb, artifact, "evidence")} if evidence else {}
     return {"predictor": _fitted(families.to_pylist()), **fits, **believed} | {
         "noise": _table(climb, artifact, "noise"),
-        "families": _table(climb, artifact, "families"),
+        "families": _table(climb, artifact, "families", families),
     }
 
 
@@ -269,7 +270,7 @@ def _show_comparison(climb: Materializer, artifact: Artifact) -> Shown:
                 f"({row['low']:+.4f} to {row['high']:+.4f})"
             )
     verdict = {"verdict": dg.MetadataValue.md("\n".join(told))} if told else {}
-    return verdict | {"comparison": _table(climb, artifact, "comparison")}
+    return verdict | {"comparison": _table(climb, artifact, "comparison", table)}
 
 
 def _show_report(climb: Materializer, artifact: Artifact) -> Shown:

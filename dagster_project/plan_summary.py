@@ -11,6 +11,7 @@ from climb_assets.config import Runtime
 from climb_assets.errors import ArgumentError
 from climb_assets.graph.estimates import Cost, in_hours
 from climb_assets.graph.planner import Cause, Elsewhere, Plan, StaleItem
+from climb_assets.graph.spec import place_of
 
 SHOWN = 3  # of causes, and of partitions, by name
 
@@ -25,7 +26,7 @@ def _alike(stale: Iterable[StaleItem]) -> list[list[StaleItem]]:
 
 
 def _asset_of(cause: Cause) -> str:
-    return cause.input.partition("@")[0] if cause.kind == "data" else cause.input
+    return place_of(cause.input)[0] if cause.kind == "data" else cause.input
 
 
 def _row(items: Sequence[StaleItem]) -> list[str]:
@@ -52,7 +53,7 @@ def _describe_causes(items: Sequence[StaleItem]) -> str:
 
 
 def _inputs(asset: str, inputs: Sequence[str]) -> str:
-    return ", ".join(inputs) if len(inputs) == 1 else f"{asset} ({_count([name.partition('@')[2] for name in inputs])})"
+    return inputs[0] if len(inputs) == 1 else f"{asset} ({_count([place_of(name)[1] or '' for name in inputs])})"
 
 
 def _describe_elsewhere(one: Elsewhere) -> str:

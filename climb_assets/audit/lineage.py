@@ -120,7 +120,7 @@ def still_read(store: Store, artifact: Artifact) -> list[Artifact]:
     """Return what is read of the fit of a kept artefact as long as that is used, as far as it is there."""
     spec = SPEC.get(artifact.asset)
     names = spec.still_read if spec is not None else ()
-    read = {name: version for name, version in artifact.manifest["inputs"].items() if name.partition("@")[0] in names}
+    read = {name: version for name, version in artifact.manifest["inputs"].items() if place_of(name)[0] in names}
     found = [_find(store, name, version) for name, version in read.items()]
     return [other for other in found if other is not None]
 

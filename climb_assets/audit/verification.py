@@ -198,7 +198,7 @@ def _current(materializer: Materializer, differences: list[Difference]) -> Itera
             if artifact is not None:
                 yield artifact
             elif partition is not None:
-                sentence = f"{spec.asset}@{partition} is referred to and is not there"
+                sentence = f"{artefact_name(spec.asset, partition)} is referred to and is not there"
                 differences.append(Difference(sentence, spec.asset, partition))
 
 

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from climb_assets.errors import MissingArtifact
 from climb_assets.graph.materializer import Materializer
+from climb_assets.graph.spec import place_of
 from climb_assets.mixture.changes import REALISED
 from climb_assets.mixture.corpus_writer import part_names
 from climb_assets.store.artifacts import Artifact
@@ -188,7 +189,7 @@ def read_data_set(
     inputs = corpus.manifest["inputs"]
     answer = climb.store.with_data_version("optimal_mixture", objective, inputs[f"optimal_mixture@{objective}"])
     manifest = {key: corpus.manifest[key] for key in ("fingerprint", "data_version", "code_version", "config")}
-    versions = {name: made for name, made in inputs.items() if name.partition("@")[2] in ("", objective)}
+    versions = {name: made for name, made in inputs.items() if place_of(name)[1] in (None, objective)}
     supply = None if notes else climb.store.current("domain_supply")
     versions |= {"domain_supply": supply.data_version} if supply is not None else {}
     return DataSet(
@@ -209,8 +210,8 @@ def read_data_set(
 def _find_tokens(climb: Materializer, inputs: Mapping[str, str]) -> Iterator[tuple[str, Artifact | None]]:
     """Yield each shard that a data set was drawn from with its tokens; None where the lake no longer has them."""
     for name, made in sorted(inputs.items()):
-        asset, _, shard = name.partition("@")
-        if asset == "tokenized_shards":
+        asset, shard = place_of(name)
+        if asset == "tokenized_shards" and shard is not None:
             yield shard, climb.store.with_data_version(asset, shard, made)
 
 

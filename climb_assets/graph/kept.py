@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from climb_assets.errors import ArgumentError, MissingArtifact
 from climb_assets.graph.assets import SPEC, SPECS
-from climb_assets.graph.spec import Spec
+from climb_assets.graph.spec import Spec, place_of
 from climb_assets.store.artifacts import Artifact
 from climb_assets.store.store import Store
 
@@ -36,7 +36,7 @@ def decides(spec: Spec, name: str) -> bool:
     """
     if spec.kept is None:
         return True
-    upstream = SPEC.get(name.partition("@")[0])
+    upstream = SPEC.get(place_of(name)[0])
     return name.startswith("file:") or (upstream is not None and upstream.kept is not None)
 
 
@@ -183,8 +183,8 @@ def compare_with_fit(
     drift
         What was measured of the corpus as it is.
     """
-    inputs = made.manifest["inputs"]
-    fitted = {name.partition("@")[2]: version for name, version in inputs.items() if name.startswith(f"{FITTED_ON}@")}
+    places = [(place_of(name), version) for name, version in made.manifest["inputs"].items()]
+    fitted = {shard: made_from for (asset, shard), made_from in places if asset == FITTED_ON and shard is not None}
     return KeptGroup(
         group,
         made.manifest["config"][GENERATION],
