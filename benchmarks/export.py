@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from climb_assets.export.data_set import DataSet, Domain
 from climb_assets.export.export import export_data_set
-from climb_assets.mixture.corpus_writer import DOCUMENTS
+from climb_assets.mixture.corpus_writer import MIXED_DOCUMENTS
 from climb_assets.store.artifacts import sha256_text
 from climb_assets.tables import write_table
 
@@ -54,7 +54,7 @@ def make_rows(folder: Path, rows: int) -> None:
             "shard": [f"shard-{one % 5}" for one in domain],
             "epoch": [0] * count,
         }
-        write_table(folder / f"part-{number:05d}.parquet", pa.table(columns).cast(DOCUMENTS))
+        write_table(folder / f"part-{number:05d}.parquet", pa.table(columns).cast(MIXED_DOCUMENTS))
 
 
 def export(folder: Path, out: Path) -> None:

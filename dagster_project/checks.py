@@ -30,7 +30,7 @@ from dagster_project.drift_checks import describe_check, judge
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckOutcome:
     """What a check found: whether it passed, in one sentence, and the figures to show beside."""
 
     passed: bool
@@ -53,7 +53,7 @@ class Check:
     name: str
     asset: str
     description: str
-    evaluate: Callable[[Materializer, Sequence[Artifact]], Finding]
+    evaluate: Callable[[Materializer, Sequence[Artifact]], CheckOutcome]
     blocking: bool = True
 
     @property
@@ -74,56 +74,56 @@ class Check:
         )
 
 
-def _counts_add_up(climb: Materializer, made: Sequence[Artifact]) -> Finding:
+def _counts_add_up(climb: Materializer, made: Sequence[Artifact]) -> CheckOutcome:
     read = accounted = 0
     for artifact in made:
         counts = artifact.summary
         outcomes = counts["kept"] + counts["filtered_short"] + counts["filtered_duplicate"] + counts["quarantined"]
         accounted, read = accounted + outcomes, read + counts["read"]
     told = f"{accounted:,} of {read:,} records are kept, filtered or quarantined."
-    return Finding(accounted == read, told, {"accounted": accounted})
+    return CheckOutcome(accounted == read, told, {"accounted": accounted})
 
 
-def _scorer_agrees(climb: Materializer, made: Sequence[Artifact]) -> Finding:
+def _scorer_agrees(climb: Materializer, made: Sequence[Artifact]) -> CheckOutcome:
     rows = read_held_out(made[-1].file(FILE))
     shown = {row.dimension: row.in_words() for row in rows}
     told = "; ".join(f"{name}: {text}" for name, text in shown.items()) or "the scorer is fitted on none"
-    return Finding(all(row.tells for row in rows), f"Rank correlation with held-out annotations: {told}.", shown)
+    return CheckOutcome(all(row.tells for row in rows), f"Rank correlation with held-out annotations: {told}.", shown)
 
 
-def _no_pair_crosses(climb: Materializer, made: Sequence[Artifact]) -> Finding:
+def _no_pair_crosses(climb: Materializer, made: Sequence[Artifact]) -> CheckOutcome:
     facts = made[-1].summary["splits"]
     shown = {f"crossing_{when}": facts[f"crossing_{when}"] for when in ("before", "after")}
     crossing, pairs = facts["crossing_after"], facts["near_duplicates"]
     told = f"{crossing} of {pairs} pairs of near-duplicates cross train and held-out text."
-    return Finding(crossing == 0, told, shown | {"near_duplicates": pairs})
+    return CheckOutcome(crossing == 0, told, shown | {"near_duplicates": pairs})
 
 
-def _evidence_agrees(climb: Materializer, made: Sequence[Artifact]) -> Finding:
+def _evidence_agrees(climb: Materializer, made: Sequence[Artifact]) -> CheckOutcome:
     beliefs = source_beliefs(read_table(made[-1].file("evidence.parquet")))
     told = {source: "not known yet" if value is None else round(value, 2) for source, value in beliefs.items()}
     words = "; ".join(f"{source}: {value}" for source, value in told.items()) or "the search began with none"
     agrees = all(value is None or value >= HALF for value in beliefs.values())
-    return Finding(agrees, f"How far evidence is believed, of 1: {words}.", told)
+    return CheckOutcome(agrees, f"How far evidence is believed, of 1: {words}.", told)
 
 
-def _little_is_pruned(climb: Materializer, made: Sequence[Artifact]) -> Finding:
+def _little_is_pruned(climb: Materializer, made: Sequence[Artifact]) -> CheckOutcome:
     facts = made[-1].summary
     share, advice = facts["pruned_token_share"], facts["pruned_advice"]
     shown = {key: facts[key] for key in ("clusters_pruned", "pruned_documents", "pruned_tokens", "pruned_token_share")}
     told = f"{share:.1%} of the tokens that may be trained on are pruned" + (f"; {advice}" if advice else "")
-    return Finding(advice is None, f"{told}.", shown)
+    return CheckOutcome(advice is None, f"{told}.", shown)
 
 
-def _candidates_on_simplex(climb: Materializer, made: Sequence[Artifact]) -> Finding:
+def _candidates_on_simplex(climb: Materializer, made: Sequence[Artifact]) -> CheckOutcome:
     worst = max(float(np.abs(_candidates(artifact).sum(axis=1) - 1).max(initial=0)) for artifact in made)
-    return Finding(worst < 1e-9, f"The sum of a candidate's weights is at most {worst:.1e} away from 1.")
+    return CheckOutcome(worst < 1e-9, f"The sum of a candidate's weights is at most {worst:.1e} away from 1.")
 
 
-def _candidates_within_limits(climb: Materializer, made: Sequence[Artifact]) -> Finding:
+def _candidates_within_limits(climb: Materializer, made: Sequence[Artifact]) -> CheckOutcome:
     limits = read_space(climb).limits
     beyond = sum(int((~limits.kept_by(_candidates(artifact))).sum()) for artifact in made)
-    return Finding(beyond == 0, f"{beyond} candidates break a limit.", {"beyond": beyond})
+    return CheckOutcome(beyond == 0, f"{beyond} candidates break a limit.", {"beyond": beyond})
 
 
 def _candidates(artifact: Artifact) -> np.ndarray:
@@ -132,35 +132,35 @@ def _candidates(artifact: Artifact) -> np.ndarray:
     return np.array(weights).reshape(-1, artifact.summary["domains"])
 
 
-def _unflagged_losses_finite(climb: Materializer, made: Sequence[Artifact]) -> Finding:
+def _unflagged_losses_finite(climb: Materializer, made: Sequence[Artifact]) -> CheckOutcome:
     unsound = 0
     for artifact in made:
         results = read_table(artifact.file("results.parquet"))
         unsound += int(np.sum(~np.isfinite(results["loss"].to_numpy()) & ~results["diverged"].to_numpy()))
     diverged = sum(artifact.summary["diverged"] for artifact in made)
     told = f"{unsound} losses are no numbers and not flagged; {diverged} proxies are flagged as diverged."
-    return Finding(unsound == 0, told, {"diverged": diverged})
+    return CheckOutcome(unsound == 0, told, {"diverged": diverged})
 
 
-def _realised_shares_as_asked(climb: Materializer, made: Sequence[Artifact]) -> Finding:
+def _realised_shares_as_asked(climb: Materializer, made: Sequence[Artifact]) -> CheckOutcome:
     missed = max(
         share_missed(read_table(artifact.file("realised.parquet")), read_table(artifact.file("results.parquet")))
         for artifact in made
     )
     allowed = allowed_miss(climb.config.proxy)
     told = f"What a proxy read of a domain is at most {missed:.2g} away from its weight; {allowed:.2g} is allowed."
-    return Finding(missed <= allowed, told, {"largest difference of a domain's share": missed})
+    return CheckOutcome(missed <= allowed, told, {"largest difference of a domain's share": missed})
 
 
-def _predictor_skill(climb: Materializer, made: Sequence[Artifact]) -> Finding:
+def _predictor_skill(climb: Materializer, made: Sequence[Artifact]) -> CheckOutcome:
     skill = made[-1].summary["out_of_fold_spearman"]
     shown = {name: "none yet" if value is None else f"{value:.2f}" for name, value in skill.items()}
     told = ", ".join(f"{name} {value}" for name, value in shown.items())
     passed = any((value or 0) > 0 for value in skill.values())
-    return Finding(passed, f"Rank correlation of left-out predictions and measurements: {told}.", shown)
+    return CheckOutcome(passed, f"Rank correlation of left-out predictions and measurements: {told}.", shown)
 
 
-def _proxy_ranks_hold(climb: Materializer, made: Sequence[Artifact]) -> Finding:
+def _proxy_ranks_hold(climb: Materializer, made: Sequence[Artifact]) -> CheckOutcome:
     settings = climb.config.fidelity
     own = of_setting(read_fidelity(made[-1].file("fidelity.parquet")), SEARCH_PROXY)
     shown = {name: in_words(row.mixtures, row.spearman, row.low, row.high) for name, row in own.items()}
@@ -172,21 +172,21 @@ def _proxy_ranks_hold(climb: Materializer, made: Sequence[Artifact]) -> Finding:
     told = "; ".join(f"{name}: {text}" for name, text in shown.items()) or "nothing was measured"
     if not settings.mixtures:
         told = "not asked for: fidelity.mixtures is 0"
-    return Finding(
+    return CheckOutcome(
         passed, f"Rank correlation of proxies and target models, {settings.wanted:g} is wanted: {told}.", shown
     )
 
 
-def _answer_on_simplex(climb: Materializer, made: Sequence[Artifact]) -> Finding:
+def _answer_on_simplex(climb: Materializer, made: Sequence[Artifact]) -> CheckOutcome:
     answers = [_answer(artifact) for artifact in made]
     passed = all(bool(np.isclose(shares.sum(), 1) and (shares >= 0).all()) for shares in answers)
-    return Finding(passed, f"The weights sum to {', '.join(f'{shares.sum():.6g}' for shares in answers)}.")
+    return CheckOutcome(passed, f"The weights sum to {', '.join(f'{shares.sum():.6g}' for shares in answers)}.")
 
 
-def _answer_within_limits(climb: Materializer, made: Sequence[Artifact]) -> Finding:
+def _answer_within_limits(climb: Materializer, made: Sequence[Artifact]) -> CheckOutcome:
     limits = read_space_today(climb).limits
     broken = sum(not limits.kept_by(_answer(artifact)) for artifact in made)
-    return Finding(broken == 0, f"{broken} of {len(made)} answers break a limit.")
+    return CheckOutcome(broken == 0, f"{broken} of {len(made)} answers break a limit.")
 
 
 def _answer(artifact: Artifact) -> np.ndarray:
@@ -194,7 +194,7 @@ def _answer(artifact: Artifact) -> np.ndarray:
     return shares
 
 
-def _within_plan(climb: Materializer, made: Sequence[Artifact]) -> Finding:
+def _within_plan(climb: Materializer, made: Sequence[Artifact]) -> CheckOutcome:
     passed, planned, kept = True, 0, 0
     for artifact in made:
         realised = read_table(artifact.file("realised.parquet"))
@@ -202,14 +202,14 @@ def _within_plan(climb: Materializer, made: Sequence[Artifact]) -> Finding:
         passed &= bool((tokens <= wanted).all())
         planned, kept = planned + int(wanted.sum()), kept + int(tokens.sum())
     told = f"{kept:,} of {planned:,} planned tokens are in the data set."
-    return Finding(passed, told, {"planned": planned, "tokens": kept})
+    return CheckOutcome(passed, told, {"planned": planned, "tokens": kept})
 
 
 def _drift_check(measure: str) -> Check:
     """Return the check of a measure of drift."""
     name, asked = describe_check(measure)
     find = judge(measure)
-    return Check(name, "taxonomy_drift", asked, lambda climb, made: Finding(*find(climb, made)), blocking=False)
+    return Check(name, "taxonomy_drift", asked, lambda climb, made: CheckOutcome(*find(climb, made)), blocking=False)
 
 
 CHECKS = (

@@ -20,14 +20,14 @@ from dagster_project.run_tags import run_tags, tag_run
 WITHOUT_DOMAINS, WITH_DOMAINS = "corpus_manifest", "taxonomy_drift"  # how far a refresh goes where there is no search
 
 
-class Refresh(dg.Config):
+class RefreshConfig(dg.Config):
     """How far a refresh goes: to this asset; to the end, if a search stands and nothing of it has to be made anew."""
 
     to: str | None = None
 
 
 @dg.op
-def bring_corpus_up_to_date(context: dg.OpExecutionContext, config: Refresh, climb: Climb) -> None:
+def bring_corpus_up_to_date(context: dg.OpExecutionContext, config: RefreshConfig, climb: Climb) -> None:
     """Do what `climb up` does with the shards that changed, as far as that needs no search."""
     claim_run(context.instance, context.run)
     tag_run(context.instance, context.run, run_tags(climb.config, climb.store, ()))
@@ -76,7 +76,7 @@ def of_search(plan: Plan) -> list[StaleItem]:
     executor_def=dg.in_process_executor,  # one step, which starts runs of its own in its process
 )
 def refresh_corpus() -> None:
-    """Refresh the corpus; see `Refresh` for how far."""
+    """Refresh the corpus; see `RefreshConfig` for how far."""
     bring_corpus_up_to_date()
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from climb_assets.audit.differences.reconciliation import Difference, Record
+from climb_assets.audit.differences.reconciliation import Difference, ReadLedger
 from climb_assets.audit.verification import History
 from climb_assets.errors import ArgumentError, ClimbError
 from climb_assets.graph.assets import SPECS
@@ -32,18 +32,18 @@ def history_of(materializer: Materializer, note: list[str]) -> History:
     """Return what compares a ledger with the history of a lake; where there is none, that is noted or a difference."""
     lake = materializer.config.lake
 
-    def compare(record: Record) -> Iterator[Difference]:
+    def compare(read: ReadLedger) -> Iterator[Difference]:
         if _has_home(lake) and not os.access(home := _home(lake), os.W_OK):
             note.append(f"{home} may not be written, so Dagster's history could not be opened and compared.")
         elif _has_home(lake):
             with open_instance(lake) as instance:
                 here, elsewhere = materializer.store.keeper.place, list[str]()
                 for spec in SPECS:
-                    yield from _events(instance, spec, record, here, elsewhere)
-                    yield from _not_reported(instance, materializer, spec, record)
+                    yield from _events(instance, spec, read, here, elsewhere)
+                    yield from _not_reported(instance, materializer, spec, read)
             for place, events in sorted(Counter(elsewhere).items()):
                 note.append(f"{events} events are of the ledger of {place}, which was not compared.")
-        elif runs := sum("run_id" in entry.record for entry in record.entries):
+        elif runs := sum("run_id" in entry.record for entry in read.entries):
             yield Difference(f"Dagster's history is gone, and runs of it made {runs} artefacts by the ledger")
         else:
             note.append("Dagster has no history of this lake, so the ledger was not compared with one.")
@@ -61,7 +61,7 @@ def _home(lake: Path) -> Path:
 
 
 def _events(
-    instance: dg.DagsterInstance, spec: Spec, read: Record, here: str, elsewhere: list[str]
+    instance: dg.DagsterInstance, spec: Spec, read: ReadLedger, here: str, elsewhere: list[str]
 ) -> Iterator[Difference]:
     """Yield what events of an asset say that the ledger does not.
 
@@ -110,7 +110,7 @@ def _parse(text: object) -> Head | None:
 
 
 def _not_reported(
-    instance: dg.DagsterInstance, materializer: Materializer, spec: Spec, read: Record
+    instance: dg.DagsterInstance, materializer: Materializer, spec: Spec, read: ReadLedger
 ) -> Iterator[Difference]:
     """Yield the current artefacts of which Dagster has no event, or knows another version last.
 

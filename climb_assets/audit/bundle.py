@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from climb_assets.audit.described_lineage import LINEAGE, describe_lineage, list_raw_files, trainer_of
 from climb_assets.audit.disclosures import write_disclosures
-from climb_assets.audit.documents import DOCUMENTS, ROOT, describe_root, write_documents
+from climb_assets.audit.documents import DOCUMENTS_TABLE, ROOT, describe_root, write_documents
 from climb_assets.audit.lineage import MODELS_TABLE, Lineage
 from climb_assets.audit.lineage_facts import gather_facts
 from climb_assets.mixture.changes import REALISED, SAMPLE
@@ -54,16 +54,16 @@ def write_bundle(objective: str, lineage: Lineage, proxies: Sequence[Artifact], 
     corpus, mixture = artefacts[f"mixed_corpus@{objective}"], artefacts[f"optimal_mixture@{objective}"]
     shards = {str(made.partition): made for made in artefacts.values() if made.asset == "corpus_shards"}
     paths = {shard: made.file("documents.parquet") for shard, made in shards.items()}
-    documents = write_documents(corpus.file(SAMPLE), paths, corpus.file(REALISED), out / DOCUMENTS)
-    root = describe_root(out / DOCUMENTS)
+    documents = write_documents(corpus.file(SAMPLE), paths, corpus.file(REALISED), out / DOCUMENTS_TABLE)
+    root = describe_root(out / DOCUMENTS_TABLE)
     write_json(out / ROOT, root)
     raw = list_raw_files(artefacts)
     write_json(out / RAW_FILES, raw)
     write_json(out / LINEAGE, describe_lineage(lineage, proxies))
     write_json(out / PARAMETERS, _describe_parameters(lineage, proxies))
     _write_proxies(artefacts, out / PROXIES)
-    facts = gather_facts(objective, artefacts, out / DOCUMENTS, root["root"])
-    read = set(read_table(out / DOCUMENTS, columns=["file"])["file"].unique().to_pylist())
+    facts = gather_facts(objective, artefacts, out / DOCUMENTS_TABLE, root["root"])
+    read = set(read_table(out / DOCUMENTS_TABLE, columns=["file"])["file"].unique().to_pylist())
     origins = [file for file in raw if file["path"] in read]
     write_json(out / CROISSANT, describe_data_set(f"climb-{objective}", corpus, origins, facts.licences, root["root"]))
     write_disclosures(facts, out)

@@ -15,7 +15,7 @@ from typing import Any
 from climb_assets.audit import check_proof
 from climb_assets.audit.bundle import CROISSANT, MIXTURES, PARAMETERS, PROXIES, RAW_FILES, read_json, write_json
 from climb_assets.audit.described_lineage import LINEAGE, DescribedLineage, name_of_node, nodes_of
-from climb_assets.audit.documents import DOCUMENTS, ROOT
+from climb_assets.audit.documents import DOCUMENTS_TABLE, ROOT
 from climb_assets.audit.lineage import trace
 from climb_assets.audit.open_lineage import tell_events
 from climb_assets.audit.provenance import describe_provenance
@@ -39,7 +39,7 @@ LIBRARIES = ("prov", "openlineage-python")
 DESCRIPTIONS = {  # what a file of a bundle is, in the order in which one reads them
     REPORT: "the answer, how sure it is and what is not known, as a page that fetches nothing",
     "report.md": "what was chosen and how sure it is",
-    DOCUMENTS: "every document: source, licence, SHA-256 of its text, raw file, domain, weight, copies",
+    DOCUMENTS_TABLE: "every document: source, licence, SHA-256 of its text, raw file, domain, weight, copies",
     ROOT: "the root over these rows, which `climb audit prove` proves with",
     SCRIPT: "checks such a proof; it needs Python alone",
     RAW_FILES: "path, bytes and SHA-256 of each raw file",

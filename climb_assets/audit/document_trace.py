@@ -14,7 +14,7 @@ from typing import Any
 from climb_assets.audit.bundle import MIXTURES, PARAMETERS, PROXIES, RAW_FILES, read_json
 from climb_assets.audit.bundle_export import LEDGER
 from climb_assets.audit.described_lineage import LINEAGE
-from climb_assets.audit.documents import DOCUMENTS, ROOT
+from climb_assets.audit.documents import DOCUMENTS_TABLE, ROOT
 from climb_assets.config import RESERVED, Corpus
 from climb_assets.corpus.digest_cache import hash_file
 from climb_assets.corpus.documents import make_document
@@ -29,7 +29,7 @@ from climb_assets.tables import read_rows, read_table
 
 
 @dataclass(frozen=True)
-class Proxy:
+class TracedProxy:
     """A model behind a weight.
 
     Parameters
@@ -99,7 +99,7 @@ class DocumentTrace:
     document: Mapping[str, Any]
     raw_file: Mapping[str, Any]
     answer: Mapping[str, Any]
-    proxies: tuple[Proxy, ...]
+    proxies: tuple[TracedProxy, ...]
     makings: tuple[Making, ...]
     root: str
 
@@ -117,7 +117,7 @@ def trace_document(bundle: Path, document: str) -> DocumentTrace | None:
         The folder is no audit bundle, or one of an earlier version.
     """
     try:
-        rows = read_rows(bundle / DOCUMENTS, "id", document).to_pylist()
+        rows = read_rows(bundle / DOCUMENTS_TABLE, "id", document).to_pylist()
         selection, lineage = read_json(bundle / "selection.json"), read_json(bundle / LINEAGE)
         parameters, root = read_json(bundle / PARAMETERS), read_json(bundle / ROOT)["root"]
         raw = {file["path"]: file for file in read_json(bundle / RAW_FILES)}
@@ -147,7 +147,7 @@ def trace_document(bundle: Path, document: str) -> DocumentTrace | None:
         raise ArgumentError(f"{bundle} is no audit bundle of this version; write it anew with `climb audit`") from None
 
 
-def _list_proxies(bundle: Path, domain: int, selection: Mapping[str, Any]) -> Iterator[Proxy]:
+def _list_proxies(bundle: Path, domain: int, selection: Mapping[str, Any]) -> Iterator[TracedProxy]:
     """Yield the models of the search by iteration, then those of the confirmation that were trained on the answer."""
     measured = {row["key"]: row for row in read_table(bundle / MIXTURES).to_pylist()}
     rows, confirmation = read_table(bundle / PROXIES).to_pylist(), f"confirmation_results@{selection['objective']}"
@@ -155,7 +155,7 @@ def _list_proxies(bundle: Path, domain: int, selection: Mapping[str, Any]) -> It
     confirmed = [row for row in rows if row["used_by"] == confirmation and row["key"] == selection["key"]]
     for row in searched + confirmed:
         mixture = measured.get(row["key"], {})
-        yield Proxy(
+        yield TracedProxy(
             used_by=row["used_by"],
             iteration=mixture.get("iteration"),
             key=row["key"],

@@ -16,7 +16,7 @@ from climb_assets.mixture.pool import load_sample
 from climb_assets.store.artifacts import canonical_json
 from climb_assets.tables import ROW_GROUP, count_rows, iterate_batches, write_table
 
-DOCUMENTS, ROOT = "documents.parquet", "documents_root.json"
+DOCUMENTS_TABLE, ROOT = "documents.parquet", "documents_root.json"
 
 SCHEMA = pa.schema(
     [

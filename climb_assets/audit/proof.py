@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from climb_assets.audit.check_proof import check
-from climb_assets.audit.documents import DOCUMENTS, ROOT, SCHEMA, row_bytes
+from climb_assets.audit.documents import DOCUMENTS_TABLE, ROOT, SCHEMA, row_bytes
 from climb_assets.audit.merkle import hash_leaf, hash_run, path_within
 from climb_assets.errors import ArgumentError, CorruptArtifact
 from climb_assets.store.artifacts import canonical_json
@@ -42,11 +42,11 @@ def prove(bundle: Path, document: str) -> Proof:
     """
     rows, size, runs, root = _read_root(bundle)
     try:
-        leaves = _leaves_at(bundle / DOCUMENTS, document, rows, size, runs)
+        leaves = _leaves_at(bundle / DOCUMENTS_TABLE, document, rows, size, runs)
         text = canonical_json({"document": document, "rows": rows, "leaves": leaves}) + "\n"
         return Proof(document, check(text, root, document), root, text)
     except (OSError, ValueError, LookupError, ArithmeticError) as error:
-        told = f"{bundle / DOCUMENTS} is not the table that its root was made from ({error})"
+        told = f"{bundle / DOCUMENTS_TABLE} is not the table that its root was made from ({error})"
         raise CorruptArtifact(f"{told}; write the bundle anew with `climb audit`") from None
 
 

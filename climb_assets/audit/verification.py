@@ -14,9 +14,9 @@ from climb_assets.audit.bundle_export import exported_bundles
 from climb_assets.audit.differences.exported import compare_exports
 from climb_assets.audit.differences.reconciliation import (
     Difference,
-    Record,
+    ReadLedger,
     look,
-    read_record,
+    read_ledger,
     reconcile,
     run_facts_differ,
     strange_nodes,
@@ -44,7 +44,7 @@ from climb_assets.training.reweighting import DOREMI
 STORES = (PARTS, MODELS, SCORES, TASKS, DOREMI, DOMAIN_TOKENS, ASKED, TOLD)  # of no asset, and verified whole
 
 
-History = Callable[[Record], Iterable[Difference]]  # what a witness outside the lake says of a ledger
+History = Callable[[ReadLedger], Iterable[Difference]]  # what a witness outside the lake says of a ledger
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def verify_lake(
     *,
     published: Head | None = None,
     again: bool = False,
-    history: History = lambda record: (),
+    history: History = lambda read: (),
 ) -> Verification:
     """Verify every current artefact, all it rests on, the trained proxies, the raw files, the ledger and exports.
 
@@ -112,7 +112,7 @@ def _as_it_lies(materializer: Materializer) -> Materializer:
 
 def _verify(materializer: Materializer, published: Head | None, history: History, *, again: bool) -> Verification:
     lake = materializer.store
-    first, differences = read_record(lake, published), list[Difference]()
+    first, differences = read_ledger(lake, published), list[Difference]()
     with lake.glance():
         everything = _find_everything(materializer, differences)
         if not everything and not differences and not first.entries and not first.faults:
@@ -122,12 +122,12 @@ def _verify(materializer: Materializer, published: Head | None, history: History
             differences += (_difference(sentence, artifact) for sentence in _look_into(artifact, first.ledger))
         differences += _raw_differences(materializer)
     seen = look(lake)
-    record = read_record(lake, published, first)  # somebody may have been at work meanwhile
-    differences = [*record.faults, *differences]
-    differences += reconcile(lake, seen, record)
-    differences += history(record)
-    exported, notes = compare_exports(lake, record.entries, materializer.config.lake)
-    differences += [*exported, *_bundle_differences(materializer.config.lake / "export", record.ledger)]
+    read = read_ledger(lake, published, first)  # somebody may have been at work meanwhile
+    differences = [*read.faults, *differences]
+    differences += reconcile(lake, seen, read)
+    differences += history(read)
+    exported, notes = compare_exports(lake, read.entries, materializer.config.lake)
+    differences += [*exported, *_bundle_differences(materializer.config.lake / "export", read.ledger)]
     replayed = replay(materializer) if again else Replay()
     differences += replayed.differences
     files = [file for artifact in everything for file in artifact.manifest["files"].values()]
@@ -137,8 +137,8 @@ def _verify(materializer: Materializer, published: Head | None, history: History
         sum(file["bytes"] for file in files),
         tuple(say_touched(differences, lake, list(materializer.config.objectives))),
         tuple(not_made),
-        str(record.ledger.head),
-        (*record.notes, *notes, *_links(everything), *(f"not made again: {one}" for one in replayed.not_replayed)),
+        str(read.ledger.head),
+        (*read.notes, *notes, *_links(everything), *(f"not made again: {one}" for one in replayed.not_replayed)),
         tuple(replayed.made_again),
     )
 

@@ -18,7 +18,7 @@ from climb_assets.clusters.shards import ShardTables
 from climb_assets.corpus.splits import train_mask
 from climb_assets.tables import read_table
 
-DOCUMENTS = 200  # per group; the paper names topics from 100 (section D.4)
+GROUP_DOCUMENTS = 200  # the paper names topics from 100 (section D.4)
 CHARACTERS = 4000  # of a document
 VOCABULARY = 20_000
 
@@ -72,7 +72,7 @@ def characteristic_terms(texts: Sequence[str], count: int) -> list[list[str]]:
 
 
 def sample_texts(
-    shards: Sequence[ShardTables], splits: Path, group_of: NDArray[np.int64], documents: int = DOCUMENTS
+    shards: Sequence[ShardTables], splits: Path, group_of: NDArray[np.int64], documents: int = GROUP_DOCUMENTS
 ) -> list[list[str]]:
     """Return the beginnings of each group's first train documents by id; an id is a hash, so the sample is fair.
 

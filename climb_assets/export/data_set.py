@@ -66,7 +66,7 @@ class DataSet:
     title
         Its name for people.
     parts
-        Its ``part-*.parquet`` in their order; `climb_assets.mixture.corpus_writer.DOCUMENTS` is their schema.
+        Its ``part-*.parquet`` in their order; `climb_assets.mixture.corpus_writer.MIXED_DOCUMENTS` is their schema.
     domains
         Those of which it has text.
     tokenizer

@@ -33,7 +33,7 @@ BUCKETS = "buckets"
 BUCKET_BITS = 6  # of places that tell the bucket, at most
 BATCH_DOCUMENTS = 1024  # documents that are in memory at a time beside the shard being filled
 
-DOCUMENTS = pa.schema(
+MIXED_DOCUMENTS = pa.schema(
     [
         pa.field("id", pa.string(), nullable=False),
         pa.field("text", pa.string(), nullable=False),
@@ -138,7 +138,7 @@ def _fill_buckets(
     bits
         How many of a place tell its bucket; as many files as that gives are open at once.
     """
-    columns = [*DOCUMENTS, pa.field("place", pa.string())]
+    columns = [*MIXED_DOCUMENTS, pa.field("place", pa.string())]
     schema = pa.schema([field.with_nullable(True) for field in columns])
     files = [folder / f"{number:03d}.arrow" for number in range(2**bits)]
     options = pa.ipc.IpcWriteOptions(compression="zstd")
@@ -161,13 +161,13 @@ def _cut(batches: Any, bits: int) -> Iterator[tuple[int, pa.Table]]:
         numbers = np.array([int(place[:8], 16) for place in batch["place"].to_pylist()], dtype=np.int64) >> (32 - bits)
         for number in np.unique(numbers).tolist():
             if number != current and held:
-                yield current, pa.Table.from_batches(held).select(DOCUMENTS.names).cast(DOCUMENTS)
+                yield current, pa.Table.from_batches(held).select(MIXED_DOCUMENTS.names).cast(MIXED_DOCUMENTS)
                 held = []
             current = number
             first, last = np.searchsorted(numbers, [number, number + 1]).tolist()
             held.append(batch.slice(first, last - first))
     if held:
-        yield current, pa.Table.from_batches(held).select(DOCUMENTS.names).cast(DOCUMENTS)
+        yield current, pa.Table.from_batches(held).select(MIXED_DOCUMENTS.names).cast(MIXED_DOCUMENTS)
 
 
 def write_realised(

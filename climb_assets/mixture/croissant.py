@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from climb_assets.mixture.corpus_writer import DOCUMENTS, part_names
+from climb_assets.mixture.corpus_writer import MIXED_DOCUMENTS, part_names
 from climb_assets.store.artifacts import Artifact
 
 SPECIFICATION = "http://mlcommons.org/croissant/1.1"
@@ -109,7 +109,7 @@ def describe_data_set(
                 "@id": RECORDS,
                 "name": RECORDS,
                 "key": [{"@id": f"{RECORDS}/id"}, {"@id": f"{RECORDS}/epoch"}],
-                "field": [_describe_field(field) for field in DOCUMENTS],
+                "field": [_describe_field(field) for field in MIXED_DOCUMENTS],
             }
         ],
     }

@@ -22,7 +22,7 @@ from climb_assets.errors import MissingArtifact
 from climb_assets.store.artifacts import Artifact, Draft, Order
 from climb_assets.store.garbage import Key, StoreGarbage
 from climb_assets.store.ledger.chain import Head, Ledger
-from climb_assets.store.ledger.keeper import Keeper, Record
+from climb_assets.store.ledger.keeper import EntryRecord, Keeper
 from climb_assets.store.ledger.recording import is_recorded, lies_there, require_moved
 
 
@@ -189,7 +189,7 @@ class Store(Protocol):
         """
         return self.keeper.refresh()
 
-    def record(self, records: Sequence[Record]) -> list[Head]:
+    def record(self, records: Sequence[EntryRecord]) -> list[Head]:
         """Append to the ledger; a first entry is preceded by what lies here. See `Keeper.append`."""
         return self.keeper.append(records, lambda: lies_there(self))
 

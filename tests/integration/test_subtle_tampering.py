@@ -13,7 +13,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from climb_assets.audit.differences.reconciliation import read_record
+from climb_assets.audit.differences.reconciliation import read_ledger
 from climb_assets.errors import CorruptArtifact, CorruptLedger
 from climb_assets.graph.planner import make_plan
 from climb_assets.store.artifacts import MANIFEST, sha256_file
@@ -360,7 +360,7 @@ def test_what_somebody_accepted_is_noted_for_ever_with_who_and_why(insider: Insi
 
 def test_the_last_entry_edited_is_found_by_a_head(insider: Insider, project: Path) -> None:
     """No later entry has its hash."""
-    head = read_record(open_project(project).store).ledger.head
+    head = read_ledger(open_project(project).store).ledger.head
     records = insider.entries()
     records[-1]["time"] = TIME
     insider.rewrite_ledger(records)

@@ -20,7 +20,7 @@ from climb_assets.store.ledger.chain import BEGUN, HEALED, TORN, Head, Ledger, w
 from climb_assets.store.ledger.records import now
 from climb_assets.store.locks import hold
 
-Record = Mapping[str, Any]
+EntryRecord = Mapping[str, Any]
 PUT_BACK = "run `climb verify`, put back what was there, or restart this process to take it as it is now"
 NONE_HOLDS = 5.0  # seconds: where there is no ledger, whoever asks much would else list a bucket each time
 
@@ -72,7 +72,7 @@ class Keeper(ABC):
             return self._ledger
         return self.refresh()
 
-    def append(self, records: Sequence[Record], lies_there: Callable[[], Iterable[Record]]) -> list[Head]:
+    def append(self, records: Sequence[EntryRecord], lies_there: Callable[[], Iterable[EntryRecord]]) -> list[Head]:
         """Append entries, one after another and on the disk when this returns; return the head that each makes.
 
         Parameters
@@ -98,7 +98,7 @@ class Keeper(ABC):
         """Take in what was appended since this was asked last."""
 
     @abstractmethod
-    def _append(self, records: Sequence[Record], lies_there: Callable[[], Iterable[Record]]) -> list[Head]:
+    def _append(self, records: Sequence[EntryRecord], lies_there: Callable[[], Iterable[EntryRecord]]) -> list[Head]:
         """Append entries; see `append`."""
 
     def _take(self, lines: bytes) -> None:
@@ -114,7 +114,9 @@ class Keeper(ABC):
         except CorruptLedger as error:
             raise CorruptLedger(f"{error}; run `climb verify`") from None
 
-    def _write(self, records: Sequence[Record], lies_there: Callable[[], Iterable[Record]]) -> tuple[bytes, list[Head]]:
+    def _write(
+        self, records: Sequence[EntryRecord], lies_there: Callable[[], Iterable[EntryRecord]]
+    ) -> tuple[bytes, list[Head]]:
         """Return the lines that follow what is known, and the head that each makes."""
         before, lines, heads = self._ledger.head, [], []
         if before == Head():
@@ -193,7 +195,7 @@ class FileKeeper(Keeper):
             self._ledger, self._offset, self._identity = known  # or the next look would take it for the ledger
             raise
 
-    def _append(self, records: Sequence[Record], lies_there: Callable[[], Iterable[Record]]) -> list[Head]:
+    def _append(self, records: Sequence[EntryRecord], lies_there: Callable[[], Iterable[EntryRecord]]) -> list[Head]:
         with hold(self._lock):
             self._read_on()
             torn, begins = self._cut_torn_line(), not self._ledger.hashes
@@ -207,7 +209,7 @@ class FileKeeper(Keeper):
             self._read_on()
         return heads
 
-    def _cut_torn_line(self) -> list[Record]:
+    def _cut_torn_line(self) -> list[EntryRecord]:
         """Cut what a killed writer left of a line behind the last whole one; return the record of that."""
         try:
             with self.file.open("rb+") as stream:

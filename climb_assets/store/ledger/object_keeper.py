@@ -18,7 +18,7 @@ from climb_assets.errors import CorruptLedger
 from climb_assets.store.bucket import READ_AT_ONCE, Bucket
 from climb_assets.store.files import append_durably, make_folder
 from climb_assets.store.ledger.chain import Head, Ledger
-from climb_assets.store.ledger.keeper import Keeper, Record
+from climb_assets.store.ledger.keeper import EntryRecord, Keeper
 from climb_assets.store.locks import hold
 
 LEDGER = "ledger"  # the folder of its objects
@@ -88,7 +88,7 @@ class ObjectKeeper(Keeper):
             found = list(readers.map(self._bucket.read_now, keys))
         return [one.data for one in found if one is not None]
 
-    def _append(self, records: Sequence[Record], lies_there: Callable[[], Iterable[Record]]) -> list[Head]:
+    def _append(self, records: Sequence[EntryRecord], lies_there: Callable[[], Iterable[EntryRecord]]) -> list[Head]:
         self._bucket.require_conditions()
         while True:
             data, heads = self._write(records, lies_there)

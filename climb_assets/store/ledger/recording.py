@@ -14,7 +14,7 @@ from climb_assets.errors import CorruptArtifact
 from climb_assets.store.artifacts import MANIFEST, RUN_FACTS, Artifact, Draft, sha256_file
 from climb_assets.store.garbage import Key
 from climb_assets.store.ledger.chain import ACCEPTED, FOUND, MADE, REMOVED, Ledger, Place
-from climb_assets.store.ledger.keeper import Record
+from climb_assets.store.ledger.keeper import EntryRecord
 from climb_assets.store.ledger.records import about, holding, pointing, withdrawn
 from climb_assets.store.ledger.source import source_state
 
@@ -26,7 +26,7 @@ STRANGE = "is in no entry of the ledger; `climb verify` says more"
 ADVICE = "run `climb verify`, which says what it touches"
 
 
-def made(draft: Draft, manifest: dict[str, Any]) -> Record:
+def made(draft: Draft, manifest: dict[str, Any]) -> EntryRecord:
     """Return the record of a sealed draft."""
     order = draft.order
     key = (order.asset, order.partition, order.fingerprint)
@@ -37,16 +37,16 @@ def made(draft: Draft, manifest: dict[str, Any]) -> Record:
     return holding(MADE, key, manifest, digest, run) | who
 
 
-def moved(ledger: Ledger, place: Place, to: str | None, before: str | None) -> Record:
+def moved(ledger: Ledger, place: Place, to: str | None, before: str | None) -> EntryRecord:
     """Return the record of a move; where somebody had moved the reference without one, it says so."""
     recorded = ledger.named(place)
     return pointing(place, to, before, **({} if recorded == before else {"unrecorded_after": recorded}))
 
 
-def lies_there(store: "Store") -> Iterator[Record]:
+def lies_there(store: "Store") -> Iterator[EntryRecord]:
     """Yield records of all that lies in a store, as found: nobody has recorded who made it."""
 
-    def look(key: Key) -> Record | None:
+    def look(key: Key) -> EntryRecord | None:
         try:
             artifact = store.look(*key)
         except CorruptArtifact:

@@ -13,7 +13,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from climb_assets.audit import check_proof
-from climb_assets.audit.documents import DOCUMENTS, ROOT, SCHEMA, describe_root, row_bytes
+from climb_assets.audit.documents import DOCUMENTS_TABLE, ROOT, SCHEMA, describe_root, row_bytes
 from climb_assets.audit.merkle import RUN, hash_leaf, hash_run, hash_runs, path_within, root_of
 from climb_assets.audit.proof import prove
 from climb_assets.errors import ArgumentError, CorruptArtifact
@@ -32,8 +32,8 @@ def row_of(identity: str) -> dict[str, object]:
 
 def write_bundle(folder: Path, ids: set[str]) -> str:
     """Write the two files that a proof is made from, and return the root."""
-    write_rows(folder / DOCUMENTS, [row_of(identity) for identity in sorted(ids)], SCHEMA)
-    root = describe_root(folder / DOCUMENTS)
+    write_rows(folder / DOCUMENTS_TABLE, [row_of(identity) for identity in sorted(ids)], SCHEMA)
+    root = describe_root(folder / DOCUMENTS_TABLE)
     (folder / ROOT).write_text(json.dumps(root))
     return str(root["root"])
 
@@ -154,18 +154,18 @@ def test_the_script_checks_alone(tmp_path: Path) -> None:
 
 def test_a_table_that_was_changed_proves_nothing(tmp_path: Path) -> None:
     write_bundle(tmp_path, {"a", "c"})
-    rows = read_table(tmp_path / DOCUMENTS).to_pylist()
+    rows = read_table(tmp_path / DOCUMENTS_TABLE).to_pylist()
     rows[0]["licence"] = "CC0"
-    write_rows(tmp_path / DOCUMENTS, rows, SCHEMA)
+    write_rows(tmp_path / DOCUMENTS_TABLE, rows, SCHEMA)
     with pytest.raises(CorruptArtifact, match=r"is not the table that its root was made from \(a row was changed\)"):
         prove(tmp_path, "a")
-    write_rows(tmp_path / DOCUMENTS, rows[:1], SCHEMA)
+    write_rows(tmp_path / DOCUMENTS_TABLE, rows[:1], SCHEMA)
     with pytest.raises(CorruptArtifact, match="it has another number of rows"):
         prove(tmp_path, "a")
-    (tmp_path / DOCUMENTS).write_bytes((tmp_path / DOCUMENTS).read_bytes()[:-9])
+    (tmp_path / DOCUMENTS_TABLE).write_bytes((tmp_path / DOCUMENTS_TABLE).read_bytes()[:-9])
     with pytest.raises(CorruptArtifact):
         prove(tmp_path, "a")
-    (tmp_path / DOCUMENTS).unlink()
+    (tmp_path / DOCUMENTS_TABLE).unlink()
     with pytest.raises(CorruptArtifact):
         prove(tmp_path, "a")
     with pytest.raises(ArgumentError, match="name the folder that `climb audit` wrote"):

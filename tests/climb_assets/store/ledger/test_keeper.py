@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from climb_assets.audit.differences.reconciliation import look, read_record, reconcile, run_facts_differ
+from climb_assets.audit.differences.reconciliation import look, read_ledger, reconcile, run_facts_differ
 from climb_assets.errors import ArgumentError, CorruptArtifact, CorruptLedger
 from climb_assets.store.artifacts import RUN_FACTS, Artifact, Draft, Order, sha256_file
 from climb_assets.store.ledger.chain import Head, Ledger, examine, write_line
@@ -290,14 +290,14 @@ def test_a_copy_with_half_a_line_grows_again(address: str, tmp_path: Path) -> No
 def test_what_is_made_while_a_store_is_compared_is_no_difference(store: Store, moment: str) -> None:
     made, _ = store.put(ORDER, write_one)
     store.swap("domains", None, None, made.fingerprint)
-    first, seen = read_record(store), look(store)
+    first, seen = read_ledger(store), look(store)
     later, _ = store.put(Order("domains", None, {}, {"count": 7}, {}), write_one)
     assert store.swap("domains", None, made.fingerprint, later.fingerprint)
     if moment == "before the look":
         seen = look(store)
-    assert list(reconcile(store, seen, read_record(store, before=first))) == []
+    assert list(reconcile(store, seen, read_ledger(store, before=first))) == []
     store.record([pointing(("domains", None), made.fingerprint, later.fingerprint)])  # and its mover died: told later
-    now = read_record(store)
+    now = read_ledger(store)
     (told,) = reconcile(store, look(store), now)
     assert f"names {later.fingerprint}, and the last entry of the ledger about it {made.fingerprint}" in told.sentence
 
