@@ -36,6 +36,32 @@ EVALUATION_SCHEMA = pa.schema(
 )
 
 
+_TABLE = """
+CREATE TABLE document(
+    ordinal INT, shard TEXT, id TEXT, split TEXT, source TEXT,
+    bytes BIGINT, start BIGINT, length BIGINT, domain INT
+)
+"""
+_LOAD = """
+INSERT INTO document
+SELECT $ordinal, $name, d.id, coalesce(o.split, d.split), d.source,
+       d.bytes, t.start, t.tokens, c.domain
+FROM read_parquet($documents, hive_partitioning = false) d
+JOIN read_parquet($tokens, hive_partitioning = false) t USING (id)
+JOIN read_parquet($assignments, hive_partitioning = false) a USING (id)
+LEFT JOIN read_parquet($clusters, hive_partitioning = false) c USING (cluster)
+LEFT JOIN read_parquet($splits, hive_partitioning = false) o ON o.shard = $name AND o.id = d.id
+"""
+_TRAIN = """
+SELECT domain, ordinal, start, length FROM document
+WHERE split = 'train' AND domain IS NOT NULL ORDER BY domain, id
+"""
+_EVALUATION = """
+SELECT split, source, shard, id, start, length, bytes FROM document
+WHERE split IN (SELECT unnest($splits)) ORDER BY split, source, id
+"""
+
+
 @dataclass(frozen=True)
 class ShardSpans:
     """What one shard gives to the index.
@@ -141,52 +167,9 @@ def build_training_index(
         A domain has no training text.
     """
     with open_database(out) as database:
-        database.execute(
-            """
-            CREATE TABLE document(
-                ordinal INT, shard TEXT, id TEXT, split TEXT, source TEXT,
-                bytes BIGINT, start BIGINT, length BIGINT, domain INT
-            )
-            """
-        )
-        for ordinal, shard in enumerate(shards):
-            database.execute(
-                """
-                INSERT INTO document
-                SELECT $ordinal, $name, d.id, coalesce(o.split, d.split), d.source,
-                       d.bytes, t.start, t.tokens, c.domain
-                FROM read_parquet($documents, hive_partitioning = false) d
-                JOIN read_parquet($tokens, hive_partitioning = false) t USING (id)
-                JOIN read_parquet($assignments, hive_partitioning = false) a USING (id)
-                LEFT JOIN read_parquet($clusters, hive_partitioning = false) c USING (cluster)
-                LEFT JOIN read_parquet($splits, hive_partitioning = false) o ON o.shard = $name AND o.id = d.id
-                """,
-                {
-                    "ordinal": ordinal,
-                    "name": shard.shard,
-                    "documents": str(shard.documents),
-                    "tokens": str(shard.tokens),
-                    "assignments": str(shard.assignments),
-                    "clusters": str(domain_of_cluster),
-                    "splits": str(splits),
-                },
-            )
-        _require_all(database, shards)
-        train = database.execute(
-            """
-            SELECT domain, ordinal, start, length FROM document
-            WHERE split = 'train' AND domain IS NOT NULL ORDER BY domain, id
-            """
-        ).fetchnumpy()
-        evaluation = database.sql(
-            """
-            SELECT split, source, shard, id, start, length, bytes FROM document
-            WHERE split IN (SELECT unnest($splits)) ORDER BY split, source, id
-            """,
-            params={"splits": list(EVALUATION_SPLITS)},
-        ).to_arrow_table()
-    columns = ("domain", "ordinal", "start", "length")
-    spans = np.stack([np.asarray(train[name], dtype=np.int64) for name in columns], axis=1)
+        _load_documents(database, shards, splits, domain_of_cluster)
+        spans = _collect_spans(database)
+        evaluation = database.sql(_EVALUATION, params={"splits": list(EVALUATION_SPLITS)}).to_arrow_table()
     named = read_table(domains, ["domain", "name"])
     tokens = _count_tokens(spans, named.num_rows)
     write_array(out / "spans.npy", spans)
@@ -201,6 +184,32 @@ def build_training_index(
         "domains": named.num_rows,
         "evaluation_documents": evaluation.num_rows,
     }
+
+
+def _load_documents(
+    database: "duckdb.DuckDBPyConnection", shards: Sequence[ShardSpans], splits: Path, domain_of_cluster: Path
+) -> None:
+    """Load every document of the shards, one shard after another, with its split, its tokens and its domain."""
+    database.execute(_TABLE)
+    for ordinal, shard in enumerate(shards):
+        values = {
+            "ordinal": ordinal,
+            "name": shard.shard,
+            "documents": str(shard.documents),
+            "tokens": str(shard.tokens),
+            "assignments": str(shard.assignments),
+            "clusters": str(domain_of_cluster),
+            "splits": str(splits),
+        }
+        database.execute(_LOAD, values)
+    _require_all(database, shards)
+
+
+def _collect_spans(database: "duckdb.DuckDBPyConnection") -> np.ndarray:
+    """Return the spans of the train documents, int64 (documents, 4), sorted by domain, then document id."""
+    train = database.execute(_TRAIN).fetchnumpy()
+    columns = ("domain", "ordinal", "start", "length")
+    return np.stack([np.asarray(train[name], dtype=np.int64) for name in columns], axis=1)
 
 
 def _require_all(database: "duckdb.DuckDBPyConnection", shards: Sequence[ShardSpans]) -> None:
