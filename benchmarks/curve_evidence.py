@@ -32,7 +32,7 @@ from stacked_runs import Study as Folder
 from synthetic_families import FAMILIES, draw_mixtures
 from tabulate import tabulate
 
-from climb_assets.config import Training
+from climb_assets.config_training import Training
 from climb_assets.randomness import generator
 from climb_assets.search.objectives import objective_loss
 from climb_assets.simplex.mixtures import FloatArray

@@ -25,7 +25,7 @@ import numpy as np
 from stacked_runs import JUDGE, SEEDS, Study, average_items, copy_out, read_text, run
 from stacked_training import Setting, score_stack, stack_weights, train_stack
 
-from climb_assets.config import Training
+from climb_assets.config_training import Training
 from climb_assets.training.proxy_orders import supply_seed, training_seed
 from climb_assets.training.sequence_plan import plan_sequences, simulate_supply
 

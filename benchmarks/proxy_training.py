@@ -21,7 +21,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from climb_assets.config import Runtime, Training
+from climb_assets.config import Runtime
+from climb_assets.config_training import Training
 from climb_assets.sizes import SIZES
 from climb_assets.store.local import LocalStore
 from climb_assets.training.model import build_model, count_parameters

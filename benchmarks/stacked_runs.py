@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from stacked_training import Setting, score_stack, stack_weights, train_stack
 
-from climb_assets.config import Training
+from climb_assets.config_training import Training
 from climb_assets.graph.materializer import Materializer
 from climb_assets.training.measurement import prepare_tasks, training_data
 from climb_assets.training.proxy_orders import supply_seed, training_seed

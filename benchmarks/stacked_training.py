@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from climb_assets.config import Training
+from climb_assets.config_training import Training
 from climb_assets.tables import read_table
 from climb_assets.training.evaluation import cut_windows, group_windows
 from climb_assets.training.model import build_model

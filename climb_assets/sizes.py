@@ -7,7 +7,7 @@ configuration.
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from climb_assets.config import Training
+    from climb_assets.config_training import Training
 
 FILE_BYTES = 2  # of a parameter in the files of a model, at least: most are kept in bfloat16
 

@@ -21,6 +21,7 @@ from climb_assets import (
     config_tasks,
     config_taxonomy,
     config_trainer,
+    config_training,
 )
 
 PAGE = Path(__file__).parent / "config.md"
@@ -48,7 +49,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "search.acquisition": config_search.Acquisition,
     "search.limits": config_search.Limits,
     "search.choice": config_search.Choice,
-    "proxy, target.training, fidelity.settings.NAME": config.Training,
+    "proxy, target.training, fidelity.settings.NAME": config_training.Training,
     "proxy.trainer, target.training.trainer, fidelity.settings.NAME.trainer": config_trainer.Trainer,
     "tasks.NAME (kind: text)": config_tasks.TextTask,
     "tasks.NAME (kind: choice)": config_tasks.ChoiceTask,

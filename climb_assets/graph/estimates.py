@@ -16,7 +16,8 @@ from math import log
 from statistics import fmean, median
 from typing import Any
 
-from climb_assets.config import Config, Training
+from climb_assets.config import Config
+from climb_assets.config_training import Training
 from climb_assets.environment import resolve_device
 from climb_assets.executor.capacity import measure_capacity
 from climb_assets.graph.hashed_settings import iteration_number

@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
-from climb_assets.config import Config, Training
+from climb_assets.config import Config
+from climb_assets.config_training import Training
 from climb_assets.environment import resolve_device
 from climb_assets.executor.capacity import measure_capacity
 from climb_assets.store.artifacts import canonical_json, sha256_text

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from climb_assets.config import Config, Training
+from climb_assets.config import Config
 from climb_assets.config_base import Section
 from climb_assets.config_tasks import ChoiceTask, HarnessTask
 from climb_assets.config_trainer import Trainer
+from climb_assets.config_training import Training
 from climb_assets.environment import harness_version, resolve_precision
 
 

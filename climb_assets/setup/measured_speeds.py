@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from climb_assets.config import Config, Training
+from climb_assets.config import Config
+from climb_assets.config_training import Training
 from climb_assets.environment import resolve_device
 from climb_assets.executor.capacity import measure_capacity
 from climb_assets.executor.executor import Resources

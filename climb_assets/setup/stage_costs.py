@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from itertools import product
 from statistics import fmean
 
-from climb_assets.config import Config, Training
+from climb_assets.config import Config
 from climb_assets.config_tasks import Task, TextTask
+from climb_assets.config_training import Training
 from climb_assets.corpus.raw_place import RawPlace
 from climb_assets.executor.capacity import measure_capacity
 from climb_assets.graph.estimates import Models, add_up, in_hours, models_of

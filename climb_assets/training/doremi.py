@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from climb_assets import config_baselines
-from climb_assets.config import Training
+from climb_assets.config_training import Training
 from climb_assets.errors import ComputeError
 from climb_assets.search.baselines import token_proportional, uniform
 from climb_assets.simplex.mixtures import FloatArray

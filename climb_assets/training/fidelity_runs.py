@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from climb_assets.config import SEARCH_PROXY, Training
+from climb_assets.config import SEARCH_PROXY
+from climb_assets.config_training import Training
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.spec import iteration_key
 from climb_assets.search.baselines import token_proportional, uniform

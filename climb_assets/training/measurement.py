@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from climb_assets.config import Training
 from climb_assets.config_tasks import ChoiceTask, HarnessTask, Task, TextTask
 from climb_assets.config_trainer import Trainer
+from climb_assets.config_training import Training
 from climb_assets.environment import counted, harness_version
 from climb_assets.errors import ComputeError
 from climb_assets.graph.code_identity import code_of

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from climb_assets.config import Training
+from climb_assets.config_training import Training
 from climb_assets.corpus.frozen_tokenizer import end_token, load_foreign_tokenizer, load_tokenizer
 from climb_assets.errors import ConfigError
 from climb_assets.store.artifacts import canonical_json

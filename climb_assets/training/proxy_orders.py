@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from climb_assets.config import Runtime, Training
+from climb_assets.config import Runtime
 from climb_assets.config_tasks import HarnessTask
+from climb_assets.config_training import Training
 from climb_assets.randomness import derived_seed
 from climb_assets.simplex.mixtures import DECIMALS, mixture_key
 from climb_assets.store.artifacts import Artifact, Order, canonical_json, sha256_text

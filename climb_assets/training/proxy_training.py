@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from climb_assets.config import Training
+from climb_assets.config_training import Training
 from climb_assets.environment import Device, resolve_device
 from climb_assets.store.artifacts import Artifact, Draft, Order, canonical_json
 from climb_assets.store.files import write_atomically

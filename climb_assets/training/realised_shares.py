@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from climb_assets.config import Training
 from climb_assets.config_trainer import Trainer
+from climb_assets.config_training import Training
 from climb_assets.errors import ComputeError
 
 WITHIN = 0.005  # of a domain's share

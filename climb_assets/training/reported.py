@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import numpy as np
 import pyarrow as pa
 
-from climb_assets.config import Training
+from climb_assets.config_training import Training
 from climb_assets.errors import ComputeError
 from climb_assets.sizes import estimate_parameters
 from climb_assets.store.artifacts import Artifact, Draft, canonical_json

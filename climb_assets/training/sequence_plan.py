@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from climb_assets.config import Training
+from climb_assets.config_training import Training
 from climb_assets.errors import ComputeError
 from climb_assets.randomness import generator
 from climb_assets.simplex.apportionment import apportion

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import pyarrow.compute as pc
 
-from climb_assets.config import Training
 from climb_assets.config_trainer import Trainer
+from climb_assets.config_training import Training
 from climb_assets.environment import resolve_device
 from climb_assets.executor.backends import make_executor
 from climb_assets.executor.executor import Executor, Progress, Resources

@@ -12,9 +12,10 @@ from collections.abc import Collection, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-from climb_assets.config import Config, Training
+from climb_assets.config import Config
 from climb_assets.config_tasks import ChoiceTask, HarnessTask, Task
 from climb_assets.config_trainer import Trainer
+from climb_assets.config_training import Training
 from climb_assets.corpus.choice_items import count_choice_items
 from climb_assets.corpus.outside_files import TOKENIZER, check_model_folder, read_vocabulary
 from climb_assets.environment import harness_version

@@ -12,7 +12,8 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from climb_assets.config import Runtime, Training
+from climb_assets.config import Runtime
+from climb_assets.config_training import Training
 from climb_assets.environment import resolve_precision
 from climb_assets.errors import ComputeError
 from climb_assets.training.checkpoint import Checkpoint, save_snapshot

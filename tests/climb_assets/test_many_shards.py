@@ -14,8 +14,8 @@ from climb_assets.audit.documents import write_documents
 from climb_assets.clusters.kmeans import ShardVectors, sample_vectors
 from climb_assets.clusters.shards import ScoredShard
 from climb_assets.clusters.statistics import compute_statistics
-from climb_assets.config import Training
 from climb_assets.config_corpus import NearDuplicates
+from climb_assets.config_training import Training
 from climb_assets.corpus.documents import document_id
 from climb_assets.corpus.near_duplicates import ShardSignatures, find_near_duplicates
 from climb_assets.corpus.signatures import FILES, sign_shard

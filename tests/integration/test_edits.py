@@ -54,7 +54,7 @@ class Edit:
 
 BATCHES = Edit("training/sequence_plan.py", "np.asarray(weights, ", "np.asarray(weights[::-1], ", TRAINED, LEARNT)
 DIVERGED = Edit("training/train.py", "TrainingResult(curve, True,", "TrainingResult(curve, False,", TRAINED, LEARNT)
-STEPS = Edit("config.py", "return -(-self.tokens //", "return -(-self.tokens // 2 //", TRAINED, LEARNT)
+STEPS = Edit("config_training.py", "return -(-self.tokens //", "return -(-self.tokens // 2 //", TRAINED, LEARNT)
 FIT = Edit(
     "search/iteration.py",
     "history.weights[kept], history.losses",

@@ -190,7 +190,7 @@ OURS = {
     ),
     "half the steps": (
         (
-            "config.py",
+            "config_training.py",
             "-(-self.tokens // (self.batch * self.sequence))",
             "self.tokens // (self.batch * self.sequence) // 2",
         ),
@@ -198,7 +198,7 @@ OURS = {
         ("tables:read_table", "corpus.ingest:ingest_shard"),
     ),
     "a default that a configuration says": (
-        ("config.py", "clip: float = Field(1.0", "clip: float = Field(2.0"),
+        ("config_training.py", "clip: float = Field(1.0", "clip: float = Field(2.0"),
         (),
         ("training.proxy_unit:ProxyUnit", "training.train:train"),
     ),

@@ -6,8 +6,9 @@ from statistics import median
 import pytest
 import yaml
 
-from climb_assets.config import Config, Training
+from climb_assets.config import Config
 from climb_assets.config_file import load_config
+from climb_assets.config_training import Training
 from climb_assets.graph.estimates import Cost, Estimates, Models, add_up, measure_scoring, models_of
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import make_plan

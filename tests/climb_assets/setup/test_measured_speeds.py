@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from climb_assets.config import Config, Training
+from climb_assets.config import Config
 from climb_assets.config_file import load_config
+from climb_assets.config_training import Training
 from climb_assets.errors import ConfigError
 from climb_assets.graph.speeds import Speed
 from climb_assets.setup.measured_speeds import measure_encoder, measure_training, speed_of

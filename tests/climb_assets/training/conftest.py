@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from climb_assets.config import Training
+from climb_assets.config_training import Training
 from climb_assets.tables import write_rows, write_table
 from climb_assets.training.token_index import EVALUATION_SCHEMA, TrainingIndex, load_training_index
 

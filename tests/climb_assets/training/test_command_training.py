@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from transformers import AutoModelForCausalLM
 
-from climb_assets.config import Runtime, Training
+from climb_assets.config import Runtime
 from climb_assets.config_tasks import TextTask
 from climb_assets.config_trainer import Trainer
+from climb_assets.config_training import Training
 from climb_assets.corpus.raw_files import digest_files
 from climb_assets.errors import ComputeError
 from climb_assets.executor.local import LocalExecutor

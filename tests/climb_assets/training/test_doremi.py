@@ -10,8 +10,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from climb_assets.config import Training
 from climb_assets.config_baselines import DoReMi
+from climb_assets.config_training import Training
 from climb_assets.errors import ComputeError
 from climb_assets.search.baselines import token_proportional
 from climb_assets.simplex.mixtures import check_simplex, normalise

@@ -8,8 +8,8 @@ import pytest
 import torch
 from transformers import LlamaForCausalLM
 
-from climb_assets.config import Training
 from climb_assets.config_tasks import ChoiceTask, TextTask
+from climb_assets.config_training import Training
 from climb_assets.tables import read_table
 from climb_assets.training.evaluation import evaluate, gold_probability
 from climb_assets.training.model import build_model

@@ -11,8 +11,8 @@ import torch
 import yaml
 from transformers import LlamaForCausalLM
 
-from climb_assets.config import Training
 from climb_assets.config_tasks import ChoiceTask, HarnessTask
+from climb_assets.config_training import Training
 from climb_assets.corpus.frozen_tokenizer import END, load_tokenizer
 from climb_assets.errors import ComputeError, ConfigError
 from climb_assets.tables import read_table

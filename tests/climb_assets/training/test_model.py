@@ -18,7 +18,7 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
-from climb_assets.config import Training
+from climb_assets.config_training import Training
 from climb_assets.errors import ConfigError
 from climb_assets.sizes import SIZES
 from climb_assets.training.checkpoint import save_snapshot, snapshot_name

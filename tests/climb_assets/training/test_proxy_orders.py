@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from climb_assets.config import Runtime, Training
+from climb_assets.config import Runtime
+from climb_assets.config_training import Training
 from climb_assets.training.proxy_orders import Conditions, Proxy, ProxyOrders, TrainingData
 
 MakeTraining = Callable[..., Training]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from climb_assets.config import Training
+from climb_assets.config_training import Training
 from climb_assets.errors import ComputeError
 from climb_assets.training.sequence_plan import SequencePlan, Stream, plan_sequences, simulate_supply
 from climb_assets.training.token_index import TrainingIndex

@@ -17,8 +17,9 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from climb_assets.config import Runtime, Training
+from climb_assets.config import Runtime
 from climb_assets.config_tasks import TextTask
+from climb_assets.config_training import Training
 from climb_assets.errors import ComputeError, TransientError
 from climb_assets.executor.local import end_idle_workers
 from climb_assets.graph.code_identity import code_of
@@ -167,7 +168,8 @@ def test_workers_die_with_a_killed_parent_and_finished_work_stays(
     script.write_text(
         textwrap.dedent(f"""
         from pathlib import Path, PosixPath
-        from climb_assets.config import Runtime, Training
+        from climb_assets.config import Runtime
+        from climb_assets.config_training import Training
         from climb_assets.config_ray import Ray
         from climb_assets.store.local import LocalStore
         from climb_assets.training.proxy_orders import Conditions, Proxy, TrainingData

@@ -10,7 +10,8 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
-from climb_assets.config import Runtime, Training
+from climb_assets.config import Runtime
+from climb_assets.config_training import Training
 from climb_assets.training.checkpoint import STATE, Checkpoint, snapshot_name
 from climb_assets.training.model import build_model
 from climb_assets.training.sequence_plan import plan_sequences
@@ -112,7 +113,8 @@ def test_short_memory_halves_the_pass_and_not_the_batch(make_training: MakeTrain
     """In a process whose address space really is too small for the whole batch."""
     script = """
         import resource, numpy as np, torch
-        from climb_assets.config import Runtime, Training
+        from climb_assets.config import Runtime
+        from climb_assets.config_training import Training
         from climb_assets.training.sequence_plan import SequencePlan, Stream
         from climb_assets.training.model import build_model
         from climb_assets.training.train import train
