@@ -17,7 +17,7 @@ from climb_assets.graph.spec import artefact_name
 from climb_assets.store.artifacts import canonical_json, sha256_text
 from climb_assets.store.store import Store
 
-DOCUMENTS = "corpus_shards"  # what was read of a raw shard
+CORPUS_SHARDS = "corpus_shards"  # what was read of a raw shard
 
 
 @dataclass
@@ -49,12 +49,12 @@ class RawVersions:
     def listing(self) -> Listing:
         """Return the shards and the names that were rejected, as last seen."""
         if self._listing is None:
-            self._listing = self.place.look(self.store.partitions(DOCUMENTS), self.version_read)
+            self._listing = self.place.look(self.store.partitions(CORPUS_SHARDS), self.version_read)
         return self._listing
 
     def wait_until_settled(self, tell: Callable[[str], None]) -> None:
         """Wait until what changed a moment ago may count as whole; see `RawPlace.wait`."""
-        self.place.wait(self.store.partitions(DOCUMENTS), self.version_read, tell)
+        self.place.wait(self.store.partitions(CORPUS_SHARDS), self.version_read, tell)
 
     def listing_version(self) -> str:
         """Return the version of the listing: it says that shards came or went, not what they hold."""
@@ -75,7 +75,7 @@ class RawVersions:
 
     def version_read(self, shard: str) -> str | None:
         """Return the hash of the raw files that the current documents of a shard were read from, if there are any."""
-        documents = self.store.current(DOCUMENTS, shard)
+        documents = self.store.current(CORPUS_SHARDS, shard)
         if documents is None:
             return None
         version = documents.manifest["inputs"][artefact_name("raw_shards", shard)]
@@ -108,4 +108,4 @@ class RawVersions:
         tokenizer = self.config.tokenizer
         if "tokenizer" in assets and tokenizer.path is None and tokenizer.name is None:
             return self.listing().shards
-        return partitions if {"raw_shards", DOCUMENTS} & set(assets) else ()
+        return partitions if {"raw_shards", CORPUS_SHARDS} & set(assets) else ()
