@@ -142,10 +142,9 @@ def test_sums_do_not_depend_on_how_documents_are_parted(seed: int) -> None:
     whole, first, second = (
         Moments.of(DOMAINS, *(getattr(part, field.name) for field in fields(part))) for part in (documents, *parts)
     )
+    first += second
     for field in fields(Moments):
-        np.testing.assert_allclose(
-            getattr(first + second, field.name), getattr(whole, field.name), rtol=1e-9, atol=1e-9
-        )
+        np.testing.assert_allclose(getattr(first, field.name), getattr(whole, field.name), rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.slow
