@@ -147,6 +147,17 @@ def test_sums_do_not_depend_on_how_documents_are_parted(seed: int) -> None:
         np.testing.assert_allclose(getattr(first, field.name), getattr(whole, field.name), rtol=1e-9, atol=1e-9)
 
 
+def test_vectors_of_many_dimensions_are_added_up_at_length_1() -> None:
+    random = np.random.default_rng(3)
+    vectors, domain, group = random.normal(size=(1000, 70)), random.integers(0, 3, 1000), random.integers(0, 4, 1000)
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    none = np.zeros(1000, np.int64)
+    found = Moments.of(DOMAINS, domain, group, none, none.astype(float), none.astype(bool), vectors).vectors
+    for place in np.ndindex(3, 4):
+        expected = unit[(domain == place[0]) & (group == place[1])].sum(axis=0)
+        np.testing.assert_allclose(found[place], expected, rtol=1e-9, atol=1e-12)
+
+
 @pytest.mark.slow
 def test_the_noise_is_that_of_a_bootstrap_over_documents() -> None:
     """Each threshold is the quantile of differences of corpora that are really drawn, document by document."""
