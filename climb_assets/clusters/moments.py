@@ -24,7 +24,7 @@ from climb_assets.corpus.splits import train_mask
 from climb_assets.errors import CorruptArtifact
 from climb_assets.store.artifacts import canonical_json
 from climb_assets.store.files import array_shape, take_rows, write_atomically
-from climb_assets.tables import count_rows, iterate_batches, read_table, write_table
+from climb_assets.tables import count_rows, give_back_memory, iterate_batches, read_table, write_table
 
 GROUPS = 256  # random parts of a domain, by the first byte of an id: they tell in how many dimensions it varies
 BINS, FARTHEST = 4096, 2.0  # of distances: a unit vector is at most this far from a mean of unit vectors
@@ -254,7 +254,7 @@ def _moments(shard: EmbeddedShard, domains: int, domain_of: Counts, splits: Path
     group = group.to_numpy(zero_copy_only=False).astype(np.uint8)
     near = pc.is_in(ids, alike).to_numpy(zero_copy_only=False)
     del ids
-    pa.default_memory_pool().release_unused()  # else Arrow keeps what reading took, beside the vectors
+    give_back_memory()
     for start in range(0, max(len(rows), 1), BLOCK):
         these = rows[start : start + BLOCK]
         facts = (domain[these], group[these].astype(np.int64), tokens[these], distance[these].astype(np.float64))
