@@ -143,7 +143,7 @@ def _top_modules(distribution: importlib.metadata.Distribution) -> set[str]:
     if declared := (distribution.read_text("top_level.txt") or "").split():
         return set(declared)
     files = (distribution.read_text("RECORD") or "").splitlines()
-    return {line.partition("/")[0].partition(".")[0] for line in files}
+    return {line.partition("/")[0].partition(",")[0].partition(".")[0] for line in files}
 
 
 @functools.cache
