@@ -22,7 +22,7 @@ from climb_assets.executor.capacity import thread_count
 from climb_assets.randomness import derived_seed, scramble
 from climb_assets.store.artifacts import canonical_json
 from climb_assets.store.files import array_shape, take_rows, write_array, write_atomically
-from climb_assets.tables import read_table, write_table
+from climb_assets.tables import count_rows, iterate_texts, read_table, write_table
 
 BLOCK = 8192  # vectors that are multiplied with all centroids at a time
 ROWS = 512  # vectors that are taken at a time by what looks at each alone; bounds memory only
@@ -183,29 +183,43 @@ def assign_shard(
     CorruptArtifact
         The vectors do not belong to the documents.
     """
-    ids = read_table(documents, ["id"]).column("id").combine_chunks()
-    shape = array_shape(vectors)
-    if len(ids) != shape[0] or shape[1] != centroids.shape[1]:
+    rows, shape = count_rows(documents), array_shape(vectors)
+    if rows != shape[0] or shape[1] != centroids.shape[1]:
         raise CorruptArtifact(
-            f"{vectors} has shape {shape} for {len(ids)} documents and centroids of {centroids.shape[1]}; "
+            f"{vectors} has shape {shape} for {rows} documents and centroids of {centroids.shape[1]}; "
             "delete its folder and run `climb up`"
         )
-    total = np.zeros(1)
+    cluster, distance = np.empty(rows, np.int32), np.empty(rows, np.float32)
+    total = 0.0
+    for part, block in _unit_blocks(vectors, shape):
+        cluster[part], distance[part] = nearest_centroids(block, centroids)
+        total += float(distance[part].sum(dtype=np.float64))
+    if bands is not None:
+        cluster = number_cells(cluster, bands.band, bands.bands)
 
     def batches() -> Iterator[pa.RecordBatch]:
-        for start in range(0, len(ids), BLOCK):
-            rows = np.arange(start, min(start + BLOCK, len(ids)))
-            block = take_rows(vectors, rows).astype(np.float32)
-            normalise(block)
-            cluster, distance = nearest_centroids(block, centroids)
-            total[0] += distance.sum(dtype=np.float64)
-            if bands is not None:
-                cluster = number_cells(cluster, bands.band[start : start + BLOCK], bands.bands)
-            columns = [ids[start : start + BLOCK], pa.array(cluster), pa.array(distance)]
+        start = 0
+        for batch in iterate_texts(documents, BLOCK, ["id"]):
+            part = slice(start, start + len(batch))
+            columns = [batch["id"], pa.array(cluster[part]), pa.array(distance[part])]
             yield pa.RecordBatch.from_arrays(columns, schema=ASSIGNMENTS)
+            start += len(batch)
 
-    rows = write_table(out / "assignments.parquet", batches(), ASSIGNMENTS)
-    return {"documents": rows, "mean_distance": round(float(total[0]) / rows, 6) if rows else None}
+    write_table(out / "assignments.parquet", batches(), ASSIGNMENTS)
+    return {"documents": rows, "mean_distance": round(total / rows, 6) if rows else None}
+
+
+def _unit_blocks(vectors: Path, shape: tuple[int, ...]) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """Yield the vectors of a file at length 1, `BLOCK` at a time and each in the place of the one before."""
+    buffer = np.empty((min(BLOCK, shape[0]), shape[1]), np.float32)
+    for start in range(0, shape[0], BLOCK):
+        part = slice(start, min(start + BLOCK, shape[0]))
+        block = buffer[: part.stop - start]
+        for first in range(start, part.stop, ROWS):
+            rows = np.arange(first, min(first + ROWS, part.stop))
+            block[first - start : first - start + len(rows)] = take_rows(vectors, rows)
+        normalise(block)
+        yield part, block
 
 
 def nearest_centroids(

@@ -18,18 +18,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from climb_assets.clusters.kmeans import BLOCK, normalise
+from climb_assets.clusters.kmeans import BLOCK, ROWS
 from climb_assets.clusters.shards import EmbeddedShard
 from climb_assets.corpus.splits import train_mask
 from climb_assets.errors import CorruptArtifact
 from climb_assets.store.artifacts import canonical_json
 from climb_assets.store.files import array_shape, take_rows, write_atomically
-from climb_assets.tables import read_table, write_table
+from climb_assets.tables import count_rows, give_back_memory, iterate_batches, read_table, write_table
 
 GROUPS = 256  # random parts of a domain, by the first byte of an id: they tell in how many dimensions it varies
 BINS, FARTHEST = 4096, 2.0  # of distances: a unit vector is at most this far from a mean of unit vectors
 FAR = 0.99  # share of the documents that are not far
 FIT, FIT_SHARDS, FIT_FACTS = "fit.parquet", "fit_shards.parquet", "fit.json"
+DIMENSIONS = 32  # of vectors that are added up at a time; bounds memory only
 BYTES = tuple(f"{byte:02x}" for byte in range(GROUPS))
 
 Counts = NDArray[np.int64]
@@ -75,8 +76,10 @@ class Moments:
 
         rows, cell = len(domain), domain * GROUPS + group
         member = csr_array((np.ones(rows), (cell, np.arange(rows))), shape=(domains * GROUPS, rows))
-        unit = vectors.astype(np.float64)
-        normalise(unit)
+        length, summed = _lengths(vectors), np.empty((domains * GROUPS, vectors.shape[1]))
+        for start in range(0, vectors.shape[1], DIMENSIONS):
+            part = slice(start, start + DIMENSIONS)
+            summed[:, part] = member @ (vectors[:, part].astype(np.float64) / length)
         places = np.minimum((distance * (BINS / FARTHEST)).astype(np.int64), BINS - 1)
 
         def add(values: NDArray[Any]) -> Sums:
@@ -84,7 +87,7 @@ class Moments:
 
         return cls(
             np.bincount(cell, minlength=domains * GROUPS).reshape(domains, GROUPS),
-            (member @ unit).reshape(domains, GROUPS, vectors.shape[1]),
+            summed.reshape(domains, GROUPS, vectors.shape[1]),
             add(tokens).astype(np.int64),
             add(np.square(tokens.astype(np.float64))),
             add(distance),
@@ -93,8 +96,10 @@ class Moments:
             np.bincount(domain * BINS + places, minlength=domains * BINS).reshape(domains, BINS),
         )
 
-    def __add__(self, other: "Moments") -> "Moments":
-        return Moments(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
+    def __iadd__(self, other: "Moments") -> "Moments":
+        for field in fields(self):
+            np.add(getattr(self, field.name), getattr(other, field.name), out=getattr(self, field.name))
+        return self
 
     def with_total(self) -> "Moments":
         """Return the same with a last row, of all documents together."""
@@ -219,36 +224,70 @@ def sum_up(
     by_shard: dict[tuple[str, str], Counts] = {}
     for shard in shards:
         counts = np.zeros(domains, np.int64)
-        for block in _blocks(shard, domain_of, splits, alike):
-            moments = Moments.of(domains, *block)
+        for moments in _moments(shard, domains, domain_of, splits, alike):
             counts += moments.documents.sum(axis=1)
-            total = moments if total is None else total + moments
+            if total is None:
+                total = moments
+            else:
+                total += moments
         by_shard[shard.shard, shard.version] = np.append(counts, counts.sum())
     assert total is not None, "the supply of domains refuses a corpus without documents"
     return Sample.of(total, by_shard, far_bin)
 
 
-def _blocks(
-    shard: EmbeddedShard, domain_of: Counts, splits: Path, alike: pa.Array
-) -> Iterator[tuple[Counts, Counts, Counts, Sums, NDArray[np.bool_], NDArray[Any]]]:
-    """Yield what `Moments.of` takes of the documents of a shard that count, at least one block."""
+def _lengths(vectors: NDArray[Any]) -> Sums:
+    """Return the length of each vector, (n, 1)."""
+    parts = (vectors[start : start + ROWS].astype(np.float64) for start in range(0, len(vectors), ROWS))
+    return np.concatenate([np.empty((0, 1)), *(np.linalg.norm(part, axis=1, keepdims=True) for part in parts)])
+
+
+def _moments(shard: EmbeddedShard, domains: int, domain_of: Counts, splits: Path, alike: pa.Array) -> Iterator[Moments]:
+    """Yield the moments of each `BLOCK` documents of a shard that count, at least one."""
     ids = read_table(shard.documents, ["id"])["id"].combine_chunks()
-    assigned, counted = read_table(shard.assignments), read_table(shard.tokens, ["id", "tokens"])
-    same = all(table["id"].combine_chunks().equals(ids) for table in (assigned, counted))
-    if not same or array_shape(shard.vectors)[0] != len(ids):
-        raise CorruptArtifact(
-            f"tokens, clusters and vectors of shard {shard.shard} are not of the same documents; delete its folders "
-            "and run `climb up`"
-        )
-    domain = domain_of[assigned["cluster"].to_numpy()]
+    if array_shape(shard.vectors)[0] != len(ids):
+        raise _other_documents(shard)
+    cluster, distance = _read_beside(ids, shard, shard.assignments, {"cluster": np.int32, "distance": np.float32})
+    [tokens] = _read_beside(ids, shard, shard.tokens, {"tokens": np.int64})
+    domain = domain_of[cluster]
     rows = np.flatnonzero(train_mask(shard.shard, shard.documents, splits) & (domain >= 0))
     group = pc.index_in(pc.utf8_slice_codeunits(ids, 0, 2), pa.array(BYTES))  # an id is a hash already
-    group = group.to_numpy(zero_copy_only=False).astype(np.int64)
-    tokens, distance = counted["tokens"].to_numpy(), assigned["distance"].to_numpy().astype(np.float64)
+    group = group.to_numpy(zero_copy_only=False).astype(np.uint8)
     near = pc.is_in(ids, alike).to_numpy(zero_copy_only=False)
+    del ids
+    give_back_memory()
     for start in range(0, max(len(rows), 1), BLOCK):
         these = rows[start : start + BLOCK]
-        yield domain[these], group[these], tokens[these], distance[these], near[these], take_rows(shard.vectors, these)
+        facts = (domain[these], group[these].astype(np.int64), tokens[these], distance[these].astype(np.float64))
+        yield Moments.of(domains, *facts, near[these], take_rows(shard.vectors, these))
+
+
+def _read_beside(ids: pa.Array, shard: EmbeddedShard, table: Path, columns: dict[str, Any]) -> list[NDArray[Any]]:
+    """Return columns of a table of a shard, given their types, whose rows have these ids.
+
+    Raises
+    ------
+    CorruptArtifact
+        They have not.
+    """
+    if count_rows(table) != len(ids):
+        raise _other_documents(shard)
+    found = [np.empty(len(ids), kind) for kind in columns.values()]
+    start = 0
+    for batch in iterate_batches(table, BLOCK, ["id", *columns]):
+        part = slice(start, start + len(batch))
+        if not batch["id"].equals(ids[part]):
+            raise _other_documents(shard)
+        for values, name in zip(found, columns, strict=True):
+            values[part] = batch[name].to_numpy()
+        start += len(batch)
+    return found
+
+
+def _other_documents(shard: EmbeddedShard) -> CorruptArtifact:
+    return CorruptArtifact(
+        f"tokens, clusters and vectors of shard {shard.shard} are not of the same documents; delete its folders and "
+        "run `climb up`"
+    )
 
 
 def write_fit(fit: Sample, out: Path) -> None:

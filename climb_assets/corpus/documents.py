@@ -12,7 +12,6 @@ import pyarrow as pa
 from climb_assets.config import Corpus
 from climb_assets.corpus.normal_text import normalise
 from climb_assets.corpus.records import Record
-from climb_assets.store.artifacts import sha256_text
 
 SPLITS = ("train", "search_eval", "report_eval")
 
@@ -56,7 +55,8 @@ def _id_of(data: bytes) -> str:
 
 def assign_split(key: str, settings: Corpus) -> str:
     """Return the split of what is split as one: an article by its label, a document without one by its id."""
-    draw = int(sha256_text(f"{settings.split_seed}\x1f{key}")[:16], 16) / 2**64
+    drawn = hashlib.sha256(f"{settings.split_seed}\x1f{key}".encode()).digest()[:8]
+    draw = int.from_bytes(drawn) / 2**64
     if draw < settings.search_eval:
         return "search_eval"
     return "report_eval" if draw < settings.search_eval + settings.report_eval else "train"

@@ -43,7 +43,8 @@ def parse_json(row: int, line: bytes, settings: Corpus) -> Record | Fault:
 def _count(row: int, line: bytes, settings: Corpus) -> Fault | None:
     """Return a fault if a line holds too much; in strings no character counts."""
     nested = line.count(b"[") + line.count(b"{")
-    if nested <= settings.max_nesting and line.count(b",") + nested <= settings.max_values:
+    few = len(line) <= settings.max_values or line.count(b",") + nested <= settings.max_values
+    if few and nested <= settings.max_nesting:
         return None
     bare = _STRINGS.sub(b"", line)
     opened = bare.count(b"[") + bare.count(b"{")

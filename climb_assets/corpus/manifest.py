@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +18,10 @@ from climb_assets.corpus.quarantine import explain_nothing_left
 from climb_assets.corpus.splits import SplitTables, assign_splits
 from climb_assets.errors import ComputeError, CorpusError
 from climb_assets.executor.database import open_database
-from climb_assets.tables import gather, read_table, write_rows, write_table
+from climb_assets.tables import gather, give_back_memory, read_table, write_rows, write_table
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 VERSIONS = ("corpus_version", "tokens_version", "embeddings_version", "quality_version")
 COUNTS = ("documents", "duplicates", "tokens", "bytes", "read", "filtered", "quarantined", "dropped_labels")
@@ -75,11 +78,8 @@ def build_manifest(shards: Sequence[ShardParts], pairs: Path, settings: Corpus, 
     with open_database(out) as connection:
         connection.execute("SET enable_external_access = false")
         connection.execute("SET preserve_insertion_order = false")
-        connection.execute("CREATE TABLE documents (shard INTEGER, id UUID, tokens BIGINT, bytes BIGINT)")
-        for part in gather(_read_documents(number, parts) for number, parts in enumerate(ordered)):
-            connection.register("part", part)
-            connection.execute("INSERT INTO documents SELECT shard, id::UUID, tokens, bytes FROM part")
-            connection.unregister("part")
+        _load(connection, ordered)
+        give_back_memory()
         connection.execute(
             "CREATE TABLE firsts AS SELECT id, min(shard) AS shard FROM documents GROUP BY id HAVING count(*) > 1"
         )
@@ -110,6 +110,15 @@ def build_manifest(shards: Sequence[ShardParts], pairs: Path, settings: Corpus, 
             f"{splits['crossing_after']} pairs of near-duplicates lie in train and held out; please report this"
         )
     return {"shards": len(rows), **facts, "splits": splits}
+
+
+def _load(connection: "DuckDBPyConnection", shards: Sequence[ShardParts]) -> None:
+    """Fill a table of the documents of all shards."""
+    connection.execute("CREATE TABLE documents (shard INTEGER, id UUID, tokens BIGINT, bytes BIGINT)")
+    for part in gather(_read_documents(number, parts) for number, parts in enumerate(shards)):
+        connection.register("part", part)
+        connection.execute("INSERT INTO documents SELECT shard, id::UUID, tokens, bytes FROM part")
+        connection.unregister("part")
 
 
 def _read_documents(number: int, parts: ShardParts) -> pa.Table:

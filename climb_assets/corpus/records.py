@@ -6,7 +6,7 @@ What belongs here: the two of them, and what every format does alike with the ke
 
 from dataclasses import dataclass
 from os import PathLike, fsdecode
-from typing import Any
+from typing import Any, NamedTuple
 
 from climb_assets.corpus.labels import LabelError, make_label
 from climb_assets.printable import printable
@@ -15,8 +15,7 @@ WHOLE_FILE = -1
 LABEL_KEYS = {"source": ("source",), "licence": ("licence", "license"), "article": ("article",)}
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One text as it stands in a file.
 
     Parameters
@@ -65,15 +64,24 @@ def make_record(row: int, value: dict[str, Any], text_key: str) -> Record | Faul
             text.encode()
     except UnicodeEncodeError as error:
         return Fault(row, "bad_utf8", f"character {error.start}: {error.reason}")
-    labels: dict[str, str | None] = {}
-    dropped = []
+    labels: list[str | None] = []
+    dropped: tuple[str, ...] = ()
     for name, keys in LABEL_KEYS.items():
         try:
-            labels[name] = next((label for key in keys if (label := make_label(value.get(key))) is not None), None)
+            labels.append(_first_label(value, keys))
         except LabelError:
-            labels[name] = None
-            dropped.append(name)
-    return Record(row, text, **labels, dropped=tuple(dropped))
+            labels.append(None)
+            dropped += (name,)
+    source, licence, article = labels
+    return Record(row, text, source, licence, article, dropped)
+
+
+def _first_label(value: dict[str, Any], keys: tuple[str, ...]) -> str | None:
+    for key in keys:
+        label = make_label(value.get(key))
+        if label is not None:
+            return label
+    return None
 
 
 def printable_name(path: str | PathLike[str]) -> str:

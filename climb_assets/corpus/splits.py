@@ -25,7 +25,7 @@ from climb_assets.corpus.documents import SPLITS, assign_split
 from climb_assets.corpus.licences import is_permitted, unmatched_patterns
 from climb_assets.executor.database import open_database
 from climb_assets.store.artifacts import sha256_text
-from climb_assets.tables import gather, read_rows, read_table, write_table
+from climb_assets.tables import gather, give_back_memory, read_rows, read_table, write_table
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -78,6 +78,7 @@ def assign_splits(
         connection.execute("SET enable_external_access = false")
         connection.execute("SET preserve_insertion_order = false")
         _load(connection, shards, pairs, duplicates)
+        give_back_memory()
         unmatched = _find_denied(connection, shards, settings.licences)
         for name, table in _find_families(connection, settings).items():
             _insert(connection, name, table)

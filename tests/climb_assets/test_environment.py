@@ -2,9 +2,10 @@
 
 import os
 import platform
+import re
 import subprocess
 import sys
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +134,13 @@ def test_versions_are_those_of_the_distributions_that_modules_come_from() -> Non
     assert found["pyyaml"] == version("pyyaml")
     assert {"faiss-cpu", "faiss-gpu"} & found.keys()
     assert len(found) == 5
+
+
+def test_a_module_is_of_the_distributions_that_python_finds() -> None:
+    modules = packages_distributions()
+    found = package_versions(frozenset(modules))
+    names = {re.sub(r"[-_.]+", "-", name).lower() for distributions in modules.values() for name in distributions}
+    assert found.keys() == {"python"} | names
 
 
 HERE = Environment("x86_64 avx2", "cpu", "float32", packages={"numpy": "2.3.1", "python": "3.11.7"})

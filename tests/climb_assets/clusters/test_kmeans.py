@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -102,6 +103,23 @@ def test_assignments_are_the_same_bytes_again(corpus, tmp_path: Path) -> None:
     shard = corpus.vectors[0]
     assign_shard(shard.documents, shard.vectors, corpus.centroids, tmp_path)
     assert (tmp_path / "assignments.parquet").read_bytes() == corpus.tables[0].assignments.read_bytes()
+
+
+def test_a_large_shard_is_assigned_as_its_documents_are_one_by_one(tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    count, group = 8192 + 700, 300  # more than one block, and row groups that fit no block
+    ids, vectors = [f"{row:032x}" for row in range(count)], random.normal(size=(count, 6)).astype(np.float16)
+    pq.write_table(pa.table({"id": ids}), tmp_path / "documents.parquet", row_group_size=group)
+    np.save(tmp_path / "vectors.npy", vectors)
+    centroids = random.normal(size=(5, 6)).astype(np.float32)
+    facts = assign_shard(tmp_path / "documents.parquet", tmp_path / "vectors.npy", centroids, tmp_path)
+    assigned = read_table(tmp_path / "assignments.parquet")
+    unit = vectors.astype(np.float64) / np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
+    distances = np.linalg.norm(unit[:, None] - centroids[None], axis=2)
+    assert assigned["id"].to_pylist() == ids
+    assert np.array_equal(assigned["cluster"], distances.argmin(axis=1))
+    np.testing.assert_allclose(assigned["distance"], distances.min(axis=1), rtol=1e-5)
+    assert facts == {"documents": count, "mean_distance": pytest.approx(distances.min(axis=1).mean(), abs=1e-5)}
 
 
 def test_vectors_of_other_documents_are_refused(corpus, tmp_path: Path) -> None:

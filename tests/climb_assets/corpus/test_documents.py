@@ -43,6 +43,14 @@ def test_a_heap_of_combining_marks_takes_no_quadratic_time() -> None:
     assert normalise(text) == text
 
 
+@given(st.text(max_size=25), st.integers(0, 3), st.sampled_from(["\u0316", "\u0301\u0316", "\u2026\u0316", "\u0344"]))
+def test_no_more_marks_in_a_row_stay_than_are_allowed_wherever_they_begin(before: str, more: int, marks: str) -> None:
+    text = normalise(f"{before}x{marks * MARKS}{marks[0] * more}y")
+    rows = "".join("m" if unicodedata.combining(character) else " " for character in text).split()
+    assert max(map(len, rows)) <= MARKS
+    assert text.endswith("y")
+
+
 def test_splits_have_their_shares_and_follow_the_article() -> None:
     settings = Corpus(search_eval=0.2, report_eval=0.1)
     counts = Counter(assign_split(f"article {number}", settings) for number in range(5000))
