@@ -33,6 +33,7 @@ from dagster_project.storage_faults import StorageFault, close_after_fault, step
 
 DATA_SET = "mixed_corpus"
 MOST_FAULTS = 10  # of Dagster's storage in one update; a server that fails more often somebody has to look at
+MOST_SHARDS = 1_000  # of a run
 SILENT = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -259,7 +260,10 @@ def next_runs(plan: Plan, config: Config) -> Iterator[Run]:
 
 
 def _share_runs(chains: dict[str, list[str]]) -> Iterator[Run]:
-    """Yield one run for each operation and each of its chains, with all the shards that need it."""
+    """Yield the runs of each operation and each of its chains, of at most `MOST_SHARDS` that need it.
+
+    Dagster holds all events of a run in memory until it ends.
+    """
     shards: dict[tuple[str, ...], list[str]] = {}
     for operation in (*MADE_TOGETHER.values(), None):
         for shard, chain in chains.items():
@@ -267,7 +271,9 @@ def _share_runs(chains: dict[str, list[str]]) -> Iterator[Run]:
             own = tuple(asset for asset in chain if (asset in operation if operation else asset not in together))
             if own:
                 shards.setdefault(own, []).append(shard)
-    yield from (Run(assets, tuple(keys)) for assets, keys in shards.items())
+    for assets, keys in shards.items():
+        for first in range(0, len(keys), MOST_SHARDS):
+            yield Run(assets, tuple(keys[first : first + MOST_SHARDS]))
 
 
 def _execute(

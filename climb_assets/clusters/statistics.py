@@ -17,24 +17,33 @@ from climb_assets.executor.database import open_database
 from climb_assets.tables import write_table
 
 TOP_SOURCES = 5
+AT_ONCE = 16  # shards in one query, which opens all of their four files
 SOURCES = pa.list_(pa.struct([("source", pa.string()), ("documents", pa.int64())]))
 COUNTS = ("documents", "tokens", "bytes")
 JUDGED = "judged:"  # begins the name of a column of the tally: how many documents have a score of the dimension
 LEAST_JUDGED = 0.5  # of the documents; where fewer have a score, their mean does not speak for all
 
+# The tables of a shard have its documents in one order, so their rows stand side by side and nothing is searched for.
 # Means come from sums of decimals, which unlike sums of floats do not depend on the order that threads add in.
 # The columns of the scores are taken as they are in the file, so that no name is pasted into the query.
 TALLY = r"""
     SELECT a.cluster, d.source, count(*) AS documents, sum(t.tokens)::BIGINT AS tokens, sum(d.bytes)::BIGINT AS bytes,
            sum(a.distance::DECIMAL(18, 9)) AS distance,
            sum(COLUMNS(s.* EXCLUDE (id))::DECIMAL(18, 9)),
-           count(COLUMNS(s.* EXCLUDE (id))) AS 'judged:\0'
-    FROM read_parquet($documents, hive_partitioning = false) d
-    JOIN read_parquet($assignments, hive_partitioning = false) a ON a.id = d.id
-    JOIN read_parquet($tokens, hive_partitioning = false) t ON t.id = d.id
-    JOIN read_parquet($scores, hive_partitioning = false) s ON s.id = d.id
-    LEFT JOIN read_parquet($splits, hive_partitioning = false) o ON o.shard = $shard AND o.id = d.id
+           count(COLUMNS(s.* EXCLUDE (id))) AS 'judged:\0',
+           bool_and((d.shard IS NOT NULL AND d.id = a.id AND d.id = t.id AND d.id = s.id) IS TRUE) AS side_by_side
+    FROM (
+        SELECT d.*, $shards[list_position($documents, d.filename)] AS shard
+        FROM read_parquet($documents, hive_partitioning = false, filename = true) d
+    ) d
+    POSITIONAL JOIN read_parquet($assignments, hive_partitioning = false) a
+    POSITIONAL JOIN read_parquet($tokens, hive_partitioning = false) t
+    POSITIONAL JOIN read_parquet($scores, hive_partitioning = false) s
+    LEFT JOIN (
+        FROM read_parquet($splits, hive_partitioning = false) WHERE shard BETWEEN $shards[1] AND $shards[-1]
+    ) o ON o.shard = d.shard AND o.id = d.id
     WHERE coalesce(o.split, d.split) = 'train'
+          OR (d.shard IS NOT NULL AND d.id = a.id AND d.id = t.id AND d.id = s.id) IS NOT TRUE
     GROUP BY a.cluster, d.source
 """
 
@@ -49,13 +58,27 @@ def tally_clusters(shards: Sequence[ScoredShard], splits: Path, folder: Path) ->
     ----------
     folder
         Where what does not fit into memory may be put down.
+
+    Raises
+    ------
+    ComputeError
+        The tables of a shard are not of the same documents, or no document is in train.
     """
     tallies = []
+    ordered = sorted(shards, key=lambda tables: tables.shard)
     with open_database(folder) as connection:
-        for shard in shards:
-            paths = {name: str(getattr(shard, name)) for name in ("documents", "tokens", "assignments", "scores")}
-            parameters = paths | {"splits": str(splits), "shard": shard.shard}
-            tallies.append(connection.sql(TALLY, params=parameters).to_arrow_table())
+        for first in range(0, len(ordered), AT_ONCE):
+            some = ordered[first : first + AT_ONCE]
+            names = ("documents", "tokens", "assignments", "scores")
+            paths = {name: [str(getattr(tables, name)) for tables in some] for name in names}
+            parameters = paths | {"splits": str(splits), "shards": [tables.shard for tables in some]}
+            tally = connection.sql(TALLY, params=parameters).to_arrow_table()
+            if not pc.all(tally["side_by_side"], min_count=0).as_py():
+                raise ComputeError(
+                    f"of shards {some[0].shard} to {some[-1].shard} the tables of one are not of the same documents in "
+                    "the same order; `climb verify` says whose files were changed"
+                )
+            tallies.append(tally.drop_columns(["side_by_side"]))
     if not sum(tally.num_rows for tally in tallies):
         raise ComputeError(
             "the corpus has no train document; add raw files or lower corpus.search_eval and report_eval"

@@ -8,6 +8,7 @@ import json
 import math
 import os
 import re
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -155,7 +156,12 @@ def _finite(number: str) -> float:
     return value
 
 
-_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)
+def _with_shared_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object whose names are those of every other one: thousands of manifests are held at a time."""
+    return {sys.intern(name): value for name, value in pairs}
+
+
+_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_finite, object_pairs_hook=_with_shared_names)
 
 
 def _is_text(value: Any) -> bool:

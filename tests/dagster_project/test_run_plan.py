@@ -22,6 +22,7 @@ from climb_assets.store.local import LocalStore
 from climb_assets.tables import read_table
 from climb_assets.training.measurement import describe_metric
 from climb_assets.training.proxy_orders import MODELS
+from dagster_project import run_plan
 from dagster_project.run_plan import Run, bring_up_to_date, next_runs
 from dagster_project.summary_text import describe
 from tests.conftest import FINISHED, write_source
@@ -308,6 +309,18 @@ def test_shards_share_a_run_and_objectives_have_one_each(project: Path) -> None:
         Run(("cluster_assignments",), ("second.jsonl", "first.jsonl", "third.jsonl")),  # the centroids are kept
     ]
     assert runs[1].label == "embeddings, quality_scores [2 partitions]"
+
+
+def test_a_run_has_no_more_shards_than_fit(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_plan, "MOST_SHARDS", 2)
+    shutil.rmtree(project / "data_lake" / "refs" / "embeddings")
+    climb = Materializer(load_config(project / "climb.yaml"))
+    first, second, third = climb.listing().shards
+    runs = list(next_runs(make_plan(climb), climb.config))
+    assert [run.partitions for run in runs if run.assets == ("embeddings",)] == [(first, second), (third,)]
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert bring_up_to_date(instance, climb, to="embeddings", report=lambda line: None).made == 3
+    assert not make_plan(climb, "embeddings").stale
 
 
 def test_what_has_no_partitions_is_a_run_of_its_own(project: Path) -> None:

@@ -56,3 +56,12 @@ def test_a_corpus_that_is_all_held_out_says_what_to_do(corpus, tmp_path: Path) -
         write_table(shard.documents, table.set_column(table.column_names.index("split"), "split", held_out))
     with pytest.raises(ComputeError, match="no train document"):
         compute_statistics(corpus.tables, corpus.splits, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["documents", "tokens", "assignments", "scores"])
+@pytest.mark.parametrize("damage", ["turned round", "one too few"])
+def test_tables_that_are_not_of_the_same_documents_are_refused(corpus, tmp_path: Path, name: str, damage: str) -> None:
+    table = read_table(path := getattr(corpus.tables[1], name))
+    write_table(path, table[::-1] if damage == "turned round" else table[:-1])
+    with pytest.raises(ComputeError, match=f"shards {corpus.tables[0].shard} to {corpus.tables[1].shard} .*not of the"):
+        compute_statistics(corpus.tables, corpus.splits, tmp_path)
