@@ -197,8 +197,9 @@ class Environment:
     commit: str | None = None
     packages: Mapping[str, str] = field(default_factory=dict)
 
-    def as_record(self) -> dict[str, str]:
-        """Return it flat, as artefacts keep it."""
+    @functools.cached_property
+    def record(self) -> Mapping[str, str]:
+        """The same flat, as artefacts keep it."""
         computing = {
             "architecture": self.architecture,
             "device": self.device,
@@ -246,7 +247,7 @@ ALWAYS = frozenset({"device", "precision", "commit"})  # else two kinds of vecto
 
 def counted(environment: Environment, policy: Policy) -> frozenset[str]:
     """Return the names of a record that enter a fingerprint, so that a change of one makes stale."""
-    names = frozenset(environment.as_record())
+    names = frozenset(environment.record)
     return names if policy == "stale" else names & ALWAYS
 
 

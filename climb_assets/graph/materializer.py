@@ -143,7 +143,7 @@ class Materializer:
             inputs=inputs | self._outside(spec, partition),
             config=self._settings(spec, partition) | self._generation(spec),
             code=code_at_start(*spec.functions),
-            environment=environment.as_record(),
+            environment=environment.record,
             counted=counted(environment, self.config.runtime.environment),
         )
 

@@ -207,7 +207,7 @@ def _elsewhere(materializer: Materializer, fresh: Iterable[Artifact]) -> Iterato
     """Yield what differs of the environments of what is fresh, each difference once."""
     found: dict[Difference, Counter[str]] = {}
     for artifact in fresh:
-        now = materializer.environment(SPEC[artifact.asset]).as_record()
+        now = materializer.environment(SPEC[artifact.asset]).record
         before = artifact.environment  # empty: it was made before environments were recorded
         if before and before != now:
             for difference in differences(before, now):

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 
 from climb_assets.errors import CorruptArtifact, MissingArtifact
 from climb_assets.store.files import open_file, sync_file, sync_folder, write_atomically
-from climb_assets.store.manifests import read_run_facts
 
 if TYPE_CHECKING:
     from climb_assets.store.store import Store
@@ -164,7 +163,7 @@ class Artifact:
     @cached_property
     def run(self) -> Mapping[str, Any]:
         """What may differ between equal runs: seconds, throughput, host; empty where the file is lost."""
-        return read_run_facts(self.store.localise(self, RUN_FACTS))
+        return self.store.run_facts(self)
 
     def unnamed_files(self) -> list[str]:
         """Return what lies in its folder that its manifest does not name, sorted."""
@@ -200,8 +199,7 @@ class Artifact:
 
     def is_complete(self) -> bool:
         """Return whether every file is there in its size; `verify` reads the bytes too."""
-        present = self.store.files(self)
-        return all(present.get(name) == file["bytes"] for name, file in self.manifest["files"].items())
+        return self.store.holds(self, {name: file["bytes"] for name, file in self.manifest["files"].items()})
 
     def verify(self) -> None:
         """Verify every file and the manifest; see `file` and `verify_manifest` for the errors."""

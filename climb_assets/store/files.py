@@ -71,6 +71,19 @@ def read_file(path: Path | str) -> bytes:
         return stream.read()
 
 
+def file_size(path: str) -> int | None:
+    """Return the size in bytes of a file; None where there is none, or something else."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 (half the time)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        return None
+    return found.st_size if stat.S_ISREG(found.st_mode) else None
+
+
 def sizes_below(folder: Path) -> dict[str, int]:
     """Return the size in bytes of every file in a folder, by its name; linked folders are not looked into."""
     found: dict[str, int] = {}

@@ -21,15 +21,23 @@ from typing import Any
 
 from climb_assets.device_faults import NO_RIGHT
 from climb_assets.errors import CorruptArtifact
-from climb_assets.store.artifacts import MANIFEST, UNPARTITIONED, Artifact, Draft, Order, seal, sha256_text
+from climb_assets.store.artifacts import MANIFEST, RUN_FACTS, UNPARTITIONED, Artifact, Draft, Order, seal, sha256_text
 from climb_assets.store.drafts import begin_draft, discard, explained_faults, set_aside
-from climb_assets.store.files import UNFINISHED, make_folder, read_file, sizes_below, sync_folder, write_atomically
+from climb_assets.store.files import (
+    UNFINISHED,
+    file_size,
+    make_folder,
+    read_file,
+    sizes_below,
+    sync_folder,
+    write_atomically,
+)
 from climb_assets.store.garbage import Key, StoreGarbage
 from climb_assets.store.ledger.keeper import FileKeeper, Keeper, keeper_of
 from climb_assets.store.ledger.recording import is_recorded, made, moved
 from climb_assets.store.ledger.records import withdrawn
 from climb_assets.store.locks import hold
-from climb_assets.store.manifests import Remembered, parse_manifest, read_reference
+from climb_assets.store.manifests import Remembered, parse_manifest, read_reference, read_run_facts
 from climb_assets.store.store import Store
 
 LEDGER_FILE = "entries.jsonl"
@@ -126,9 +134,17 @@ class LocalStore(Store):
         """Return the size in bytes of every file in an artefact's folder, by its name."""
         return sizes_below(artifact.path)
 
+    def holds(self, artifact: Artifact, sizes: Mapping[str, int]) -> bool:
+        """Return whether files lie in an artefact's folder, each in its size; a plan asks this of thousands."""
+        return all(file_size(f"{artifact.path}/{name}") == size for name, size in sizes.items())
+
     def localise(self, artifact: Artifact, name: str, *, again: bool = False) -> Path:
         """Return the path of a file: it is here already."""
         return artifact.path / name
+
+    def run_facts(self, artifact: Artifact) -> Mapping[str, Any]:
+        """Return the facts of the run that made an artefact; none where they are lost."""
+        return read_run_facts(f"{artifact.path}/{RUN_FACTS}")
 
     def is_sound(self, artifact: Artifact) -> bool:
         """Return whether every byte of an artefact is what its manifest promises.

@@ -114,10 +114,10 @@ def parse_reference(data: bytes, where: Path | str) -> str:
     return text
 
 
-def read_run_facts(path: Path) -> dict[str, Any]:
+def read_run_facts(path: str) -> dict[str, Any]:
     """Return the facts of a run; none where the file is gone or is not what was written: they belong to no hash."""
     try:
-        return _run_facts.read(str(path))
+        return _run_facts.read(path)
     except (FileNotFoundError, CorruptArtifact):
         return {}
 

@@ -16,14 +16,15 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from climb_assets.errors import MissingArtifact
-from climb_assets.store.artifacts import Artifact, Draft, Order
+from climb_assets.store.artifacts import RUN_FACTS, Artifact, Draft, Order
 from climb_assets.store.garbage import Key, StoreGarbage
 from climb_assets.store.ledger.chain import Head, Ledger
 from climb_assets.store.ledger.keeper import EntryRecord, Keeper
 from climb_assets.store.ledger.recording import is_recorded, lies_there, require_moved
+from climb_assets.store.manifests import read_run_facts
 
 
 class Store(Protocol):
@@ -98,6 +99,11 @@ class Store(Protocol):
     def files(self, artifact: Artifact) -> Mapping[str, int]:
         """Return the size in bytes of every file that really lies in an artefact, by its name."""
 
+    def holds(self, artifact: Artifact, sizes: Mapping[str, int]) -> bool:
+        """Return whether files really lie in an artefact, each in its size in bytes."""
+        present = self.files(artifact)
+        return all(present.get(name) == size for name, size in sizes.items())
+
     @abstractmethod
     def localise(self, artifact: Artifact, name: str, *, again: bool = False) -> Path:
         """Return where a file of an artefact can be read on this machine, fetched if need be and not yet verified.
@@ -110,6 +116,10 @@ class Store(Protocol):
         again
             Fetch it even if it was fetched before, so that what is verified is what the store has.
         """
+
+    def run_facts(self, artifact: Artifact) -> Mapping[str, Any]:
+        """Return the facts of the run that made an artefact; none where they are lost."""
+        return read_run_facts(str(self.localise(artifact, RUN_FACTS)))
 
     @abstractmethod
     def is_sound(self, artifact: Artifact) -> bool:

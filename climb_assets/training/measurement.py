@@ -222,7 +222,7 @@ def conditions_of(materializer: Materializer, training: Training) -> Conditions:
         train_code=code_of(training_code(training)),
         evaluate_code=code_of(scoring_code(training)),
         trainer_files=_trainer_files(materializer, training),
-        environment=environment.as_record(),
+        environment=environment.record,
         counted=counted(environment, config.runtime.environment),
         runtime=config.runtime,
     )

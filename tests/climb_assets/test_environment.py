@@ -147,14 +147,14 @@ HERE = Environment("x86_64 avx2", "cpu", "float32", packages={"numpy": "2.3.1", 
 
 
 def test_a_record_is_flat_and_leaves_out_what_is_not_used() -> None:
-    assert HERE.as_record() == {
+    assert HERE.record == {
         "architecture": "x86_64 avx2",
         "device": "cpu",
         "precision": "float32",
         "package numpy": "2.3.1",
         "package python": "3.11.7",
     }
-    assert Environment("aarch64").as_record() == {"architecture": "aarch64"}
+    assert Environment("aarch64").record == {"architecture": "aarch64"}
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_a_version_changes_by_a_patch_or_a_release(before, now, size) -> None:
 
 def test_what_is_computed_on_and_in_is_told_as_such() -> None:
     gpu = Environment("aarch64", "cuda", "bfloat16", COMMIT, HERE.packages)
-    found = differences(HERE.as_record(), gpu.as_record())
+    found = differences(HERE.record, gpu.record)
     assert [(difference.name, difference.now) for difference in found] == [
         ("architecture", "aarch64"),
         ("commit", COMMIT),
@@ -203,7 +203,7 @@ def test_differences_lead_from_one_record_to_the_other(before, now) -> None:
 def test_what_would_mix_two_kinds_of_vectors_or_models_always_counts() -> None:
     encoder = Environment("x86_64 avx2", "cpu", "float32", COMMIT, {"numpy": "2.3.1"})
     assert counted(encoder, "warn") == {"device", "precision", "commit"}
-    assert counted(encoder, "stale") == encoder.as_record().keys()
+    assert counted(encoder, "stale") == encoder.record.keys()
     assert counted(Environment("aarch64", packages={"numpy": "2.3.1"}), "warn") == set()
 
 
