@@ -1,7 +1,6 @@
 """What every test can use: a small corpus of three sources, a tiny real encoder, a project that lies in a folder."""
 
 import contextlib
-import gc
 import json
 import os
 import shutil
@@ -25,11 +24,14 @@ os.environ.pop("DAGSTER_HOME", None)  # an instance of whoever runs the tests is
 
 from climb_assets.config import Config
 from climb_assets.config_file import load_config
+from climb_assets.executor.process_start import expect_libraries
 from climb_assets.graph.materializer import Materializer
 from tests.dagster_databases import reach_them_quickly
+from tests.dagster_logs import follow_none
 
 reach_them_quickly()
-gc.set_threshold(100_000, 50, 1000)  # what is imported here are millions of objects, and none of them becomes garbage
+follow_none()
+expect_libraries()
 
 sys.dont_write_bytecode = False  # or the assertions of every file would be rewritten anew
 
