@@ -1,6 +1,7 @@
 """What every test can use: a small corpus of three sources, a tiny real encoder, a project that lies in a folder."""
 
 import contextlib
+import gc
 import json
 import os
 import shutil
@@ -111,6 +112,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest tests, so that no process is left with one of them at the end."""
     order = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: (order.get(item.path.name, len(order)), "integration" not in item.path.parts))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Look no more for garbage among all that was imported."""
+    gc.freeze()
 
 
 def write_source(path: Path, source: str, documents: int = 80, seed: int = 0) -> None:
