@@ -25,11 +25,14 @@ os.environ.pop("DAGSTER_HOME", None)  # an instance of whoever runs the tests is
 
 from climb_assets.config import Config
 from climb_assets.config_file import load_config
+from climb_assets.executor.process_start import expect_libraries
 from climb_assets.graph.materializer import Materializer
 from tests.dagster_databases import reach_them_quickly
+from tests.dagster_logs import follow_none
 
 reach_them_quickly()
-gc.set_threshold(100_000, 50, 1000)  # what is imported here are millions of objects, and none of them becomes garbage
+follow_none()
+expect_libraries()
 
 sys.dont_write_bytecode = False  # or the assertions of every file would be rewritten anew
 
@@ -109,6 +112,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest tests, so that no process is left with one of them at the end."""
     order = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: (order.get(item.path.name, len(order)), "integration" not in item.path.parts))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Look no more for garbage among all that was imported."""
+    gc.freeze()
 
 
 def write_source(path: Path, source: str, documents: int = 80, seed: int = 0) -> None:

@@ -4,10 +4,11 @@ What belongs here: folds, the weights of the members and the calibration of what
 alone is a stack of one, so that every predictor knows how well it predicts what it has not seen.
 """
 
+import functools
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,9 @@ from climb_assets.errors import ComputeError
 from climb_assets.randomness import generator
 from climb_assets.search.prediction import FitMember, Member, OutOfFold, Prediction
 from climb_assets.simplex.mixtures import FloatArray
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 LEAVE_ONE_OUT_BELOW = 10  # rows; a fold of five would hold one row then
 LEAST_ROWS = 3  # different mixtures; fewer teach only their mean
@@ -209,10 +213,16 @@ def _fit(fit: FitMember, weights: FloatArray, losses: FloatArray, trust: FloatAr
 
 def one_thread() -> AbstractContextManager[Any]:
     """Return the context in which sums have one order: those of several threads differ in the last bit."""
-    import scipy.linalg  # noqa: F401 - brings a BLAS of its own; only those that are loaded are held
-    from threadpoolctl import threadpool_limits
+    return cast(AbstractContextManager[Any], _find_blas().limit(limits=1, user_api="blas"))
 
-    return cast(AbstractContextManager[Any], threadpool_limits(1, "blas"))
+
+@functools.cache
+def _find_blas() -> "ThreadpoolController":
+    """Return what holds the threads of NumPy's BLAS and SciPy's; looking for them goes through every loaded library."""
+    import scipy.linalg  # noqa: F401 - brings a BLAS of its own; only those that are loaded are held
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def assign_folds(weights: FloatArray, folds: int, seed: int) -> npt.NDArray[np.int64]:

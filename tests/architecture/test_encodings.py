@@ -4,8 +4,6 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("climb_assets", "dagster_project", "benchmarks", "docs")
 FILES = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
@@ -39,10 +37,13 @@ def without_encoding(tree: ast.AST) -> Iterator[int]:
                     yield node.lineno
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_text_files_name_their_encoding(path: Path) -> None:
-    lines = list(without_encoding(ast.parse(path.read_text(encoding="utf-8"))))
-    assert not lines, f'{path}: add encoding="utf-8" in lines {lines}'
+def test_text_files_name_their_encoding() -> None:
+    lines = {
+        path.relative_to(ROOT).as_posix(): found
+        for path in FILES
+        if (found := list(without_encoding(ast.parse(path.read_text(encoding="utf-8")))))
+    }
+    assert lines == {}, 'add encoding="utf-8" in these lines'
 
 
 def test_what_names_none_is_seen() -> None:

@@ -10,7 +10,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FILES = sorted(path for package in ("climb_assets", "dagster_project") for path in (ROOT / package).rglob("*.py"))
+FILES = {
+    path.relative_to(ROOT).as_posix(): path
+    for package in ("climb_assets", "dagster_project")
+    for path in sorted((ROOT / package).rglob("*.py"))
+}
 
 PATH_METHODS = {"rename", "glob", "rglob", "iterdir", "hardlink_to", "symlink_to"}
 OS_FUNCTIONS = {"os.rename", "os.replace", "os.link", "os.fsync", "os.walk", "os.scandir", "os.listdir", "shutil.move"}
@@ -44,10 +48,6 @@ STARTS_PROCESSES = {
 }
 
 
-def name_of(path: Path) -> str:
-    return path.relative_to(ROOT).as_posix()
-
-
 def imports(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -72,17 +72,24 @@ def starts_processes(tree: ast.AST) -> list[str]:
     return [module for module in imports(tree) if any(module.startswith(starting) for starting in STARTING)]
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_only_the_store_knows_how_the_lake_lies_on_a_disk(path: Path) -> None:
-    if not name_of(path).startswith((STORE, DEMO)) and name_of(path) not in NOT_THE_STORES:
-        assert not list(touches_a_folder(ast.parse(path.read_text()))), "ask the store, or climb_assets.store.files"
+def test_only_the_store_knows_how_the_lake_lies_on_a_disk() -> None:
+    touching = {
+        name: found
+        for name, path in FILES.items()
+        if not name.startswith((STORE, DEMO)) and name not in NOT_THE_STORES
+        if (found := list(touches_a_folder(ast.parse(path.read_text()))))
+    }
+    assert touching == {}, "ask the store, or climb_assets.store.files"
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_only_the_executor_starts_processes(path: Path) -> None:
-    computes = name_of(path).startswith("climb_assets/") and not name_of(path).startswith(EXECUTOR)
-    if computes and name_of(path) not in STARTS_PROCESSES:
-        assert not starts_processes(ast.parse(path.read_text())), "hand units of work to the executor"
+def test_only_the_executor_starts_processes() -> None:
+    starting = {
+        name: found
+        for name, path in FILES.items()
+        if name.startswith("climb_assets/") and not name.startswith(EXECUTOR) and name not in STARTS_PROCESSES
+        if (found := starts_processes(ast.parse(path.read_text())))
+    }
+    assert starting == {}, "hand units of work to the executor"
 
 
 def test_exceptions_are_still_needed() -> None:

@@ -176,12 +176,12 @@ def test_carrying_evidence_costs_the_scoring_of_the_models_that_can_be_carried(
         assert seconds is not None
         return seconds
 
-    once = estimate(5000)
-    assert once > 1 and estimate(10_000) == pytest.approx(2 * once, rel=0.1)
-    as_last_time = estimate(5000, search={"carry": False})
+    once = estimate(500)
+    assert once > 1 and estimate(1000) == pytest.approx(2 * once, rel=0.1)
+    as_last_time = estimate(500, search={"carry": False})
     assert as_last_time < once
-    assert estimate(5000, renewed=False) == as_last_time  # all models there are, are of this search
-    assert estimate(5000, proxy={"hidden": 24}) == as_last_time  # no model of that training is kept
+    assert estimate(500, renewed=False) == as_last_time  # all models there are, are of this search
+    assert estimate(500, proxy={"hidden": 24}) == as_last_time  # no model of that training is kept
 
 
 def test_a_setting_that_nobody_tried_makes_its_asset_unknown(finished_once: Path) -> None:
