@@ -28,10 +28,8 @@ from climb_assets.config_file import load_config
 from climb_assets.executor.process_start import expect_libraries
 from climb_assets.graph.materializer import Materializer
 from tests.dagster_databases import reach_them_quickly
-from tests.dagster_logs import follow_none
 
 reach_them_quickly()
-follow_none()
 expect_libraries()
 
 sys.dont_write_bytecode = False  # or the assertions of every file would be rewritten anew
@@ -115,7 +113,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Look no more for garbage among all that was imported."""
+    """Look no more for garbage among what was imported."""
     gc.freeze()
 
 
