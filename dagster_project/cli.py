@@ -18,7 +18,7 @@ from climb_assets.config_file import CONFIG_VARIABLE, find_config
 from climb_assets.corpus.raw_place import describe_unsettled
 from climb_assets.device_faults import device_fault
 from climb_assets.errors import ClimbError, WaitingForResults
-from climb_assets.executor.process_start import expect_libraries
+from climb_assets.executor.process_start import collect_garbage_seldom
 from climb_assets.graph.assets import SPEC
 from climb_assets.graph.kept import GROUPS
 from climb_assets.graph.kept import renew as ask_to_renew
@@ -53,7 +53,7 @@ class OneSentence(click.Group):
     def main(self, args: Sequence[str] | None = None, *others: Any, **options: Any) -> Any:
         """Begin as a process."""
         if args is None:
-            expect_libraries()
+            collect_garbage_seldom()
             use_utf8()
         return super().main(args, *others, **options)
 

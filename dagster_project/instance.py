@@ -148,11 +148,11 @@ def register_shards(instance: dg.DagsterInstance, materializer: Materializer) ->
 def _being_made(instance: dg.DagsterInstance, keys: Sequence[str]) -> set[str]:
     """Return those of the shard partitions that runs which have not ended make, or are to make."""
     found: set[str] = set()
-    place_of = {key: place for place, key in enumerate(keys)}
+    positions = {key: position for position, key in enumerate(keys)}
     for run in instance.get_runs(filters=dg.RunsFilter(statuses=[*UNFINISHED, dg.DagsterRunStatus.QUEUED])):
         named = [run.tags.get(tag) for tag in (PARTITION, RANGE_START, RANGE_END)]
-        places = [place_of[key] for key in named if key in place_of]
-        found |= set(keys[min(places) : max(places) + 1]) if places else set()
+        found_at = [positions[key] for key in named if key in positions]
+        found |= set(keys[min(found_at) : max(found_at) + 1]) if found_at else set()
     return found
 
 

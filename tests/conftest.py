@@ -25,12 +25,12 @@ os.environ.pop("DAGSTER_HOME", None)  # an instance of whoever runs the tests is
 
 from climb_assets.config import Config
 from climb_assets.config_file import load_config
-from climb_assets.executor.process_start import expect_libraries
+from climb_assets.executor.process_start import collect_garbage_seldom
 from climb_assets.graph.materializer import Materializer
 from tests.dagster_databases import reach_them_quickly
 
 reach_them_quickly()
-expect_libraries()
+collect_garbage_seldom()
 
 sys.dont_write_bytecode = False  # or the assertions of every file would be rewritten anew
 

@@ -12,13 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from climb_assets.clusters.shards import ScoredShard
-from climb_assets.errors import ComputeError
+from climb_assets.errors import ComputeError, CorruptArtifact
 from climb_assets.executor.database import open_database
-from climb_assets.tables import write_table
+from climb_assets.tables import read_table, write_table
 
 TOP_SOURCES = 5
 AT_ONCE = 16  # shards in one query, which opens all of their four files
 SOURCES = pa.list_(pa.struct([("source", pa.string()), ("documents", pa.int64())]))
+TABLES = ("documents", "tokens", "assignments", "scores")  # of a shard, whose rows stand side by side
 COUNTS = ("documents", "tokens", "bytes")
 JUDGED = "judged:"  # begins the name of a column of the tally: how many documents have a score of the dimension
 LEAST_JUDGED = 0.5  # of the documents; where fewer have a score, their mean does not speak for all
@@ -61,22 +62,23 @@ def tally_clusters(shards: Sequence[ScoredShard], splits: Path, folder: Path) ->
 
     Raises
     ------
+    CorruptArtifact
+        The tables of a shard are not of the same documents.
     ComputeError
-        The tables of a shard are not of the same documents, or no document is in train.
+        No document is in train.
     """
     tallies = []
     ordered = sorted(shards, key=lambda tables: tables.shard)
     with open_database(folder) as connection:
         for first in range(0, len(ordered), AT_ONCE):
             some = ordered[first : first + AT_ONCE]
-            names = ("documents", "tokens", "assignments", "scores")
-            paths = {name: [str(getattr(tables, name)) for tables in some] for name in names}
+            paths = {name: [str(getattr(tables, name)) for tables in some] for name in TABLES}
             parameters = paths | {"splits": str(splits), "shards": [tables.shard for tables in some]}
             tally = connection.sql(TALLY, params=parameters).to_arrow_table()
             if not pc.all(tally["side_by_side"], min_count=0).as_py():
-                raise ComputeError(
-                    f"of shards {some[0].shard} to {some[-1].shard} the tables of one are not of the same documents in "
-                    "the same order; `climb verify` says whose files were changed"
+                raise CorruptArtifact(
+                    f"documents, tokens, clusters and quality scores of shard {_find_apart(some)} are not of the same "
+                    "documents; delete its folders and run `climb up`"
                 )
             tallies.append(tally.drop_columns(["side_by_side"]))
     if not sum(tally.num_rows for tally in tallies):
@@ -84,6 +86,15 @@ def tally_clusters(shards: Sequence[ScoredShard], splits: Path, folder: Path) ->
             "the corpus has no train document; add raw files or lower corpus.search_eval and report_eval"
         )
     return add_up(pa.concat_tables(tallies), ["cluster", "source"])
+
+
+def _find_apart(shards: Sequence[ScoredShard]) -> str:
+    """Return which of some shards has tables of different documents; the rows of all together do not tell."""
+    for tables in shards:
+        ids, *others = (read_table(getattr(tables, name), ["id"])["id"] for name in TABLES)
+        if not all(other.equals(ids) for other in others):
+            return tables.shard
+    return f"{shards[0].shard} to {shards[-1].shard}"
 
 
 def add_up(tally: pa.Table, by: list[str]) -> pa.Table:

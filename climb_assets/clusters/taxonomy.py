@@ -148,9 +148,11 @@ class Taxonomy:
         Raises
         ------
         ArgumentError
-            The folder is not empty, or the encoder is to be copied and is not on this machine.
+            The folder is not empty or is being written, or the encoder is to be copied and is not on this machine.
         ConfigError
             Nobody can say which encoder of a hub it is.
+        ComputeError
+            Files that are copied change meanwhile.
         """
         facts = self.facts.encoder
         if facts.at_hub and facts.commit is None:

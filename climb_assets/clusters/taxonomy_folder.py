@@ -136,7 +136,9 @@ def write_taxonomy(
     Raises
     ------
     ArgumentError
-        The folder is not empty or is being written, or files that are copied change meanwhile.
+        The folder is not empty, or is being written.
+    ComputeError
+        Files that are copied change meanwhile.
     """
     out = out.absolute()
     with write_alone(out):

@@ -9,9 +9,10 @@ import time
 BEGUN_NS = time.time_ns()
 
 
-def expect_libraries() -> None:
-    """Look for garbage seldom: what libraries make when they are imported are a million objects that stay.
+def collect_garbage_seldom() -> None:
+    """Let Python look for reference cycles seldom, from before libraries are imported to the end of the process.
 
-    With Python's own thresholds that takes a tenth of the seconds in which torch and transformers are imported.
+    The million objects that torch and transformers make when they are imported stay, and to look through them takes a
+    tenth of the seconds of that. Cycles that nobody needs any more stay longer for it: models must be in none.
     """
     gc.set_threshold(100_000, 50, 1000)

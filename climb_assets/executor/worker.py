@@ -26,7 +26,7 @@ from climb_assets.device_faults import device_fault
 from climb_assets.errors import ClimbError, DeviceFault
 from climb_assets.executor.capacity import THREADS
 from climb_assets.executor.executor import Unit, UnitError
-from climb_assets.executor.process_start import expect_libraries
+from climb_assets.executor.process_start import collect_garbage_seldom
 
 PR_SET_PDEATHSIG = 1  # <sys/prctl.h>: the signal a process gets when its parent dies
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # <malloc.h>
@@ -132,7 +132,7 @@ def prepare_process() -> None:
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"  # of each file that is read or written
     # Compiled code is the user's own and lies neither in a lake that others may hand on nor in a folder for all.
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path.home() / ".cache" / "climb" / "compiled"))
-    expect_libraries()
+    collect_garbage_seldom()
     _keep_memory()
 
 

@@ -45,9 +45,9 @@ def export_data_set(
     Raises
     ------
     ArgumentError
-        The folder holds something else, or the form is unknown.
+        The folder holds something else or is being written, or the form is unknown.
     ComputeError
-        Rows were lost on the way.
+        The data set has no rows, or some were lost on the way.
     """
     if form not in FORMS:
         raise ArgumentError(f"format {form!r} is not known; choose one of {', '.join(FORMS)}")

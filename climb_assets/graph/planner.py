@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from climb_assets.config import Config
 from climb_assets.environment import Difference, differences
-from climb_assets.errors import ClimbError, ConfigError
+from climb_assets.errors import ArgumentError, ClimbError, ConfigError
 from climb_assets.graph.assets import SEARCH, SPEC, SPECS, ancestors, check_outside_files, checks_against
 from climb_assets.graph.estimates import Cost, Estimates, Node, add_up, models_of
 from climb_assets.graph.kept import (
@@ -136,7 +136,7 @@ def make_plan(materializer: Materializer, to: str | None = None) -> Plan:
         names what a corpus lacks that is known and not stale.
     """
     if to is not None and to not in SPEC:
-        raise ConfigError(f"{to!r} is no asset; choose one of {', '.join(SPEC)}")
+        raise ArgumentError(f"{to!r} is no asset; choose one of {', '.join(SPEC)}")
     with materializer.store.glance():
         return _make_plan(materializer, to)
 

@@ -108,7 +108,7 @@ class Stack:
         self._weights, self._members, self._out_of_fold = {}, {}, None
         self._diagnostics = {"rows": len(losses), "members": {}}
         if not equal and len(np.unique(weights, axis=0)) >= LEAST_ROWS:
-            with one_thread():
+            with one_blas_thread():
                 held_out = self._fit_members(weights, (losses - centre) / spread, trust)
             mean = self.predict(every).mean  # rows that taught nothing are held out as well
             mean[used] = held_out.mean
@@ -153,7 +153,7 @@ class Stack:
         """Return the prediction for mixtures (m, K): the mean, and the deviation of what one proxy would measure."""
         if not self._members:
             return self._calibration.restore(np.zeros(len(weights)), np.zeros(len(weights)))
-        with one_thread():
+        with one_blas_thread():
             said = [member.predict(weights) for member in self._members.values()]
         means, deviations = np.array([one.mean for one in said]), np.array([one.deviation for one in said])
         return self._calibration.restore(*combine(means, deviations**2, np.array([*self._weights.values()])))
@@ -211,7 +211,7 @@ def _fit(fit: FitMember, weights: FloatArray, losses: FloatArray, trust: FloatAr
     return fit(weights, losses, trust=None if (trust == 1).all() else trust)
 
 
-def one_thread() -> AbstractContextManager[Any]:
+def one_blas_thread() -> AbstractContextManager[Any]:
     """Return the context in which sums have one order: those of several threads differ in the last bit."""
     return cast(AbstractContextManager[Any], _find_blas().limit(limits=1, user_api="blas"))
 

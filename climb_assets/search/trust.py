@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from climb_assets.search.gaussian_process import BIAS, BOUNDS, CENTRE, SPREAD, matern, squared_distances
-from climb_assets.search.stack import one_thread
+from climb_assets.search.stack import one_blas_thread
 from climb_assets.simplex.mixtures import FloatArray
 
 OWN = ""  # the source of what the search has measured itself
@@ -106,7 +106,7 @@ def judge_sources(
     rows = _Rows(np.sqrt(weights), (losses - losses.mean()) / losses.std(), index, doubt)
     own = index < 0
     judged = bool(own.sum() >= OWN_ROWS)
-    with one_thread():
+    with one_blas_thread():
         law = _fit(rows, len(names), judged, np.log(noise / losses.std()) * 2 if noise else None)
         tells = [_tells(rows, law, source) if judged else 1.0 for source in range(len(names))]
     believed = law.correlation**2 * tells

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from climb_assets.config_file import load_config
-from climb_assets.errors import ConfigError
+from climb_assets.errors import ArgumentError
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import make_plan
 from climb_assets.tables import read_table
@@ -30,7 +30,7 @@ def refresh(materializer: Materializer, to: str | None = None) -> dg.ExecuteInPr
 def test_an_asset_that_there_is_not_fails_in_one_sentence(tmp_path: Path, to: str) -> None:
     (tmp_path / "climb.yaml").write_text("profile: smoke\n")
     materializer = Materializer(load_config(tmp_path / "climb.yaml"))
-    with pytest.raises(ConfigError, match="is no asset; choose one of"):
+    with pytest.raises(ArgumentError, match="is no asset; choose one of"):
         make_plan(materializer, to)
     outcome = refresh(materializer, to)
     assert not outcome.success

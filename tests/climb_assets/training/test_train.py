@@ -1,6 +1,8 @@
+import gc
 import subprocess
 import sys
 import textwrap
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -50,6 +52,20 @@ def test_training_again_gives_the_same_bits(index: TrainingIndex, make_training:
         curves.append(train(models[-1], plan_sequences(index, WEIGHTS, training, seed=1), training).curve)
     assert curves[0] == curves[1]
     assert all(torch.equal(a, b) for a, b in zip(models[0].parameters(), models[1].parameters(), strict=True))
+
+
+def test_a_model_that_is_done_frees_its_memory_at_once(index: TrainingIndex, make_training: MakeTraining) -> None:
+    """Workers look for cycles seldom, so weights in one would be there beside the next model's."""
+    training = make_training()
+    gc.disable()
+    try:
+        model = build_model(training, 300, seed=1)
+        train(model, plan_sequences(index, WEIGHTS, training, seed=1), training)
+        weights = weakref.ref(next(model.parameters()))
+        del model
+        assert weights() is None
+    finally:
+        gc.enable()
 
 
 class Stop(Exception):
