@@ -24,6 +24,10 @@ from climb_assets.errors import CorruptArtifact
 MOST_MAPPED = 64
 STRETCH = 4096  # rows of an array that are mapped at a time
 UNFINISHED = ".tmp"  # ends the name of a file that is being written; a dot begins it
+LEADS_NOWHERE = (
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+)  # what a link to itself gives, and one to a name that no file can have
 
 
 @contextlib.contextmanager
@@ -49,14 +53,14 @@ def open_file(path: Path | str) -> BufferedReader:
     Raises
     ------
     CorruptArtifact
-        It is a folder, a pipe, a socket, a device, or a link that leads to itself.
+        It is a folder, a pipe, a socket, a device, or a link that leads to itself or to what can be no name.
     OSError
         It is not there, or cannot be read.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError as error:
-        if error.errno not in (errno.ELOOP, errno.ENXIO):  # what a link to itself and a socket give
+        if error.errno not in (*LEADS_NOWHERE, errno.ENXIO):  # the last is what a socket gives
             raise
     else:
         if stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -78,7 +82,7 @@ def file_size(path: str) -> int | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        if error.errno != errno.ELOOP:
+        if error.errno not in LEADS_NOWHERE:
             raise
         return None
     return found.st_size if stat.S_ISREG(found.st_mode) else None
@@ -93,7 +97,7 @@ def sizes_below(folder: Path) -> dict[str, int]:
         for entry in _entries(path):
             if entry.is_dir(follow_symlinks=False):
                 waiting.append((entry.path, f"{below}{entry.name}/"))
-            elif not (entry.is_symlink() and Path(entry.path).is_dir()):
+            elif not (entry.is_symlink() and os.path.isdir(entry.path)):  # noqa: PTH112 (that of a path may raise)
                 with contextlib.suppress(FileNotFoundError):
                     found[below + entry.name] = _size(entry.path)
     return found
@@ -113,7 +117,7 @@ def _size(path: str) -> int:
     try:
         return os.stat(path).st_size  # noqa: PTH116 (half the time)
     except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.ELOOP):
+        if error.errno not in (*LEADS_NOWHERE, errno.ENOENT, errno.ENOTDIR):
             raise
         return os.lstat(path).st_size
 

@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from climb_assets.errors import CorruptArtifact
 from climb_assets.printable import printable
-from climb_assets.store.files import read_file
+from climb_assets.store.files import LEADS_NOWHERE, read_file
 
 FINGERPRINT = re.compile(r"[0-9A-Za-z_-]{1,128}")
 LATER = ("environment",)  # what manifests that were written before there was one have not
@@ -42,7 +42,12 @@ class Remembered(Generic[Held]):
 
     def read(self, path: str) -> Held:
         """Return what the file holds; it must not be changed. Errors are those of reading it."""
-        stat = os.stat(path)  # noqa: PTH116 (a plan asks for thousands)
+        try:
+            stat = os.stat(path)  # noqa: PTH116 (a plan asks for thousands)
+        except OSError as error:
+            if error.errno not in LEADS_NOWHERE:
+                raise
+            return self._read(path)  # who reads it says what it is
         # st_ctime is the one of its times that nobody can set back
         stamp = stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
         known = self._held.get(path)
@@ -118,7 +123,7 @@ def read_run_facts(path: str) -> dict[str, Any]:
     """Return the facts of a run; none where the file is gone or is not what was written: they belong to no hash."""
     try:
         return _run_facts.read(path)
-    except (FileNotFoundError, CorruptArtifact):
+    except (FileNotFoundError, NotADirectoryError, CorruptArtifact):
         return {}
 
 

@@ -12,9 +12,11 @@ from climb_assets.errors import CorruptArtifact
 from climb_assets.store.files import (
     atomic_file,
     atomic_folder,
+    file_size,
     make_folder,
     read_file,
     remove_unfinished,
+    sizes_below,
     write_array,
     write_atomically,
 )
@@ -107,11 +109,27 @@ def test_what_dead_writers_left_is_removed_and_nothing_else(tmp_path: Path) -> N
     assert sorted(path.name for path in tmp_path.iterdir()) == [".made.yaml", ".other.12.tmp"]
 
 
-@pytest.mark.parametrize("put", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to(path)])
+NO_FILES: list[Callable[[Path], None]] = [
+    os.mkfifo,
+    Path.mkdir,
+    lambda path: path.symlink_to(path),
+    lambda path: path.symlink_to("n" * 300),
+]
+
+
+@pytest.mark.parametrize("put", NO_FILES)
 def test_what_is_no_regular_file_is_refused_and_not_waited_for(tmp_path: Path, put: Callable[[Path], None]) -> None:
     put(tmp_path / "x")
     with pytest.raises(CorruptArtifact, match="x is no regular file"):
         read_file(tmp_path / "x")
+
+
+@pytest.mark.parametrize("put", [*NO_FILES, lambda path: path.symlink_to("/dev/null/x"), lambda path: None])
+def test_what_is_no_regular_file_has_no_size_and_stops_no_look(tmp_path: Path, put: Callable[[Path], None]) -> None:
+    put(tmp_path / "x")
+    assert file_size(f"{tmp_path}/x") is None
+    (tmp_path / "y").write_bytes(b"12")
+    assert file_size(f"{tmp_path}/y") == sizes_below(tmp_path)["y"] == 2
 
 
 def test_a_link_is_followed_and_what_is_gone_is_not_there(tmp_path: Path) -> None:

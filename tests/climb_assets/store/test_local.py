@@ -289,6 +289,14 @@ def test_what_a_run_cost_may_be_lost(tmp_path: Path, text: str | None) -> None:
     made.verify()
 
 
+@pytest.mark.parametrize("target", ["run.json", "/dev/null/x", "n" * 300])
+def test_a_link_that_leads_nowhere_in_place_of_what_a_run_cost_says_nothing(tmp_path: Path, target: str) -> None:
+    made, _ = LocalStore(tmp_path).put(ORDER, write_two)
+    (made.path / "run.json").unlink()
+    (made.path / "run.json").symlink_to(target)
+    assert made.run == {}
+
+
 def test_what_a_killed_writer_left_beside_a_reference_goes_with_the_first_swap_of_another(tmp_path: Path) -> None:
     lake = LocalStore(tmp_path)
     made, _ = lake.put(ORDER, write_two)
