@@ -7,6 +7,8 @@ from pydantic import Field, model_validator
 
 from climb_assets.config_base import Name, Section
 
+TAKEN = ("bytes", "cluster", "distance", "documents", "id", "shard", "source", "tokens")  # columns beside scores
+
 
 class Quality(Section):
     """How documents are scored on the paper's four dimensions, each 0-5, higher is better (appendix D.11)."""
@@ -40,6 +42,8 @@ class Quality(Section):
                 "quality.models names the .bin files of quality.scorer: fasttext, and only of that; "
                 "quality.annotations trains them instead, so give one of the two"
             )
+        if taken := [name for name in self.models if name.lower() in TAKEN]:  # SQL does not see their case
+            raise ValueError(f"quality.models.{taken[0]} has the name of another column of tables; name it otherwise")
         return self
 
     @property

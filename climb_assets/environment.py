@@ -156,7 +156,8 @@ def package_versions(modules: frozenset[str]) -> dict[str, str]:
 
     ``faiss`` may come from ``faiss-cpu`` or ``faiss-gpu``. A module that is not installed has no version.
     """
-    names = {found.metadata["Name"] for module in modules for found in _distributions().get(module, ())}
+    found = {one.metadata["Name"] for module in modules for one in _distributions().get(module, ())}
+    names = found - {None}  # of what is left of one whose metadata are gone
     versions = {re.sub(r"[-_.]+", "-", name).lower(): _version(name) for name in names}
     return {"python": platform.python_version()} | dict(sorted(versions.items()))
 
@@ -226,7 +227,7 @@ class Difference:
 
 
 def differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[Difference]:
-    """Return what differs between two records of `Environment.as_record`, by name."""
+    """Return what differs between two records, as `Environment.record`, by name."""
     return [
         Difference(name, before.get(name), now.get(name), _size(name, before.get(name), now.get(name)))
         for name in sorted(before.keys() | now.keys())

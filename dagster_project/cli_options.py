@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from climb_assets.config import Config
+from climb_assets.store.files import real_path
 
 CHECK_FAILED, TO_PUT_RIGHT, WAITING = 1, 2, 3  # exit codes
 
@@ -30,7 +31,7 @@ def require_objective(config: Config, objective: str) -> None:
 def require_outside(folder: Path, config: Config) -> None:
     """Check that what is written into a folder takes the place of nothing that the lake is made from."""
     raw = config.corpus.raw
-    if isinstance(raw, Path) and folder.resolve().is_relative_to(raw):
+    if isinstance(raw, Path) and real_path(folder).is_relative_to(raw):
         raise click.BadParameter(f"{folder} lies in corpus.raw, so it would be read as a shard; name another folder")
-    if config.search.evidence is not None and folder.resolve() == config.search.evidence.resolve():
+    if config.search.evidence is not None and real_path(folder) == real_path(config.search.evidence):
         raise click.BadParameter(f"{folder} is search.evidence, which this search began with; name another folder")

@@ -12,6 +12,7 @@ from tabulate import tabulate
 
 from climb_assets.graph.materializer import Materializer
 from climb_assets.printable import printable
+from climb_assets.store.files import real_path
 from dagster_project.cli_options import json_option, notice, require_outside, stale_option
 from dagster_project.private_files import load_privately
 from dagster_project.strict_json import to_json
@@ -67,7 +68,7 @@ def classify(
 
     if out is not None:
         require_known_output(out)
-        if out.resolve() in [file.resolve() for file in files]:
+        if real_path(out) in map(real_path, files):
             raise click.BadParameter(f"{out} is one of the files to read; name another")
     taxonomy = _open_taxonomy(folder, encoder, out)
     if text_column is not None:

@@ -92,8 +92,7 @@ def export_bundle(bundle: Artifact, folder: Path, owners: Sequence[str] = ()) ->
         The folder holds something that is no bundle, or is being written.
     """
     require_libraries()
-    place = folder.absolute()
-    with write_alone(place):
+    with write_alone(folder) as place:
         _replace(bundle, place, owners)
     return folder
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from climb_assets.config import Config
+from climb_assets.config_quality import TAKEN
 from climb_assets.corpus.normal_text import normalise
 from climb_assets.corpus.outside_files import iterate_records
 from climb_assets.errors import ConfigError
@@ -25,7 +26,6 @@ RECORD = 'a record is {"text": TEXT, "scores": {DIMENSION: NUMBER}}, each score 
 SCALE = (0.0, 5.0)  # of the paper's prompt (appendix D.11)
 LEAST = 20  # different documents; fewer say nothing of those that were held out
 DIMENSION = re.compile("[a-z][a-z0-9_]{0,99}")  # the name of a column, whose case SQL does not see
-TAKEN = "id"  # the other column of a table of scores
 
 
 @dataclass(frozen=True)
@@ -91,9 +91,10 @@ def _fault(record: Any, dimensions: tuple[str, ...], *, whole: bool) -> str | No
     if not isinstance(scores, dict) or not scores:
         return f"scores must be an object with a number for each dimension; {RECORD}"
     for name in scores:
-        if not DIMENSION.fullmatch(name) or name == TAKEN:
+        if not DIMENSION.fullmatch(name) or name in TAKEN:
             shown = printable(repr(name), 60)
-            return f"{shown} cannot name a dimension; use lower-case letters, digits and _, and not {TAKEN}"
+            taken = ", ".join(TAKEN)
+            return f"{shown} cannot name a dimension; use lower-case letters, digits and _, and none of {taken}"
     missing, unknown = sorted(set(dimensions) - set(scores)), sorted(set(scores) - set(dimensions))
     if dimensions and (missing or unknown):
         what = f"lacks {missing[0]!r}" if missing else f"has {unknown[0]!r}, too"

@@ -22,6 +22,7 @@ SOURCES = pa.list_(pa.struct([("source", pa.string()), ("documents", pa.int64())
 TABLES = ("documents", "tokens", "assignments", "scores")  # of a shard, whose rows stand side by side
 COUNTS = ("documents", "tokens", "bytes")
 JUDGED = "judged:"  # begins the name of a column of the tally: how many documents have a score of the dimension
+SIDE_BY_SIDE = "side by side"  # of the tally: whether all rows were of one document; no dimension has such a name
 LEAST_JUDGED = 0.5  # of the documents; where fewer have a score, their mean does not speak for all
 
 # The tables of a shard have its documents in one order, so their rows stand side by side and nothing is searched for.
@@ -32,7 +33,7 @@ TALLY = r"""
            sum(a.distance::DECIMAL(18, 9)) AS distance,
            sum(COLUMNS(s.* EXCLUDE (id))::DECIMAL(18, 9)),
            count(COLUMNS(s.* EXCLUDE (id))) AS 'judged:\0',
-           bool_and((d.shard IS NOT NULL AND d.id = a.id AND d.id = t.id AND d.id = s.id) IS TRUE) AS side_by_side
+           bool_and((d.shard IS NOT NULL AND d.id = a.id AND d.id = t.id AND d.id = s.id) IS TRUE) AS 'side by side'
     FROM (
         SELECT d.*, $shards[list_position($documents, d.filename)] AS shard
         FROM read_parquet($documents, hive_partitioning = false, filename = true) d
@@ -75,12 +76,12 @@ def tally_clusters(shards: Sequence[ScoredShard], splits: Path, folder: Path) ->
             paths = {name: [str(getattr(tables, name)) for tables in some] for name in TABLES}
             parameters = paths | {"splits": str(splits), "shards": [tables.shard for tables in some]}
             tally = connection.sql(TALLY, params=parameters).to_arrow_table()
-            if not pc.all(tally["side_by_side"], min_count=0).as_py():
+            if not pc.all(tally[SIDE_BY_SIDE], min_count=0).as_py():
                 raise CorruptArtifact(
                     f"documents, tokens, clusters and quality scores of shard {_find_apart(some)} are not of the same "
                     "documents; delete its folders and run `climb up`"
                 )
-            tallies.append(tally.drop_columns(["side_by_side"]))
+            tallies.append(tally.drop_columns([SIDE_BY_SIDE]))
     if not sum(tally.num_rows for tally in tallies):
         raise ComputeError(
             "the corpus has no train document; add raw files or lower corpus.search_eval and report_eval"

@@ -140,11 +140,10 @@ def write_taxonomy(
     ComputeError
         Files that are copied change meanwhile.
     """
-    out = out.absolute()
-    with write_alone(out):
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise ArgumentError(f"{out} is not an empty folder; name another or empty it")
-        with atomic_folder(out) as unfinished:
+    with write_alone(out) as place:
+        if place.exists() and (not place.is_dir() or any(place.iterdir())):
+            raise ArgumentError(f"{place} is not an empty folder; name another or empty it")
+        with atomic_folder(place) as unfinished:
             _fill(unfinished, facts, centroids, encoder, scorer or {})
 
 

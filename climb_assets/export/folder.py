@@ -42,17 +42,16 @@ def export_folder(out: Path, identity: Mapping[str, Any]) -> Iterator[Path | Non
     ArgumentError
         The folder holds something else, or an earlier export that is damaged; or it is being written.
     """
-    out = out.absolute()
     told = _canonical(identity)
-    with write_alone(out):
-        if _is_there(out, told):
+    with write_alone(out) as place:
+        if _is_there(place, told):
             yield None
             return
-        unfinished = out.with_name(f".{out.name}.{UNFINISHED}")
+        unfinished = place.with_name(f".{place.name}.{UNFINISHED}")
         _prepare(unfinished, told)
         yield unfinished
         write_checksums(unfinished)
-        _rename(unfinished, out)
+        _rename(unfinished, place)
 
 
 def _canonical(identity: Mapping[str, Any]) -> bytes:

@@ -52,16 +52,16 @@ def ask(climb: Materializer, out: Path | None = None, *, copy: bool = False) -> 
     with climb.store.in_use():
         waiting = open_questions(read_questions(climb), climb.store.current(TOLD))
         if out is not None:
-            _write(climb.store, waiting, out.absolute(), copy=copy or not isinstance(climb.store, LocalStore))
+            _write(climb.store, waiting, out, copy=copy or not isinstance(climb.store, LocalStore))
         return waiting
 
 
 def _write(store: Store, waiting: Sequence[Asked], out: Path, *, copy: bool) -> None:
-    with write_alone(out):
-        if out.exists():
-            raise ArgumentError(f"{out} is there already; name another folder, or move it away")
-        with atomic_folder(out) as folder:
-            _fill(store, waiting, folder, out, copy=copy)
+    with write_alone(out) as place:
+        if place.exists():
+            raise ArgumentError(f"{place} is there already; name another folder, or move it away")
+        with atomic_folder(place) as folder:
+            _fill(store, waiting, folder, place, copy=copy)
 
 
 def _fill(store: Store, waiting: Sequence[Asked], folder: Path, out: Path, *, copy: bool) -> None:

@@ -6,6 +6,7 @@ module renames or syncs anything. Which files make an artefact belongs to `climb
 
 import contextlib
 import errno
+import glob
 import os
 import secrets
 import shutil
@@ -24,6 +25,7 @@ from climb_assets.errors import CorruptArtifact
 MOST_MAPPED = 64
 STRETCH = 4096  # rows of an array that are mapped at a time
 UNFINISHED = ".tmp"  # ends the name of a file that is being written; a dot begins it
+TOKEN_BYTES = 6  # stand in hexadecimal before it, so that no two have the same name
 LEADS_NOWHERE = (
     errno.ELOOP,
     errno.ENAMETOOLONG,
@@ -45,6 +47,11 @@ def atomic_file(path: Path) -> Iterator[Path]:
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def real_path(path: Path) -> Path:
+    """Return the absolute path of what a path leads to; a link to itself leads no further."""
+    return Path(os.path.realpath(path))  # Path.resolve raises for such a link, and not an OSError
 
 
 def open_file(path: Path | str) -> BufferedReader:
@@ -171,7 +178,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 def remove_unfinished(path: Path) -> None:
     """Remove what writers of `path` who died left beside it; nobody may be writing it now."""
-    _remove_all(path.parent.glob(f".{path.name}.*{UNFINISHED}"))
+    token = "[0-9a-f]" * 2 * TOKEN_BYTES  # and nothing else: what is written for `path.more` begins in the same way
+    _remove_all(path.parent.glob(f".{glob.escape(path.name)}.{token}{UNFINISHED}"))
 
 
 def remove_unfinished_below(folder: Path) -> None:
@@ -189,7 +197,7 @@ def _remove_all(paths: Iterable[Path]) -> None:
 
 def _unfinished(path: Path) -> Path:
     """Return a new hidden name beside `path`; no other process, thread or host has the same."""
-    return path.with_name(f".{path.name}.{secrets.token_hex(6)}{UNFINISHED}")
+    return path.with_name(f".{path.name}.{secrets.token_hex(TOKEN_BYTES)}{UNFINISHED}")
 
 
 def write_array(path: Path, array: NDArray[Any]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from climb_assets.errors import ArgumentError
-from climb_assets.store.files import make_folder, remove_unfinished
+from climb_assets.store.files import make_folder, real_path, remove_unfinished
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
@@ -49,30 +49,33 @@ def hold(path: Path, *, shared: bool = False, wait: bool = True) -> Iterator[boo
 
 
 @contextlib.contextmanager
-def write_alone(path: Path, *, wait: bool = False) -> Iterator[None]:
+def write_alone(path: Path, *, wait: bool = False) -> Iterator[Path]:
     """Hold the right to write what is to lie at a path, without what writers who died left beside it.
+
+    Hands out where that is: links are followed, and stay.
 
     Parameters
     ----------
-    path
-        An absolute one: "." has no name beside which anything can be written.
     wait
         Whether to wait for another writer, rather than refuse.
 
     Raises
     ------
     ArgumentError
-        Another process is writing it.
+        Another process is writing it, or nothing can be written there.
     """
-    lock = path.with_name(f".{path.name}.lock")
+    place = real_path(path)  # "." has no name beside which anything can be written
+    if not place.name or place.is_symlink():
+        raise ArgumentError(f"{path} is the root of a file system or a link to itself; name another place")
+    lock = place.with_name(f".{place.name}.lock")
     with contextlib.ExitStack() as held:
         try:
             held.enter_context(hold(lock, wait=wait))
         except BlockingIOError:
             raise ArgumentError(f"{path} is being written by another process; wait for it") from None
         held.callback(lock.unlink, missing_ok=True)
-        remove_unfinished(path)
-        yield
+        remove_unfinished(place)
+        yield place
 
 
 def is_held(path: Path) -> bool:

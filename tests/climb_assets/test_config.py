@@ -115,6 +115,7 @@ def test_unknown_key_of_a_task_is_named(tmp_path: Path) -> None:
         ),
         ({"clusters": {"count": 1}}, r"clusters\.count.*2"),
         ({"quality": {"scorer": "fasttext"}}, r"quality\.models names the \.bin files"),
+        ({"quality": {"scorer": "fasttext", "models": {"Tokens": "a.bin"}}}, r"models\.Tokens has the name of another"),
         ({"proxy": {"trainer": "tell"}}, r"proxy\.trainer: Input should be 'ask'"),
         ({"proxy": {"trainer": {"command": []}}}, r"proxy\.trainer\.command: .*at least 1 item"),
         ({"proxy": {"trainer": {"command": "python"}}}, r"proxy\.trainer\.command: .*valid tuple"),

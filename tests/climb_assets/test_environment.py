@@ -143,6 +143,17 @@ def test_a_module_is_of_the_distributions_that_python_finds() -> None:
     assert found.keys() == {"python"} | names
 
 
+def test_what_is_left_of_a_distribution_without_its_metadata_is_passed_by(tmp_path: Path) -> None:
+    (tmp_path / "numpy-1.0.dist-info").mkdir()
+    (tmp_path / "numpy-1.0.dist-info" / "RECORD").write_text("numpy/core.py,,\n")
+    program = (
+        "import sys\nsys.path.append(sys.argv[1])\n"
+        "from climb_assets.environment import package_versions\nprint(package_versions(frozenset({'numpy'}))['numpy'])"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == version("numpy")
+
+
 HERE = Environment("x86_64 avx2", "cpu", "float32", packages={"numpy": "2.3.1", "python": "3.11.7"})
 
 

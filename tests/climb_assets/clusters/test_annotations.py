@@ -65,6 +65,7 @@ def test_a_probe_learns_parts_of_a_point(tmp_path: Path) -> None:
         (scored(beauty=1), "scores has 'beauty', too"),
         (scored(Quality=1), "'Quality' cannot name a dimension"),
         (scored(id=1), "'id' cannot name a dimension"),
+        (scored(source=1), "'source' cannot name a dimension"),
         (scored(quality=float("nan")), "quality must be a number from 0 to 5"),
         (scored(quality=float("inf")), "quality must be a number from 0 to 5"),
         (scored(quality=True), "quality must be a number from 0 to 5"),

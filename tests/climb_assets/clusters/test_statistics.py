@@ -65,3 +65,13 @@ def test_tables_that_are_not_of_the_same_documents_are_refused(corpus, tmp_path:
     write_table(path, table[::-1] if damage == "turned round" else table[:-1])
     with pytest.raises(CorruptArtifact, match=f"of shard {corpus.tables[1].shard} are not of the same documents"):
         compute_statistics(corpus.tables, corpus.splits, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["side_by_side", "judged", "filename", "mean_distance"])
+def test_a_dimension_may_have_the_name_of_what_only_the_count_knows(corpus, tmp_path: Path, name: str) -> None:
+    for shard in corpus.tables:
+        scores = read_table(shard.scores)
+        write_table(shard.scores, scores.rename_columns(["id", name, "advertisement"]))
+    compute_statistics(corpus.tables, corpus.splits, tmp_path)
+    rows = read_table(tmp_path / "clusters.parquet").to_pylist()
+    assert [row[f"mean_{name}"] for row in rows] == [1.0 + row["cluster"] for row in rows]

@@ -102,11 +102,13 @@ def test_a_folder_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_what_dead_writers_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
-    for name in (".made.12.tmp", ".other.12.tmp", ".made.yaml"):
+    others = [".made.v2.0123456789ab.tmp", ".made.yaml", ".other.0123456789ab.tmp"]
+    for name in (".made.0123456789ab.tmp", *others):
         (tmp_path / name).mkdir()
-    (tmp_path / ".made.34.tmp").write_text("x")
-    remove_unfinished(tmp_path / "made")
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".made.yaml", ".other.12.tmp"]
+    (tmp_path / ".made.ba9876543210.tmp").write_text("x")
+    for name in ("made", "m*", "[m]ade"):
+        remove_unfinished(tmp_path / name)
+    assert names(tmp_path) == others
 
 
 NO_FILES: list[Callable[[Path], None]] = [

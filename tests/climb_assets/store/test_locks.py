@@ -30,6 +30,18 @@ def test_a_place_that_another_writes_is_refused_or_waited_for(tmp_path: Path) ->
     assert list(out.parent.iterdir()) == []
 
 
+def test_a_place_is_where_links_lead_and_has_a_name(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("real")
+    with write_alone(tmp_path / "link") as place:
+        assert place == tmp_path / "real"
+        with pytest.raises(ArgumentError, match="being written"), write_alone(tmp_path / "real"):
+            pass
+    (tmp_path / "loop").symlink_to("loop")
+    for path in (Path("/"), tmp_path / "loop"):
+        with pytest.raises(ArgumentError, match="name another place"), write_alone(path):
+            pass
+
+
 def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
     left, other = tmp_path / ".out.0123456789ab.tmp", tmp_path / ".other.0123456789ab.tmp"
     for folder in (left, other):
