@@ -7,7 +7,8 @@ from pydantic import Field, model_validator
 
 from climb_assets.config_base import Name, Section
 
-TAKEN = ("bytes", "cluster", "distance", "documents", "id", "shard", "source", "tokens")  # columns beside scores
+# Columns that stand beside scores, in tables or in queries.
+TAKEN = ("bytes", "cluster", "distance", "documents", "file_row_number", "id", "shard", "source", "tokens")
 
 
 class Quality(Section):

@@ -4,6 +4,7 @@ What belongs here: counting. Only train documents are counted; their text is nev
 """
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pyarrow.compute as pc
 from climb_assets.clusters.shards import ScoredShard
 from climb_assets.errors import ComputeError, CorruptArtifact
 from climb_assets.executor.database import open_database
-from climb_assets.tables import read_table, write_table
+from climb_assets.tables import ROW_GROUP, read_table, write_table
 
 TOP_SOURCES = 5
 AT_ONCE = 16  # shards in one query, which opens all of their four files
@@ -25,25 +26,38 @@ JUDGED = "judged:"  # begins the name of a column of the tally: how many documen
 SIDE_BY_SIDE = "side by side"  # of the tally: whether all rows were of one document; no dimension has such a name
 LEAST_JUDGED = 0.5  # of the documents; where fewer have a score, their mean does not speak for all
 
+MOST_ROWS = "SELECT max(num_rows) FROM parquet_file_metadata($files)"
+
 # The tables of a shard have its documents in one order, so their rows stand side by side and nothing is searched for.
+# DuckDB holds in memory what stands on the right, so it is asked for a window of each file's rows at a time.
 # Means come from sums of decimals, which unlike sums of floats do not depend on the order that threads add in.
 # The columns of the scores are taken as they are in the file, so that no name is pasted into the query.
 TALLY = r"""
+    WITH d AS (
+        SELECT id, source, split, bytes, $shards[list_position($documents, filename)] AS shard
+        FROM read_parquet($documents, hive_partitioning = false, filename = true, file_row_number = true)
+        WHERE file_row_number >= $first AND file_row_number < $last
+    ), a AS (
+        SELECT id, cluster, distance
+        FROM read_parquet($assignments, hive_partitioning = false, file_row_number = true)
+        WHERE file_row_number >= $first AND file_row_number < $last
+    ), t AS (
+        SELECT id, tokens
+        FROM read_parquet($tokens, hive_partitioning = false, file_row_number = true)
+        WHERE file_row_number >= $first AND file_row_number < $last
+    ), s AS (
+        SELECT * EXCLUDE (file_row_number)
+        FROM read_parquet($scores, hive_partitioning = false, file_row_number = true)
+        WHERE file_row_number >= $first AND file_row_number < $last
+    ), o AS (
+        FROM read_parquet($splits, hive_partitioning = false) WHERE shard BETWEEN $shards[1] AND $shards[-1]
+    )
     SELECT a.cluster, d.source, count(*) AS documents, sum(t.tokens)::BIGINT AS tokens, sum(d.bytes)::BIGINT AS bytes,
            sum(a.distance::DECIMAL(18, 9)) AS distance,
            sum(COLUMNS(s.* EXCLUDE (id))::DECIMAL(18, 9)),
            count(COLUMNS(s.* EXCLUDE (id))) AS 'judged:\0',
            bool_and((d.shard IS NOT NULL AND d.id = a.id AND d.id = t.id AND d.id = s.id) IS TRUE) AS 'side by side'
-    FROM (
-        SELECT d.*, $shards[list_position($documents, d.filename)] AS shard
-        FROM read_parquet($documents, hive_partitioning = false, filename = true) d
-    ) d
-    POSITIONAL JOIN read_parquet($assignments, hive_partitioning = false) a
-    POSITIONAL JOIN read_parquet($tokens, hive_partitioning = false) t
-    POSITIONAL JOIN read_parquet($scores, hive_partitioning = false) s
-    LEFT JOIN (
-        FROM read_parquet($splits, hive_partitioning = false) WHERE shard BETWEEN $shards[1] AND $shards[-1]
-    ) o ON o.shard = d.shard AND o.id = d.id
+    FROM d POSITIONAL JOIN a POSITIONAL JOIN t POSITIONAL JOIN s LEFT JOIN o ON o.shard = d.shard AND o.id = d.id
     WHERE coalesce(o.split, d.split) = 'train'
           OR (d.shard IS NOT NULL AND d.id = a.id AND d.id = t.id AND d.id = s.id) IS NOT TRUE
     GROUP BY a.cluster, d.source
@@ -75,13 +89,16 @@ def tally_clusters(shards: Sequence[ScoredShard], splits: Path, folder: Path) ->
             some = ordered[first : first + AT_ONCE]
             paths = {name: [str(getattr(tables, name)) for tables in some] for name in TABLES}
             parameters = paths | {"splits": str(splits), "shards": [tables.shard for tables in some]}
-            tally = connection.sql(TALLY, params=parameters).to_arrow_table()
-            if not pc.all(tally[SIDE_BY_SIDE], min_count=0).as_py():
-                raise CorruptArtifact(
-                    f"documents, tokens, clusters and quality scores of shard {_find_apart(some)} are not of the same "
-                    "documents; delete its folders and run `climb up`"
-                )
-            tallies.append(tally.drop_columns([SIDE_BY_SIDE]))
+            [(rows,)] = connection.execute(MOST_ROWS, {"files": [*chain(*paths.values())]}).fetchall()
+            for start in range(0, rows, ROW_GROUP):
+                window = {"first": start, "last": start + ROW_GROUP}
+                tally = connection.sql(TALLY, params=parameters | window).to_arrow_table()
+                if not pc.all(tally[SIDE_BY_SIDE], min_count=0).as_py():
+                    raise CorruptArtifact(
+                        f"documents, tokens, clusters and quality scores of shard {_find_apart(some)} are not of the "
+                        "same documents; delete its folders and run `climb up`"
+                    )
+                tallies.append(tally.drop_columns([SIDE_BY_SIDE]))
     if not sum(tally.num_rows for tally in tallies):
         raise ComputeError(
             "the corpus has no train document; add raw files or lower corpus.search_eval and report_eval"

@@ -5,6 +5,7 @@ an order of magnitude quicker at byte-level BPE (docs/results.md), so nothing th
 was: both encode some of the texts, and a difference is an error rather than another corpus.
 """
 
+import functools
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -64,6 +65,15 @@ def load_text_encoder(path: Path) -> Encode:
     if not (is_installed("gigatoken") and is_plain(tokenizer)):
         return exact
     return CheckedEncoder(load_quick(tokenizer), exact)
+
+
+@functools.lru_cache(maxsize=1)
+def load_text_encoder_once(path: Path) -> Encode:
+    """Return the encoder of an artefact's tokenizer, loaded once for all shards that a process encodes.
+
+    gigatoken keeps some 5 MB of each of its encoders for good.
+    """
+    return load_text_encoder(path)
 
 
 def is_plain(tokenizer: Tokenizer) -> bool:

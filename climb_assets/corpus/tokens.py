@@ -12,7 +12,7 @@ import pyarrow as pa
 from tokenizers import Tokenizer
 
 from climb_assets.corpus.frozen_tokenizer import end_token, load_tokenizer
-from climb_assets.corpus.text_encoding import load_text_encoder
+from climb_assets.corpus.text_encoding import load_text_encoder_once
 from climb_assets.store.files import atomic_file
 from climb_assets.tables import iterate_texts, write_table
 
@@ -28,7 +28,7 @@ def tokenize_shard(documents: Path, tokenizer: Path, out: Path, part_documents: 
     -------
     tokens, documents, bytes (of the texts).
     """
-    frozen, encode = load_tokenizer(tokenizer), load_text_encoder(tokenizer)
+    frozen, encode = load_tokenizer(tokenizer), load_text_encoder_once(tokenizer)
     facts = {"tokens": 0, "documents": 0, "bytes": 0}
     dtype, end = token_dtype(frozen), end_token(frozen)
     with atomic_file(out / "tokens.npy") as temporary, temporary.open("wb") as stream:
