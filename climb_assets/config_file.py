@@ -24,6 +24,8 @@ PROFILES = Path(__file__).parent / "profiles"
 MODEL = ({"size"}, {"start"}, {"hidden", "layers", "heads", "intermediate"})  # ways to name a model
 WHOLE = ("tasks", "objectives")  # replaced as a whole: a user's list of tasks is not added to the profile's
 
+PATTERNS = "*?["  # what makes a path a pattern of paths in a query
+
 
 def find_config() -> Path:
     """Return the configuration file: ``$CLIMB_CONFIG``, else the ``climb.yaml`` of this folder or the nearest above it.
@@ -94,8 +96,13 @@ def _lay_in_lake(profile: dict[str, Any], lake: Path) -> dict[str, Any]:
 
 
 def _check_folders(config: Config, path: Path) -> None:
-    """Refuse folders of raw files that the lake's own files lie in, or that lie among them."""
+    """Refuse a lake that DuckDB would look for by a pattern, and raw files that lie among its files or hold them."""
     raw, lake = config.corpus.raw, config.lake
+    if patterns := sorted({*PATTERNS} & {*str(lake)}):
+        raise ConfigError(
+            f"{path}: lake ({lake}) has {' and '.join(patterns)} in its path, which DuckDB takes for any names that fit, "
+            "so that files of other folders would be read; rename that folder, or set lake to another one"
+        )
     roots = [("corpus.link_roots", root) for root in config.corpus.link_roots]
     if isinstance(raw, Path):
         roots.insert(0, ("corpus.raw", raw))

@@ -43,3 +43,14 @@ def test_where_there_is_none_it_says_how_to_begin(project: Path) -> None:
     (project / "climb.yaml").unlink()
     with pytest.raises(ConfigError, match=r"no climb.yaml in .*today or above it; begin a project by `climb init"):
         find_config()
+
+
+@pytest.mark.parametrize("name", ["of[1]", "a*b", "what?"])
+def test_a_lake_that_a_query_would_take_for_a_pattern_is_refused(project: Path, name: str) -> None:
+    file = project / name / "climb.yaml"
+    file.parent.mkdir()
+    file.write_text("profile: smoke\nlake: made\ncorpus: {raw: ../texts}\n")
+    with pytest.raises(ConfigError, match=r"lake \(.*made\) has .* in its path, .*; rename that folder, or set lake"):
+        load_config(file)
+    file.write_text(f"profile: smoke\nlake: {project / 'lake'}\ncorpus: {{raw: ../texts}}\n")
+    assert load_config(file).lake == project / "lake"  # as advised
