@@ -23,7 +23,6 @@ CONFIG_FILE = "climb.yaml"
 PROFILES = Path(__file__).parent / "profiles"
 MODEL = ({"size"}, {"start"}, {"hidden", "layers", "heads", "intermediate"})  # ways to name a model
 WHOLE = ("tasks", "objectives")  # replaced as a whole: a user's list of tasks is not added to the profile's
-
 PATTERNS = "*?["  # what makes a path a pattern of paths in a query
 
 
@@ -100,8 +99,8 @@ def _check_folders(config: Config, path: Path) -> None:
     raw, lake = config.corpus.raw, config.lake
     if patterns := sorted({*PATTERNS} & {*str(lake)}):
         raise ConfigError(
-            f"{path}: lake ({lake}) has {' and '.join(patterns)} in its path, which DuckDB takes for any names that fit, "
-            "so that files of other folders would be read; rename that folder, or set lake to another one"
+            f"{path}: lake ({lake}) has {' and '.join(patterns)} in its path, which DuckDB takes for any names that "
+            "fit, so that files of other folders would be read; rename that folder, or set lake to another one"
         )
     roots = [("corpus.link_roots", root) for root in config.corpus.link_roots]
     if isinstance(raw, Path):
