@@ -29,7 +29,8 @@ def export_swarm(folder: Path, stale_too: bool) -> None:
     from climb_assets.search.search_state import deciding_tasks
     from climb_assets.search.swarm_table import write_swarm
     from climb_assets.store.artifacts import canonical_json
-    from climb_assets.store.files import write_atomically
+    from climb_assets.store.files import make_folder, write_atomically
+    from climb_assets.store.locks import write_alone
     from climb_assets.tables import read_table
     from climb_assets.training.measurement import describe_metric
 
@@ -49,13 +50,14 @@ def export_swarm(folder: Path, stale_too: bool) -> None:
         domains = read_table(searched.file("supply.parquet"), ["name"])["name"].to_pylist()
         history = History.load(state.file("history.parquet")).measured_here()
         metric = None if complaint else describe_metric(materializer, config.proxy, deciding_tasks(config), "search")
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / METRIC).unlink(missing_ok=True)  # so that an earlier one never lies beside other losses
-    write_swarm(folder, history, domains)
+    with write_alone(folder) as place:
+        make_folder(place)
+        (place / METRIC).unlink(missing_ok=True)  # so that an earlier one never lies beside other losses
+        write_swarm(place, history, domains)
+        if metric is not None:
+            write_atomically(place / METRIC, canonical_json(metric).encode())
     if metric is None:
         notice(f"{complaint}; so {METRIC} is left out: by what this was measured cannot be said")
-    else:
-        write_atomically(folder / METRIC, canonical_json(metric).encode())
     click.echo(f"{len(history.keys)} mixtures in {folder}")
 
 

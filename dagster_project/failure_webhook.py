@@ -67,7 +67,7 @@ def webhook_address() -> str | None:
     if not usable or not address.isascii() or not address.isprintable() or " " in address:
         raise ConfigError(
             f"{VARIABLE} is no http or https address that messages can be posted to; correct it in the environment, "
-            "with blanks and letters beyond ASCII quoted (%20), or unset it"
+            "blanks and letters beyond ASCII quoted (%20) and such letters of the host as punycode (xn--), or unset it"
         )
     return address
 

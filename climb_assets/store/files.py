@@ -26,10 +26,7 @@ MOST_MAPPED = 64
 STRETCH = 4096  # rows of an array that are mapped at a time
 UNFINISHED = ".tmp"  # ends the name of a file that is being written; a dot begins it
 TOKEN_BYTES = 6  # stand in hexadecimal before it, so that no two have the same name
-LEADS_NOWHERE = (
-    errno.ELOOP,
-    errno.ENAMETOOLONG,
-)  # what a link to itself gives, and one to a name that no file can have
+LEADS_NOWHERE = (errno.ELOOP, errno.ENAMETOOLONG)  # a link to itself, and one to a name that no file can have
 
 
 @contextlib.contextmanager
