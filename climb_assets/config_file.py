@@ -14,6 +14,7 @@ from climb_assets.config import RAW, TASK_FILES, Config
 from climb_assets.config_base import LAKE
 from climb_assets.config_encoder import ENCODER
 from climb_assets.config_faults import explain
+from climb_assets.config_store import store_folder
 from climb_assets.config_yaml import read_yaml
 from climb_assets.errors import ConfigError
 from climb_assets.printable import printable
@@ -97,11 +98,12 @@ def _lay_in_lake(profile: dict[str, Any], lake: Path) -> dict[str, Any]:
 def _check_folders(config: Config, path: Path) -> None:
     """Refuse a lake that DuckDB would look for by a pattern, and raw files that lie among its files or hold them."""
     raw, lake = config.corpus.raw, config.lake
-    if patterns := sorted({*PATTERNS} & {*str(lake)}):
-        raise ConfigError(
-            f"{path}: lake ({lake}) has {' and '.join(patterns)} in its path, which DuckDB takes for any names that "
-            "fit, so that files of other folders would be read; rename that folder, or set lake to another one"
-        )
+    for key, folder in (("lake", lake), ("store", store_folder(config.store))):
+        if folder is not None and (patterns := sorted({*PATTERNS} & {*str(folder)})):
+            raise ConfigError(
+                f"{path}: {key} ({folder}) has {' and '.join(patterns)} in its path, which DuckDB takes for any names "
+                f"that fit, so that files of other folders would be read; rename it, or set {key} to another one"
+            )
     roots = [("corpus.link_roots", root) for root in config.corpus.link_roots]
     if isinstance(raw, Path):
         roots.insert(0, ("corpus.raw", raw))

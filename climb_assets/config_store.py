@@ -10,6 +10,13 @@ BUCKETS = ("s3", "gs", "az", "abfs", "abfss")
 FOLDER = "file"
 
 
+def store_folder(address: str | None) -> Path | None:
+    """Return the folder that an address names; None where it names a bucket, or where there is none."""
+    if address is None or not address.startswith(f"{FOLDER}:"):
+        return None
+    return Path(unquote(urlsplit(address).path)).resolve()
+
+
 def _checked(address: str) -> str:
     """Return an address if it names a bucket or a folder and nothing else: no key, no option, no port."""
     try:

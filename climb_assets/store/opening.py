@@ -3,10 +3,8 @@
 What belongs here: which implementation an address asks for. What a store is, is `climb_assets.store.store`.
 """
 
-from pathlib import Path
-from urllib.parse import unquote, urlsplit
-
 from climb_assets.config import Config
+from climb_assets.config_store import store_folder
 from climb_assets.store.local import LocalStore
 from climb_assets.store.store import Store
 
@@ -22,8 +20,8 @@ def open_store(config: Config) -> Store:
     address = config.store
     if address is None:
         return LocalStore(config.lake)
-    if address.startswith("file:"):
-        return LocalStore(Path(unquote(urlsplit(address).path)), address)
+    if (folder := store_folder(address)) is not None:
+        return LocalStore(folder, address)
     from climb_assets.store.objects import ObjectStore
 
     return ObjectStore(address, config.lake, round(config.runtime.cache_gigabytes * 1e9))

@@ -50,7 +50,18 @@ def test_a_lake_that_a_query_would_take_for_a_pattern_is_refused(project: Path, 
     file = project / name / "climb.yaml"
     file.parent.mkdir()
     file.write_text("profile: smoke\nlake: made\ncorpus: {raw: ../texts}\n")
-    with pytest.raises(ConfigError, match=r"lake \(.*made\) has .* in its path, .*; rename that folder, or set lake"):
+    with pytest.raises(ConfigError, match=r"lake \(.*made\) has .* in its path, .*; rename it, or set lake"):
         load_config(file)
     file.write_text(f"profile: smoke\nlake: {project / 'lake'}\ncorpus: {{raw: ../texts}}\n")
     assert load_config(file).lake == project / "lake"  # as advised
+
+
+def test_a_store_in_a_folder_that_a_query_would_take_for_a_pattern_is_refused(project: Path) -> None:
+    (project / "of[1]").mkdir()
+    (project / "link").symlink_to("of[1]")
+    for place in (project / "link", project / "what%3F"):
+        (project / "climb.yaml").write_text(
+            f"profile: smoke\nlake: lake\nstore: file://{place}\ncorpus: {{raw: texts}}\n"
+        )
+        with pytest.raises(ConfigError, match=r"store \(.*(of\[1\]|what\?)\) has .* in its path"):
+            load_config(project / "climb.yaml")
