@@ -3,7 +3,7 @@
 What belongs here: counting. Only train documents are counted; their text is never read.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from climb_assets.clusters.shards import ScoredShard
 from climb_assets.errors import ComputeError, CorruptArtifact
 from climb_assets.executor.database import open_database
-from climb_assets.tables import ROW_GROUP, read_table, write_table
+from climb_assets.tables import ROW_GROUP, count_rows, read_table, write_table
 
 TOP_SOURCES = 5
 AT_ONCE = 16  # shards in one query, which opens all of their four files
@@ -83,10 +83,8 @@ def tally_clusters(shards: Sequence[ScoredShard], splits: Path, folder: Path) ->
         No document is in train.
     """
     tallies = []
-    ordered = sorted(shards, key=lambda tables: tables.shard)
     with open_database(folder) as connection:
-        for first in range(0, len(ordered), AT_ONCE):
-            some = ordered[first : first + AT_ONCE]
+        for some in _share_queries(sorted(shards, key=lambda tables: tables.shard)):
             paths = {name: [str(getattr(tables, name)) for tables in some] for name in TABLES}
             parameters = paths | {"splits": str(splits), "shards": [tables.shard for tables in some]}
             [(rows,)] = connection.execute(MOST_ROWS, {"files": [*chain(*paths.values())]}).fetchall()
@@ -104,6 +102,21 @@ def tally_clusters(shards: Sequence[ScoredShard], splits: Path, folder: Path) ->
             "the corpus has no train document; add raw files or lower corpus.search_eval and report_eval"
         )
     return add_up(pa.concat_tables(tallies), ["cluster", "source"])
+
+
+def _share_queries(shards: Sequence[ScoredShard]) -> Iterator[list[ScoredShard]]:
+    """Yield shards that share a query: at most `AT_ONCE`, and no more documents than a window unless one has them."""
+    held: list[ScoredShard] = []
+    documents = 0
+    for tables in shards:
+        found = count_rows(tables.documents)
+        if held and (len(held) == AT_ONCE or documents + found > ROW_GROUP):
+            yield held
+            held, documents = [], 0
+        held.append(tables)
+        documents += found
+    if held:
+        yield held
 
 
 def _find_apart(shards: Sequence[ScoredShard]) -> str:
