@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from climb_assets.tables import iterate_batches
+from climb_assets.tables import TEXTS, iterate_batches, iterate_texts
 
 Part = tuple[tuple[str, ...], list[str]]  # ids and texts of its documents
 
@@ -31,7 +31,7 @@ def iterate_parts(documents: Path, most: int) -> Iterator[Part]:
     most
         Documents in a part at most.
     """
-    batches = iterate_batches(documents, most, ["id", "text"])
+    batches = iterate_texts(documents, TEXTS, ["id", "text"])
     rows = (zip(batch["id"].to_pylist(), batch["text"].to_pylist(), strict=True) for batch in batches)
     return cut_parts(chain.from_iterable(rows), most)
 
