@@ -17,20 +17,20 @@ TOKENS = 1.2e12
 TOKENS_A_DOCUMENT = 356_864_528_972 / 553_315_056
 BYTES_A_TOKEN = 3.59  # GPT-2's tokens over 33 domains of our own text, measured here
 
-# Megabytes of text a processor second, measured here (docs/results.md: 200 MB, one shard, one thread).
+# Megabytes of text a processor second, measured here (docs/results.md: 800 MB, one shard, one thread).
 MB_A_SECOND = {
-    "corpus_shards": 22.6,
-    "document_signatures": 26.7,
-    "contamination": 23.8,
-    "tokenized_shards": 25.6,
-    "quality_scores": 3.0,
+    "corpus_shards": 44.0,
+    "document_signatures": 33.3,
+    "contamination": 20.7,
+    "tokenized_shards": 35.0,
+    "quality_scores": 3.1,
 }
 # Bytes stored a byte of text, measured here (the same); embeddings are dimensions x 2 bytes a document.
 STORED = {
-    "corpus_shards": 0.464,
-    "document_signatures": 0.227,
-    "tokenized_shards": 0.659,
-    "quality_scores": 0.018,
+    "corpus_shards": 0.496,
+    "document_signatures": 0.228,
+    "tokenized_shards": 0.665,
+    "quality_scores": 0.017,
     "cluster_assignments": 0.014,
     "training_tokens": 0.015,
 }
@@ -45,10 +45,10 @@ PROXIES, PROXY_HOURS = 112, 45  # CLIMB's paper (v2): GPU-hours of H100 a proxy
 DOLLARS_A_GPU_HOUR = 3  # nanochat's README: about 24 dollars an hour for eight H100
 
 # Measured here (docs/results.md, many shards), of a chain of eight assets.
-EVENTS_A_SHARD = 34.6
-HISTORY_BYTES_A_SHARD = 121e3
-OVERHEAD_SECONDS_A_SHARD = 0.3  # by estimate: 55 s of 100 shards, less some 25 s that do not hang on them
-PLAN_SECONDS_A_SHARD = 0.0018
+EVENTS_A_SHARD = 33.3
+HISTORY_BYTES_A_SHARD = 134e3
+OVERHEAD_SECONDS_A_SHARD = 0.3  # by estimate: 326 s of 1,000 shards, less some 25 s that do not hang on them
+PLAN_SECONDS_A_SHARD = 0.00085
 
 # Bytes of memory in one process a document of the corpus (docs/design.md, "What grows with the corpus").
 MEMORY = {"near_duplicates, each band": 8, "training_tokens, the index": 32, "supply of the index, for a moment": 16}
