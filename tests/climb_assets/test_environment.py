@@ -1,11 +1,12 @@
 """The environment: what auto comes to, what is recorded, and which changes count."""
 
+import json
 import os
 import platform
 import re
 import subprocess
 import sys
-from importlib.metadata import packages_distributions, version
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -137,8 +138,13 @@ def test_versions_are_those_of_the_distributions_that_modules_come_from() -> Non
 
 
 def test_a_module_is_of_the_distributions_that_python_finds() -> None:
-    modules = packages_distributions()
-    found = package_versions(frozenset(modules))
+    program = (  # in a process of its own: what this one has imported may have added places to look
+        "import json\nfrom importlib.metadata import packages_distributions\n"
+        "from climb_assets.environment import package_versions\nmodules = packages_distributions()\n"
+        "print(json.dumps([modules, package_versions(frozenset(modules))]))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    modules, found = json.loads(done.stdout)
     names = {re.sub(r"[-_.]+", "-", name).lower() for distributions in modules.values() for name in distributions}
     assert found.keys() == {"python"} | names
 

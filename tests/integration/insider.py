@@ -37,6 +37,11 @@ class Insider:
         folder = self.lake / "artifacts" / asset / (partition or UNPARTITIONED)
         return folder / self.reference(asset, partition).read_text()
 
+    def first_current(self, asset: str) -> Path:
+        """Return the folder of the current artefact of an asset's first partition."""
+        reference = min((self.lake / "refs" / asset).iterdir())
+        return self.lake / "artifacts" / asset / reference.name / reference.read_text()
+
     def stored(self, asset: str) -> list[Path]:
         """Return the folders of all artefacts of an asset, sorted."""
         return sorted(path.parent for path in (self.lake / "artifacts" / asset).glob(f"*/*/{MANIFEST}"))

@@ -18,7 +18,7 @@ from dagster_project.run_plan import bring_up_to_date
 from tests.conftest import WORDS, write_project
 from tests.integration.processes import contents
 
-ODD = Path("source=second", "domain=7", "split=report_eval", "_id=3 [a-z]*{x}'\"é 日 %#~")  # a place of the other lake
+ODD = Path("source=second", "domain=7", "split=report_eval", "_id=3 {x}'\"é 日 %#~")  # a place of the other lake
 PROXIES = {"proxy_models", "proxy_scores", "proxy_tasks"}
 
 

@@ -64,11 +64,10 @@ def test_the_untouched_lake_is_as_recorded(project: Path) -> None:
 
 @pytest.mark.parametrize("repaired", [False, True], ids=["as it is", "with repaired checksums"])
 def test_a_flipped_bit_is_found_in_an_artefact_of_every_kind(insider: Insider, project: Path, repaired: bool) -> None:
-    kinds = [spec.asset for spec in SPECS]
-    kinds += [asset for asset in STORES if insider.stored(asset)]
+    folders = {spec.asset: insider.first_current(spec.asset) for spec in SPECS}
+    folders |= {asset: stored[0] for asset in STORES if (stored := insider.stored(asset))}
     flipped = {}
-    for asset in kinds:
-        folder = insider.stored(asset)[0]
+    for asset, folder in folders.items():
         name = sorted(insider.manifest(folder)["files"])[0]
         data = flip(folder / name)
         if repaired:
