@@ -46,9 +46,9 @@ DOLLARS_A_GPU_HOUR = 3  # nanochat's README: about 24 dollars an hour for eight 
 
 # Measured here (docs/results.md, many shards), of a chain of eight assets.
 EVENTS_A_SHARD = 33.3
-HISTORY_BYTES_A_SHARD = 134e3
+HISTORY_BYTES_A_SHARD = 133e3
 OVERHEAD_SECONDS_A_SHARD = 0.3  # by estimate: 326 s of 1,000 shards, less some 25 s that do not hang on them
-PLAN_SECONDS_A_SHARD = 0.00085
+PLAN_SECONDS_A_SHARD = 0.00087
 
 # Bytes of memory in one process a document of the corpus (docs/design.md, "What grows with the corpus").
 MEMORY = {"near_duplicates, each band": 8, "training_tokens, the index": 32, "supply of the index, for a moment": 16}
