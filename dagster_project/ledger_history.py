@@ -13,7 +13,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from climb_assets.audit.differences.reconciliation import Difference, ReadLedger
+from climb_assets.audit.differences.reconciliation import Difference, LedgerReading
 from climb_assets.audit.verification import History
 from climb_assets.errors import ArgumentError, ClimbError
 from climb_assets.graph.assets import SPECS
@@ -32,18 +32,18 @@ def history_of(materializer: Materializer, note: list[str]) -> History:
     """Return what compares a ledger with the history of a lake; where there is none, that is noted or a difference."""
     lake = materializer.config.lake
 
-    def compare(read: ReadLedger) -> Iterator[Difference]:
+    def compare(reading: LedgerReading) -> Iterator[Difference]:
         if _has_home(lake) and not os.access(home := _home(lake), os.W_OK):
             note.append(f"{home} may not be written, so Dagster's history could not be opened and compared.")
         elif _has_home(lake):
             with open_instance(lake) as instance:
                 here, elsewhere = materializer.store.keeper.place, list[str]()
                 for spec in SPECS:
-                    yield from _events(instance, spec, read, here, elsewhere)
-                    yield from _not_reported(instance, materializer, spec, read)
+                    yield from _events(instance, spec, reading, here, elsewhere)
+                    yield from _not_reported(instance, materializer, spec, reading)
             for place, events in sorted(Counter(elsewhere).items()):
                 note.append(f"{events} events are of the ledger of {place}, which was not compared.")
-        elif runs := sum("run_id" in entry.record for entry in read.entries):
+        elif runs := sum("run_id" in entry.record for entry in reading.entries):
             yield Difference(f"Dagster's history is gone, and runs of it made {runs} artefacts by the ledger")
         else:
             note.append("Dagster has no history of this lake, so the ledger was not compared with one.")
@@ -61,7 +61,7 @@ def _home(lake: Path) -> Path:
 
 
 def _events(
-    instance: dg.DagsterInstance, spec: Spec, read: ReadLedger, here: str, elsewhere: list[str]
+    instance: dg.DagsterInstance, spec: Spec, reading: LedgerReading, here: str, elsewhere: list[str]
 ) -> Iterator[Difference]:
     """Yield what events of an asset say that the ledger does not.
 
@@ -70,13 +70,13 @@ def _events(
     here, elsewhere
         The place of this ledger; and, to be added to, that of each event of another one.
     """
-    since, ledger = 0.0, read.ledger
+    since, ledger = 0.0, reading.ledger
     if ledger.found_at is not None:  # what was before was not recorded
         since = datetime.fromisoformat(ledger.found_at.replace("Z", "+00:00")).timestamp()
-    known = {entry.head.sequence: entry for entry in read.entries}
+    known = {entry.head.sequence: entry for entry in reading.entries}
     for record in _records(instance, spec.asset):
         event = record.asset_materialization
-        if event is None or read.read_at <= record.timestamp <= time.time():  # of somebody who is at work meanwhile
+        if event is None or reading.read_at <= record.timestamp <= time.time():  # of somebody who is at work meanwhile
             continue
         of_ledger = event.metadata.get(LEDGER_PLACE)
         if of_ledger is not None and of_ledger.value != here:
@@ -110,13 +110,13 @@ def _parse(text: object) -> Head | None:
 
 
 def _not_reported(
-    instance: dg.DagsterInstance, materializer: Materializer, spec: Spec, read: ReadLedger
+    instance: dg.DagsterInstance, materializer: Materializer, spec: Spec, reading: LedgerReading
 ) -> Iterator[Difference]:
     """Yield the current artefacts of which Dagster has no event, or knows another version last.
 
     What was moved since the look began may not be reported yet.
     """
-    ledger = read.ledger
+    ledger = reading.ledger
     try:
         partitions = materializer.partitions(spec)
     except ClimbError:  # there is no raw folder any more, which is told already
@@ -125,12 +125,12 @@ def _not_reported(
         partition: recorded.data_version
         for partition in partitions
         if (fingerprint := ledger.named((spec.asset, partition))) is not None
-        and ledger.moves[spec.asset, partition][-1].sequence <= read.settled
+        and ledger.moves[spec.asset, partition][-1].sequence <= reading.settled
         and (recorded := ledger.last((spec.asset, partition, fingerprint))) is not None
     }
     latest: dict[str | None, str] = {}
     for record in _records(instance, spec.asset) if current else ():
-        if read.read_at <= record.timestamp <= time.time():
+        if reading.read_at <= record.timestamp <= time.time():
             continue
         latest.setdefault(record.partition_key, data_version_of(record))
         if current.keys() <= latest.keys():

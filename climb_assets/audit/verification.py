@@ -14,7 +14,7 @@ from climb_assets.audit.bundle_export import exported_bundles
 from climb_assets.audit.differences.exported import compare_exports
 from climb_assets.audit.differences.reconciliation import (
     Difference,
-    ReadLedger,
+    LedgerReading,
     look,
     read_ledger,
     reconcile,
@@ -44,7 +44,7 @@ from climb_assets.training.reweighting import DOREMI
 STORES = (PARTS, MODELS, SCORES, TASKS, DOREMI, DOMAIN_TOKENS, ASKED, TOLD)  # of no asset, and verified whole
 
 
-History = Callable[[ReadLedger], Iterable[Difference]]  # what a witness outside the lake says of a ledger
+History = Callable[[LedgerReading], Iterable[Difference]]  # what a witness outside the lake says of a ledger
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def verify_lake(
     *,
     published: Head | None = None,
     again: bool = False,
-    history: History = lambda read: (),
+    history: History = lambda reading: (),
 ) -> Verification:
     """Verify every current artefact, all it rests on, the trained proxies, the raw files, the ledger and exports.
 
@@ -122,12 +122,12 @@ def _verify(materializer: Materializer, published: Head | None, history: History
             differences += (_difference(sentence, artifact) for sentence in _look_into(artifact, first.ledger))
         differences += _raw_differences(materializer)
     seen = look(lake)
-    read = read_ledger(lake, published, first)  # somebody may have been at work meanwhile
-    differences = [*read.faults, *differences]
-    differences += reconcile(lake, seen, read)
-    differences += history(read)
-    exported, notes = compare_exports(lake, read.entries, materializer.config.lake)
-    differences += [*exported, *_bundle_differences(materializer.config.lake / "export", read.ledger)]
+    reading = read_ledger(lake, published, first)  # somebody may have been at work meanwhile
+    differences = [*reading.faults, *differences]
+    differences += reconcile(lake, seen, reading)
+    differences += history(reading)
+    exported, notes = compare_exports(lake, reading.entries, materializer.config.lake)
+    differences += [*exported, *_bundle_differences(materializer.config.lake / "export", reading.ledger)]
     replayed = replay(materializer) if again else Replay()
     differences += replayed.differences
     files = [file for artifact in everything for file in artifact.manifest["files"].values()]
@@ -137,8 +137,8 @@ def _verify(materializer: Materializer, published: Head | None, history: History
         sum(file["bytes"] for file in files),
         tuple(say_touched(differences, lake, list(materializer.config.objectives))),
         tuple(not_made),
-        str(read.ledger.head),
-        (*read.notes, *notes, *_links(everything), *(f"not made again: {one}" for one in replayed.not_replayed)),
+        str(reading.ledger.head),
+        (*reading.notes, *notes, *_links(everything), *(f"not made again: {one}" for one in replayed.not_replayed)),
         tuple(replayed.made_again),
     )
 

@@ -36,7 +36,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class ReadLedger:
+class LedgerReading:
     """A ledger as it was read line by line, and what is wrong with its chain.
 
     Parameters
@@ -73,7 +73,7 @@ class ReadLedger:
         return notes
 
 
-def read_ledger(store: Store, published: Head | None = None, before: ReadLedger | None = None) -> ReadLedger:
+def read_ledger(store: Store, published: Head | None = None, before: LedgerReading | None = None) -> LedgerReading:
     """Read a ledger anew, whatever this process knows of it.
 
     Parameters
@@ -98,7 +98,7 @@ def read_ledger(store: Store, published: Head | None = None, before: ReadLedger 
     if before is not None and not ledger.holds(before.ledger.head):
         told.append(Difference("the ledger was rewritten or cut while it was compared", everywhere=True))
     settled = before.ledger.head.sequence if before is not None else ledger.head.sequence
-    return ReadLedger(ledger, tuple(entries), tuple(told), read_at, settled)
+    return LedgerReading(ledger, tuple(entries), tuple(told), read_at, settled)
 
 
 @dataclass(frozen=True)
@@ -120,13 +120,13 @@ def look(store: Store) -> Seen:
     return Seen(frozenset(store.present()), named)
 
 
-def reconcile(store: Store, seen: Seen, read: ReadLedger) -> Iterator[Difference]:
+def reconcile(store: Store, seen: Seen, reading: LedgerReading) -> Iterator[Difference]:
     """Yield what lies in a store and was not recorded, and what was recorded and lies there otherwise or not at all.
 
     Somebody may be at work meanwhile. What he recorded after the look began may be under way, so that it is no
     difference where it is not there yet.
     """
-    ledger, there = read.ledger, seen.there
+    ledger, there = reading.ledger, seen.there
     for stranger in store.strangers():
         yield Difference(f"{stranger} is neither an artefact nor part of the ledger, and lies among them; remove it")
     if not ledger.hashes:
@@ -140,35 +140,35 @@ def reconcile(store: Store, seen: Seen, read: ReadLedger) -> Iterator[Difference
         if artifact is not None and not ledger.knows(key, artifact.digest):
             yield Difference(f"{unknown(ledger, key, store.where(artifact))}", *key)
     for key, recorded in ledger.recorded.items():
-        if len(ledger.manifests(key)) > 1 and recorded[-1].head.sequence <= read.settled:
+        if len(ledger.manifests(key)) > 1 and recorded[-1].head.sequence <= reading.settled:
             yield Difference(
                 f"{artefact_name(*key[:2])} ({key[2]}) was recorded by entry {recorded[-1].head.sequence} of the "
                 f"ledger with another manifest than by entry {recorded[0].head.sequence}, which still held: it was "
                 f"made again after damage, or changed by hand; {_accept(key)} records which",
                 *key,
             )
-        if key not in there and recorded[-1].head.sequence <= read.settled:
+        if key not in there and recorded[-1].head.sequence <= reading.settled:
             yield Difference(
                 f"{artefact_name(*key[:2])} ({key[2]}) was recorded by entry {recorded[-1].head.sequence} of the "
                 "ledger and is not there: it was removed by hand, or its writer died just before it came; `climb up` "
                 f"makes it again if it is needed; if not, {_accept(key)} records that it may be missing",
                 *key,
             )
-    yield from _references(seen, read)
+    yield from _references(seen, reading)
 
 
 def _accept(key: Key) -> str:
     return f"`climb ledger accept {artefact_name(*key[:2])} --reason ...`"
 
 
-def _references(seen: Seen, read: ReadLedger) -> Iterator[Difference]:
-    ledger = read.ledger
+def _references(seen: Seen, reading: LedgerReading) -> Iterator[Difference]:
+    ledger = reading.ledger
     for place in sorted({*ledger.moves, *seen.named}, key=str):
         named = seen.named.get(place)
         if isinstance(named, CorruptArtifact):
             yield Difference(str(named), *place, ledger.named(place))
             continue
-        late = [move for move in ledger.moves.get(place, ()) if move.sequence > read.settled]
+        late = [move for move in ledger.moves.get(place, ()) if move.sequence > reading.settled]
         if not ledger.agrees(place, named) and not any(named in (move.to, move.before) for move in late):
             sentence = strange_reference(ledger, place, named)
             if named is None:
