@@ -53,8 +53,8 @@ def _row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
         yield pa.Table.from_batches(held).combine_chunks()
 
 
-def gather(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Yield tables end to end, `ROW_GROUP` rows at least but for the last, so that a thousand small ones cost little.
+def gather(tables: Iterable[pa.Table], least: int = ROW_GROUP) -> Iterator[pa.Table]:
+    """Yield tables end to end, `least` rows at least but for the last, so that a thousand small ones cost little.
 
     Memory holds as many rows, and the largest table.
     """
@@ -63,7 +63,7 @@ def gather(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     for table in tables:
         held.append(table)
         rows += table.num_rows
-        if rows >= ROW_GROUP:
+        if rows >= least:
             yield pa.concat_tables(held)
             held, rows = [], 0
     if held:

@@ -12,19 +12,21 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from climb_assets.clusters.cells import ShardBands, number_cells
 from climb_assets.config import Clusters
-from climb_assets.corpus.splits import train_mask
+from climb_assets.corpus.side_by_side import apply_splits, read_side_by_side
+from climb_assets.corpus.signatures import split_ids
 from climb_assets.errors import ComputeError, CorruptArtifact
 from climb_assets.executor.capacity import thread_count
 from climb_assets.randomness import derived_seed, scramble
 from climb_assets.store.artifacts import canonical_json
 from climb_assets.store.files import array_shape, take_rows, write_array, write_atomically
-from climb_assets.tables import count_rows, iterate_texts, read_table, write_table
+from climb_assets.tables import count_rows, iterate_texts, write_table
 
-BLOCK = 8192  # vectors that are multiplied with all centroids at a time
+BLOCK = 1024  # vectors that are multiplied with all centroids at a time
 ROWS = 512  # vectors that are taken at a time by what looks at each alone; bounds memory only
 ASSIGNMENTS = pa.schema([("id", pa.string()), ("cluster", pa.int32()), ("distance", pa.float32())])
 
@@ -59,21 +61,23 @@ def sample_vectors(shards: list[ShardVectors], splits: Path, size: int, seed: in
     keys = np.empty(0, np.uint64)
     places = np.empty((0, 2), np.int64)  # shard, row
     for number, shard in enumerate(shards):
-        rows, hashes = _candidates(shard, splits, seed)
-        keys = np.concatenate([keys, hashes])
-        places = np.concatenate([places, np.column_stack([np.full(len(rows), number), rows])])
-        smallest = np.argsort(keys, kind="stable")[:size]
-        keys, places = keys[smallest], places[smallest]
+        for rows, hashes in _candidates(shard, splits, seed):
+            keys = np.concatenate([keys, hashes])
+            places = np.concatenate([places, np.column_stack([np.full(len(rows), number), rows])])
+            smallest = np.argsort(keys, kind="stable")[:size]
+            keys, places = keys[smallest], places[smallest]
     return _gather(shards, places)
 
 
-def _candidates(shard: ShardVectors, splits: Path, seed: int) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
-    rows = np.flatnonzero(train_mask(shard.shard, shard.documents, splits))
-    ids = read_table(shard.documents, ["id"])["id"].take(pa.array(rows))
-    parts = (ids.slice(start, BLOCK).to_pylist() for start in range(0, len(ids), BLOCK))
-    digits = b"".join(bytes.fromhex("".join(name[:16] for name in part)) for part in parts)  # an id is a hash already
+def _candidates(shard: ShardVectors, splits: Path, seed: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint64]]]:
+    """Yield the rows of a shard's train documents and the seeded hashes of their ids, some at a time."""
     salt = np.uint64(derived_seed(seed, "k-means sample"))
-    return rows, scramble(np.frombuffer(digits, ">u8").astype(np.uint64) ^ salt)
+    start = 0
+    for table in apply_splits(read_side_by_side(shard.shard, {shard.documents: ["split"]}), shard.shard, splits):
+        train = pc.equal(table["split"], "train")
+        halves = split_ids(table["id"].filter(train).to_pylist())[:, 0]  # an id is a hash already
+        yield start + np.flatnonzero(train), scramble(halves ^ salt)
+        start += len(table)
 
 
 def _gather(shards: list[ShardVectors], places: NDArray[np.int64]) -> NDArray[np.float32]:

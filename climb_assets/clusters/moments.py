@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from climb_assets.clusters.kmeans import BLOCK, ROWS
+from climb_assets.clusters.kmeans import ROWS
 from climb_assets.clusters.shards import EmbeddedShard
-from climb_assets.corpus.splits import train_mask
+from climb_assets.corpus.side_by_side import train_mask
 from climb_assets.errors import CorruptArtifact
 from climb_assets.store.artifacts import canonical_json
 from climb_assets.store.files import array_shape, take_rows, write_atomically
@@ -29,6 +29,7 @@ from climb_assets.tables import count_rows, give_back_memory, iterate_batches, r
 GROUPS = 256  # random parts of a domain, by the first byte of an id: they tell in how many dimensions it varies
 BINS, FARTHEST = 4096, 2.0  # of distances: a unit vector is at most this far from a mean of unit vectors
 FAR = 0.99  # share of the documents that are not far
+BLOCK = 8192  # documents that are added up at a time: the last bits of sums follow it
 FIT, FIT_SHARDS, FIT_FACTS = "fit.parquet", "fit_shards.parquet", "fit.json"
 DIMENSIONS = 32  # of vectors that are added up at a time; bounds memory only
 BYTES = tuple(f"{byte:02x}" for byte in range(GROUPS))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from climb_assets.clusters.function_words import LATIN_LETTERS, NEWS, OTHER_SCRIPTS, PARTICLES, REMNANTS
 from climb_assets.clusters.shards import ShardTables
-from climb_assets.corpus.splits import train_mask
+from climb_assets.corpus.side_by_side import train_mask
 from climb_assets.tables import read_table
 
 GROUP_DOCUMENTS = 200  # the paper names topics from 100 (section D.4)

@@ -4,7 +4,7 @@ What belongs here: totals over finished shards. Splits are decided in `splits`. 
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,18 +12,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from climb_assets.config import Corpus
+from climb_assets.corpus.membership import find_repeated, places_among
 from climb_assets.corpus.quarantine import explain_nothing_left
+from climb_assets.corpus.side_by_side import read_side_by_side
+from climb_assets.corpus.signatures import split_ids
 from climb_assets.corpus.splits import SplitTables, assign_splits
 from climb_assets.errors import ComputeError, CorpusError
-from climb_assets.executor.database import open_database
-from climb_assets.tables import gather, give_back_memory, read_table, write_rows, write_table
+from climb_assets.executor.database import insert_table, open_database
+from climb_assets.tables import gather, read_table, write_rows, write_table
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 VERSIONS = ("corpus_version", "tokens_version", "embeddings_version", "quality_version")
+COUNTED = ("documents", "tokens", "bytes")  # of which duplicates are taken off
 COUNTS = ("documents", "duplicates", "tokens", "bytes", "read", "filtered", "quarantined", "dropped_labels")
 
 SHARDS = pa.schema(
@@ -70,32 +75,22 @@ def build_manifest(shards: Sequence[ShardParts], pairs: Path, settings: Corpus, 
     Raises
     ------
     ComputeError
-        A shard's tokens and documents are not the same documents, or near-duplicates lie in two splits.
+        Near-duplicates lie in two splits.
+    CorruptArtifact
+        A shard's tokens and documents are not the same documents.
     CorpusError
         No shard holds a document.
     """
     ordered = sorted(shards, key=lambda parts: parts.shard)
+    counts, halves = _count(ordered)
     with open_database(out) as connection:
         connection.execute("SET enable_external_access = false")
-        connection.execute("SET preserve_insertion_order = false")
-        _load(connection, ordered)
-        give_back_memory()
-        connection.execute(
-            "CREATE TABLE firsts AS SELECT id, min(shard) AS shard FROM documents GROUP BY id HAVING count(*) > 1"
-        )
-        uniques = connection.execute(
-            "SELECT d.shard, count(*), sum(d.tokens)::BIGINT, sum(d.bytes)::BIGINT FROM documents d "
-            "LEFT JOIN firsts f USING (id) WHERE f.shard IS NULL OR f.shard = d.shard GROUP BY d.shard"
-        ).fetchall()
-        duplicates = connection.sql(
-            "SELECT d.shard, replace(d.id::VARCHAR, '-', '') AS id, f.shard AS first FROM documents d "
-            "JOIN firsts f USING (id) WHERE d.shard > f.shard ORDER BY 1, 2"
-        ).to_arrow_table()
-    counted = {number: dict(zip(("documents", "tokens", "bytes"), counts, strict=True)) for number, *counts in uniques}
-    repeated = {row["values"]: row["counts"] for row in pc.value_counts(duplicates["shard"]).to_pylist()}
+        _find_duplicates(connection, ordered, halves)
+        repeated = {number: counted for number, *counted in connection.execute(_COUNT_DUPLICATES).fetchall()}
+        duplicates = connection.sql(_DUPLICATES).to_arrow_table()
     rows = [
-        _shard_row(parts, counted.get(number, {"documents": 0, "tokens": 0, "bytes": 0}), repeated.get(number, 0))
-        for number, parts in enumerate(ordered)
+        _shard_row(parts, counted, repeated.get(number, [0] * len(COUNTED)))
+        for number, (parts, counted) in enumerate(zip(ordered, counts.tolist(), strict=True))
     ]
     facts = {name: sum(row[name] for row in rows) for name in COUNTS}
     if not facts["documents"]:
@@ -112,26 +107,53 @@ def build_manifest(shards: Sequence[ShardParts], pairs: Path, settings: Corpus, 
     return {"shards": len(rows), **facts, "splits": splits}
 
 
-def _load(connection: "DuckDBPyConnection", shards: Sequence[ShardParts]) -> None:
-    """Fill a table of the documents of all shards."""
-    connection.execute("CREATE TABLE documents (shard INTEGER, id UUID, tokens BIGINT, bytes BIGINT)")
-    for part in gather(_read_documents(number, parts) for number, parts in enumerate(shards)):
-        connection.register("part", part)
-        connection.execute("INSERT INTO documents SELECT shard, id::UUID, tokens, bytes FROM part")
-        connection.unregister("part")
+_REPEATED = "CREATE TABLE repeated (shard INTEGER, id UUID, tokens BIGINT, bytes BIGINT)"
+_FIND_DUPLICATES = """
+    CREATE TABLE duplicate AS
+    SELECT r.shard, r.id, f.shard AS first, r.tokens, r.bytes
+    FROM repeated r JOIN (SELECT id, min(shard) AS shard FROM repeated GROUP BY id) f USING (id)
+    WHERE r.shard > f.shard
+"""
+_DUPLICATES = "SELECT shard, replace(id::VARCHAR, '-', '') AS id, first FROM duplicate ORDER BY shard, duplicate.id"
+_COUNT_DUPLICATES = "SELECT shard, count(*), sum(tokens)::BIGINT, sum(bytes)::BIGINT FROM duplicate GROUP BY shard"
 
 
-def _read_documents(number: int, parts: ShardParts) -> pa.Table:
-    """Return id, bytes and tokens of a shard's documents, and the number of the shard."""
-    documents = read_table(parts.documents, ["id", "bytes"])
-    tokens = read_table(parts.tokens, ["id", "tokens"])
-    if not documents["id"].equals(tokens["id"]):
-        raise ComputeError(
-            f"shard {parts.shard} has {documents.num_rows} documents and tokens of {tokens.num_rows}, not the same "
-            "ones in the same order; run `climb up --to tokenized_shards`"
-        )
-    shard = pa.array(np.full(documents.num_rows, number, np.int32))
-    return documents.append_column("tokens", tokens["tokens"]).append_column("shard", shard)
+def _count(shards: Sequence[ShardParts]) -> tuple[NDArray[np.int64], list[NDArray[np.uint64]]]:
+    """Return `COUNTED` of each shard (shards, 3), and the first halves of the ids of each, in document order."""
+    counts = np.zeros((len(shards), len(COUNTED)), np.int64)
+    halves = [np.empty(0, np.uint64) for _ in shards]
+    for number, parts in enumerate(shards):
+        for table in _read_documents(parts):
+            counts[number] += [len(table), *(pc.sum(table[name]).as_py() for name in COUNTED[1:])]
+            halves[number] = np.append(halves[number], split_ids(table["id"].to_pylist())[:, 0])
+    return counts, halves
+
+
+def _find_duplicates(
+    connection: "DuckDBPyConnection", shards: Sequence[ShardParts], halves: Sequence[NDArray[np.uint64]]
+) -> None:
+    """Make a table of the documents that an earlier shard has; only those whose half an id repeats are looked at."""
+    twice = find_repeated(np.concatenate(halves))
+
+    def repeated() -> Iterator[pa.Table]:
+        for number, (parts, of_shard) in enumerate(zip(shards, halves, strict=True)):
+            if len(places := places_among(of_shard, twice)):
+                start = 0
+                for table in _read_documents(parts):
+                    first, last = np.searchsorted(places, [start, start + len(table)])
+                    rows = table.take(pa.array(places[first:last] - start))
+                    yield rows.add_column(0, "shard", pa.array(np.full(len(rows), number, np.int32)))
+                    start += len(table)
+
+    connection.execute(_REPEATED)
+    for part in gather(repeated()):
+        insert_table(connection, "repeated", part.select(["shard", "id", "tokens", "bytes"]))
+    connection.execute(_FIND_DUPLICATES)
+
+
+def _read_documents(parts: ShardParts) -> Iterator[pa.Table]:
+    """Yield id, bytes and tokens of a shard's documents."""
+    return read_side_by_side(parts.shard, {parts.documents: ["bytes"], parts.tokens: ["tokens"]})
 
 
 def _explain(shards: Sequence[ShardParts]) -> str:
@@ -142,20 +164,21 @@ def _explain(shards: Sequence[ShardParts]) -> str:
     return explain_nothing_left(reasons)
 
 
-def _shard_row(parts: ShardParts, counted: Mapping[str, int], repeated: int) -> dict[str, Any]:
+def _shard_row(parts: ShardParts, counted: Sequence[int], repeated: Sequence[int]) -> dict[str, Any]:
+    """Return the row of a shard, given `COUNTED` of its documents and of those that are duplicates."""
     accounts = read_table(parts.accounts)
     total = {name: sum(accounts[name].to_pylist()) for name in accounts.column_names[1:]}
     row = {
         "shard": parts.shard,
-        **counted,
-        "duplicates": repeated,
+        **{name: of_all - of_these for name, of_all, of_these in zip(COUNTED, counted, repeated, strict=True)},
+        "duplicates": repeated[0],
         "read": total["read"],
         "filtered": total["filtered_short"] + total["filtered_duplicate"],
         "quarantined": total["quarantined"],
         "dropped_labels": total["dropped_labels"],
         **{name: parts.versions[name] for name in VERSIONS},
     }
-    if row["documents"] + repeated + row["filtered"] + row["quarantined"] != row["read"]:
+    if row["documents"] + row["duplicates"] + row["filtered"] + row["quarantined"] != row["read"]:
         raise ComputeError(f"the accounts of shard {parts.shard} do not add up ({row}); please report this")
     return row
 

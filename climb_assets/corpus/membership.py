@@ -1,4 +1,4 @@
-"""Which of many hashes are among some wanted ones: the inner loop of near-duplicates and of contamination.
+"""Which of many hashes repeat, and which are among some wanted ones: the inner loop of near-duplicates and the like.
 
 What belongs here: searching arrays of 32- or 64-bit hashes, whose low bits are as good as random.
 """
@@ -26,3 +26,16 @@ def positions_in(ordered: NDArray[Any], values: NDArray[Any]) -> NDArray[np.int6
         return np.full(len(values), -1)
     places = np.minimum(np.searchsorted(ordered, values), len(ordered) - 1)
     return np.where(ordered[places] == values, places, -1)
+
+
+def find_repeated(values: NDArray[Any]) -> NDArray[Any]:
+    """Return the values that occur more than once, ascending."""
+    ordered = np.sort(values)
+    return distinct(ordered[1:][ordered[1:] == ordered[:-1]])
+
+
+def distinct(values: NDArray[Any]) -> NDArray[Any]:
+    """Return each value once, ascending."""
+    ordered: NDArray[Any] = np.sort(values)
+    first = np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]
+    return np.asarray(ordered[first])

@@ -18,16 +18,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from climb_assets.corpus.membership import places_among, positions_in
+from climb_assets.corpus.membership import distinct, find_repeated, places_among, positions_in
 from climb_assets.corpus.signatures import BANDS, SLOTS, join_halves, split_ids
 from climb_assets.store.artifacts import canonical_json
-from climb_assets.store.files import write_atomically
+from climb_assets.store.files import take_rows, write_atomically
 from climb_assets.tables import read_table, write_table
 
 NEIGHBOURS = 8
 UNVERIFIED = 4_000_000  # pairs that may wait; bounds memory only
-VERIFIED = 65_536  # at a time; the same
-KEYS = 4_000_000  # that are held at a time, of so many bands as that is or of one; the same
+VERIFIED = 4096  # at a time; the same
+KEYS = 1_000_000  # that are held at a time, of so many bands as that is or of one; the same
 PAIRS = pa.schema([("id", pa.string()), ("other", pa.string()), ("similarity", pa.float32()), ("bands", pa.uint64())])
 
 
@@ -129,7 +129,7 @@ def find_near_duplicates(
         keys = _join(shard.keys[bands] for shard in corpus.shards)
         moved = _keys_of_changes(corpus.shards, earlier, bands) if earlier else None
         for place, band in enumerate(range(bands.start, bands.stop)):
-            touched = _repeated(keys[place]) if moved is None else _distinct(moved[place])
+            touched = find_repeated(keys[place]) if moved is None else distinct(moved[place])
             pairs = corpus.renew(pairs, band, keys[place], touched)
             if np.isnan(pairs.similarities).sum() > UNVERIFIED or band == BANDS - 1:
                 pairs = corpus.verify(pairs, threshold)
@@ -143,19 +143,6 @@ def _keys_of_changes(shards: Sequence[ShardSignatures], earlier: EarlierPairs, b
     came = [shard for shard in shards if earlier.versions.get(shard.shard) != shard.version]
     none = np.empty((bands.stop - bands.start, 0), np.uint32)
     return _join([none, *(shard.keys[bands] for shard in [*came, *earlier.gone])])
-
-
-def _repeated(keys: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """Return the keys that occur more than once, ascending."""
-    ordered = np.sort(keys)
-    return _distinct(ordered[1:][ordered[1:] == ordered[:-1]])
-
-
-def _distinct(values: NDArray[Any]) -> NDArray[Any]:
-    """Return each value once, ascending."""
-    ordered: NDArray[Any] = np.sort(values)
-    first = np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]
-    return np.asarray(ordered[first])
 
 
 class _Corpus:
@@ -180,7 +167,7 @@ class _Corpus:
         """
         pairs = read_table(earlier.pairs) if earlier else PAIRS.empty_table()
         halves = [split_ids(pairs[name].to_pylist())[:, 0] for name in ("id", "other")]
-        wanted = _distinct(np.concatenate(halves))
+        wanted = distinct(np.concatenate(halves))
         rows = places_among(self._ids, wanted)
         there, first = np.unique(self._ids[rows], return_index=True)
         ends = [positions_in(there, half) for half in halves]
@@ -198,7 +185,7 @@ class _Corpus:
         bit = np.uint64(1 << band)
         stale = positions_in(touched, keys[pairs.codes // max(self._rows, 1)]) >= 0
         bands = np.where(stale, pairs.bands & ~bit, pairs.bands)
-        found = _distinct(self._neighbours(keys, places_among(keys, touched)))
+        found = distinct(self._neighbours(keys, places_among(keys, touched)))
         known = positions_in(pairs.codes, found)
         bands[known[known >= 0]] |= bit
         new = found[known < 0]
@@ -239,7 +226,7 @@ class _Corpus:
         owners = self._owners(rows)
         for owner in np.unique(owners):
             mine = np.flatnonzero(owners == owner)
-            taken[mine] = getattr(self.shards[owner], name)[rows[mine] - self._starts[owner]]
+            taken[mine] = take_rows(getattr(self.shards[owner], f"{name}_file"), rows[mine] - self._starts[owner])
         return taken
 
     def _owners(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -7,10 +7,7 @@ keys of a band say that a band of the signatures is equal; and ``slots.npy`` (do
 whose agreement estimates the Jaccard similarity of two documents' shingles.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +15,7 @@ from numpy.typing import NDArray
 from climb_assets.config_corpus import NearDuplicates
 from climb_assets.corpus.words import hash_runs, hash_words
 from climb_assets.randomness import scramble
-from climb_assets.store.files import atomic_file
+from climb_assets.store.files import open_array
 from climb_assets.tables import count_rows, iterate_texts
 
 BANDS, ROWS = 48, 4  # a pair of similarity .5 shares a band in 95 % of cases, one of .6 in 99.9, one of .1 in 0.5
@@ -36,9 +33,9 @@ def sign_shard(documents: Path, settings: NearDuplicates, out: Path, part_docume
     """
     rows, start, words = count_rows(documents), 0, 0
     with (
-        _open_array(out / "ids.npy", np.dtype("<u8"), (rows, 2)) as ids,
-        _open_array(out / "keys.npy", np.dtype("<u4"), (BANDS, rows)) as keys,
-        _open_array(out / "slots.npy", np.dtype("u1"), (rows, SLOTS)) as slots,
+        open_array(out / "ids.npy", np.dtype("<u8"), (rows, 2)) as ids,
+        open_array(out / "keys.npy", np.dtype("<u4"), (BANDS, rows)) as keys,
+        open_array(out / "slots.npy", np.dtype("u1"), (rows, SLOTS)) as slots,
     ):
         first_key = keys.tell()
         for batch in iterate_texts(documents, part_documents, ["id", "text"]):
@@ -87,12 +84,3 @@ def join_halves(halves: NDArray[np.uint64]) -> list[str]:
     """Return the ids (32 hex digits) of rows of ``ids.npy``."""
     digits = halves.astype(">u8").tobytes().hex()
     return [digits[start : start + 32] for start in range(0, len(digits), 32)]
-
-
-@contextmanager
-def _open_array(path: Path, dtype: np.dtype[Any], shape: tuple[int, int]) -> Iterator[BinaryIO]:
-    """Hand out an npy file behind its header, which is there when the block ends; a map of it would fill memory."""
-    with atomic_file(path) as temporary, temporary.open("wb") as stream:
-        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(stream, header)
-        yield stream

@@ -7,9 +7,12 @@ which licences may be used is `licences`.
 Documents of one article, near-duplicates, and articles that share a text are one family, and a family has one split:
 that of its member (an article, or a document without one) whose hash is the smallest. So nothing depends on where
 documents lie or on their order.
+
+Most documents are in no family and keep their own split. They are only counted, shard after shard; the database holds
+those that something is to be said of.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,15 +20,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from climb_assets.config import Corpus
 from climb_assets.config_corpus import Licences
 from climb_assets.corpus.documents import SPLITS, assign_split
 from climb_assets.corpus.licences import is_permitted, unmatched_patterns
-from climb_assets.executor.database import open_database
+from climb_assets.corpus.side_by_side import read_side_by_side
+from climb_assets.executor.database import insert_table, open_database, stream_rows
 from climb_assets.store.artifacts import sha256_text
-from climb_assets.tables import gather, give_back_memory, read_rows, read_table, write_table
+from climb_assets.tables import gather, read_table, write_table
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -77,79 +80,89 @@ def assign_splits(
     with open_database(out) as connection:
         connection.execute("SET enable_external_access = false")
         connection.execute("SET preserve_insertion_order = false")
+        connection.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
         _load(connection, shards, pairs, duplicates)
-        give_back_memory()
         unmatched = _find_denied(connection, shards, settings.licences)
+        with stream_rows(connection, _read_documents(shards, ["article"])):
+            connection.execute(_LABELS)
         for name, table in _find_families(connection, settings).items():
-            _insert(connection, name, table)
-        connection.execute(_JOIN_FAMILIES)
+            insert_table(connection, name, table)
+        with stream_rows(connection, _read_documents(shards, ["source", "article", "split"])):
+            connection.execute(_ASSIGN)
+        connection.execute(_PART)
         if settings.near_duplicates.drop is not None:
             dropped = _find_dropped(connection, settings.near_duplicates.drop, settings.contamination.drop)
-            _insert(connection, "dropped", pa.table({"id": pa.array(dropped, pa.string())}))
+            insert_table(connection, "dropped", pa.table({"id": pa.array(dropped, pa.string())}))
         connection.execute(_DECIDE, {"drop_contaminated": settings.contamination.drop})
+        connection.execute(_COUNT)
         changed = "SELECT shard, hex(id) AS id, split FROM decided WHERE split <> own ORDER BY ALL"
         families = "SELECT hex(family), shard, hex(id) AS id, split FROM decided WHERE family IS NOT NULL ORDER BY ALL"
         for path, query, schema in (
             (out / "splits.parquet", changed, OVERRIDES),
             (out / "families.parquet", families, FAMILIES),
-            (out / "sources.parquet", _SOURCES, SOURCES),
+            (out / "sources.parquet", "FROM of_source ORDER BY source, split", SOURCES),
         ):
             table = connection.sql(query).to_arrow_table().rename_columns(schema.names)
             write_table(path, table.cast(schema))
         return _count(connection) | {"unmatched_licences": unmatched}
 
 
-def train_mask(shard: str, documents: Path, splits: Path) -> NDArray[np.bool_]:
-    """Return which documents of a shard, in the order of its table, may be trained on.
-
-    Parameters
-    ----------
-    documents
-        ``documents.parquet`` of the shard.
-    splits
-        ``splits.parquet`` of `corpus_manifest`.
-    """
-    table, overrides = read_table(documents, ["id", "split"]), read_rows(splits, "shard", shard)
-    places = pc.index_in(table["id"], overrides["id"])
-    return np.asarray(pc.equal(pc.coalesce(overrides["split"].take(places), table["split"]), "train"))
-
-
 _TABLES = """
     CREATE MACRO hex(uuid) AS replace(uuid::VARCHAR, '-', '');
-    CREATE TABLE document (shard VARCHAR, id UUID, source VARCHAR, article VARCHAR, own VARCHAR);
     CREATE TABLE repeat (id UUID, article VARCHAR);
     CREATE TABLE contaminated (id UUID, task VARCHAR);
     CREATE TABLE pair (id UUID, other UUID, similarity FLOAT);
     CREATE TABLE duplicate (shard VARCHAR, id UUID);
     CREATE TABLE denied (shard VARCHAR, id UUID);
+    CREATE TABLE label (id UUID, article VARCHAR);
     CREATE TABLE family_of_id (id UUID, family UUID, split VARCHAR);
     CREATE TABLE family_of_article (article VARCHAR, family UUID, split VARCHAR);
     CREATE TABLE dropped (id UUID);
+"""
+
+# Labels of what is near another or stands in several places; of most documents there is one, and it joins nothing.
+_LABELS = """
+    INSERT INTO label
+    SELECT id, article FROM (SELECT id::UUID AS id, article FROM rows)
+    WHERE id IN (
+        SELECT id FROM pair UNION SELECT other FROM pair UNION SELECT id FROM repeat UNION SELECT id FROM duplicate
+    )
+    UNION ALL FROM repeat
 """
 
 # A text that stands under one label here and under another, or none, there is a member of both.
 _LINKED = """
     CREATE TABLE linked AS
     SELECT id FROM pair UNION SELECT other FROM pair UNION
-    SELECT id FROM (SELECT id, article FROM document UNION ALL SELECT id, article FROM repeat)
-    GROUP BY id HAVING count(DISTINCT article) + (count(*) > count(article))::INTEGER > 1
+    SELECT id FROM label GROUP BY id HAVING count(DISTINCT article) + (count(*) > count(article))::INTEGER > 1
 """
 
 # What a linked document is split by: its labels or, where it has none at all, its id.
 _KEYS = """
     SELECT DISTINCT hex(l.id) AS id, a.article
-    FROM linked l LEFT JOIN (
-        SELECT id, article FROM document UNION ALL SELECT id, article FROM repeat
-    ) a ON a.id = l.id AND a.article IS NOT NULL
+    FROM linked l LEFT JOIN label a ON a.id = l.id AND a.article IS NOT NULL
     ORDER BY ALL
 """
 
-_JOIN_FAMILIES = """
-    CREATE TABLE assigned AS
-    SELECT d.shard, d.id, d.source, d.own,
-           coalesce(i.family, a.family) AS family, coalesce(i.split, a.split, d.own) AS split
-    FROM document d
-    LEFT JOIN family_of_id i ON i.id = d.id LEFT JOIN family_of_article a ON a.article = d.article
+# Rows of which nothing is to be said are counted: their split is their own.
+_ASSIGN = """
+    CREATE TABLE counted AS
+    SELECT CASE WHEN said THEN shard END AS shard, CASE WHEN said THEN id END AS id, source, own, family, split,
+           count(*) AS documents
+    FROM (
+        SELECT d.shard, d.id, d.source, d.own,
+               coalesce(i.family, a.family) AS family, coalesce(i.split, a.split, d.own) AS split,
+               coalesce(i.family, a.family) IS NOT NULL OR (d.shard, d.id) IN (FROM duplicate)
+               OR (d.shard, d.id) IN (FROM denied) OR d.id IN (SELECT id FROM contaminated) AS said
+        FROM (SELECT shard, id::UUID AS id, source, article, split AS own FROM rows) d
+        LEFT JOIN family_of_id i ON i.id = d.id LEFT JOIN family_of_article a ON a.article = d.article
+    )
+    GROUP BY ALL
+"""
+
+_PART = """
+    CREATE TABLE assigned AS SELECT shard, id, source, own, family, split FROM counted WHERE id IS NOT NULL;
+    CREATE TABLE plain AS SELECT source, split, documents FROM counted WHERE id IS NULL;
 """
 
 _DECIDE = """
@@ -164,8 +177,11 @@ _DECIDE = """
     FROM assigned
 """
 
-_SOURCES = """
-    SELECT source, split, count(*) FROM decided WHERE split <> 'duplicate' GROUP BY source, split ORDER BY source, split
+_COUNT = """
+    CREATE TABLE of_source AS
+    SELECT source, split, sum(documents)::BIGINT AS documents
+    FROM (FROM plain UNION ALL SELECT source, split, 1 FROM decided WHERE split <> 'duplicate')
+    GROUP BY source, split
 """
 
 _SIZES = """
@@ -196,22 +212,25 @@ _CONTAMINATED = """
 
 
 def _load(connection: "DuckDBPyConnection", shards: Sequence[SplitTables], pairs: Path, duplicates: Path) -> None:
+    """Fill the tables of what is said of some documents."""
     connection.execute(_TABLES)
     for name, tables in {
-        "document": (_read_documents(shard) for shard in shards),
         "repeat": (read_table(shard.repeats, ["id", "article"]) for shard in shards),
         "contaminated": (read_table(shard.contamination, ["id", "task"]) for shard in shards),
     }.items():
         for table in gather(tables):
-            _insert(connection, name, table)
-    _insert(connection, "pair", read_table(pairs, ["id", "other", "similarity"]))
-    _insert(connection, "duplicate", read_table(duplicates, ["shard", "id"]))
+            insert_table(connection, name, table)
+    insert_table(connection, "pair", read_table(pairs, ["id", "other", "similarity"]))
+    insert_table(connection, "duplicate", read_table(duplicates, ["shard", "id"]))
 
 
-def _read_documents(shard: SplitTables) -> pa.Table:
-    documents = read_table(shard.documents, ["id", "source", "article", "split"])
-    names = pa.array([shard.shard]).take(pa.array(np.zeros(len(documents), np.int8)))
-    return documents.add_column(0, "shard", names)
+def _read_documents(shards: Sequence[SplitTables], columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Yield the documents of all shards: ``shard``, ``id``, and some columns."""
+    return gather(
+        table.add_column(0, "shard", pa.array([shard.shard]).take(pa.array(np.zeros(len(table), np.int8))))
+        for shard in shards
+        for table in read_side_by_side(shard.shard, {shard.documents: columns})
+    )
 
 
 def _find_denied(connection: "DuckDBPyConnection", shards: Sequence[SplitTables], policy: Licences) -> list[str]:
@@ -222,21 +241,12 @@ def _find_denied(connection: "DuckDBPyConnection", shards: Sequence[SplitTables]
     if not policy.restrict:
         return []
     seen = set[str]()
-    for shard in shards:
-        table = read_table(shard.documents, ["id", "licence"])
+    for table in _read_documents(shards, ["licence"]):
         names = pc.unique(table["licence"]).to_pylist()
         seen.update(name for name in names if name is not None)
         denied = pa.array([name for name in names if not is_permitted(name, policy)], pa.string())
-        ids = table["id"].filter(pc.is_in(table["licence"], denied))
-        _insert(connection, "denied", pa.table({"shard": pa.array([shard.shard] * len(ids), pa.string()), "id": ids}))
+        insert_table(connection, "denied", table.filter(pc.is_in(table["licence"], denied)).select(["shard", "id"]))
     return unmatched_patterns(seen, policy)
-
-
-def _insert(connection: "DuckDBPyConnection", name: str, table: pa.Table) -> None:
-    """Add an Arrow table's rows to a table of the database."""
-    connection.register("rows", table)
-    connection.table("rows").insert_into(name)
-    connection.unregister("rows")
 
 
 def _find_families(connection: "DuckDBPyConnection", settings: Corpus) -> dict[str, pa.Table]:
@@ -286,7 +296,7 @@ def _components(edges: Sequence[tuple[Node, Node]]) -> dict[Node, int]:
 
 
 def _count(connection: "DuckDBPyConnection") -> dict[str, Any]:
-    counts = "SELECT split, count(*) FROM decided WHERE split <> 'duplicate' GROUP BY split"
+    counts = "SELECT split, sum(documents)::BIGINT FROM of_source GROUP BY split"
     by_split = dict(connection.execute(counts).fetchall())
     [(moved,)] = connection.execute("SELECT count(*) FROM decided WHERE of_family <> own").fetchall()
     [(families, largest)] = connection.execute(_SIZES).fetchall()

@@ -1,12 +1,14 @@
 """A database within what this process may use: its share of the cores and of the memory, and a folder for the rest.
 
-What belongs here: opening it. What is asked of it belongs to the stage that asks.
+What belongs here: opening it, and handing rows to it. What is asked of it belongs to the stage that asks.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pyarrow as pa
 
 from climb_assets.executor.capacity import measure_capacity, thread_count
 from climb_assets.store.files import UNFINISHED
@@ -43,3 +45,42 @@ def open_database(folder: Path | None = None) -> Iterator["duckdb.DuckDBPyConnec
     }
     with duckdb.connect(config=config) as connection:
         yield connection
+
+
+@contextlib.contextmanager
+def stream_rows(connection: "duckdb.DuckDBPyConnection", tables: Iterable[pa.Table]) -> Iterator[None]:
+    """Let one query read Arrow tables as ``rows``, one after another; memory holds one of them.
+
+    What a query has built is used for all of them, where a query for each would build it again. At least one is needed.
+    """
+    import duckdb
+
+    failures: list[Exception] = []
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        try:
+            yield from first.to_batches()
+            for table in tables:
+                yield from table.to_batches()
+        except Exception as error:
+            failures.append(error)  # DuckDB makes one of its own of it
+            raise
+
+    tables = iter(tables)
+    first = next(tables)
+    connection.register("rows", pa.RecordBatchReader.from_batches(first.schema, batches()))
+    try:
+        yield
+    except duckdb.Error:
+        for error in failures:
+            raise error from None
+        raise
+    finally:
+        connection.unregister("rows")
+
+
+def insert_table(connection: "duckdb.DuckDBPyConnection", name: str, table: pa.Table) -> None:
+    """Add an Arrow table's rows to a table of the database."""
+    connection.register("rows", table)
+    connection.table("rows").insert_into(name)
+    connection.unregister("rows")

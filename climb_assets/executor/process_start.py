@@ -4,9 +4,13 @@ Nothing of the package is loaded before this.
 """
 
 import gc
+import os
 import time
 
 BEGUN_NS = time.time_ns()
+
+# Arrow's own allocator keeps tens of MiB of what it has freed, which nothing else can use; the system's is as quick.
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # read when pyarrow is loaded
 
 
 def collect_garbage_seldom() -> None:

@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from io import BufferedReader
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, BinaryIO, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -201,6 +201,15 @@ def write_array(path: Path, array: NDArray[Any]) -> None:
     """Write an array to an npy file, atomically and without a second copy in memory."""
     with atomic_file(path) as temporary, temporary.open("wb") as stream:
         np.save(stream, array, allow_pickle=False)
+
+
+@contextlib.contextmanager
+def open_array(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Iterator[BinaryIO]:
+    """Hand out an npy file behind its header, which is there when the block ends; a map of it would fill memory."""
+    with atomic_file(path) as temporary, temporary.open("wb") as stream:
+        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(stream, header)
+        yield stream
 
 
 class MappedArrays(Sequence[NDArray[Any]]):

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
+from climb_assets.corpus.side_by_side import ROWS, apply_splits, read_side_by_side
 from climb_assets.errors import ComputeError, MissingArtifact
-from climb_assets.executor.database import open_database
+from climb_assets.executor.database import insert_table, open_database
 from climb_assets.store.artifacts import canonical_json
-from climb_assets.store.files import MappedArrays, write_array, write_atomically
-from climb_assets.tables import count_rows, read_table, write_table
+from climb_assets.store.files import MappedArrays, open_array, write_atomically
+from climb_assets.tables import give_back_memory, read_table, write_table
 
 if TYPE_CHECKING:
     import duckdb
@@ -36,29 +39,20 @@ EVALUATION_SCHEMA = pa.schema(
 )
 
 
-_TABLE = """
-CREATE TABLE document(
-    ordinal INT, shard TEXT, id TEXT, split TEXT, source TEXT,
-    bytes BIGINT, start BIGINT, length BIGINT, domain INT
-)
+TRAIN = ["domain", "id", "shard", "start", "tokens"]
+HELD_OUT = ["split", "source", "shard", "id", "start", "tokens", "bytes"]
+_TABLES = """
+    CREATE TABLE train (domain INTEGER, id UUID, shard INTEGER, start BIGINT, tokens BIGINT);
+    CREATE TABLE held_out (
+        split VARCHAR, source VARCHAR, shard INTEGER, id UUID, start BIGINT, tokens BIGINT, bytes BIGINT
+    );
 """
-_LOAD = """
-INSERT INTO document
-SELECT $ordinal, $name, d.id, coalesce(o.split, d.split), d.source,
-       d.bytes, t.start, t.tokens, c.domain
-FROM read_parquet($documents, hive_partitioning = false) d
-JOIN read_parquet($tokens, hive_partitioning = false) t USING (id)
-JOIN read_parquet($assignments, hive_partitioning = false) a USING (id)
-LEFT JOIN read_parquet($clusters, hive_partitioning = false) c USING (cluster)
-LEFT JOIN read_parquet($splits, hive_partitioning = false) o ON o.shard = $name AND o.id = d.id
-"""
-_TRAIN = """
-SELECT domain, ordinal, start, length FROM document
-WHERE split = 'train' AND domain IS NOT NULL ORDER BY domain, id
-"""
+_SUPPLY = "SELECT domain, sum(tokens)::BIGINT FROM train GROUP BY domain"
+# What is written is made of rows that are in order already, so that no more than these is sorted.
+_SPANS = "SELECT domain::BIGINT, shard::BIGINT, start, tokens FROM (FROM train ORDER BY domain, id)"
 _EVALUATION = """
-SELECT split, source, shard, id, start, length, bytes FROM document
-WHERE split IN (SELECT unnest($splits)) ORDER BY split, source, id
+    SELECT split, source, $shards[shard + 1], replace(id::VARCHAR, '-', ''), start, tokens, bytes
+    FROM (FROM held_out ORDER BY split, source, id)
 """
 
 
@@ -165,64 +159,75 @@ def build_training_index(
     ------
     ComputeError
         A domain has no training text.
+    CorruptArtifact
+        The tables of a shard are not of the same documents.
     """
+    named = read_table(domains, ["domain", "name"])
     with open_database(out) as database:
         _load_documents(database, shards, splits, domain_of_cluster)
-        spans = _collect_spans(database)
-        evaluation = database.sql(_EVALUATION, params={"splits": list(EVALUATION_SPLITS)}).to_arrow_table()
-    named = read_table(domains, ["domain", "name"])
-    tokens = _count_tokens(spans, named.num_rows)
-    write_array(out / "spans.npy", spans)
+        give_back_memory()
+        tokens = _count_tokens(database, named.num_rows)
+        documents = _write_spans(database, out / "spans.npy")
+        held_out = _write_evaluation(database, [shard.shard for shard in shards], out / "evaluation.parquet")
     listing = [{"shard": shard.shard, "tokens_version": shard.tokens_version} for shard in shards]
     write_atomically(out / "shards.json", canonical_json(listing).encode())
-    write_table(out / "evaluation.parquet", evaluation.cast(EVALUATION_SCHEMA))
     supply = {"domain": named["domain"], "name": named["name"], "tokens": tokens, "prior": tokens / tokens.sum()}
     write_table(out / "supply.parquet", pa.table(supply))
     return {
-        "documents": len(spans),
+        "documents": documents,
         "tokens": int(tokens.sum()),
         "domains": named.num_rows,
-        "evaluation_documents": evaluation.num_rows,
+        "evaluation_documents": held_out,
     }
 
 
 def _load_documents(
     database: "duckdb.DuckDBPyConnection", shards: Sequence[ShardSpans], splits: Path, domain_of_cluster: Path
 ) -> None:
-    """Load every document of the shards, one shard after another, with its split, its tokens and its domain."""
-    database.execute(_TABLE)
-    for ordinal, shard in enumerate(shards):
-        values = {
-            "ordinal": ordinal,
-            "name": shard.shard,
-            "documents": str(shard.documents),
-            "tokens": str(shard.tokens),
-            "assignments": str(shard.assignments),
-            "clusters": str(domain_of_cluster),
-            "splits": str(splits),
+    """Load the train documents of kept clusters and those held out, one shard after another."""
+    domain_of = read_table(domain_of_cluster, ["domain"])["domain"].combine_chunks()
+    database.execute(_TABLES)
+    for number, shard in enumerate(shards):
+        tables = {
+            shard.documents: ["split", "source", "bytes"],
+            shard.tokens: ["start", "tokens"],
+            shard.assignments: ["cluster"],
         }
-        database.execute(_LOAD, values)
-    _require_all(database, shards)
+        for table in apply_splits(read_side_by_side(shard.shard, tables), shard.shard, splits):
+            domain = domain_of.take(table["cluster"])
+            rows = table.append_column("domain", domain)
+            rows = rows.append_column("shard", pa.array(np.full(len(rows), number, np.int32)))
+            train = pc.and_(pc.equal(rows["split"], "train"), pc.is_valid(domain))
+            held_out = pc.is_in(rows["split"], pa.array(EVALUATION_SPLITS))
+            insert_table(database, "train", rows.select(TRAIN).filter(train))
+            insert_table(database, "held_out", rows.select(HELD_OUT).filter(held_out))
 
 
-def _collect_spans(database: "duckdb.DuckDBPyConnection") -> np.ndarray:
-    """Return the spans of the train documents, int64 (documents, 4), sorted by domain, then document id."""
-    train = database.execute(_TRAIN).fetchnumpy()
-    columns = ("domain", "ordinal", "start", "length")
-    return np.stack([np.asarray(train[name], dtype=np.int64) for name in columns], axis=1)
-
-
-def _require_all(database: "duckdb.DuckDBPyConnection", shards: Sequence[ShardSpans]) -> None:
-    """Check that the joins of a shard's tables lost no document."""
-    wanted = sum(count_rows(shard.documents) for shard in shards)
-    [(joined,)] = database.execute("SELECT count(*) FROM document").fetchall()
-    if joined != wanted:
-        raise ComputeError(f"{wanted} documents were read and {joined} have tokens and a cluster; please report this")
-
-
-def _count_tokens(spans: np.ndarray, domains: int) -> np.ndarray:
-    """Return the training tokens of each domain, int64 (domains,), after checking that each has some."""
-    tokens = np.bincount(spans[:, 0], weights=spans[:, 3], minlength=domains).astype(np.int64)
+def _count_tokens(database: "duckdb.DuckDBPyConnection", domains: int) -> NDArray[np.int64]:
+    """Return the training tokens of each domain (domains,), after checking that each has some."""
+    tokens = np.zeros(domains, np.int64)
+    for domain, counted in database.execute(_SUPPLY).fetchall():
+        tokens[domain] = counted
     for domain in np.flatnonzero(tokens == 0).tolist():
         raise ComputeError(f"domain {domain} has no training text; put it back, or run `climb renew taxonomy`")
     return tokens
+
+
+def _write_spans(database: "duckdb.DuckDBPyConnection", path: Path) -> int:
+    """Write the spans of the train documents, int64 (documents, 4), by domain, then document id; return their number.
+
+    They are written as they come, so that memory holds no array of them.
+    """
+    [(documents,)] = database.execute("SELECT count(*) FROM train").fetchall()
+    with open_array(path, np.dtype(np.int64), (documents, 4)) as stream:
+        for batch in database.sql(_SPANS).to_arrow_reader(ROWS):
+            stream.write(np.stack([column.to_numpy() for column in batch.columns], axis=1).tobytes())
+    database.execute("DROP TABLE train")
+    return int(documents)
+
+
+def _write_evaluation(database: "duckdb.DuckDBPyConnection", shards: list[str], path: Path) -> int:
+    """Write the documents that are held out, by split, source and id; return their number."""
+    batches = database.sql(_EVALUATION, params={"shards": shards}).to_arrow_reader(ROWS)
+    rows = (pa.RecordBatch.from_arrays(batch.columns, schema=EVALUATION_SCHEMA) for batch in batches)
+    return write_table(path, rows, EVALUATION_SCHEMA)
