@@ -222,7 +222,7 @@ def _write_spans(database: "duckdb.DuckDBPyConnection", path: Path) -> int:
     with open_array(path, np.dtype(np.int64), (documents, 4)) as stream:
         for batch in database.sql(_SPANS).to_arrow_reader(ROWS):
             stream.write(np.stack([column.to_numpy() for column in batch.columns], axis=1).tobytes())
-    database.execute("DROP TABLE train")
+    database.execute("DROP TABLE train; CHECKPOINT")
     return int(documents)
 
 
