@@ -38,8 +38,6 @@ def open_database(folder: Path | None = None) -> Iterator["duckdb.DuckDBPyConnec
     capacity, threads = measure_capacity(), thread_count()
     memory = capacity.memory_bytes * min(threads, capacity.cores) // capacity.cores // SHARE
     config: dict[str, str | bool | int | float | list[str]] = {
-        "allocator_bulk_deallocation_flush_threshold": "1MB",
-        "allocator_flush_threshold": "1MB",
         "autoinstall_known_extensions": False,
         "memory_limit": f"{memory}B",
         "temp_directory": "" if folder is None else str(folder / SCRATCH),

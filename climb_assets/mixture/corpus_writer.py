@@ -23,7 +23,7 @@ from climb_assets.mixture.realisation import Realisation
 from climb_assets.numbered_names import pad_number
 from climb_assets.simplex.mixtures import FloatArray
 from climb_assets.store.files import scratch_folder
-from climb_assets.tables import read_table, write_table
+from climb_assets.tables import give_back_memory, read_table, write_table
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -109,6 +109,7 @@ def write_mixed_corpus(
             {"domains": list(range(len(names))), "names": list(names)},
         )
         buckets = _fill_buckets(connection, shards, folder, min(bits, BUCKET_BITS), seed)
+        connection.execute("DROP TABLE sample")
         written = 0
         for bucket in buckets:
             with pa.memory_map(str(bucket)) as file, pa.ipc.open_stream(file) as rows:
@@ -117,6 +118,7 @@ def write_mixed_corpus(
                     written += write_table(out / f"{PART}{pad_number(number, 2**bits)}.parquet", part)
                 connection.unregister("bucket")
             bucket.unlink()
+            give_back_memory()
     if written != asked:
         raise ComputeError(f"the sample asks for {asked} rows and {written} were written; run `climb verify`")
     return written

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from climb_assets.clusters.shards import ShardTables
+from climb_assets.corpus.side_by_side import ROWS, apply_splits, read_side_by_side
 from climb_assets.errors import ComputeError
-from climb_assets.executor.database import open_database
-from climb_assets.tables import ROW_GROUP, write_table
+from climb_assets.executor.database import insert_table, open_database
+from climb_assets.tables import read_table, write_table
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -32,24 +34,14 @@ SAMPLE = pa.schema(
     ]
 )
 
-_COLLECT = """
-INSERT INTO pool
-SELECT $shard, document.id, cluster.domain, counted.tokens
-FROM read_parquet($documents, hive_partitioning = false) AS document
-JOIN read_parquet($tokens, hive_partitioning = false) AS counted USING (id)
-JOIN read_parquet($assignments, hive_partitioning = false) AS assigned USING (id)
-JOIN read_parquet($clusters, hive_partitioning = false) AS cluster USING (cluster)
-LEFT JOIN read_parquet($splits, hive_partitioning = false) AS override
-    ON override.shard = $shard AND override.id = document.id
-WHERE coalesce(override.split, document.split) = 'train' AND cluster.domain IS NOT NULL AND counted.tokens > 0
-"""
+_POOL = "CREATE TABLE pool (shard INTEGER, id UUID, domain INTEGER, tokens BIGINT)"
 
 _WITHHOLD = """
 DELETE FROM pool WHERE id IN (
     WITH held AS (SELECT id FROM read_parquet($evaluation, hive_partitioning = false))
-    SELECT id FROM held
+    SELECT id::UUID FROM held
     UNION
-    SELECT id FROM read_parquet($families, hive_partitioning = false) WHERE family IN (
+    SELECT id::UUID FROM read_parquet($families, hive_partitioning = false) WHERE family IN (
         SELECT family FROM read_parquet($families, hive_partitioning = false) JOIN held USING (id)
     )
 )
@@ -57,19 +49,24 @@ DELETE FROM pool WHERE id IN (
 
 # A domain is taken whole as often as the plan allows; the rest of the plan is filled with documents in hash order
 # as long as they fit, so the plan is never exceeded and missed by less than one document.
+# Hashes are compared as 128 bits, whose order is that of their digits.
 _SAMPLE = """
 WITH ordered AS (
     SELECT shard, id, domain, tokens,
            sum(tokens) OVER (PARTITION BY domain) AS held,
-           sum(tokens) OVER (PARTITION BY domain ORDER BY md5($seed || ':' || id), id ROWS UNBOUNDED PRECEDING)
-               AS reached
+           sum(tokens) OVER (
+               PARTITION BY domain ORDER BY md5($seed || ':' || replace(id::VARCHAR, '-', ''))::UUID, id
+               ROWS UNBOUNDED PRECEDING
+           ) AS reached
     FROM pool
+), chosen AS (
+    SELECT shard, id, domain, tokens,
+           (planned // held + CASE WHEN reached <= planned % held THEN 1 ELSE 0 END)::BIGINT AS copies
+    FROM ordered JOIN plan USING (domain)
+    WHERE copies > 0
+    ORDER BY domain, id
 )
-SELECT shard, id, domain, tokens,
-       (planned // held + CASE WHEN reached <= planned % held THEN 1 ELSE 0 END)::BIGINT AS copies
-FROM ordered JOIN plan USING (domain)
-WHERE copies > 0
-ORDER BY domain, id
+SELECT $shards[shard + 1] AS shard, replace(id::VARCHAR, '-', '') AS id, domain, tokens, copies FROM chosen
 """
 
 
@@ -97,6 +94,8 @@ class Pool:
 
     Parameters
     ----------
+    shards
+        Names of all shards.
     supply
         Tokens of each domain (K,).
     withheld
@@ -104,6 +103,7 @@ class Pool:
     """
 
     connection: "DuckDBPyConnection"
+    shards: Sequence[str]
     supply: npt.NDArray[np.int64]
     withheld: int
 
@@ -134,7 +134,8 @@ class Pool:
         chosen = np.zeros(len(planned), dtype=np.int64)
 
         def rows() -> Iterator[pa.RecordBatch]:
-            for batch in self.connection.sql(_SAMPLE, params={"seed": str(seed)}).to_arrow_reader(ROW_GROUP):
+            values = {"seed": str(seed), "shards": self.shards}
+            for batch in self.connection.sql(_SAMPLE, params=values).to_arrow_reader(ROWS):
                 np.add.at(chosen, batch["domain"], np.multiply(batch["tokens"], batch["copies"]))
                 yield batch.cast(SAMPLE)
 
@@ -172,15 +173,25 @@ def open_pool(
         Where what does not fit into memory may be put down.
     """
     with open_database(folder) as connection:
-        connection.execute("CREATE TABLE pool (shard VARCHAR, id VARCHAR, domain INTEGER, tokens BIGINT)")
-        for shard in shards:
-            paths = {"documents": shard.documents, "tokens": shard.tokens, "assignments": shard.assignments}
-            paths |= {"clusters": clusters, "splits": splits}
-            connection.execute(_COLLECT, {"shard": shard.shard, **{name: str(path) for name, path in paths.items()}})
+        _collect(connection, shards, clusters, splits)
         files = {"evaluation": str(withheld.evaluation), "families": str(withheld.families)}
         [(left_out,)] = connection.execute(_WITHHOLD, files).fetchall()
         counted = connection.execute("SELECT domain, sum(tokens)::BIGINT FROM pool GROUP BY domain").fetchall()
         supply = np.zeros(domains, dtype=np.int64)
         for domain, tokens in counted:
             supply[domain] = tokens
-        yield Pool(connection, supply, left_out)
+        yield Pool(connection, [shard.shard for shard in shards], supply, left_out)
+
+
+def _collect(connection: "DuckDBPyConnection", shards: Sequence[ShardTables], clusters: Path, splits: Path) -> None:
+    """Fill the table of the documents that are in training and whose cluster was kept."""
+    domain_of = read_table(clusters, ["domain"])["domain"].combine_chunks()
+    connection.execute(_POOL)
+    for number, shard in enumerate(shards):
+        tables = {shard.documents: ["split"], shard.tokens: ["tokens"], shard.assignments: ["cluster"]}
+        for table in apply_splits(read_side_by_side(shard.shard, tables), shard.shard, splits):
+            domain = domain_of.take(table["cluster"])
+            rows = table.select(["id", "tokens"]).add_column(1, "domain", domain)
+            rows = rows.add_column(0, "shard", pa.array(np.full(len(rows), number, np.int32)))
+            train = pc.and_(pc.equal(table["split"], "train"), pc.is_valid(domain))
+            insert_table(connection, "pool", rows.filter(pc.and_(train, pc.greater(table["tokens"], 0))))
