@@ -12,10 +12,11 @@ from climb_assets.clusters.annotations import read_annotations
 from climb_assets.clusters.cells import read_bands
 from climb_assets.clusters.domains import DomainInputs, write_domains
 from climb_assets.clusters.drift import write_drift
+from climb_assets.clusters.fit import FIT, FIT_FACTS, FIT_SHARDS, read_fit, write_fit
 from climb_assets.clusters.fitted_scorer import fit_scorer, fitted_models, fitted_probe, write_unfitted
 from climb_assets.clusters.kmeans import ShardVectors, assign_shard, fit_centroids, read_centroids, sample_vectors
 from climb_assets.clusters.left_out import assign_left_out, tally_left_out
-from climb_assets.clusters.moments import FIT, FIT_FACTS, FIT_SHARDS, read_fit, sum_up, write_fit
+from climb_assets.clusters.moments import sum_up
 from climb_assets.clusters.quality import FastTextScorer, load_scorer, score_shard, score_vectors
 from climb_assets.clusters.shards import embedded_shards, scored_shards
 from climb_assets.clusters.statistics import compute_statistics

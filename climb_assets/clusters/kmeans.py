@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from climb_assets.clusters.cells import ShardBands, number_cells
 from climb_assets.config import Clusters
 from climb_assets.corpus.side_by_side import apply_splits, read_side_by_side
-from climb_assets.corpus.signatures import split_ids
+from climb_assets.corpus.signatures import first_halves
 from climb_assets.errors import ComputeError, CorruptArtifact
 from climb_assets.executor.capacity import thread_count
 from climb_assets.randomness import derived_seed, scramble
@@ -75,8 +75,7 @@ def _candidates(shard: ShardVectors, splits: Path, seed: int) -> Iterator[tuple[
     start = 0
     for table in apply_splits(read_side_by_side(shard.shard, {shard.documents: ["split"]}), shard.shard, splits):
         train = pc.equal(table["split"], "train")
-        halves = split_ids(table["id"].filter(train).to_pylist())[:, 0]  # an id is a hash already
-        yield start + np.flatnonzero(train), scramble(halves ^ salt)
+        yield start + np.flatnonzero(train), scramble(first_halves(table["id"].filter(train)) ^ salt)
         start += len(table)
 
 

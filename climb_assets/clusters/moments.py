@@ -14,25 +14,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from climb_assets.clusters.kmeans import ROWS
 from climb_assets.clusters.shards import EmbeddedShard
-from climb_assets.corpus.side_by_side import train_mask
+from climb_assets.corpus.membership import distinct, positions_in
+from climb_assets.corpus.side_by_side import apply_splits, read_side_by_side
+from climb_assets.corpus.signatures import first_halves
 from climb_assets.errors import CorruptArtifact
-from climb_assets.store.artifacts import canonical_json
-from climb_assets.store.files import array_shape, take_rows, write_atomically
-from climb_assets.tables import count_rows, give_back_memory, iterate_batches, read_table, write_table
+from climb_assets.store.files import array_shape, take_rows
+from climb_assets.tables import read_table
 
 GROUPS = 256  # random parts of a domain, by the first byte of an id: they tell in how many dimensions it varies
 BINS, FARTHEST = 4096, 2.0  # of distances: a unit vector is at most this far from a mean of unit vectors
 FAR = 0.99  # share of the documents that are not far
 BLOCK = 8192  # documents that are added up at a time: the last bits of sums follow it
-FIT, FIT_SHARDS, FIT_FACTS = "fit.parquet", "fit_shards.parquet", "fit.json"
 DIMENSIONS = 32  # of vectors that are added up at a time; bounds memory only
-BYTES = tuple(f"{byte:02x}" for byte in range(GROUPS))
 
 Counts = NDArray[np.int64]
 Sums = NDArray[np.float64]
@@ -220,7 +218,7 @@ def sum_up(
     domain_of = read_table(clusters)["domain"].fill_null(-1).to_numpy()
     domains = int(domain_of.max()) + 1
     found = read_table(pairs, ["id", "other"])
-    alike = pc.unique(pa.chunked_array([*found["id"].chunks, *found["other"].chunks], pa.string()))
+    alike = distinct(np.concatenate([first_halves(found[name]) for name in found.column_names]))
     total: Moments | None = None
     by_shard: dict[tuple[str, str], Counts] = {}
     for shard in shards:
@@ -242,82 +240,47 @@ def _lengths(vectors: NDArray[Any]) -> Sums:
     return np.concatenate([np.empty((0, 1)), *(np.linalg.norm(part, axis=1, keepdims=True) for part in parts)])
 
 
-def _moments(shard: EmbeddedShard, domains: int, domain_of: Counts, splits: Path, alike: pa.Array) -> Iterator[Moments]:
-    """Yield the moments of each `BLOCK` documents of a shard that count, at least one."""
-    ids = read_table(shard.documents, ["id"])["id"].combine_chunks()
-    if array_shape(shard.vectors)[0] != len(ids):
-        raise _other_documents(shard)
-    cluster, distance = _read_beside(ids, shard, shard.assignments, {"cluster": np.int32, "distance": np.float32})
-    [tokens] = _read_beside(ids, shard, shard.tokens, {"tokens": np.int64})
-    domain = domain_of[cluster]
-    rows = np.flatnonzero(train_mask(shard.shard, shard.documents, splits) & (domain >= 0))
-    group = pc.index_in(pc.utf8_slice_codeunits(ids, 0, 2), pa.array(BYTES))  # an id is a hash already
-    group = group.to_numpy(zero_copy_only=False).astype(np.uint8)
-    near = pc.is_in(ids, alike).to_numpy(zero_copy_only=False)
-    del ids
-    give_back_memory()
-    for start in range(0, max(len(rows), 1), BLOCK):
-        these = rows[start : start + BLOCK]
-        facts = (domain[these], group[these].astype(np.int64), tokens[these], distance[these].astype(np.float64))
-        yield Moments.of(domains, *facts, near[these], take_rows(shard.vectors, these))
+def _moments(
+    shard: EmbeddedShard, domains: int, domain_of: Counts, splits: Path, alike: NDArray[np.uint64]
+) -> Iterator[Moments]:
+    """Yield the moments of each `BLOCK` documents of a shard that count, at least one.
+
+    Parameters
+    ----------
+    alike
+        First halves of the ids of documents that are nearly equal to another, ascending.
+    """
+    columns = _read_counting(shard, domain_of, splits, alike)
+    for start in range(0, max(len(columns[0]), 1), BLOCK):
+        rows, domain, group, tokens, distance, near = (column[start : start + BLOCK] for column in columns)
+        facts = (domain.astype(np.int64), group.astype(np.int64), tokens, distance.astype(np.float64), near)
+        yield Moments.of(domains, *facts, take_rows(shard.vectors, rows))
 
 
-def _read_beside(ids: pa.Array, shard: EmbeddedShard, table: Path, columns: dict[str, Any]) -> list[NDArray[Any]]:
-    """Return columns of a table of a shard, given their types, whose rows have these ids.
+def _read_counting(
+    shard: EmbeddedShard, domain_of: Counts, splits: Path, alike: NDArray[np.uint64]
+) -> list[NDArray[Any]]:
+    """Return the rows of a shard that count and, of each, its domain, part, tokens, distance, and whether it is alike.
 
     Raises
     ------
     CorruptArtifact
-        They have not.
+        The tables and the vectors are not of the same documents.
     """
-    if count_rows(table) != len(ids):
-        raise _other_documents(shard)
-    found = [np.empty(len(ids), kind) for kind in columns.values()]
+    tables = {shard.documents: ["split"], shard.assignments: ["cluster", "distance"], shard.tokens: ["tokens"]}
+    parts = [tuple(np.empty(0, kind) for kind in (np.int64, np.int32, np.uint8, np.int64, np.float32, np.bool_))]
     start = 0
-    for batch in iterate_batches(table, BLOCK, ["id", *columns]):
-        part = slice(start, start + len(batch))
-        if not batch["id"].equals(ids[part]):
-            raise _other_documents(shard)
-        for values, name in zip(found, columns, strict=True):
-            values[part] = batch[name].to_numpy()
-        start += len(batch)
-    return found
-
-
-def _other_documents(shard: EmbeddedShard) -> CorruptArtifact:
-    return CorruptArtifact(
-        f"tokens, clusters and vectors of shard {shard.shard} are not of the same documents; delete its folders and "
-        "run `climb up`"
-    )
-
-
-def write_fit(fit: Sample, out: Path) -> None:
-    """Write ``fit.parquet``, ``fit_shards.parquet`` and ``fit.json``: what later corpora are compared with.
-
-    The first has a row a domain and one, with no domain, of all; ``embedding`` is a mean of unit vectors.
-    """
-    columns: dict[str, Any] = {"domain": pa.array([*range(len(fit.documents) - 1), None], pa.int32())}
-    columns |= {name: getattr(fit, name) for name in PLAIN}
-    columns["embedding"] = pa.array(fit.embedding.tolist(), pa.list_(pa.float64()))
-    write_table(out / FIT, pa.table(columns))
-    names, versions = zip(*fit.shards, strict=True)
-    documents = pa.array([counts.tolist() for counts in fit.shards.values()], pa.list_(pa.int64()))
-    write_table(out / FIT_SHARDS, pa.table({"shard": names, "version": versions, "documents": documents}))
-    facts = {"far_bin": fit.far_bin, "p99_distance": fit.far_bin * FARTHEST / BINS}
-    write_atomically(out / FIT_FACTS, canonical_json(facts).encode())
-
-
-def read_fit(table: Path, shards: Path, far_bin: int) -> Sample:
-    """Return what `write_fit` wrote, given its two tables and the bin."""
-    rows = read_table(table)
-    by_shard = {
-        (row["shard"], row["version"]): np.array(row["documents"], np.int64) for row in read_table(shards).to_pylist()
-    }
-    plain = {name: rows[name].to_numpy() for name in PLAIN}
-    embedding = np.array(rows["embedding"].to_pylist(), np.float64)
-    return Sample(**plain, embedding=embedding, far_bin=far_bin, shards=by_shard)
-
-
-PLAIN = tuple(
-    field.name for field in fields(Sample) if field.name not in ("embedding", "far_bin", "shards")
-)  # a number a place
+    for table in apply_splits(read_side_by_side(shard.shard, tables), shard.shard, splits):
+        domain = domain_of[table["cluster"]].astype(np.int32)
+        counts = np.flatnonzero(np.asarray(pc.equal(table["split"], "train")) & (domain >= 0))
+        halves = first_halves(table["id"])[counts]
+        group = (halves >> np.uint64(56)).astype(np.uint8)
+        tokens, distance = (table[name].to_numpy()[counts] for name in ("tokens", "distance"))
+        parts.append((start + counts, domain[counts], group, tokens, distance, positions_in(alike, halves) >= 0))
+        start += len(table)
+    if array_shape(shard.vectors)[0] != start:
+        raise CorruptArtifact(
+            f"the tables and the vectors of shard {shard.shard} are not of the same documents; delete the folder of "
+            f"{shard.vectors} and run `climb up`"
+        )
+    return [np.concatenate(column) for column in zip(*parts, strict=True)]

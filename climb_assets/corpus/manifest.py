@@ -18,7 +18,7 @@ from climb_assets.config import Corpus
 from climb_assets.corpus.membership import find_repeated, places_among
 from climb_assets.corpus.quarantine import explain_nothing_left
 from climb_assets.corpus.side_by_side import read_side_by_side
-from climb_assets.corpus.signatures import split_ids
+from climb_assets.corpus.signatures import first_halves
 from climb_assets.corpus.splits import SplitTables, assign_splits
 from climb_assets.errors import ComputeError, CorpusError
 from climb_assets.executor.database import insert_table, open_database
@@ -125,7 +125,7 @@ def _count(shards: Sequence[ShardParts]) -> tuple[NDArray[np.int64], list[NDArra
     for number, parts in enumerate(shards):
         for table in _read_documents(parts):
             counts[number] += [len(table), *(pc.sum(table[name]).as_py() for name in COUNTED[1:])]
-            halves[number] = np.append(halves[number], split_ids(table["id"].to_pylist())[:, 0])
+            halves[number] = np.append(halves[number], first_halves(table["id"]))
     return counts, halves
 
 

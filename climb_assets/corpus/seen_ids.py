@@ -18,7 +18,7 @@ class SeenIds:
         self._most = RECENT
         self._sorted = np.empty(0, "S16")
         self._mask = 0  # takes the bits by which an id is looked up in the table
-        self._table = memoryview(np.zeros(1, np.uint8))  # 1 where a sorted id has these bits
+        self._table = np.zeros(1, np.uint8).data  # 1 where a sorted id has these bits
 
     def add(self, key: bytes) -> bool:
         """Add an id; return whether it is new."""
@@ -41,6 +41,6 @@ class SeenIds:
         self._most = max(RECENT, len(self._sorted) // SHARE)
         before, self._mask = self._mask, (1 << (SLOTS * len(self._sorted)).bit_length() - 1) - 1
         if self._mask != before:
-            self._table = memoryview(np.zeros(self._mask + 1, np.uint8))
+            self._table = np.zeros(self._mask + 1, np.uint8).data
         entered = recent if self._mask == before else self._sorted
         np.asarray(self._table)[entered.view(">u4").reshape(-1, 4)[:, 0] & self._mask] = 1

@@ -10,6 +10,7 @@ whose agreement estimates the Jaccard similarity of two documents' shingles.
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from climb_assets.config_corpus import NearDuplicates
@@ -21,6 +22,7 @@ from climb_assets.tables import count_rows, iterate_texts
 BANDS, ROWS = 48, 4  # a pair of similarity .5 shares a band in 95 % of cases, one of .6 in 99.9, one of .1 in 0.5
 SLOTS = BANDS * ROWS
 SEED = 1
+IDS = 8192  # that are strings of Python's at a time
 FILES = ("ids.npy", "keys.npy", "slots.npy")
 
 
@@ -78,6 +80,12 @@ def _band_keys(signatures: NDArray[np.uint32]) -> NDArray[np.uint32]:
 def split_ids(ids: list[str]) -> NDArray[np.uint64]:
     """Return rows of ``ids.npy`` (documents, 2) for ids of 32 hex digits; their order is that of the digits."""
     return np.frombuffer(bytes.fromhex("".join(ids)), ">u8").reshape(-1, 2).astype(np.uint64)
+
+
+def first_halves(ids: pa.Array | pa.ChunkedArray) -> NDArray[np.uint64]:
+    """Return the first half of each id (n,), which names a document well enough and is a hash already."""
+    parts = (ids.slice(start, IDS).to_pylist() for start in range(0, len(ids), IDS))
+    return np.concatenate([np.empty(0, np.uint64), *(split_ids(part)[:, 0] for part in parts)])
 
 
 def join_halves(halves: NDArray[np.uint64]) -> list[str]:

@@ -1,21 +1,17 @@
 """The split of every document once the whole corpus is known: families, duplicates, contaminated documents.
 
 What belongs here: what is decided among documents of all shards about where they may be used. A document's own split,
-which follows from it alone, is `documents`; what is alike is `near_duplicates`; what holds an item is `contamination`;
-which licences may be used is `licences`.
-
-Documents of one article, near-duplicates, and articles that share a text are one family, and a family has one split:
-that of its member (an article, or a document without one) whose hash is the smallest. So nothing depends on where
-documents lie or on their order.
+which follows from it alone, is `documents`; what is alike is `near_duplicates`; what belongs together is `families`;
+what holds an item is `contamination`; which licences may be used is `licences`.
 
 Most documents are in no family and keep their own split. They are only counted, shard after shard; the database holds
 those that something is to be said of.
 """
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,17 +19,15 @@ import pyarrow.compute as pc
 
 from climb_assets.config import Corpus
 from climb_assets.config_corpus import Licences
-from climb_assets.corpus.documents import SPLITS, assign_split
+from climb_assets.corpus.documents import SPLITS
+from climb_assets.corpus.families import find_components, find_families
 from climb_assets.corpus.licences import is_permitted, unmatched_patterns
 from climb_assets.corpus.side_by_side import read_side_by_side
 from climb_assets.executor.database import insert_table, open_database, stream_rows
-from climb_assets.store.artifacts import sha256_text
 from climb_assets.tables import gather, read_table, write_table
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
-
-Node = TypeVar("Node", bound=Hashable)
 
 # What `split` says of documents that are used nowhere.
 LEFT_OUT = ("duplicate", "near_duplicate", "contaminated", "licence")
@@ -254,45 +248,18 @@ def _find_families(connection: "DuckDBPyConnection", settings: Corpus) -> dict[s
     connection.execute(_LINKED)
     keys = connection.execute(_KEYS).fetchall()
     pairs = connection.execute("SELECT hex(id), hex(other) FROM pair").fetchall()
-    edges = [(("id", id), ("id", id) if article is None else ("article", article)) for id, article in keys]
-    component = _components([*edges, *((("id", id), ("id", other)) for id, other in pairs)])
-    deciding: dict[int, str] = {}
-    for member in sorted({member for _, member in edges}, key=lambda member: sha256_text(member[1])):
-        deciding.setdefault(component[member], member[1])
-    rows = [
-        (kind, name, sha256_text(deciding[number])[:32], assign_split(deciding[number], settings))
-        for (kind, name), number in component.items()
-    ]
-    return {
-        f"family_of_{wanted}": pa.Table.from_pylist(
-            [{wanted: name, "family": family, "split": split} for kind, name, family, split in rows if kind == wanted],
-            schema=pa.schema([(column, pa.string()) for column in (wanted, "family", "split")]),
-        )
-        for wanted in ("id", "article")
-    }
+    return find_families(keys, pairs, settings)
 
 
 def _find_dropped(connection: "DuckDBPyConnection", similarity: float, contaminated_too: bool) -> list[str]:
     """Return the train documents, ascending, that are too similar to another: all of a group but the smallest id."""
     pairs = connection.execute("SELECT hex(id), hex(other) FROM pair WHERE similarity >= ?", [similarity]).fetchall()
-    group: dict[str, int] = _components(pairs)
+    group: dict[str, int] = find_components(pairs)
     kept, dropped = set[int](), []
     for (id,) in connection.execute(_TRAIN, {"contaminated_too": contaminated_too}).fetchall():
         if id in group:
             (dropped.append(id) if group[id] in kept else kept.add(group[id]))
     return dropped
-
-
-def _components(edges: Sequence[tuple[Node, Node]]) -> dict[Node, int]:
-    """Return the number of the connected component of each node."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    places = {node: place for place, node in enumerate(dict.fromkeys(node for edge in edges for node in edge))}
-    ends = np.array([(places[one], places[other]) for one, other in edges], np.int32).reshape(-1, 2)
-    graph = coo_array((np.ones(len(ends), np.bool_), (ends[:, 0], ends[:, 1])), (len(places), len(places)))
-    _, numbers = connected_components(graph, directed=False)
-    return dict(zip(places, numbers.tolist(), strict=True))
 
 
 def _count(connection: "DuckDBPyConnection") -> dict[str, Any]:

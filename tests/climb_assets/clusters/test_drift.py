@@ -23,18 +23,8 @@ from climb_assets.clusters.drift import (
     read_drift,
     write_drift,
 )
-from climb_assets.clusters.moments import (
-    FAR,
-    FIT,
-    FIT_FACTS,
-    FIT_SHARDS,
-    GROUPS,
-    Moments,
-    Sample,
-    read_fit,
-    sum_up,
-    write_fit,
-)
+from climb_assets.clusters.fit import FIT, FIT_FACTS, FIT_SHARDS, read_fit, write_fit
+from climb_assets.clusters.moments import FAR, GROUPS, Moments, Sample, sum_up
 from climb_assets.clusters.shards import EmbeddedShard
 from climb_assets.errors import CorruptArtifact
 from climb_assets.tables import read_table, write_table
