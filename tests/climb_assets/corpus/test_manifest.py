@@ -15,8 +15,8 @@ from climb_assets.corpus.ingest import ACCOUNTS, REPEATS
 from climb_assets.corpus.manifest import DUPLICATES, SHARDS, VERSIONS, ShardParts, build_manifest
 from climb_assets.corpus.near_duplicates import PAIRS
 from climb_assets.corpus.tokens import TOKENS
-from climb_assets.errors import ComputeError, CorpusError
-from climb_assets.tables import read_table, write_rows
+from climb_assets.errors import CorpusError, CorruptArtifact
+from climb_assets.tables import read_table, write_rows, write_table
 
 SHORT_DOCUMENTS = pa.schema(
     [(name, pa.int64() if name == "bytes" else pa.string()) for name in ("id", "bytes", "source", "article", "split")]
@@ -94,8 +94,21 @@ def test_totals_are_those_of_the_union(tmp_path: Path, contents: list[set[str]])
 
 @pytest.mark.parametrize("tokens_of", [["a"], ["b", "a"], ["a", "b", "c"]])
 def test_tokens_of_other_documents_are_refused(tmp_path: Path, tokens_of: list[str]) -> None:
-    with pytest.raises(ComputeError, match="tokenized_shards"):
+    with pytest.raises(CorruptArtifact, match="shard s are not of the same documents"):
         build([shard(tmp_path, "s", ["a", "b"], tokens_of)], tmp_path)
+
+
+def test_ids_with_the_same_first_half_are_of_two_documents(tmp_path: Path) -> None:
+    shards = [shard(tmp_path, "a", ["x", "yy"]), shard(tmp_path, "b", ["zzz", "yy"])]
+    for parts, end in zip(shards, "12", strict=True):
+        for path in (parts.documents, parts.tokens):
+            table = read_table(path)
+            ids = ["0" * 31 + end, *table["id"].to_pylist()[1:]]
+            write_table(path, table.set_column(0, "id", pa.array(ids)))
+    facts = build(shards, tmp_path)
+    assert (facts["documents"], facts["duplicates"], facts["bytes"], facts["tokens"]) == (3, 1, 6, 9)
+    [duplicate] = read_table(tmp_path / "duplicates.parquet").to_pylist()
+    assert duplicate == {"shard": "b", "id": document_id("yy"), "first_shard": "a"}
 
 
 def test_a_corpus_without_documents_says_what_to_do(tmp_path: Path) -> None:

@@ -20,8 +20,9 @@ from climb_assets.corpus.documents import SPLITS, assign_split, document_id
 from climb_assets.corpus.ingest import ingest_shard
 from climb_assets.corpus.near_duplicates import ShardSignatures, find_near_duplicates
 from climb_assets.corpus.raw_folder import RawFolder
+from climb_assets.corpus.side_by_side import train_mask
 from climb_assets.corpus.signatures import FILES, sign_shard
-from climb_assets.corpus.splits import FAMILIES, OVERRIDES, SplitTables, assign_splits, train_mask
+from climb_assets.corpus.splits import FAMILIES, OVERRIDES, SplitTables, assign_splits
 from climb_assets.tables import read_table, write_rows, write_table
 
 CORPUS = Corpus(min_characters=1, search_eval=0.3, report_eval=0.2)

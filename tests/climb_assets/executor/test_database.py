@@ -1,12 +1,15 @@
 """The database of a stage: bounded by the process's share of the machine, and it leaves nothing behind."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pytest
 
+from climb_assets.errors import CorruptArtifact
 from climb_assets.executor.capacity import THREADS, measure_capacity
-from climb_assets.executor.database import open_database
+from climb_assets.executor.database import open_database, stream_rows
 from climb_assets.store.artifacts import Draft, Order
 from climb_assets.store.local import LocalStore
 from tests.dead_writer import die_while_writing
@@ -70,3 +73,35 @@ def test_what_a_killed_process_left_of_it_enters_no_artefact(tmp_path: Path) -> 
     assert len(list(left.iterdir())) == 2
     made, _ = store.put(order, lambda draft: None, resumable=True)
     assert list(made.manifest["files"]) == ["one"] and made.unnamed_files() == []
+
+
+def rows_until(failure: int | None) -> Iterator[pa.Table]:
+    """Ten tables of ten numbers, or an error in the place of one."""
+    for number in range(10):
+        if number == failure:
+            raise CorruptArtifact("this table is damaged")
+        yield pa.table({"number": range(10 * number, 10 * number + 10)})
+
+
+def test_one_query_reads_all_tables_of_a_stream() -> None:
+    with open_database() as connection:
+        with stream_rows(connection, rows_until(None)):
+            connection.execute("CREATE TABLE found AS SELECT number FROM rows WHERE number >= 5")
+        assert connection.execute("SELECT count(*), min(number), max(number) FROM found").fetchall() == [(95, 5, 99)]
+
+
+@pytest.mark.parametrize("failure", [0, 5])
+def test_what_fails_while_a_stream_is_read_is_raised_as_it_was(failure: int) -> None:
+    with open_database() as connection:
+        with (
+            pytest.raises(CorruptArtifact, match="this table is damaged"),
+            stream_rows(connection, rows_until(failure)),
+        ):
+            connection.execute("CREATE TABLE found AS FROM rows")
+        assert not connection.execute("SHOW TABLES").fetchall()
+
+
+def test_an_error_in_the_query_stays_one() -> None:
+    with open_database() as connection, pytest.raises(duckdb.BinderException, match="nothing"):  # noqa: SIM117
+        with stream_rows(connection, rows_until(None)):
+            connection.execute("SELECT nothing FROM rows")

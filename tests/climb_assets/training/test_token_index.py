@@ -17,7 +17,8 @@ CLUSTERS = pa.schema([("cluster", pa.int32()), ("domain", pa.int32())])
 
 
 def write_shard(folder: Path, shard: str, documents: list[tuple[str, str, str, int]]) -> ShardSpans:
-    """Write a shard of (id, split, source, cluster) documents with 10 tokens each."""
+    """Write a shard of (digit of the id, split, source, cluster) documents with 10 tokens each."""
+    documents = [(32 * digit, *facts) for digit, *facts in documents]
     paths = [folder / f"{shard}_{name}.parquet" for name in ("documents", "tokens", "assignments")]
     write_rows(paths[0], [{"id": i, "split": s, "source": o, "bytes": 50} for i, s, o, _ in documents], DOCUMENTS)
     write_rows(paths[1], [{"id": d[0], "start": 10 * n, "tokens": 10} for n, d in enumerate(documents)], TOKENS)
@@ -31,7 +32,7 @@ def build(folder: Path, domains: list[int | None]) -> dict[str, int]:
         write_shard(folder, "a", [("d", "train", "x", 0), ("b", "train", "x", 1), ("c", "search_eval", "a", 2)]),
         write_shard(folder, "b'; DROP", [("b", "train", "y", 1), ("a", "train", "y", 0), ("e", "train", "y", 2)]),
     ]
-    write_rows(folder / "splits.parquet", [{"shard": "b'; DROP", "id": "b", "split": "duplicate"}], SPLITS)
+    write_rows(folder / "splits.parquet", [{"shard": "b'; DROP", "id": 32 * "b", "split": "duplicate"}], SPLITS)
     return index(shards, folder / "splits.parquet", domains, folder)
 
 
@@ -55,7 +56,7 @@ def test_train_documents_become_spans_and_held_out_ones_do_not(tmp_path: Path) -
     assert opened.documents(1).tolist() == [[1, 1, 10, 10], [1, 0, 0, 10]]
     assert facts == {"documents": 3, "tokens": 30, "domains": 2, "evaluation_documents": 1}
     (held_out,) = opened.evaluation.to_pylist()
-    assert (held_out["id"], held_out["source"], held_out["split"]) == ("c", "a", "search_eval")
+    assert (held_out["id"], held_out["source"], held_out["split"]) == (32 * "c", "a", "search_eval")
     assert opened.text(held_out["shard"], held_out["start"], held_out["length"]).tolist() == list(range(20, 30))
 
 
@@ -63,14 +64,14 @@ def test_splits_of_the_manifest_stand_over_those_of_the_shards(tmp_path: Path) -
     documents = [("a", "train"), ("b", "train"), ("c", "search_eval"), ("d", "train"), ("e", "report_eval")]
     shard = write_shard(tmp_path, "a", [(name, split, "x", 0) for name, split in documents])
     overrides = {"b": "search_eval", "c": "train", "d": "contaminated"}
-    rows = [{"shard": "a", "id": name, "split": split} for name, split in overrides.items()]
-    write_rows(tmp_path / "splits.parquet", [*rows, {"shard": "other", "id": "a", "split": "duplicate"}], SPLITS)
+    rows = [{"shard": "a", "id": 32 * name, "split": split} for name, split in overrides.items()]
+    write_rows(tmp_path / "splits.parquet", [*rows, {"shard": "other", "id": 32 * "a", "split": "duplicate"}], SPLITS)
     index([shard], tmp_path / "splits.parquet", [0], tmp_path)
     opened = load_training_index(tmp_path, {"a": tmp_path / "a.npy"})
     assert opened.spans[:, 2].tolist() == [0, 20]  # a and c
     assert [(row["id"], row["split"]) for row in opened.evaluation.to_pylist()] == [
-        ("e", "report_eval"),
-        ("b", "search_eval"),
+        (32 * "e", "report_eval"),
+        (32 * "b", "search_eval"),
     ]
 
 
