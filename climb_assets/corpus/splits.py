@@ -74,6 +74,7 @@ def assign_splits(
     with open_database(out) as connection:
         connection.execute("SET enable_external_access = false")
         connection.execute("SET preserve_insertion_order = false")
+        # What streams is to pass by what is said of some documents, and not to be held: it has no size to judge by.
         connection.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
         _load(connection, shards, pairs, duplicates)
         unmatched = _find_denied(connection, shards, settings.licences)
