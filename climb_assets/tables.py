@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from climb_assets.store.files import atomic_file
 
 ROW_GROUP = 65_536
-GIVEN_BACK = 8  # row groups of texts after which memory is given back; more often takes a tenth of the time
+GIVEN_BACK = 2  # row groups of texts after which memory is given back, for a twentieth of the time at most
 TEXTS = 256  # of documents, that a stage of one shard holds at a time; bounds memory only
 
 
