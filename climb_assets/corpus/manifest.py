@@ -85,11 +85,11 @@ def build_manifest(shards: Sequence[ShardParts], pairs: Path, settings: Corpus, 
     counts, halves = _count(ordered)
     with open_database(out) as connection:
         connection.execute("SET enable_external_access = false")
-        _find_duplicates(connection, ordered, halves)
-        repeated = {number: counted for number, *counted in connection.execute(_COUNT_DUPLICATES).fetchall()}
+        _find_duplicates(connection, ordered, counts[:, 0], halves)
+        taken_off = {number: counted for number, *counted in connection.execute(_COUNT_DUPLICATES).fetchall()}
         duplicates = connection.sql(_DUPLICATES).to_arrow_table()
     rows = [
-        _shard_row(parts, counted, repeated.get(number, [0] * len(COUNTED)))
+        _shard_row(parts, counted, taken_off.get(number, [0] * len(COUNTED)))
         for number, (parts, counted) in enumerate(zip(ordered, counts.tolist(), strict=True))
     ]
     facts = {name: sum(row[name] for row in rows) for name in COUNTS}
@@ -107,47 +107,56 @@ def build_manifest(shards: Sequence[ShardParts], pairs: Path, settings: Corpus, 
     return {"shards": len(rows), **facts, "splits": splits}
 
 
-_REPEATED = "CREATE TABLE repeated (shard INTEGER, id UUID, tokens BIGINT, bytes BIGINT)"
+_CANDIDATES = "CREATE TABLE candidate (shard INTEGER, id UUID, tokens BIGINT, bytes BIGINT)"
 _FIND_DUPLICATES = """
     CREATE TABLE duplicate AS
-    SELECT r.shard, r.id, f.shard AS first, r.tokens, r.bytes
-    FROM repeated r JOIN (SELECT id, min(shard) AS shard FROM repeated GROUP BY id) f USING (id)
-    WHERE r.shard > f.shard
+    SELECT c.shard, c.id, f.shard AS first, c.tokens, c.bytes
+    FROM candidate c JOIN (SELECT id, min(shard) AS shard FROM candidate GROUP BY id) f USING (id)
+    WHERE c.shard > f.shard
 """
 _DUPLICATES = "SELECT shard, replace(id::VARCHAR, '-', '') AS id, first FROM duplicate ORDER BY shard, duplicate.id"
 _COUNT_DUPLICATES = "SELECT shard, count(*), sum(tokens)::BIGINT, sum(bytes)::BIGINT FROM duplicate GROUP BY shard"
 
 
-def _count(shards: Sequence[ShardParts]) -> tuple[NDArray[np.int64], list[NDArray[np.uint64]]]:
-    """Return `COUNTED` of each shard (shards, 3), and the first halves of the ids of each, in document order."""
+def _count(shards: Sequence[ShardParts]) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+    """Return `COUNTED` of each shard (shards, 3), and the first halves of all ids in document order (documents,)."""
     counts = np.zeros((len(shards), len(COUNTED)), np.int64)
-    halves = [np.empty(0, np.uint64) for _ in shards]
+    halves = [np.empty(0, np.uint64)]
     for number, parts in enumerate(shards):
         for table in _read_documents(parts):
             counts[number] += [len(table), *(pc.sum(table[name]).as_py() for name in COUNTED[1:])]
-            halves[number] = np.append(halves[number], first_halves(table["id"]))
-    return counts, halves
+            halves.append(first_halves(table["id"]))
+    return counts, np.concatenate(halves)
 
 
 def _find_duplicates(
-    connection: "DuckDBPyConnection", shards: Sequence[ShardParts], halves: Sequence[NDArray[np.uint64]]
+    connection: "DuckDBPyConnection",
+    shards: Sequence[ShardParts],
+    documents: NDArray[np.int64],
+    halves: NDArray[np.uint64],
 ) -> None:
-    """Make a table of the documents that an earlier shard has; only those whose half an id repeats are looked at."""
-    twice = find_repeated(np.concatenate(halves))
+    """Make a table of the documents that an earlier shard has; only those whose half an id repeats are looked at.
 
-    def repeated() -> Iterator[pa.Table]:
-        for number, (parts, of_shard) in enumerate(zip(shards, halves, strict=True)):
-            if len(places := places_among(of_shard, twice)):
-                start = 0
+    Parameters
+    ----------
+    documents, halves
+        What `_count` says of the shards: how many documents each has (shards,), and half an id of each (documents,).
+    """
+    places = places_among(halves, find_repeated(halves))  # of all shards at once: what is wanted may be much
+
+    def candidates() -> Iterator[pa.Table]:
+        for number, (parts, end) in enumerate(zip(shards, np.cumsum(documents), strict=True)):
+            start = end - documents[number]
+            if np.searchsorted(places, start) < np.searchsorted(places, end):
                 for table in _read_documents(parts):
                     first, last = np.searchsorted(places, [start, start + len(table)])
                     rows = table.take(pa.array(places[first:last] - start))
-                    yield rows.add_column(0, "shard", pa.array(np.full(len(rows), number, np.int32)))
+                    yield rows.add_column(0, "shard", pa.repeat(pa.scalar(number, pa.int32()), len(rows)))
                     start += len(table)
 
-    connection.execute(_REPEATED)
-    for part in gather(repeated()):
-        insert_table(connection, "repeated", part.select(["shard", "id", "tokens", "bytes"]))
+    connection.execute(_CANDIDATES)
+    for part in gather(candidates()):
+        insert_table(connection, "candidate", part.select(["shard", "id", "tokens", "bytes"]))
     connection.execute(_FIND_DUPLICATES)
 
 
@@ -164,14 +173,14 @@ def _explain(shards: Sequence[ShardParts]) -> str:
     return explain_nothing_left(reasons)
 
 
-def _shard_row(parts: ShardParts, counted: Sequence[int], repeated: Sequence[int]) -> dict[str, Any]:
+def _shard_row(parts: ShardParts, counted: Sequence[int], taken_off: Sequence[int]) -> dict[str, Any]:
     """Return the row of a shard, given `COUNTED` of its documents and of those that are duplicates."""
     accounts = read_table(parts.accounts)
     total = {name: sum(accounts[name].to_pylist()) for name in accounts.column_names[1:]}
     row = {
         "shard": parts.shard,
-        **{name: of_all - of_these for name, of_all, of_these in zip(COUNTED, counted, repeated, strict=True)},
-        "duplicates": repeated[0],
+        **{name: of_all - of_these for name, of_all, of_these in zip(COUNTED, counted, taken_off, strict=True)},
+        "duplicates": taken_off[0],
         "read": total["read"],
         "filtered": total["filtered_short"] + total["filtered_duplicate"],
         "quarantined": total["quarantined"],

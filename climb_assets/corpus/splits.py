@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -84,12 +83,12 @@ def assign_splits(
             insert_table(connection, name, table)
         with stream_rows(connection, _read_documents(shards, ["source", "article", "split"])):
             connection.execute(_ASSIGN)
-        connection.execute(_PART)
+        connection.execute(_PARTS)
         if settings.near_duplicates.drop is not None:
             dropped = _find_dropped(connection, settings.near_duplicates.drop, settings.contamination.drop)
             insert_table(connection, "dropped", pa.table({"id": pa.array(dropped, pa.string())}))
         connection.execute(_DECIDE, {"drop_contaminated": settings.contamination.drop})
-        connection.execute(_COUNT)
+        connection.execute(_COUNT_SOURCES)
         changed = "SELECT shard, hex(id) AS id, split FROM decided WHERE split <> own ORDER BY ALL"
         families = "SELECT hex(family), shard, hex(id) AS id, split FROM decided WHERE family IS NOT NULL ORDER BY ALL"
         for path, query, schema in (
@@ -155,9 +154,9 @@ _ASSIGN = """
     GROUP BY ALL
 """
 
-_PART = """
-    CREATE TABLE assigned AS SELECT shard, id, source, own, family, split FROM counted WHERE id IS NOT NULL;
-    CREATE TABLE plain AS SELECT source, split, documents FROM counted WHERE id IS NULL;
+_PARTS = """
+    CREATE VIEW assigned AS SELECT shard, id, source, own, family, split FROM counted WHERE id IS NOT NULL;
+    CREATE VIEW plain AS SELECT source, split, documents FROM counted WHERE id IS NULL;
 """
 
 _DECIDE = """
@@ -172,7 +171,7 @@ _DECIDE = """
     FROM assigned
 """
 
-_COUNT = """
+_COUNT_SOURCES = """
     CREATE TABLE of_source AS
     SELECT source, split, sum(documents)::BIGINT AS documents
     FROM (FROM plain UNION ALL SELECT source, split, 1 FROM decided WHERE split <> 'duplicate')
@@ -222,7 +221,7 @@ def _load(connection: "DuckDBPyConnection", shards: Sequence[SplitTables], pairs
 def _read_documents(shards: Sequence[SplitTables], columns: Sequence[str]) -> Iterator[pa.Table]:
     """Yield the documents of all shards: ``shard``, ``id``, and some columns."""
     return gather(
-        table.add_column(0, "shard", pa.array([shard.shard]).take(pa.array(np.zeros(len(table), np.int8))))
+        table.add_column(0, "shard", pa.repeat(shard.shard, len(table)))
         for shard in shards
         for table in read_side_by_side(shard.shard, {shard.documents: columns})
     )
