@@ -15,11 +15,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from climb_assets.clusters.domain_documents import read_domain_documents
 from climb_assets.clusters.shards import ShardTables
-from climb_assets.corpus.side_by_side import ROWS, apply_splits, read_side_by_side
+from climb_assets.corpus.side_by_side import ROWS
 from climb_assets.errors import ComputeError
 from climb_assets.executor.database import insert_table, open_database
-from climb_assets.tables import read_table, write_table
+from climb_assets.tables import write_table
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -171,6 +172,11 @@ def open_pool(
         Number of domains (K).
     folder
         Where what does not fit into memory may be put down.
+
+    Raises
+    ------
+    CorruptArtifact
+        The tables of a shard are not of the same documents.
     """
     with open_database(folder) as connection:
         _collect(connection, shards, clusters, splits)
@@ -184,14 +190,9 @@ def open_pool(
 
 
 def _collect(connection: "DuckDBPyConnection", shards: Sequence[ShardTables], clusters: Path, splits: Path) -> None:
-    """Fill the table of the documents that are in training and whose cluster was kept."""
-    domain_of = read_table(clusters, ["domain"])["domain"].combine_chunks()
+    """Fill the table of the documents that are in training, have tokens, and whose cluster was kept."""
     connection.execute(_POOL)
-    for number, shard in enumerate(shards):
-        tables = {shard.documents: ["split"], shard.tokens: ["tokens"], shard.assignments: ["cluster"]}
-        for table in apply_splits(read_side_by_side(shard.shard, tables), shard.shard, splits):
-            domain = domain_of.take(table["cluster"])
-            rows = table.select(["id", "tokens"]).add_column(1, "domain", domain)
-            rows = rows.add_column(0, "shard", pa.array(np.full(len(rows), number, np.int32)))
-            train = pc.and_(pc.equal(table["split"], "train"), pc.is_valid(domain))
-            insert_table(connection, "pool", rows.filter(pc.and_(train, pc.greater(table["tokens"], 0))))
+    for rows in read_domain_documents(shards, splits, clusters, of_tokens=["tokens"]):
+        train = pc.and_(pc.equal(rows["split"], "train"), pc.is_valid(rows["domain"]))
+        taken = rows.filter(pc.and_(train, pc.greater(rows["tokens"], 0)))
+        insert_table(connection, "pool", taken.select(["shard", "id", "domain", "tokens"]))

@@ -3,6 +3,7 @@
 What belongs here: one function an asset, which hands inputs to the compute beside and writes into the draft.
 """
 
+from climb_assets.clusters.shards import shard_tables
 from climb_assets.graph.estimates import measure_scoring
 from climb_assets.graph.hashed_settings import iteration_number
 from climb_assets.graph.kept import GENERATION
@@ -25,14 +26,8 @@ from climb_assets.training.token_index import ShardSpans, build_training_index
 def training_tokens(climb: Materializer, draft: Draft) -> None:
     """Which stretches of the tokenized shards belong to which domain, and which are held out; no token is copied."""
     shards = [
-        ShardSpans(
-            shard=shard,
-            documents=climb.get("corpus_shards", shard).file("documents.parquet"),
-            tokens=climb.get("tokenized_shards", shard).file("documents.parquet"),
-            assignments=climb.get("cluster_assignments", shard).file("assignments.parquet"),
-            tokens_version=climb.get("tokenized_shards", shard).data_version,
-        )
-        for shard in climb.listing().shards
+        ShardSpans(**vars(tables), tokens_version=climb.get("tokenized_shards", tables.shard).data_version)
+        for tables in shard_tables(climb)
     ]
     splits, made = climb.get("corpus_manifest").file("splits.parquet"), climb.get("domains")
     domains, clusters = made.file("domains.parquet"), made.file("clusters.parquet")

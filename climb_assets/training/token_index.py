@@ -15,7 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from climb_assets.corpus.side_by_side import ROWS, apply_splits, read_side_by_side
+from climb_assets.clusters.domain_documents import read_domain_documents
+from climb_assets.clusters.shards import ShardTables
+from climb_assets.corpus.side_by_side import ROWS
 from climb_assets.errors import ComputeError, MissingArtifact
 from climb_assets.executor.database import insert_table, open_database
 from climb_assets.store.artifacts import canonical_json
@@ -38,9 +40,8 @@ EVALUATION_SCHEMA = pa.schema(
     ]
 )
 
-
-TRAIN = ["domain", "id", "shard", "start", "tokens"]
-HELD_OUT = ["split", "source", "shard", "id", "start", "tokens", "bytes"]
+_TRAIN = ["domain", "id", "shard", "start", "tokens"]
+_HELD_OUT = ["split", "source", "shard", "id", "start", "tokens", "bytes"]
 # What was sorted or dropped is given back before more is held; DuckDB would keep half a GB of it.
 _GIVE_BACK = "SET allocator_flush_threshold = '1MB'; SET allocator_bulk_deallocation_flush_threshold = '1MB'"
 _TABLES = """
@@ -59,23 +60,9 @@ _EVALUATION = """
 
 
 @dataclass(frozen=True)
-class ShardSpans:
-    """What one shard gives to the index.
+class ShardSpans(ShardTables):
+    """What one shard gives to the index: its tables, and the data version of its tokens."""
 
-    Parameters
-    ----------
-    shard
-        Name of the shard.
-    documents, tokens, assignments
-        ``documents.parquet`` of `corpus_shards`, ``documents.parquet`` of `tokenized_shards`, ``assignments.parquet``.
-    tokens_version
-        Data version of the shard's tokens.
-    """
-
-    shard: str
-    documents: Path
-    tokens: Path
-    assignments: Path
     tokens_version: str
 
 
@@ -188,22 +175,12 @@ def _load_documents(
     database: "duckdb.DuckDBPyConnection", shards: Sequence[ShardSpans], splits: Path, domain_of_cluster: Path
 ) -> None:
     """Load the train documents of kept clusters and those held out, one shard after another."""
-    domain_of = read_table(domain_of_cluster, ["domain"])["domain"].combine_chunks()
     database.execute(_TABLES)
-    for number, shard in enumerate(shards):
-        tables = {
-            shard.documents: ["split", "source", "bytes"],
-            shard.tokens: ["start", "tokens"],
-            shard.assignments: ["cluster"],
-        }
-        for table in apply_splits(read_side_by_side(shard.shard, tables), shard.shard, splits):
-            domain = domain_of.take(table["cluster"])
-            rows = table.append_column("domain", domain)
-            rows = rows.append_column("shard", pa.array(np.full(len(rows), number, np.int32)))
-            train = pc.and_(pc.equal(rows["split"], "train"), pc.is_valid(domain))
-            held_out = pc.is_in(rows["split"], pa.array(EVALUATION_SPLITS))
-            insert_table(database, "train", rows.select(TRAIN).filter(train))
-            insert_table(database, "held_out", rows.select(HELD_OUT).filter(held_out))
+    for rows in read_domain_documents(shards, splits, domain_of_cluster, ["source", "bytes"], ["start", "tokens"]):
+        train = pc.and_(pc.equal(rows["split"], "train"), pc.is_valid(rows["domain"]))
+        held_out = pc.is_in(rows["split"], pa.array(EVALUATION_SPLITS))
+        insert_table(database, "train", rows.select(_TRAIN).filter(train))
+        insert_table(database, "held_out", rows.select(_HELD_OUT).filter(held_out))
 
 
 def _count_tokens(database: "duckdb.DuckDBPyConnection", domains: int) -> NDArray[np.int64]:
