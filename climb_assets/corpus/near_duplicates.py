@@ -26,7 +26,7 @@ from climb_assets.tables import read_table, write_table
 
 NEIGHBOURS = 8
 UNVERIFIED = 4_000_000  # pairs that may wait; bounds memory only
-VERIFIED = 4096  # at a time; the same
+VERIFIED = 16_384  # at a time; the same: each time the signatures of all their shards are opened
 KEYS = 1_000_000  # that are held at a time, of so many bands as that is or of one; the same
 PAIRS = pa.schema([("id", pa.string()), ("other", pa.string()), ("similarity", pa.float32()), ("bands", pa.uint64())])
 

@@ -7,6 +7,7 @@ module renames or syncs anything. Which files make an artefact belongs to `climb
 import contextlib
 import errno
 import glob
+import math
 import os
 import secrets
 import shutil
@@ -14,6 +15,7 @@ import stat
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from io import BufferedReader
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO, overload
 
@@ -23,7 +25,6 @@ from numpy.typing import NDArray
 from climb_assets.errors import CorruptArtifact
 
 MOST_MAPPED = 64
-STRETCH = 4096  # rows of an array that are mapped at a time
 UNFINISHED = ".tmp"  # ends the name of a file that is being written; a dot begins it
 TOKEN_BYTES = 6  # stand in hexadecimal before it, so that no two have the same name
 LEADS_NOWHERE = (errno.ELOOP, errno.ENAMETOOLONG)  # a link to itself, and one to a name that no file can have
@@ -242,17 +243,22 @@ class MappedArrays(Sequence[NDArray[Any]]):
 
 
 def take_rows(path: Path, rows: NDArray[np.int64]) -> NDArray[Any]:
-    """Return some rows of an npy file, in their order; memory holds these and what they lie among.
+    """Return some rows of an npy file, in their order; memory holds these alone.
 
-    What a map has touched stays in memory as long as it is open, so each stretch of the file has one of its own.
+    They are read, a run of rows at a time: what a map has touched, and what lies around it, stays in memory as long as
+    the map is open, and to open one takes longer than to read some rows.
     """
-    stretch = rows // STRETCH
-    order = np.argsort(stretch, kind="stable")
-    parts = np.split(order, np.flatnonzero(np.diff(stretch[order])) + 1)
-    first = np.load(path, mmap_mode="r", allow_pickle=False)
-    taken = np.empty((len(rows), *first.shape[1:]), first.dtype)
-    for part in parts:
-        taken[part] = np.load(path, mmap_mode="r", allow_pickle=False)[rows[part]]
+    header = np.load(path, mmap_mode="r", allow_pickle=False)
+    width = header.dtype.itemsize * math.prod(header.shape[1:])
+    taken = np.empty((len(rows), *header.shape[1:]), header.dtype)
+    order = np.argsort(rows, kind="stable")
+    starts = np.flatnonzero(np.diff(rows[order], prepend=-2) != 1)  # of runs; no row is the one behind -2
+    with path.open("rb") as stream:
+        for first, last in pairwise([*starts.tolist(), len(rows)]):
+            run = order[first:last]
+            stream.seek(header.offset + width * int(rows[run[0]]))
+            read = np.frombuffer(stream.read(width * len(run)), header.dtype)
+            taken[run] = read.reshape(len(run), *header.shape[1:])  # raises where the file ends before the rows do
     return taken
 
 

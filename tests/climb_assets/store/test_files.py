@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from climb_assets.errors import CorruptArtifact
 from climb_assets.store.files import (
@@ -17,6 +19,7 @@ from climb_assets.store.files import (
     read_file,
     remove_unfinished,
     sizes_below,
+    take_rows,
     write_array,
     write_atomically,
 )
@@ -141,3 +144,18 @@ def test_a_link_is_followed_and_what_is_gone_is_not_there(tmp_path: Path) -> Non
     (tmp_path / "file").unlink()
     with pytest.raises(FileNotFoundError):
         read_file(tmp_path / "link")
+
+
+@given(st.lists(st.integers(0, 29), max_size=40))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_rows_of_an_array_come_in_the_order_that_is_asked_for(tmp_path: Path, rows: list[int]) -> None:
+    array = np.arange(90, dtype=np.float16).reshape(30, 3)
+    write_array(tmp_path / "array.npy", array)
+    taken = take_rows(tmp_path / "array.npy", np.array(rows, np.int64))
+    assert taken.dtype == array.dtype and taken.tolist() == array[np.array(rows, np.int64)].tolist()
+
+
+def test_a_row_that_an_array_lacks_is_not_made_up(tmp_path: Path) -> None:
+    write_array(tmp_path / "array.npy", np.zeros((3, 2)))
+    with pytest.raises(ValueError, match="reshape"):
+        take_rows(tmp_path / "array.npy", np.array([2, 3]))
