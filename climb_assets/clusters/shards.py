@@ -1,6 +1,6 @@
-"""The tables of one shard that the later stages join by document id.
+"""The tables of one shard that the later stages read side by side.
 
-What belongs here: naming these tables and finding them in the lake. The joins belong to whoever asks.
+What belongs here: naming these tables and finding them in the lake. What is read of them belongs to whoever asks.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Which of many hashes repeat, and which are among some wanted ones: the inner loop of near-duplicates and the like.
+"""Which of many hashes repeat, and which are among some wanted ones: the inner loop of finding duplicates and the like.
 
 What belongs here: searching arrays of 32- or 64-bit hashes, whose low bits are as good as random.
 """
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+VALUES = 65_536  # that are looked up at a time; bounds memory only
 BITS_A_HASH = 32  # of the table: so one in 32 of the values that are not wanted needs a search
 
 
@@ -16,7 +17,8 @@ def places_among(values: NDArray[Any], wanted: NDArray[Any]) -> NDArray[np.int64
     mask = values.dtype.type((1 << (BITS_A_HASH * max(len(wanted), 1)).bit_length()) - 1)
     table = np.zeros(int(mask) + 1, np.bool_)
     table[wanted & mask] = True
-    places = np.flatnonzero(table[values & mask])
+    parts = (np.flatnonzero(table[values[at : at + VALUES] & mask]) + at for at in range(0, len(values), VALUES))
+    places = np.concatenate([np.empty(0, np.int64), *parts])
     return places[positions_in(wanted, values[places]) >= 0]
 
 

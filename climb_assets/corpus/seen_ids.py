@@ -7,7 +7,7 @@ import numpy as np
 
 RECENT = 16_384  # ids that are held in a set of Python's before they join the sorted ones
 SHARE = 16  # of all ids at most is held in the set, or `RECENT`: so what is sorted is seldom copied
-SLOTS = 8  # of a table for each sorted id: so one in eight of the new ones is searched for in vain
+SLOTS = 8  # of a table for each sorted id, or half as many: so at most a quarter of the new ones is searched in vain
 
 
 class SeenIds:

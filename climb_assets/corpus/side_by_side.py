@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from climb_assets.errors import CorruptArtifact
 from climb_assets.tables import gather, iterate_texts, read_rows
 
-ROWS = 16_384  # that are in memory at a time
+ROWS = 16_384  # that are yielded at a time, at least but for the last
 
 
 def read_side_by_side(shard: str, tables: Mapping[Path, Sequence[str]]) -> Iterator[pa.Table]:
     """Yield the rows of a shard's tables in their order: ``id``, and the columns that are asked of each.
 
-    Memory holds `ROWS` rows, and a row group of each table.
+    Each time there are `ROWS` rows, or fewer than twice as many where row groups of the tables end elsewhere; memory
+    holds these, and a row group of each table.
 
     Parameters
     ----------

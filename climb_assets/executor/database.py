@@ -51,7 +51,8 @@ def open_database(folder: Path | None = None) -> Iterator["duckdb.DuckDBPyConnec
 def stream_rows(connection: "duckdb.DuckDBPyConnection", tables: Iterable[pa.Table]) -> Iterator[None]:
     """Let one query read Arrow tables as ``rows``, one after another; memory holds one of them.
 
-    What a query has built is used for all of them, where a query for each would build it again. At least one is needed.
+    What a query has built is used for all of them, where a query for each would build it again. At least one table is
+    needed. What fails while they are made is raised as it was.
     """
     import duckdb
 

@@ -50,7 +50,8 @@ DELETE FROM pool WHERE id IN (
 
 # A domain is taken whole as often as the plan allows; the rest of the plan is filled with documents in hash order
 # as long as they fit, so the plan is never exceeded and missed by less than one document.
-# Hashes are compared as 128 bits, whose order is that of their digits.
+# Hashes are compared as 128 bits, whose order is that of their digits. Names and digits are made of rows that are in
+# order already, which stay in it, so that no more than these is sorted.
 _SAMPLE = """
 WITH ordered AS (
     SELECT shard, id, domain, tokens,

@@ -51,8 +51,8 @@ _TABLES = """
     );
 """
 _SUPPLY = "SELECT domain, sum(tokens)::BIGINT FROM train GROUP BY domain"
-# What is written is made of rows that are in order already, so that no more than these is sorted.
-_SPANS = "SELECT domain::BIGINT, shard::BIGINT, start, tokens FROM (FROM train ORDER BY domain, id)"
+_SPANS = "SELECT domain, shard, start, tokens FROM train ORDER BY domain, id"
+# Names and digits are made of rows that are in order already, which stay in it, so that no more than these is sorted.
 _EVALUATION = """
     SELECT split, source, $shards[shard + 1], replace(id::VARCHAR, '-', ''), start, tokens, bytes
     FROM (FROM held_out ORDER BY split, source, id)
@@ -201,7 +201,8 @@ def _write_spans(database: "duckdb.DuckDBPyConnection", path: Path) -> int:
     [(documents,)] = database.execute("SELECT count(*) FROM train").fetchall()
     with open_array(path, np.dtype(np.int64), (documents, 4)) as stream:
         for batch in database.sql(_SPANS).to_arrow_reader(ROWS):
-            stream.write(np.stack([column.to_numpy() for column in batch.columns], axis=1).tobytes())
+            columns = [column.to_numpy() for column in batch.columns]
+            stream.write(np.stack(columns, axis=1, dtype=np.int64).tobytes())
     database.execute("DROP TABLE train; CHECKPOINT")
     return int(documents)
 
