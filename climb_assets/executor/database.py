@@ -56,15 +56,17 @@ def stream_rows(connection: "duckdb.DuckDBPyConnection", tables: Iterable[pa.Tab
     """
     import duckdb
 
-    failures: list[Exception] = []
+    failures: list[BaseException] = []
 
     def batches() -> Iterator[pa.RecordBatch]:
         try:
             yield from first.to_batches()
             for table in tables:
                 yield from table.to_batches()
-        except Exception as error:
-            failures.append(error)  # DuckDB makes one of its own of it
+        except GeneratorExit:  # the query reads no further
+            raise
+        except BaseException as error:
+            failures.append(error)  # DuckDB makes one of its own of it, of Ctrl-C too
             raise
 
     tables = iter(tables)

@@ -75,11 +75,14 @@ def test_what_a_killed_process_left_of_it_enters_no_artefact(tmp_path: Path) -> 
     assert list(made.manifest["files"]) == ["one"] and made.unnamed_files() == []
 
 
-def rows_until(failure: int | None) -> Iterator[pa.Table]:
+DAMAGED = CorruptArtifact("this table is damaged")
+
+
+def rows_until(failure: int | None, error: BaseException = DAMAGED) -> Iterator[pa.Table]:
     """Ten tables of ten numbers, or an error in the place of one."""
     for number in range(10):
         if number == failure:
-            raise CorruptArtifact("this table is damaged")
+            raise error
         yield pa.table({"number": range(10 * number, 10 * number + 10)})
 
 
@@ -91,14 +94,19 @@ def test_one_query_reads_all_tables_of_a_stream() -> None:
 
 
 @pytest.mark.parametrize("failure", [0, 5])
-def test_what_fails_while_a_stream_is_read_is_raised_as_it_was(failure: int) -> None:
+@pytest.mark.parametrize("error", [DAMAGED, KeyboardInterrupt()], ids=["damage", "interruption"])
+def test_what_fails_while_a_stream_is_read_is_raised_as_it_was(failure: int, error: BaseException) -> None:
     with open_database() as connection:
-        with (
-            pytest.raises(CorruptArtifact, match="this table is damaged"),
-            stream_rows(connection, rows_until(failure)),
-        ):
+        with pytest.raises(type(error)) as caught, stream_rows(connection, rows_until(failure, error)):
             connection.execute("CREATE TABLE found AS FROM rows")
+        assert caught.value is error
         assert not connection.execute("SHOW TABLES").fetchall()
+
+
+def test_a_query_that_fails_of_itself_keeps_its_error_where_it_read_a_part_of_a_stream() -> None:
+    with open_database() as connection, pytest.raises(duckdb.ConversionException):  # noqa: SIM117
+        with stream_rows(connection, rows_until(None)):
+            connection.execute("SELECT (number - 50)::UTINYINT FROM rows")
 
 
 def test_an_error_in_the_query_stays_one() -> None:
