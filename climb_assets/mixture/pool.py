@@ -20,7 +20,7 @@ from climb_assets.clusters.shards import ShardTables
 from climb_assets.corpus.side_by_side import ROWS
 from climb_assets.errors import ComputeError
 from climb_assets.executor.database import insert_table, open_database
-from climb_assets.tables import write_table
+from climb_assets.tables import gather, write_table
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -193,7 +193,7 @@ def open_pool(
 def _collect(connection: "DuckDBPyConnection", shards: Sequence[ShardTables], clusters: Path, splits: Path) -> None:
     """Fill the table of the documents that are in training, have tokens, and whose cluster was kept."""
     connection.execute(_POOL)
-    for rows in read_domain_documents(shards, splits, clusters, of_tokens=["tokens"]):
+    for rows in gather(read_domain_documents(shards, splits, clusters, of_tokens=["tokens"]), ROWS):
         train = pc.and_(pc.equal(rows["split"], "train"), pc.is_valid(rows["domain"]))
         taken = rows.filter(pc.and_(train, pc.greater(rows["tokens"], 0)))
         insert_table(connection, "pool", taken.select(["shard", "id", "domain", "tokens"]))

@@ -22,7 +22,7 @@ from climb_assets.errors import ComputeError, MissingArtifact
 from climb_assets.executor.database import insert_table, open_database
 from climb_assets.store.artifacts import canonical_json
 from climb_assets.store.files import MappedArrays, open_array, write_atomically
-from climb_assets.tables import give_back_memory, read_table, write_table
+from climb_assets.tables import gather, give_back_memory, read_table, write_table
 
 if TYPE_CHECKING:
     import duckdb
@@ -176,7 +176,8 @@ def _load_documents(
 ) -> None:
     """Load the train documents of kept clusters and those held out, one shard after another."""
     database.execute(_TABLES)
-    for rows in read_domain_documents(shards, splits, domain_of_cluster, ["source", "bytes"], ["start", "tokens"]):
+    columns = (["source", "bytes"], ["start", "tokens"])
+    for rows in gather(read_domain_documents(shards, splits, domain_of_cluster, *columns), ROWS):
         train = pc.and_(pc.equal(rows["split"], "train"), pc.is_valid(rows["domain"]))
         held_out = pc.is_in(rows["split"], pa.array(EVALUATION_SPLITS))
         insert_table(database, "train", rows.select(_TRAIN).filter(train))
