@@ -19,10 +19,10 @@ BYTES_A_TOKEN = 3.59  # GPT-2's tokens over 33 domains of our own text, measured
 
 # Megabytes of text a processor second, measured here (docs/results.md: 800 MB, one shard, one thread).
 MB_A_SECOND = {
-    "corpus_shards": 44.0,
-    "document_signatures": 33.3,
-    "contamination": 20.7,
-    "tokenized_shards": 35.0,
+    "corpus_shards": 42.1,
+    "document_signatures": 32.9,
+    "contamination": 20.6,
+    "tokenized_shards": 32.7,
     "quality_scores": 3.1,
 }
 # Bytes stored a byte of text, measured here (the same); embeddings are dimensions x 2 bytes a document.
@@ -51,7 +51,7 @@ OVERHEAD_SECONDS_A_SHARD = 0.3  # by estimate: 326 s of 1,000 shards, less some 
 PLAN_SECONDS_A_SHARD = 0.00087
 
 # Bytes of memory in one process a document of the corpus (docs/design.md, "What grows with the corpus").
-MEMORY = {"near_duplicates, each band": 8, "training_tokens, the index": 32, "supply of the index, for a moment": 16}
+MEMORY = {"corpus_manifest": 16, "near_duplicates": 16, "supply of the training index, for a moment": 16}
 CORES = 96  # of a node
 
 
