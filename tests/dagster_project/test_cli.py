@@ -23,7 +23,7 @@ from climb_assets.search.search_state import deciding_tasks, read_space
 from climb_assets.search.swarm_table import as_history, read_swarm
 from climb_assets.training.measurement import describe_metric
 from dagster_project.cli import main
-from tests.conftest import WORDS, write_project, write_source
+from tests.conftest import WORDS, copy_project, write_project, write_source
 from tests.integration.modes import open_to_others, usual_umask
 
 Climb = Callable[..., Result]
@@ -71,10 +71,10 @@ def test_help_shows_an_example(command: str | None) -> None:
 class TestFinished:
     """On a project where everything is made."""
 
-    @pytest.fixture
-    def project(self, finished_once: Path) -> Path:
-        """Return the shared project: these commands only read."""
-        return finished_once
+    @pytest.fixture(scope="class")
+    def project(self, finished_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        """Return a project for all of them: these commands only read."""
+        return copy_project(finished_once, tmp_path_factory.mktemp("read") / "project")
 
     def test_plan_says_that_nothing_is_stale(self, project: Path) -> None:
         result = climb(project, "plan")

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from climb_assets.graph.materializer import Materializer
 from dagster_project.instance import open_instance
 from dagster_project.run_plan import Update, bring_up_to_date
+from tests.conftest import copy_project
 from tests.integration.insider import Insider
 from tests.integration.tampered_lake import export_twice
 
@@ -31,8 +31,7 @@ def up(materializer: Materializer) -> Iterator[Up]:
 @pytest.fixture(scope="session")
 def exported_once(finished_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a finished project with an export, a bundle and a second tokenizer. Read it, never change it."""
-    project = tmp_path_factory.mktemp("exported") / "project"
-    subprocess.run(["cp", "-a", finished_once, project], check=True)
+    project = copy_project(finished_once, tmp_path_factory.mktemp("exported") / "project")
     export_twice(project)
     return project
 
