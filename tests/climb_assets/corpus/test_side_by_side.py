@@ -9,10 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from climb_assets.corpus import side_by_side
+from climb_assets.corpus.documents import SPLITS
 from climb_assets.corpus.side_by_side import apply_splits, read_side_by_side, train_mask
 from climb_assets.corpus.splits import OVERRIDES
 from climb_assets.errors import CorruptArtifact
-from climb_assets.tables import write_rows
+from climb_assets.tables import write_rows, write_table
 
 
 def write(path: Path, rows: int, group: int, **columns: list[object]) -> Path:
@@ -60,4 +61,16 @@ def test_the_split_of_the_corpus_stands_over_their_own(tmp_path: Path) -> None:
     tables = apply_splits(read_side_by_side("s", {documents: ["split"]}), "s", tmp_path / "splits.parquet")
     found = [split for table in tables for split in table["split"].to_pylist()]
     assert found == ["train", "duplicate", "train", "report_eval"]
-    assert train_mask("s", documents, tmp_path / "splits.parquet").tolist() == [True, False, True, False]
+
+
+def test_the_mask_of_train_documents_reads_the_overrides_of_its_shard(tmp_path: Path) -> None:
+    documents = {"id": ["a", "b", "c", "d"], "split": ["train", "train", "search_eval", "report_eval"]}
+    write_table(tmp_path / "documents.parquet", pa.table(documents))
+    overrides = [("s", "b", "duplicate"), ("s", "c", "train"), ("other", "a", "duplicate")]
+    rows = [dict(zip(OVERRIDES.names, row, strict=True)) for row in overrides]
+    write_rows(tmp_path / "splits.parquet", rows, OVERRIDES)
+    masks = [
+        train_mask(shard, tmp_path / "documents.parquet", tmp_path / "splits.parquet").tolist() for shard in ("s", "t")
+    ]
+    assert masks == [[True, False, True, False], [True, True, False, False]]
+    assert set(documents["split"]) == set(SPLITS)

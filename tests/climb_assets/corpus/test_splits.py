@@ -20,10 +20,9 @@ from climb_assets.corpus.documents import SPLITS, assign_split, document_id
 from climb_assets.corpus.ingest import ingest_shard
 from climb_assets.corpus.near_duplicates import ShardSignatures, find_near_duplicates
 from climb_assets.corpus.raw_folder import RawFolder
-from climb_assets.corpus.side_by_side import train_mask
 from climb_assets.corpus.signatures import FILES, sign_shard
 from climb_assets.corpus.splits import FAMILIES, OVERRIDES, SplitTables, assign_splits
-from climb_assets.tables import read_table, write_rows, write_table
+from climb_assets.tables import read_table, write_rows
 
 CORPUS = Corpus(min_characters=1, search_eval=0.3, report_eval=0.2)
 DUPLICATES = pa.schema([("shard", pa.string()), ("id", pa.string())])
@@ -242,16 +241,3 @@ def test_the_document_that_is_kept_of_near_duplicates_may_be_used(tmp_path: Path
     pairs = [(Entry(text(number), licence="X"), Entry(text(number) + ".")) for number in range(10)]
     found, _ = splits_of(tmp_path / "l", {"a.jsonl": [entry for pair in pairs for entry in pair]}, corpus)
     assert by_text(found) == {pair[0].text: "licence" for pair in pairs} | {pair[1].text: "train" for pair in pairs}
-
-
-def test_the_mask_of_train_documents_reads_the_overrides_of_its_shard(tmp_path: Path) -> None:
-    documents = {"id": ["a", "b", "c", "d"], "split": ["train", "train", "search_eval", "report_eval"]}
-    write_table(tmp_path / "documents.parquet", pa.table(documents))
-    overrides = [("s", "b", "duplicate"), ("s", "c", "train"), ("other", "a", "duplicate")]
-    rows = [dict(zip(OVERRIDES.names, row, strict=True)) for row in overrides]
-    write_rows(tmp_path / "splits.parquet", rows, OVERRIDES)
-    masks = [
-        train_mask(shard, tmp_path / "documents.parquet", tmp_path / "splits.parquet").tolist() for shard in ("s", "t")
-    ]
-    assert masks == [[True, False, True, False], [True, True, False, False]]
-    assert set(documents["split"]) == set(SPLITS)
