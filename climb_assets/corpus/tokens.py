@@ -5,7 +5,7 @@ What belongs here: the layout on disk. Texts become ids by `text_encoding`; the 
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 from climb_assets.corpus.frozen_tokenizer import end_token, load_tokenizer
 from climb_assets.corpus.text_encoding import load_text_encoder_once
-from climb_assets.store.files import atomic_file
+from climb_assets.store.files import open_array, write_array_header
 from climb_assets.tables import iterate_texts, write_table
 
 TOKENS = pa.schema([("id", pa.string()), ("start", pa.int64()), ("tokens", pa.int64())])
@@ -31,8 +31,7 @@ def tokenize_shard(documents: Path, tokenizer: Path, out: Path, part_documents: 
     frozen, encode = load_tokenizer(tokenizer), load_text_encoder_once(tokenizer)
     facts = {"tokens": 0, "documents": 0, "bytes": 0}
     dtype, end = token_dtype(frozen), end_token(frozen)
-    with atomic_file(out / "tokens.npy") as temporary, temporary.open("wb") as stream:
-        _write_header(stream, dtype, 0)
+    with open_array(out / "tokens.npy", dtype, (0,)) as stream:
 
         def spans() -> Iterator[pa.RecordBatch]:
             for batch in iterate_texts(documents, part_documents, ["id", "text", "bytes"]):
@@ -48,7 +47,7 @@ def tokenize_shard(documents: Path, tokenizer: Path, out: Path, part_documents: 
 
         write_table(out / "documents.parquet", spans(), TOKENS)
         stream.seek(0)
-        _write_header(stream, dtype, facts["tokens"])
+        write_array_header(stream, dtype, (facts["tokens"],))
     return facts
 
 
@@ -56,9 +55,3 @@ def token_dtype(tokenizer: Tokenizer) -> np.dtype[Any]:
     """Return the little-endian type that holds the tokenizer's largest id: uint16, else uint32."""
     largest = max(tokenizer.get_vocab(with_added_tokens=True).values())
     return np.dtype("<u2") if largest < 2**16 else np.dtype("<u4")
-
-
-def _write_header(stream: BinaryIO, dtype: np.dtype[Any], tokens: int) -> None:
-    """Write the header of a 1-D array; NumPy pads it so that its size does not depend on the length."""
-    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (tokens,)}
-    np.lib.format.write_array_header_1_0(stream, header)

@@ -208,9 +208,14 @@ def write_array(path: Path, array: NDArray[Any]) -> None:
 def open_array(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Iterator[BinaryIO]:
     """Hand out an npy file behind its header, which is there when the block ends; a map of it would fill memory."""
     with atomic_file(path) as temporary, temporary.open("wb") as stream:
-        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(stream, header)
+        write_array_header(stream, dtype, shape)
         yield stream
+
+
+def write_array_header(stream: BinaryIO, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+    """Write the header of an npy file; NumPy pads it so that its size does not depend on the length of the array."""
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(stream, header)
 
 
 class MappedArrays(Sequence[NDArray[Any]]):
