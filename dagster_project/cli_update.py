@@ -14,7 +14,7 @@ from dagster_project.cli_options import notice
 
 if TYPE_CHECKING:
     from dagster_project.progress import Reporter
-    from dagster_project.run_plan import Update
+    from dagster_project.update import Update
 
 yes_option = click.option("--yes", is_flag=True, help="Begin without asking, also beyond runtime.confirm_hours.")
 
@@ -29,7 +29,7 @@ def update_with_consent(materializer: Materializer, to: str | None, reporter: "R
 
     warnings.filterwarnings("ignore", category=dg.BetaWarning)
     from dagster_project.plan_summary import require_consent
-    from dagster_project.run_plan import bring_up_to_date
+    from dagster_project.update import bring_up_to_date
 
     def approve(plan: Plan) -> None:
         cost = plan.cost(materializer.config)

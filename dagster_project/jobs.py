@@ -14,8 +14,8 @@ from dagster_project.assets import Climb
 from dagster_project.dead_runs import claim_run
 from dagster_project.renewal import for_a_person
 from dagster_project.retries import failing_plainly
-from dagster_project.run_plan import bring_up_to_date
 from dagster_project.run_tags import run_tags, tag_run
+from dagster_project.update import bring_up_to_date
 
 WITHOUT_DOMAINS, WITH_DOMAINS = "corpus_manifest", "taxonomy_drift"  # how far a refresh goes where there is no search
 

@@ -47,7 +47,7 @@ hypothesis.settings.load_profile("climb")
 FINISHED = "finished"  # a file that says that the project beside it is whole, and how many partitions were made
 # The files of minutes; first those that need no finished project, while one process makes it for the others.
 LONGEST = (
-    *("test_servers.py", "test_kept.py", "test_crashes.py", "test_swarm.py", "test_run_plan.py", "test_edits.py"),
+    *("test_servers.py", "test_kept.py", "test_crashes.py", "test_swarm.py", "test_update.py", "test_edits.py"),
     *("test_ray.py", "test_object_store.py", "test_carried.py", "test_stop_rule.py", "test_cells.py"),
     *("test_cli_garbage.py", "test_ask_and_tell.py", "test_drift.py", "test_cli.py", "test_summary.py"),
 )
@@ -206,7 +206,7 @@ def finished_once(tmp_path_factory: pytest.TempPathFactory, encoder_folder: Path
 def finish_project(folder: Path, encoder: Path) -> Path:
     """Write a project into a folder, run `climb up` on it to the end, and return it."""
     from dagster_project.instance import open_instance
-    from dagster_project.run_plan import bring_up_to_date
+    from dagster_project.update import bring_up_to_date
 
     write_project(folder, encoder)
     materializer = Materializer(load_config(folder / "climb.yaml"))

@@ -13,7 +13,7 @@ from climb_assets.executor.local import end_idle_workers
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import Plan
 from dagster_project.instance import open_instance
-from dagster_project.run_plan import Update, bring_up_to_date
+from dagster_project.update import Update, bring_up_to_date
 from tests.object_server import environment_of, require_packages, run_object_server
 
 Up = Callable[..., Update]

@@ -19,7 +19,7 @@ from climb_assets.tables import read_table
 from climb_assets.training.carried import carry_evidence
 from climb_assets.training.carried_documents import count_transfer, read_clusters, read_documents, share_held_out
 from dagster_project.instance import open_instance
-from dagster_project.run_plan import bring_up_to_date
+from dagster_project.update import bring_up_to_date
 from tests.dagster_project.conftest import Up, assets
 from tests.dagster_project.test_kept import add_shard, open_project
 

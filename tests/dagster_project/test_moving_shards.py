@@ -15,7 +15,7 @@ from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import make_plan
 from climb_assets.store.local import LocalStore
 from dagster_project.instance import register_shards, synchronise_shards
-from dagster_project.run_plan import bring_up_to_date
+from dagster_project.update import bring_up_to_date
 from tests.conftest import write_project, write_source
 from tests.dagster_project.conftest import Up
 from tests.dagster_project.test_sensors import Sensor

@@ -20,7 +20,8 @@ from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.planner import make_plan
 from dagster_project.cli import main
 from dagster_project.instance import open_instance
-from dagster_project.run_plan import asset_job, bring_up_to_date
+from dagster_project.run_plan import asset_job
+from dagster_project.update import bring_up_to_date
 from tests.climb_assets.corpus.ordinary_user import as_ordinary_user
 from tests.conftest import write_project
 from tests.model_folders import write_model_folder

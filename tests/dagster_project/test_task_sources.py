@@ -20,7 +20,8 @@ from climb_assets.tables import read_table
 from climb_assets.training.task_sources import count_sources
 from dagster_project.cli import main
 from dagster_project.instance import open_instance, synchronise_shards
-from dagster_project.run_plan import asset_job, bring_up_to_date
+from dagster_project.run_plan import asset_job
+from dagster_project.update import bring_up_to_date
 from tests.conftest import WORDS, write_project
 
 GHOSTS = {

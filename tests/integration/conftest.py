@@ -9,7 +9,7 @@ import pytest
 
 from climb_assets.graph.materializer import Materializer
 from dagster_project.instance import open_instance
-from dagster_project.run_plan import Update, bring_up_to_date
+from dagster_project.update import Update, bring_up_to_date
 from tests.conftest import copy_project
 from tests.integration.insider import Insider
 from tests.integration.tampered_lake import export_twice

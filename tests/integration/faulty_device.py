@@ -176,7 +176,7 @@ def kept(project: Path) -> dict[str, str]:
 
 def import_everything() -> None:
     """Do once what every child would do: import what `climb up` imports, and hash the code of every asset."""
-    for name in ("progress", "summary", "run_plan", "plan_summary", "instance"):
+    for name in ("progress", "summary", "update", "plan_summary", "instance"):
         importlib.import_module(f"dagster_project.{name}")
     for spec in SPECS:
         code_at_start(spec.function)

@@ -20,7 +20,7 @@ from climb_assets.store.artifacts import Draft, Order
 from climb_assets.store.local import LocalStore
 from dagster_project.dead_runs import UNFINISHED
 from dagster_project.instance import open_instance
-from dagster_project.run_plan import bring_up_to_date
+from dagster_project.update import bring_up_to_date
 from tests.dead_writer import die_while_writing
 from tests.integration.processes import (
     EVERY_MOMENT,

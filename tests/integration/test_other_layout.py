@@ -14,7 +14,7 @@ from climb_assets.graph.catalog import BASE, as_rows, query_lake
 from climb_assets.graph.materializer import Materializer
 from climb_assets.graph.partition_unit import make_partitions
 from dagster_project.instance import open_instance
-from dagster_project.run_plan import bring_up_to_date
+from dagster_project.update import bring_up_to_date
 from tests.conftest import WORDS, write_project
 from tests.integration.processes import contents
 
