@@ -111,11 +111,13 @@ def test_whoever_waits_hears_a_signal() -> None:
     def ring(number: int, frame: object) -> None:
         raise Alarm
 
+    executor = two_workers("ray")
+    assert dict(executor.map([Echo(1)], SMALL))  # the cluster is there, so that it rings while somebody waits
     before = signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, 2)
     try:
         with pytest.raises(Alarm):
-            list(two_workers("ray").map([Echo(1, 600)], SMALL))
+            list(executor.map([Echo(1, 600)], SMALL))
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
