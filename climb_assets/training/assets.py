@@ -18,7 +18,13 @@ from climb_assets.training.baseline_runs import train_baselines
 from climb_assets.training.carried import TAXONOMY, carry_evidence, write_carried
 from climb_assets.training.fidelity import answer, write_fidelity
 from climb_assets.training.fidelity_runs import compare_settings
-from climb_assets.training.measurement import describe_metric, measure, summarise_outcomes, write_outcomes
+from climb_assets.training.measurement import (
+    describe_metric,
+    measure,
+    summarise_outcomes,
+    write_identities,
+    write_outcomes,
+)
 from climb_assets.training.proxy_orders import Proxy
 from climb_assets.training.token_index import ShardSpans, build_training_index
 
@@ -81,8 +87,9 @@ def baseline_mixtures(climb: Materializer, objective: str, draft: Draft) -> None
 
 def proxy_fidelity(climb: Materializer, draft: Draft) -> None:
     """Whether proxies rank mixtures as target models do, by setting and tokens, and the cheapest that does."""
-    rows, counts = compare_settings(climb)
-    write_fidelity(draft.path / "fidelity.parquet", rows)
-    found = answer(rows, climb.config.fidelity.wanted)
+    compared = compare_settings(climb)
+    write_fidelity(draft.path / "fidelity.parquet", compared.rows)
+    write_identities(compared.outcomes, draft.path)
+    found = answer(compared.rows, climb.config.fidelity.wanted)
     write_atomically(draft.path / "answer.json", canonical_json(found).encode())
-    draft.summary |= counts
+    draft.summary |= compared.counts

@@ -4,6 +4,7 @@ What belongs here: which mixtures, and their losses. What the losses say is `cli
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,20 +23,39 @@ from climb_assets.training.proxy_orders import Proxy
 from climb_assets.training.swarm import ProxyOutcome
 
 
-def compare_settings(climb: Materializer) -> tuple[list[Agreement], dict[str, int]]:
-    """Return how each proxy setting ranks mixtures against target models, and how many of both there are.
+@dataclass(frozen=True)
+class Compared:
+    """How proxy settings rank mixtures; without rows and models where no mixtures were asked for.
 
-    Without rows where no mixtures were asked for.
+    Parameters
+    ----------
+    rows
+        How each setting ranks the mixtures against target models.
+    outcomes
+        Every model behind them, the target models first.
+    counts
+        How many mixtures and settings there are.
     """
+
+    rows: Sequence[Agreement]
+    outcomes: Sequence[ProxyOutcome]
+    counts: Mapping[str, int]
+
+
+def compare_settings(climb: Materializer) -> Compared:
+    """Train the same mixtures at every proxy setting and at target size, and compare how they rank."""
     config = climb.config
     settings = {SEARCH_PROXY: config.proxy} | config.fidelity.settings
     mixtures = _compared_mixtures(climb)
     counts = {"mixtures": len(mixtures), "settings": len(settings)}
     if not mixtures:
-        return [], counts
-    target = _target_losses(climb, mixtures)
-    trained = [_train(climb, name, training, mixtures) for name, training in sorted(settings.items())]
-    return compare_ranks(trained, target, config.objectives, config.fidelity, config.search.seed), counts
+        return Compared([], [], counts)
+    targets = _train_targets(climb, mixtures)
+    proxies = {name: _train(climb, name, training, mixtures) for name, training in sorted(settings.items())}
+    trained = [_summarise(climb, name, settings[name], outcomes) for name, outcomes in proxies.items()]
+    losses = _mean_losses(climb, targets, len(mixtures))
+    rows = compare_ranks(trained, losses, config.objectives, config.fidelity, config.search.seed)
+    return Compared(rows, [*targets, *(one for outcomes in proxies.values() for one in outcomes)], counts)
 
 
 def _compared_mixtures(climb: Materializer) -> list[tuple[float, ...]]:
@@ -50,26 +70,35 @@ def _compared_mixtures(climb: Materializer) -> list[tuple[float, ...]]:
     return list({Proxy(mixture).key: mixture for mixture in weights}.values())
 
 
-def _target_losses(climb: Materializer, mixtures: Sequence[tuple[float, ...]]) -> dict[str, FloatArray]:
-    """Return for each task the target models' losses (n,), averaged over seeds; the comparison has the same models."""
+def _train_targets(climb: Materializer, mixtures: Sequence[tuple[float, ...]]) -> list[ProxyOutcome]:
+    """Return the target models, all mixtures of one seed after another; the comparison has the same models."""
     config, tasks = climb.config, deciding_tasks(climb.config)
     seeds = config.target.seeds[: config.fidelity.seeds]
     targets = [Proxy(mixture, seed) for seed in seeds for mixture in mixtures]
-    outcomes = measure(climb, targets, config.target.training, tasks, "search", "targets [fidelity]")
-    losses = {task: [_loss(outcome, outcome.scores, task) for outcome in outcomes] for task in tasks}
-    return {task: np.reshape(loss, (len(seeds), len(mixtures))).mean(axis=0) for task, loss in losses.items()}
+    return measure(climb, targets, config.target.training, tasks, "search", "targets [fidelity]")
 
 
-def _train(climb: Materializer, name: str, training: Training, mixtures: Sequence[tuple[float, ...]]) -> Trained:
-    """Return what the proxies of one setting came to at every number of tokens at which they were measured."""
-    tasks = deciding_tasks(climb.config)
+def _mean_losses(climb: Materializer, targets: Sequence[ProxyOutcome], mixtures: int) -> dict[str, FloatArray]:
+    """Return for each task the target models' losses (n,), averaged over seeds."""
+    losses = {task: [_loss(one, one.scores, task) for one in targets] for task in deciding_tasks(climb.config)}
+    return {task: np.reshape(loss, (-1, mixtures)).mean(axis=0) for task, loss in losses.items()}
+
+
+def _train(
+    climb: Materializer, name: str, training: Training, mixtures: Sequence[tuple[float, ...]]
+) -> list[ProxyOutcome]:
+    """Return the proxies of one setting, one a mixture."""
     proxies = [Proxy(mixture) for mixture in mixtures]
-    outcomes = measure(climb, proxies, training, tasks, "search", f"proxies [{name}]")
+    return measure(climb, proxies, training, deciding_tasks(climb.config), "search", f"proxies [{name}]")
+
+
+def _summarise(climb: Materializer, name: str, training: Training, outcomes: Sequence[ProxyOutcome]) -> Trained:
+    """Return what the proxies of one setting came to at every number of tokens at which they were measured."""
     counts = sorted({tokens for outcome in outcomes if not outcome.diverged for tokens in outcome.points})
     losses = {
         tokens: {
             task: np.array([_loss(outcome, outcome.points.get(tokens, {}), task) for outcome in outcomes])
-            for task in tasks
+            for task in deciding_tasks(climb.config)
         }
         for tokens in counts
     }

@@ -6,7 +6,7 @@ proxies to the swarm. The search and the target comparison measure their mixture
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -302,9 +302,19 @@ def summarise_outcomes(outcomes: Sequence[ProxyOutcome], training: Training, wha
     return {"proxies": len(outcomes), "diverged": diverged, "tokens_per_proxy": tokens}
 
 
-def write_outcomes(outcomes: Iterable[ProxyOutcome], out: Path) -> None:
+def write_identities(outcomes: Iterable[ProxyOutcome], out: Path) -> None:
+    """Write which models an artefact rests on into its folder: what lineage, garbage collection and audit go by."""
+    rows = [
+        {"key": one.proxy.key, "repeat": one.proxy.repeat}
+        | {"fingerprint": one.model.fingerprint, "data_version": one.model.data_version}
+        for one in outcomes
+    ]
+    write_rows(out / "models.parquet", rows, IDENTITIES)
+
+
+def write_outcomes(outcomes: Collection[ProxyOutcome], out: Path) -> None:
     """Write results, loss curves, realised tokens and the models' identities of a swarm into a folder."""
-    tables: dict[str, list[dict]] = {"results": [], "task_curves": [], "curves": [], "realised": [], "models": []}
+    tables: dict[str, list[dict]] = {"results": [], "task_curves": [], "curves": [], "realised": []}
     for outcome in outcomes:
         who = {"key": outcome.proxy.key, "repeat": outcome.proxy.repeat}
         for tokens, tasks in sorted(outcome.points.items()):
@@ -317,9 +327,7 @@ def write_outcomes(outcomes: Iterable[ProxyOutcome], out: Path) -> None:
         for name in ("curve", "realised"):
             rows = read_table(outcome.model.file(f"{name}.parquet")).to_pylist()
             tables["curves" if name == "curve" else name] += [who | row for row in rows]
-        tables["models"].append(
-            who | {"fingerprint": outcome.model.fingerprint, "data_version": outcome.model.data_version}
-        )
-    schemas = {"results": RESULTS, "task_curves": RESULTS, "curves": CURVES, "realised": REALISED, "models": IDENTITIES}
+    schemas = {"results": RESULTS, "task_curves": RESULTS, "curves": CURVES, "realised": REALISED}
     for name, schema in schemas.items():
         write_rows(out / f"{name}.parquet", tables[name], schema)
+    write_identities(outcomes, out)
