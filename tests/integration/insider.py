@@ -46,6 +46,25 @@ class Insider:
         """Return the folders of all artefacts of an asset, sorted."""
         return sorted(path.parent for path in (self.lake / "artifacts" / asset).glob(f"*/*/{MANIFEST}"))
 
+    def searched(self, asset: str) -> list[Path]:
+        """Return the folders of the first iteration's models, or of their scores, sorted: all answers rest on them.
+
+        Which artefacts of a store come first by name differs by machine, and on some of them no answer rests.
+        """
+        models = pq.read_table(self.artefact("proxy_results", "iteration-01") / "models.parquet").to_pylist()
+        if asset == "proxy_models":
+            return sorted(self.lake / "artifacts" / asset / UNPARTITIONED / model["fingerprint"] for model in models)
+        versions = {model["data_version"] for model in models}
+        return [one for one in self.stored(asset) if self.manifest(one)["inputs"]["proxy_model"] in versions]
+
+    def compared_only(self) -> list[Path]:
+        """Return the folders of scores that `proxy_fidelity` alone rests on, sorted."""
+        tables = (self.lake / "artifacts").glob("*/*/*/models.parquet")
+        versions = {table: set(pq.read_table(table)["data_version"].to_pylist()) for table in tables}
+        others = set[str]().union(*(found for table, found in versions.items() if "proxy_fidelity" not in table.parts))
+        scores = self.stored("proxy_scores")
+        return [one for one in scores if self.manifest(one)["inputs"]["proxy_model"] not in others]
+
     def manifest(self, folder: Path) -> dict[str, Any]:
         """Return the manifest of an artefact."""
         return json.loads((folder / MANIFEST).read_bytes())

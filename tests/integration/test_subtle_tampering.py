@@ -120,13 +120,13 @@ def restate_summary(insider: Insider) -> None:
 
 def restate_scores(insider: Insider) -> None:
     """Nothing that was made names scores: the next run would find them."""
-    first, second = insider.stored("proxy_scores")[:2]
+    first, second = insider.searched("proxy_scores")[:2]
     insider.change(first, {name: (second / name).read_bytes() for name in insider.manifest(first)["files"]})
     record_manifest_anew(insider, first)
 
 
 def exchange_scores(insider: Insider) -> None:
-    first, second = insider.stored("proxy_scores")[:2]
+    first, second = insider.searched("proxy_scores")[:2]
     files = [{name: (one / name).read_bytes() for name in insider.manifest(one)["files"]} for one in (first, second)]
     insider.change(first, files[1])
     insider.change(second, files[0])

@@ -101,7 +101,7 @@ def edit_files_of_nobody(insider: Insider) -> None:
 
 
 def swap_models(insider: Insider) -> None:
-    first, second = insider.stored("proxy_models")[:2]
+    first, second = insider.searched("proxy_models")[:2]
     name = (
         "model.safetensors" if (first / "model.safetensors").exists() else sorted(insider.manifest(first)["files"])[0]
     )
@@ -111,7 +111,13 @@ def swap_models(insider: Insider) -> None:
 
 
 def swap_scores(insider: Insider) -> None:
-    first, second = insider.stored("proxy_scores")[:2]
+    first, second = insider.searched("proxy_scores")[:2]
+    names = sorted(insider.manifest(first)["files"])
+    insider.change(first, {name: (second / name).read_bytes() for name in names})
+
+
+def swap_scores_that_were_only_compared(insider: Insider) -> None:
+    first, second = insider.compared_only()[:2]
     names = sorted(insider.manifest(first)["files"])
     insider.change(first, {name: (second / name).read_bytes() for name in names})
 
@@ -162,7 +168,7 @@ def plant_and_name(insider: Insider) -> None:
 
 
 def plant_model(insider: Insider) -> None:
-    insider.plant(insider.stored("proxy_models")[0])
+    insider.plant(insider.searched("proxy_models")[0])
 
 
 def plant_with_entries(insider: Insider) -> None:
@@ -192,7 +198,7 @@ def remove_with_reference(insider: Insider) -> None:
 
 
 def remove_model(insider: Insider) -> None:
-    shutil.rmtree(insider.stored("proxy_models")[-1])
+    shutil.rmtree(insider.searched("proxy_models")[0])
 
 
 def remove_references(insider: Insider) -> None:
@@ -337,8 +343,9 @@ TAMPERINGS: list[tuple[Tamper, str]] = [
     (edit_summary, f"domains/_/.* {ANOTHER}{BOTH}"),
     (edit_code_version, f"optimal_mixture/general/.* {ANOTHER}what was answered for general rests on it"),
     (edit_files_of_nobody, r"notes\.txt is not named by its manifest"),
-    (swap_models, f"proxy_models/_/.* {ANOTHER}what was answered for"),
-    (swap_scores, f"proxy_scores/_/.* {ANOTHER}what was answered for"),
+    (swap_models, f"proxy_models/_/.* {ANOTHER}{BOTH}"),
+    (swap_scores, f"proxy_scores/_/.* {ANOTHER}{BOTH}"),
+    (swap_scores_that_were_only_compared, f"proxy_scores/_/.* {ANOTHER}no answer rests on it"),
     (change_weight, f"optimal_mixture/general/.* {ANOTHER}what was answered for general rests on it"),
     (change_result, f"proxy_results/iteration-01/.* {ANOTHER}{BOTH}"),
     (change_licence, f"corpus_shards/first.jsonl/.* {ANOTHER}{BOTH}"),
@@ -351,7 +358,7 @@ TAMPERINGS: list[tuple[Tamper, str]] = [
     (plant_with_entries, r"the last event of optimal_mixture@general in Dagster's history is not of the version"),
     (remove_current, r"target_comparison@general .* was recorded by entry \d+ of the ledger and is not there"),
     (remove_with_reference, r"audit_bundle@science .* was recorded by entry \d+ of the ledger and is not there"),
-    (remove_model, r"proxy_models .* was recorded by entry \d+ of the ledger and is not there"),
+    (remove_model, rf"proxy_models .* was recorded by entry \d+ of the ledger and is not there: .*{BOTH}"),
     (remove_references, r"the reference of optimal_mixture@general is gone"),
     (point_to_another_partition, r"refs/mixed_corpus/general names no artefact but '\.\./science/"),
     (lay_another_partition_in_place, r"mixed_corpus/general/.* is in no entry of the ledger"),
