@@ -35,15 +35,7 @@ OBJECT_BYTES = 80 * 2**20  # of memory for objects, Ray's least is 75 MiB; units
 FOLDERS = Path("/tmp")  # and not where TMPDIR leads: the path of a Unix socket has at most 107 bytes
 LOCK = ".lock"  # a file beside a folder, held while that is used
 LOOPBACK_ONLY = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # 0: as Ray does on these, where more would ask a firewall
-KILL = """
-import os, signal, sys
-os.read(0, 1)
-for process in sys.argv[1:]:
-    try:
-        signal.pidfd_send_signal(int(process), signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-"""
+ENDING = Path(__file__).with_name("cluster_end.py")
 START_SECONDS = 180.0  # after which a cluster that is being started is given up
 QUIET: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR}
 
@@ -158,16 +150,17 @@ def _start(capacity: Capacity) -> None:
     import ray
 
     try:
+        folder = _make_folder()
         options = {
             "num_cpus": capacity.cores,
             "object_store_memory": OBJECT_BYTES,
             "_memory": capacity.memory_bytes,
-            "_temp_dir": str(_make_folder()),
+            "_temp_dir": str(folder / "ray"),
             # None before they are asked for, as they would have other variables than ours; as urgent as local workers.
             "_system_config": {"prestart_worker_first_driver": False, "worker_niceness": 0},
         }
         _call_in_lasting_thread(partial(ray.init, address="local", **options, **QUIET))
-        _have_agents_killed()
+        _have_rest_killed(folder)
     except BaseException as error:
         ray.shutdown()
         _STARTED.close()
@@ -200,12 +193,18 @@ def _call_in_lasting_thread(function: Callable[[], Any]) -> Any:
         raise
 
 
-def _have_agents_killed() -> None:
-    """Start a process that kills Ray's agents once this one is gone: they would wait a minute for their cluster."""
+def _have_rest_killed(folder: Path) -> None:
+    """Start a process that kills what Ray leaves of the cluster of a folder once this process is gone, however it ends.
+
+    Its agents would wait a minute for their cluster, and workers that are just starting half a minute.
+    """
+    import ray
+
     raylets = [process for process in psutil.Process().children() if process.name() == "raylet"]
     agents = [os.pidfd_open(agent.pid) for raylet in raylets for agent in raylet.children()]  # no other gets its number
     heard, lifeline = os.pipe()
-    command = [sys.executable, "-S", "-c", KILL, *map(str, agents)]
+    told = (str(folder), str(Path(ray.__file__).parent), *map(str, agents))
+    command = [sys.executable, "-P", "-S", str(ENDING), *told]
     subprocess.Popen(command, stdin=heard, pass_fds=agents, start_new_session=True)
     for descriptor in (heard, *agents):
         os.close(descriptor)
@@ -244,7 +243,7 @@ def _make_folder() -> Path:
     _STARTED.callback(shutil.rmtree, folder, ignore_errors=True)
     _STARTED.callback(_end_processes, folder)
     folder.mkdir(mode=0o700)
-    return folder / "ray"
+    return folder
 
 
 def _end_processes(folder: Path) -> None:

@@ -24,7 +24,7 @@ from climb_assets.config_ray import Ray
 from climb_assets.errors import ConfigError, TransientError
 from climb_assets.executor.executor import Layout, Resources
 from climb_assets.executor.worker import LIBRARIES
-from tests.climb_assets.executor.backends import MACHINE, SMALL, end_workers, needs_ray, two_workers, wait_until
+from tests.climb_assets.executor.backends import MACHINE, SMALL, end_workers, gone, needs_ray, two_workers, wait_until
 from tests.climb_assets.executor.units import Echo, Mark, Stumble, Variables
 
 pytestmark = needs_ray
@@ -156,6 +156,45 @@ def test_nothing_is_left_of_a_cluster_that_did_not_come_up() -> None:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     tried = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
     assert tried.stdout.splitlines()[-1] == "[]", tried.stdout + tried.stderr
+
+
+ENDED = """
+    import os
+    import threading
+    import time
+    import psutil
+    from climb_assets.config_ray import Ray
+    from climb_assets.executor import ray_cluster
+    from climb_assets.executor.executor import Resources
+    from climb_assets.executor.ray import RayExecutor
+    from tests.climb_assets.executor.units import Echo
+
+    def starting() -> list[int]:
+        try:
+            commands = {child.pid: child.cmdline() for child in psutil.Process().children(recursive=True)}
+        except psutil.Error:  # one has ended meanwhile
+            return []
+        return [number for number, words in commands.items() if any("/_private/workers/" in word for word in words)]
+
+    ray_cluster.connect(None)
+    work = lambda: list(RayExecutor(2, Ray()).map([Echo(1, 600)] * 2, Resources(2**20)))
+    threading.Thread(target=work, daemon=True).start()
+    while not starting():
+        time.sleep(0.01)
+    time.sleep(0.3)  # as long as it is nobody yet, it ends with its machine
+    print(*starting(), flush=True)
+    os._exit(0)
+"""
+
+
+def test_workers_that_are_just_starting_end_with_who_started_the_cluster() -> None:
+    """By themselves they would look for their machine for half a minute."""
+    command = [sys.executable, "-c", textwrap.dedent(ENDED)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    started = [int(word) for word in ended.stdout.split()]
+    assert started, ended.stderr
+    wait_until(lambda: all(gone(number) for number in started), 10)
 
 
 def test_a_unit_is_tried_as_often_as_is_asked_for(tmp_path: Path) -> None:
