@@ -147,8 +147,13 @@ def _top_modules(distribution: importlib.metadata.Distribution) -> set[str]:
 
 
 @functools.cache
+def _name(distribution: importlib.metadata.Distribution) -> str | None:
+    return distribution.metadata["Name"]  # a file that is parsed anew each time; None of one whose metadata are gone
+
+
+@functools.cache
 def _version(distribution: str) -> str:
-    return importlib.metadata.version(distribution)  # a file that is parsed anew each time
+    return importlib.metadata.version(distribution)  # the same
 
 
 def package_versions(modules: frozenset[str]) -> dict[str, str]:
@@ -156,9 +161,8 @@ def package_versions(modules: frozenset[str]) -> dict[str, str]:
 
     ``faiss`` may come from ``faiss-cpu`` or ``faiss-gpu``. A module that is not installed has no version.
     """
-    found = {one.metadata["Name"] for module in modules for one in _distributions().get(module, ())}
-    names = found - {None}  # of what is left of one whose metadata are gone
-    versions = {re.sub(r"[-_.]+", "-", name).lower(): _version(name) for name in names}
+    names = {_name(one) for module in modules for one in _distributions().get(module, ())}
+    versions = {re.sub(r"[-_.]+", "-", name).lower(): _version(name) for name in names if name is not None}
     return {"python": platform.python_version()} | dict(sorted(versions.items()))
 
 
