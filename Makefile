@@ -7,7 +7,6 @@ PORT ?= 3000
 TEST_PROCESSES ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)')
 # Where there is room in memory, tests write there: their lakes wait for each file to be on the disk, ten thousands of times.
 TEST_FOLDER ?= $(shell $(PYTHON) -c 'import os, shutil, tempfile; m = "/dev/shm"; print(m if os.path.isdir(m) and shutil.disk_usage(m).free > 8e9 else tempfile.gettempdir())')
-PLAIN := --quiet --disable-pip-version-check --no-compile
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -59,9 +58,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@echo "Making $(VENV) with the pinned versions of constraints.txt (minutes, once) ..."
 	@exec $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "climb needs Python 3.11 or newer, this is " + sys.version.split()[0])'
 	@test -x $(BIN)/python || exec $(PYTHON) -m venv $(VENV)
-	@exec $(BIN)/python -m pip install $(PLAIN) $(TORCH_OPTIONS) --constraint constraints.txt torch
-	@exec $(BIN)/python -m pip install $(PLAIN) --constraint constraints.txt --editable '.[$(EXTRAS)]'
-	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true # on all cores, pip would on one; some files are of other Pythons
+	@exec $(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH_OPTIONS) --constraint constraints.txt torch
+	@exec $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(EXTRAS)]'
 	@exec touch $(INSTALLED)
 
 clean: ## what was made in both lakes, but not the raw files

@@ -153,7 +153,7 @@ def _name(distribution: importlib.metadata.Distribution) -> str | None:
 
 @functools.cache
 def _version(distribution: str) -> str:
-    return importlib.metadata.version(distribution)  # the same
+    return importlib.metadata.version(distribution)  # of the first on the path, whose metadata are parsed once more
 
 
 def package_versions(modules: frozenset[str]) -> dict[str, str]:

@@ -1,9 +1,8 @@
-"""The end of a Ray cluster whose starter has gone: kills what Ray would leave of it for up to a minute.
+"""The end of a Ray cluster: kills what Ray would leave of it for up to a minute.
 
-What belongs here: a program, started by `climb_assets.executor.ray_cluster`, without a package that it would wait for.
-It is told the folder of the cluster, the folder of Ray's programs and handles of Ray's agents, and waits until its
-standard input ends, which the starter holds open. Agents have another name than their command, so they are told by a
-handle. What has both folders in its command is a machine of the cluster or a worker that is just starting.
+What belongs here: a program that `climb_assets.executor.ray_cluster` starts beside a cluster of its own, without a
+package that it would wait for. It waits until its standard input ends, which the process that started the cluster
+holds open as long as it lives or until it ends the cluster.
 """
 
 import contextlib
@@ -13,7 +12,9 @@ import sys
 import time
 from pathlib import Path
 
-PAUSE_SECONDS = 0.02  # the machine may start one more worker until it is gone itself
+PAUSE_SECONDS = 0.02
+LAST_LOOKS = 3  # that find nothing: a process has no command for a moment while it becomes another program
+LONGEST_SECONDS = 60.0  # what the kernel does not let go of is left
 
 
 def kill_all(folder: str, package: str) -> bool:
@@ -33,12 +34,24 @@ def kill_all(folder: str, package: str) -> bool:
 
 
 def main(folder: str, package: str, *agents: str) -> None:
-    """Wait for the end of the starter, and end what it leaves."""
+    """Wait for the end of standard input, then kill what is left of a cluster.
+
+    Parameters
+    ----------
+    folder
+        The cluster's own; with `package` it is in the command of its raylet, its GCS and workers that are starting.
+    package
+        The folder of Ray's programs.
+    agents
+        File descriptors of Ray's agents, which have another command than they were started with.
+    """
     os.read(sys.stdin.fileno(), 1)
     for agent in agents:
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(int(agent), signal.SIGKILL)
-    while kill_all(folder, package):
+    last, looks = time.monotonic() + LONGEST_SECONDS, 0
+    while looks < LAST_LOOKS and time.monotonic() < last:  # the raylet may start a worker until it has ended itself
+        looks = 0 if kill_all(folder, package) else looks + 1
         time.sleep(PAUSE_SECONDS)
 
 

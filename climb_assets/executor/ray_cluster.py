@@ -35,7 +35,7 @@ OBJECT_BYTES = 80 * 2**20  # of memory for objects, Ray's least is 75 MiB; units
 FOLDERS = Path("/tmp")  # and not where TMPDIR leads: the path of a Unix socket has at most 107 bytes
 LOCK = ".lock"  # a file beside a folder, held while that is used
 LOOPBACK_ONLY = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # 0: as Ray does on these, where more would ask a firewall
-ENDING = Path(__file__).with_name("cluster_end.py")
+END_PROGRAM = Path(__file__).with_name("cluster_end.py")
 START_SECONDS = 180.0  # after which a cluster that is being started is given up
 QUIET: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR}
 
@@ -201,14 +201,22 @@ def _have_rest_killed(folder: Path) -> None:
     import ray
 
     raylets = [process for process in psutil.Process().children() if process.name() == "raylet"]
-    agents = [os.pidfd_open(agent.pid) for raylet in raylets for agent in raylet.children()]  # no other gets its number
-    heard, lifeline = os.pipe()
-    told = (str(folder), str(Path(ray.__file__).parent), *map(str, agents))
-    command = [sys.executable, "-P", "-S", str(ENDING), *told]
-    subprocess.Popen(command, stdin=heard, pass_fds=agents, start_new_session=True)
-    for descriptor in (heard, *agents):
-        os.close(descriptor)
-    _STARTED.callback(os.close, lifeline)
+    with contextlib.ExitStack() as ours:
+        agents = [os.pidfd_open(agent.pid) for raylet in raylets for agent in raylet.children()]  # none gets its number
+        heard, lifeline = os.pipe()
+        for descriptor in (heard, *agents):
+            ours.callback(os.close, descriptor)
+        told = (str(folder), str(Path(ray.__file__).parent), *map(str, agents))
+        command = [sys.executable, "-P", "-S", str(END_PROGRAM), *told]  # -P: modules beside it have names of others
+        program = subprocess.Popen(command, stdin=heard, pass_fds=agents, start_new_session=True)
+    _STARTED.callback(_kill_rest, program, lifeline)
+
+
+def _kill_rest(program: subprocess.Popen[bytes], lifeline: int) -> None:
+    """Let the program kill what Ray left, and wait until it has: its own command has the folder of the cluster too."""
+    os.close(lifeline)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        program.wait(START_SECONDS)
 
 
 @contextlib.contextmanager

@@ -78,10 +78,10 @@ def _train_targets(climb: Materializer, mixtures: Sequence[tuple[float, ...]]) -
     return measure(climb, targets, config.target.training, tasks, "search", "targets [fidelity]")
 
 
-def _mean_losses(climb: Materializer, targets: Sequence[ProxyOutcome], mixtures: int) -> dict[str, FloatArray]:
-    """Return for each task the target models' losses (n,), averaged over seeds."""
+def _mean_losses(climb: Materializer, targets: Sequence[ProxyOutcome], count: int) -> dict[str, FloatArray]:
+    """Return for each task the target models' losses on so many mixtures (n,), averaged over seeds."""
     losses = {task: [_loss(one, one.scores, task) for one in targets] for task in deciding_tasks(climb.config)}
-    return {task: np.reshape(loss, (-1, mixtures)).mean(axis=0) for task, loss in losses.items()}
+    return {task: np.reshape(loss, (-1, count)).mean(axis=0) for task, loss in losses.items()}
 
 
 def _train(

@@ -303,7 +303,10 @@ def summarise_outcomes(outcomes: Sequence[ProxyOutcome], training: Training, wha
 
 
 def write_identities(outcomes: Iterable[ProxyOutcome], out: Path) -> None:
-    """Write which models an artefact rests on into its folder: what lineage, garbage collection and audit go by."""
+    """Write which models an artefact rests on into its folder: what lineage, garbage collection and audit go by.
+
+    Models of several settings may have one mixture and one repeat; the fingerprint tells them apart.
+    """
     rows = [
         {"key": one.proxy.key, "repeat": one.proxy.repeat}
         | {"fingerprint": one.model.fingerprint, "data_version": one.model.data_version}

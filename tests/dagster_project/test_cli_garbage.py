@@ -138,7 +138,7 @@ def test_every_model_of_a_lake_that_ran_once_is_needed(finished_once: Path) -> N
     """Whatever rests on models names them, also where no answer rests on it in turn."""
     store = LocalStore(finished_once / "data_lake")
     trained = [one for name in ("proxy_models", "proxy_scores") for one in store.all_of(name)]
-    assert {(one.asset, one.partition, one.fingerprint) for one in trained} <= mark(store, "used")
+    assert trained and {(one.asset, one.partition, one.fingerprint) for one in trained} <= mark(store, "used")
 
 
 def test_a_bundle_in_the_export_folder_keeps_what_it_names(up: Up, project: Path, store: LocalStore) -> None:

@@ -58,12 +58,12 @@ class Insider:
         return [one for one in self.stored(asset) if self.manifest(one)["inputs"]["proxy_model"] in versions]
 
     def compared_only(self) -> list[Path]:
-        """Return the folders of scores that `proxy_fidelity` alone rests on, sorted."""
+        """Return the folders of scores that `proxy_fidelity` rests on and nothing else does, sorted."""
         tables = (self.lake / "artifacts").glob("*/*/*/models.parquet")
         versions = {table: set(pq.read_table(table)["data_version"].to_pylist()) for table in tables}
-        others = set[str]().union(*(found for table, found in versions.items() if "proxy_fidelity" not in table.parts))
-        scores = self.stored("proxy_scores")
-        return [one for one in scores if self.manifest(one)["inputs"]["proxy_model"] not in others]
+        compared = versions.pop(self.artefact("proxy_fidelity") / "models.parquet")
+        alone = compared.difference(*versions.values())
+        return [one for one in self.stored("proxy_scores") if self.manifest(one)["inputs"]["proxy_model"] in alone]
 
     def manifest(self, folder: Path) -> dict[str, Any]:
         """Return the manifest of an artefact."""

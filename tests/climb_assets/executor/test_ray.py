@@ -23,6 +23,7 @@ import pytest
 from climb_assets.config_ray import Ray
 from climb_assets.errors import ConfigError, TransientError
 from climb_assets.executor.executor import Layout, Resources
+from climb_assets.executor.ray_cluster import END_PROGRAM
 from climb_assets.executor.worker import LIBRARIES
 from tests.climb_assets.executor.backends import MACHINE, SMALL, end_workers, gone, needs_ray, two_workers, wait_until
 from tests.climb_assets.executor.units import Echo, Mark, Stumble, Variables
@@ -160,6 +161,7 @@ def test_nothing_is_left_of_a_cluster_that_did_not_come_up() -> None:
 
 ENDED = """
     import os
+    import sys
     import threading
     import time
     import psutil
@@ -170,31 +172,56 @@ ENDED = """
     from tests.climb_assets.executor.units import Echo
 
     def starting() -> list[int]:
-        try:
-            commands = {child.pid: child.cmdline() for child in psutil.Process().children(recursive=True)}
-        except psutil.Error:  # one has ended meanwhile
-            return []
-        return [number for number, words in commands.items() if any("/_private/workers/" in word for word in words)]
+        found = []
+        for process in psutil.Process().children(recursive=True):
+            try:
+                program = process.cmdline()[1:2]
+                if program and program[0].endswith(("setup_worker.py", "default_worker.py")):
+                    found += [process.pid] if time.time() - process.create_time() > 0.3 else []
+            except psutil.Error:  # it has ended meanwhile
+                continue
+        return found
 
     ray_cluster.connect(None)
     work = lambda: list(RayExecutor(2, Ray()).map([Echo(1, 600)] * 2, Resources(2**20)))
     threading.Thread(target=work, daemon=True).start()
-    while not starting():
+    while not (found := starting()):
         time.sleep(0.01)
-    time.sleep(0.3)  # as long as it is nobody yet, it ends with its machine
-    print(*starting(), flush=True)
+    print(*found, flush=True)
+    if sys.argv[1] == "disconnect":
+        ray_cluster.disconnect()
+        print(*(number for number in found if psutil.pid_exists(number)), flush=True)
     os._exit(0)
 """
 
 
-def test_workers_that_are_just_starting_end_with_who_started_the_cluster() -> None:
-    """By themselves they would look for their machine for half a minute."""
-    command = [sys.executable, "-c", textwrap.dedent(ENDED)]
+@pytest.mark.parametrize("how", ["disconnect", "exit"])
+def test_workers_that_are_just_starting_end_with_the_cluster(how: str) -> None:
+    """By themselves they would look for their raylet for half a minute."""
+    command = [sys.executable, "-c", textwrap.dedent(ENDED), how]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
-    started = [int(word) for word in ended.stdout.split()]
+    first, *left = ended.stdout.splitlines() or [""]
+    started = [int(word) for word in first.split()]
     assert started, ended.stderr
+    assert left == ([""] if how == "disconnect" else [])
     wait_until(lambda: all(gone(number) for number in started), 10)
+
+
+def test_the_program_that_ends_a_cluster_kills_what_has_both_folders_and_nothing_else(tmp_path: Path) -> None:
+    package, folder = "/a/package", str(tmp_path / "cluster")
+    sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
+    others = [subprocess.Popen([*sleep, word]) for word in (package, folder)]
+    both = subprocess.Popen([*sleep, package, folder], start_new_session=True)
+    try:
+        program = [sys.executable, "-P", "-S", str(END_PROGRAM), folder, package]
+        subprocess.run(program, stdin=subprocess.DEVNULL, check=True, timeout=60)
+        assert both.wait(10) == -signal.SIGKILL
+        assert [other.poll() for other in others] == [None, None]
+    finally:
+        for process in (*others, both):
+            process.kill()
+            process.wait()
 
 
 def test_a_unit_is_tried_as_often_as_is_asked_for(tmp_path: Path) -> None:

@@ -33,7 +33,10 @@ def before(reader: CodeReader) -> Mapping[str, str]:
 
 
 def find_seen(copy: Path, reader: CodeReader, before: Mapping[str, str], edits: Mapping[str, Edit]) -> set[str]:
-    """Return which modules' edits, made together, change the code; each by itself where they reach beyond them."""
+    """Return which modules' edits, made together, change the code; each by itself where they reach beyond them.
+
+    Where one edit changes what is reached of another module that is edited too, that may count as seen by mistake.
+    """
     sources = {module: path_of(copy, module).read_bytes() for module in edits}
     try:
         for module, edit in edits.items():
