@@ -28,14 +28,16 @@ from typing import Any
 import psutil
 
 from climb_assets.errors import ConfigError, TransientError
+from climb_assets.executor import cluster_end
 from climb_assets.executor.capacity import Capacity, measure_capacity
+from climb_assets.executor.cluster_end import end_processes
 from climb_assets.store.locks import hold, is_held, remove_unheld
 
 OBJECT_BYTES = 80 * 2**20  # of memory for objects, Ray's least is 75 MiB; units and what they return are small
 FOLDERS = Path("/tmp")  # and not where TMPDIR leads: the path of a Unix socket has at most 107 bytes
 LOCK = ".lock"  # a file beside a folder, held while that is used
 LOOPBACK_ONLY = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # 0: as Ray does on these, where more would ask a firewall
-END_PROGRAM = Path(__file__).with_name("cluster_end.py")
+END_PROGRAM = Path(cluster_end.__file__)
 START_SECONDS = 180.0  # after which a cluster that is being started is given up
 QUIET: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR}
 
@@ -198,18 +200,23 @@ def _have_rest_killed(folder: Path) -> None:
 
     Its agents would wait a minute for their cluster, and workers that are just starting half a minute.
     """
-    import ray
-
     raylets = [process for process in psutil.Process().children() if process.name() == "raylet"]
     with contextlib.ExitStack() as ours:
         agents = [os.pidfd_open(agent.pid) for raylet in raylets for agent in raylet.children()]  # none gets its number
         heard, lifeline = os.pipe()
         for descriptor in (heard, *agents):
             ours.callback(os.close, descriptor)
-        told = (str(folder), str(Path(ray.__file__).parent), *map(str, agents))
-        command = [sys.executable, "-P", "-S", str(END_PROGRAM), *told]  # -P: modules beside it have names of others
+        told = (str(folder), _package(), *map(str, agents))
+        command = [sys.executable, "-P", str(END_PROGRAM), *told]  # -P: modules beside it have names of others
         program = subprocess.Popen(command, stdin=heard, pass_fds=agents, start_new_session=True)
     _STARTED.callback(_kill_rest, program, lifeline)
+
+
+def _package() -> str:
+    """Return the folder of Ray's programs."""
+    import ray
+
+    return str(Path(ray.__file__).parent)
 
 
 def _kill_rest(program: subprocess.Popen[bytes], lifeline: int) -> None:
@@ -249,15 +256,7 @@ def _make_folder() -> Path:
     _STARTED.enter_context(hold(lock))
     _STARTED.callback(lock.unlink, missing_ok=True)
     _STARTED.callback(shutil.rmtree, folder, ignore_errors=True)
-    _STARTED.callback(_end_processes, folder)
+    # Of a cluster that does not come up in 30 s, Ray leaves what it has started.
+    _STARTED.callback(end_processes, str(folder), _package())
     folder.mkdir(mode=0o700)
     return folder
-
-
-def _end_processes(folder: Path) -> None:
-    """End what is left of a cluster: of one that does not come up in 30 s, Ray leaves what it has started."""
-    for process in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.Error):
-            if any(str(folder) in word for word in process.cmdline()):
-                process.kill()
-                process.wait(START_SECONDS)

@@ -211,7 +211,7 @@ def test_the_program_that_ends_a_cluster_kills_what_has_both_folders_and_nothing
     others = [subprocess.Popen([*sleep, word]) for word in (package, folder)]
     both = subprocess.Popen([*sleep, package, folder], start_new_session=True)
     try:
-        program = [sys.executable, "-P", "-S", str(END_PROGRAM), folder, package]
+        program = [sys.executable, "-P", str(END_PROGRAM), folder, package]
         subprocess.run(program, stdin=subprocess.DEVNULL, check=True, timeout=60)
         assert both.wait(10) == -signal.SIGKILL
         assert [other.poll() for other in others] == [None, None]
