@@ -87,6 +87,10 @@ class Insider:
             self._repair_consumers(name, before, manifest["data_version"])
         return moved
 
+    def take_files(self, folder: Path, other: Path) -> None:
+        """Put the files of another artefact in the place of those of one."""
+        self.change(folder, {name: (other / name).read_bytes() for name in self.manifest(folder)["files"]})
+
     def _seal(self, folder: Path, manifest: dict[str, Any]) -> Path:
         """Write a manifest with the checksum and the fingerprint that it should have."""
         recorded = {name: manifest[name] for name in ("asset", "partition", "inputs", "config", "code")}

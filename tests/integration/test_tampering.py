@@ -111,15 +111,11 @@ def swap_models(insider: Insider) -> None:
 
 
 def swap_scores(insider: Insider) -> None:
-    first, second = insider.searched("proxy_scores")[:2]
-    names = sorted(insider.manifest(first)["files"])
-    insider.change(first, {name: (second / name).read_bytes() for name in names})
+    insider.take_files(*insider.searched("proxy_scores")[:2])
 
 
 def swap_scores_that_were_only_compared(insider: Insider) -> None:
-    first, second = insider.compared_only()[:2]
-    names = sorted(insider.manifest(first)["files"])
-    insider.change(first, {name: (second / name).read_bytes() for name in names})
+    insider.take_files(*insider.compared_only()[:2])
 
 
 def change_weight(insider: Insider) -> None:
