@@ -21,6 +21,8 @@ LONGEST_SECONDS = 60.0  # what the kernel does not let go of is left
 def end_processes(folder: str, package: str) -> None:
     """Kill every process with both folders in its command, until there is none; this one is spared.
 
+    Those that this process has started are waited for, so that nothing is left of them either.
+
     Parameters
     ----------
     folder
@@ -29,22 +31,26 @@ def end_processes(folder: str, package: str) -> None:
         The folder of Ray's programs.
     """
     last, looks = time.monotonic() + LONGEST_SECONDS, 0
+    children: set[psutil.Process] = set()
     while looks < LAST_LOOKS and time.monotonic() < last:  # the raylet may start a worker until it has ended itself
-        looks = 0 if _kill_all(folder, package) else looks + 1
+        killed = _kill_all(folder, package)
+        children |= {process for process, parent in killed.items() if parent == os.getpid()}
+        looks = 0 if killed else looks + 1
         time.sleep(PAUSE_SECONDS)
+    psutil.wait_procs(children, max(last - time.monotonic(), 0))
 
 
-def _kill_all(folder: str, package: str) -> bool:
-    """Kill every such process; return whether there was one."""
-    found = False
+def _kill_all(folder: str, package: str) -> dict[psutil.Process, int]:
+    """Kill every such process; return them and the numbers of their parents."""
+    killed = {}
     for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):  # it has ended, is another account's, or has not ended yet
+        with contextlib.suppress(psutil.Error):  # it has ended, or is another account's
             command = " ".join(process.cmdline())
             if folder in command and package in command and process.pid != os.getpid():
+                parent = process.ppid()
                 process.kill()
-                found = True
-                process.wait(PAUSE_SECONDS)  # a child of this process is gone only then
-    return found
+                killed[process] = parent
+    return killed
 
 
 def main(folder: str, package: str, *agents: str) -> None:

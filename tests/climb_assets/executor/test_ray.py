@@ -156,7 +156,7 @@ def test_nothing_is_left_of_a_cluster_that_did_not_come_up() -> None:
     command = [sys.executable, "-c", textwrap.dedent(TOO_LARGE)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     tried = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
-    assert tried.stdout.splitlines()[-1] == "[]", tried.stdout + tried.stderr
+    assert tried.stdout.splitlines()[-1:] == ["[]"], tried.stdout + tried.stderr
 
 
 ENDED = """

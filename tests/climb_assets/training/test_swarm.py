@@ -1,3 +1,4 @@
+import contextlib
 import math
 import os
 import shutil
@@ -312,8 +313,11 @@ def _wait(condition: Callable[[], bool], seconds: float) -> None:
 
 def _workers(process: int) -> set[int]:
     """Return the workers that a process has started; one that ran tests of Ray has a cluster too, and needs it."""
-    children = psutil.Process(process).children()
-    return {child.pid for child in children if any("executor.worker" in word for word in child.cmdline())}
+    found = set()
+    for child in psutil.Process(process).children():
+        with contextlib.suppress(psutil.Error):  # it has ended
+            found |= {child.pid} if any("executor.worker" in word for word in child.cmdline()) else set()
+    return found
 
 
 def _alive(process: int) -> bool:
