@@ -57,7 +57,7 @@ def run_object_server() -> Iterator[str]:
         yield url
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
 
 
 def environment_of(url: str) -> dict[str, str]:

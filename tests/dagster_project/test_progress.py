@@ -20,6 +20,7 @@ from dagster_project import progress
 from dagster_project.instance import open_instance
 from dagster_project.progress import Outlook, Pace, Reporter, telling
 from tests.conftest import write_project
+from tests.integration.processes import wait_until
 
 ROOT = Path(__file__).parents[2]
 
@@ -83,20 +84,24 @@ def test_the_plans_estimate_holds_for_pieces_whose_pace_is_not_known(wait: Calla
 
 @pytest.mark.parametrize("error", [ConfigError("a file was moved"), OSError(errno.EIO, "Input/output error")])
 def test_what_cannot_be_looked_at_ends_no_progress(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    looked: list[Exception] = []
+
     def look() -> Cost:
+        looked.append(error)
         raise error
 
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setattr(progress, "TICK", 0.01)
     monkeypatch.setattr(progress, "SILENCE", 0.05)
+    for constant in ("PATIENCE", "LOOK_AHEAD"):
+        monkeypatch.setattr(progress, constant, 0.05)
     with Reporter() as reporter:
         reporter.line("cluster_model")
         reporter.show_outlook(None, look)
-        time.sleep(0.2)
+        wait_until(lambda: len(looked) > 1, 60, "another look")
         reporter.progress("proxies", 1, 4)
-        time.sleep(0.2)
-    assert "Traceback" not in stream.getvalue() and "proxies: 1 of 4" in stream.getvalue()
+        wait_until(lambda: "proxies: 1 of 4" in stream.getvalue(), 60, "a line of what it said")
 
 
 def test_without_a_terminal_there_is_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,14 +113,13 @@ def test_without_a_terminal_there_is_a_line_now_and_then(monkeypatch: pytest.Mon
     with Reporter() as reporter:
         reporter.line("cluster_model")
         reporter.show_outlook(None, lambda: Cost(600, (), 0))
-        time.sleep(0.3)  # work that tells nothing
+        silent = re.compile(r" cluster_model; all: about 10 minutes or more left$", re.MULTILINE)
+        wait_until(lambda: bool(silent.search(stream.getvalue())), 60, "a line of work that tells nothing")
         reporter.progress("proxies", 0, 4)
         reporter.progress("proxies", 3, 4)
-        time.sleep(0.3)
-    lines = stream.getvalue().splitlines()
-    assert any(" cluster_model; all: about 10 minutes or more left" in line for line in lines)
-    assert any("proxies: 3 of 4, " in line and line.endswith("left; all: about 10 minutes left") for line in lines)
-    assert len(lines) < 20
+        telling_all = re.compile(r"proxies: 3 of 4, .*left; all: about 10 minutes left$", re.MULTILINE)
+        wait_until(lambda: bool(telling_all.search(stream.getvalue())), 60, "a line of work and of all")
+    assert len(stream.getvalue().splitlines()) < 20
 
 
 def test_a_stream_that_is_not_its_own_stays_open(monkeypatch: pytest.MonkeyPatch) -> None:

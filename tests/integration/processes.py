@@ -51,14 +51,14 @@ class Launch:
     def kill(self) -> None:
         """SIGKILL the started process, and only it."""
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
 
     def end_family(self) -> None:
         """Kill whatever is left, so that a failing test leaves nothing behind."""
         for pid in self.family:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(60)
 
 
 def launch(command: Sequence[str | Path], log: Path) -> Launch:

@@ -38,7 +38,7 @@ def test_up_ends_at_once_and_says_how_to_go_on(project: Path, up: Up, number: si
     try:
         begun = time.monotonic()
         started.process.send_signal(number)
-        assert started.finish(30) == 128 + number
+        assert started.finish(AT_ONCE) == 128 + number
         assert time.monotonic() - begun < AT_ONCE
         assert_gone(started)
         log = started.log.read_text(encoding="utf-8")
@@ -117,7 +117,7 @@ def test_a_query_ends_at_once(project: Path, number: signal.Signals) -> None:
         wait_until(lambda: has_computed(started), 60, "the query is at work")
         begun = time.monotonic()
         started.process.send_signal(number)
-        assert started.finish(30) == 128 + number
+        assert started.finish(AT_ONCE) == 128 + number
         assert time.monotonic() - begun < AT_ONCE
         assert len(started.log.read_text(encoding="utf-8").splitlines()) == 1
     finally:

@@ -317,7 +317,7 @@ def test_a_string_that_never_ends_is_looked_through_once(tmp_path: Path, end: by
     line = b"[" * 101 + b'"' + rb"\"" * 300_000 + end
     started = time.monotonic()
     assert outcome(read(tmp_path / "a.jsonl", line + b'\n{"text": "b"}', Corpus())) == [(1, "too_deep"), (2, "b")]
-    assert time.monotonic() - started < 10  # tried from each quote it would take hours
+    assert time.monotonic() - started < 60  # tried from each quote it would take hours
 
 
 def test_brackets_in_a_text_cost_nothing(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """The whole demo on tiny packages that are cached already: what is written, reused and left alone."""
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,9 +60,7 @@ def test_without_a_limit_everything_comes_and_again_nothing_is_done(make_lake: M
     manifest, _ = prepare(root, None)
     assert manifest["raw"]["encyclopedia.jsonl.zst"]["documents"] == 60
     before = {path: path.stat().st_mtime_ns for path in (root / "raw").iterdir()}
-    started = time.monotonic()
     again, lines = prepare(root, None)
-    assert time.monotonic() - started < 0.2
     assert again["total"] == manifest["total"]
     assert "the demo is prepared" in lines[-1]
     assert {path: path.stat().st_mtime_ns for path in (root / "raw").iterdir()} == before

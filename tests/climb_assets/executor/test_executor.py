@@ -130,7 +130,7 @@ def test_closing_ends_what_is_at_work_and_begins_nothing(executor: Executor, bac
         next(results)
         wait_until((tmp_path / "begun-0").exists)
         process = int((tmp_path / "begun-0").read_text())
-    wait_until(lambda: gone(process), 5)
+    wait_until(lambda: gone(process))
     begun = len(list(tmp_path.iterdir()))
     time.sleep(0.3)
     assert len(list(tmp_path.iterdir())) == begun
@@ -141,7 +141,7 @@ def test_whose_answer_is_interrupted_is_ended_and_not_lost(executor: Executor, t
     """What it would say next belongs to no unit, and a worker that nobody knows of keeps its memory or its GPU."""
     with pytest.raises(KeyboardInterrupt) as caught:
         list(executor.map([Interrupt(tmp_path)], SMALL))
-    wait_until(lambda: gone(int((tmp_path / "process").read_text())), 10)
+    wait_until(lambda: gone(int((tmp_path / "process").read_text())))
     del caught  # whoever keeps the error, such as a log or a debugger, keeps what its frames hold until here
     assert [value for _, (value, _) in executor.map([Echo(1)], SMALL)] == [1]
 

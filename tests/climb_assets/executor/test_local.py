@@ -48,11 +48,11 @@ def test_workers_end_with_their_parent_however_it_ends(tmp_path: Path, blow: sig
     parent.stdin.write(textwrap.dedent(PARENT).encode())
     parent.stdin.close()
     try:
-        wait_until(lambda: len(list(tmp_path.glob("begun-*"))) == 2, 60)
+        wait_until(lambda: len(list(tmp_path.glob("begun-*"))) == 2)
         workers = [int(path.read_text()) for path in tmp_path.glob("begun-*")]
         assert not any(gone(worker) for worker in workers)
     finally:
         parent.send_signal(blow)
-        parent.wait(20)
-    wait_until(lambda: all(gone(worker) for worker in workers), 10)
+        parent.wait(60)
+    wait_until(lambda: all(gone(worker) for worker in workers))
     assert len(list(tmp_path.glob("begun-*"))) == 2

@@ -202,7 +202,7 @@ def test_workers_that_are_just_starting_end_with_the_cluster(how: str) -> None:
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
     started = [int(word) for word in ended.stdout.split()]
     assert started, ended.stderr
-    wait_until(lambda: all(gone(number) for number in started), 10)
+    wait_until(lambda: all(gone(number) for number in started), 20)
 
 
 def test_the_program_that_ends_a_cluster_kills_what_has_both_folders_and_nothing_else(tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ def test_the_program_that_ends_a_cluster_kills_what_has_both_folders_and_nothing
     try:
         program = [sys.executable, "-P", str(END_PROGRAM), folder, package]
         subprocess.run(program, stdin=subprocess.DEVNULL, check=True, timeout=60)
-        assert both.wait(10) == -signal.SIGKILL
+        assert both.wait(60) == -signal.SIGKILL
         assert [other.poll() for other in others] == [None, None]
     finally:
         for process in (*others, both):

@@ -163,7 +163,7 @@ def test_what_costs_too_much_or_fails_while_it_runs_is_one_sentence(tmp_path: Pa
     started = time.monotonic()
     with pytest.raises(ArgumentError, match=said):
         query_lake(LocalStore(tmp_path), query, Sql(seconds=0.5, memory_bytes=2**27))
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60  # the first would take an hour
 
 
 def test_rows_beyond_the_limit_are_cut_and_that_is_told(tmp_path: Path) -> None:

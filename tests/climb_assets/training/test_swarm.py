@@ -191,7 +191,7 @@ def test_workers_die_with_a_killed_parent_and_finished_work_stays(
         parent.send_signal(signal.SIGKILL)
         parent.wait()
     assert workers
-    _wait(lambda: not any(_alive(worker) for worker in workers), 10)
+    _wait(lambda: not any(_alive(worker) for worker in workers), 60)
     kept = {path.name: path.stat().st_mtime_ns for path in _finished(store)}
 
     proxies = [Proxy((0.5, 0.3, 0.2), repeat) for repeat in range(len(kept) + 1)]
