@@ -59,11 +59,11 @@ def test_without_a_limit_everything_comes_and_again_nothing_is_done(make_lake: M
     root = make_lake(tmp_path)
     manifest, _ = prepare(root, None)
     assert manifest["raw"]["encyclopedia.jsonl.zst"]["documents"] == 60
-    before = {path: path.stat().st_mtime_ns for path in (root / "raw").iterdir()}
+    before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
     again, lines = prepare(root, None)
     assert again["total"] == manifest["total"]
     assert "the demo is prepared" in lines[-1]
-    assert {path: path.stat().st_mtime_ns for path in (root / "raw").iterdir()} == before
+    assert {path: path.stat().st_mtime_ns for path in root.rglob("*")} == before
 
 
 def test_what_the_user_did_stays_until_refresh(make_lake: MakeLake, tmp_path: Path) -> None:
